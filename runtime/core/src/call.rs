@@ -1,0 +1,134 @@
+//! One host call of an agent: what is asked, what is recorded of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{Digest, Duration, Failure};
+
+/// How a guest's log line is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// For the plugin's author.
+    Debug,
+    /// For whoever reads the run.
+    Info,
+    /// Something is odd.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// What a person is asked, by a step or by an agent's call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// One line that can be read alone.
+    pub title: String,
+    /// Users and groups who may answer, `user:ann`, `group:finance`; empty means anyone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+    /// What can be chosen; at least one.
+    pub actions: Vec<String>,
+    /// JSON Schema of what is filled in beside the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Value>,
+    /// What the answer allows: the exact arguments that will be executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Value>,
+    /// How long to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Duration>,
+    /// The action taken when time is up; stands with `due`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_timeout: Option<String>,
+}
+
+/// One host call of an agent, as it crosses from the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallRequest {
+    /// `tools.list`.
+    ToolList,
+    /// `tools.call`.
+    Tool {
+        /// `<plugin>.<tool>`.
+        name: String,
+        /// Its arguments.
+        arguments: Value,
+    },
+    /// `human.ask`.
+    Human(Question),
+    /// `memory.get`.
+    MemoryGet {
+        /// The key.
+        key: String,
+    },
+    /// `memory.put`.
+    MemoryPut {
+        /// The key.
+        key: String,
+        /// What it holds from now on.
+        value: Value,
+    },
+    /// `timers.sleep`.
+    Sleep {
+        /// How long.
+        duration: Duration,
+    },
+    /// `log.write`.
+    Log {
+        /// How it is marked.
+        level: LogLevel,
+        /// The line.
+        message: String,
+    },
+    /// A capability that this version answers with `denied`: `models.chat`, `agents.call`, `signals.wait`.
+    Denied {
+        /// The interface and function.
+        capability: String,
+        /// What was asked.
+        request: Value,
+    },
+}
+
+impl CallRequest {
+    /// The function's name in WIT, `tools.call`.
+    pub fn function(&self) -> &str {
+        match self {
+            Self::ToolList => "tools.list",
+            Self::Tool { .. } => "tools.call",
+            Self::Human(_) => "human.ask",
+            Self::MemoryGet { .. } => "memory.get",
+            Self::MemoryPut { .. } => "memory.put",
+            Self::Sleep { .. } => "timers.sleep",
+            Self::Log { .. } => "log.write",
+            Self::Denied { capability, .. } => capability,
+        }
+    }
+
+    /// The request as JSON, which its digest is taken of and which errors show.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_else(|error| json!({ "unprintable": error.to_string() }))
+    }
+
+    /// What a replay compares.
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(&self.to_json())
+    }
+
+    /// Whether the call changes nothing outside the run. Such calls are
+    /// recorded together with the next one that does, not by a commit of their own.
+    pub const fn is_silent(&self) -> bool {
+        match self {
+            Self::ToolList
+            | Self::MemoryGet { .. }
+            | Self::MemoryPut { .. }
+            | Self::Log { .. }
+            | Self::Denied { .. } => true,
+            Self::Tool { .. } | Self::Human(_) | Self::Sleep { .. } => false,
+        }
+    }
+}
+
+/// What an agent got back: JSON, or a failure that it may handle.
+pub type CallResponse = Result<Value, Failure>;

@@ -1,0 +1,67 @@
+//! Canonical JSON: keys sorted by code point, no white space. What a digest is taken of.
+
+use serde_json::Value;
+
+/// The one text that equal values share, however their keys were ordered.
+///
+/// Numbers keep `serde_json`'s shortest form rather than RFC 8785's, which
+/// would round integers above 2^53 and so give two amounts one digest.
+pub fn canonical_json(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, &mut out);
+    out
+}
+
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
+            out.push('{');
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_text(key, out);
+                out.push(':');
+                write(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write(item, out);
+            }
+            out.push(']');
+        }
+        Value::String(text) => write_text(text, out),
+        Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push_str(&Value::from(text).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn equal_values_share_one_text() {
+        let cases = [
+            (json!({"b": 1, "a": [true, null]}), r#"{"a":[true,null],"b":1}"#),
+            (json!({"a": {"z": "\"", "y": 1.5}}), r#"{"a":{"y":1.5,"z":"\""}}"#),
+            (json!(9_007_199_254_740_993_u64), "9007199254740993"),
+            (json!({}), "{}"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(canonical_json(&value), text);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What can be asked of a run, and what is handed in with it.
+
+use serde_json::Value;
+
+use crate::call::{CallRequest, CallResponse};
+use crate::event::{Actor, LogLine, RunStarted};
+use crate::{ApprovalId, Digest, Timestamp, VisitId};
+
+/// What can be asked of a run.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Begin. The inputs were accepted by the definition's schema.
+    Start(Box<RunStarted>),
+    /// An attempt gave a result.
+    EndAttempt {
+        /// The visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+        /// What it gave.
+        result: CallResponse,
+        /// An agent's calls since the last recorded one.
+        silent: Vec<AnsweredCall>,
+        /// What a tool wrote to its log.
+        log: Vec<LogLine>,
+    },
+    /// An agent makes a call that reaches outside. No event in answer means: go ahead.
+    BeginCall {
+        /// The agent's visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+        /// The call's number.
+        call: u32,
+        /// What is asked.
+        request: CallRequest,
+        /// The calls since the last recorded one.
+        silent: Vec<AnsweredCall>,
+    },
+    /// An agent's call has its answer.
+    EndCall {
+        /// The agent's visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+        /// The call's number.
+        call: u32,
+        /// What was asked.
+        request: CallRequest,
+        /// The answer.
+        response: CallResponse,
+        /// The calls since the last recorded one, unless `BeginCall` recorded them.
+        silent: Vec<AnsweredCall>,
+    },
+    /// A person answers.
+    Decide {
+        /// Which approval.
+        approval: ApprovalId,
+        /// What was chosen.
+        action: String,
+        /// What was filled in.
+        data: Value,
+        /// Who, through which door.
+        by: Actor,
+        /// Why, in their words.
+        comment: Option<String>,
+    },
+    /// Time has passed: whatever is due, happens.
+    Tick,
+    /// The run was read from its journal: nothing of it is under way in any process.
+    Recover,
+    /// End the run.
+    Cancel {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// An agent's call that changed nothing outside and was answered at once.
+#[derive(Debug, Clone)]
+pub struct AnsweredCall {
+    /// The call's number.
+    pub call: u32,
+    /// What was asked.
+    pub request: CallRequest,
+    /// The answer.
+    pub response: CallResponse,
+}
+
+/// Time and chance, handed in with a command.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// When the command is decided.
+    pub now: Timestamp,
+    /// Where chance comes from.
+    pub entropy: Entropy,
+}
+
+/// Random bits drawn at the edge, and as many more as are needed, derived from them by SHA-256.
+#[derive(Debug, Clone)]
+pub struct Entropy {
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Entropy {
+    /// Starts from 32 bytes: unpredictable ones in production, chosen ones in tests.
+    pub const fn new(seed: [u8; 32]) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    /// The next 128 bits.
+    pub fn bits(&mut self) -> u128 {
+        self.drawn += 1;
+        let digest = Digest::of_parts(&[&self.seed, &self.drawn.to_be_bytes()]);
+        digest.as_bytes()[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+    }
+
+    /// The next number in `0.0..1.0`.
+    pub fn fraction(&mut self) -> f64 {
+        let top = u32::try_from(self.bits() >> 96).unwrap_or_default();
+        f64::from(top) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// Why a command changed nothing. Each says what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The run has been started before.
+    #[error("the run was started before")]
+    AlreadyStarted,
+    /// The run has no event yet.
+    #[error("the run was never started")]
+    NotStarted,
+    /// The run goes on no more.
+    #[error("the run has ended ({0}); start a new one")]
+    Ended(&'static str),
+    /// The attempt or call is not the one under way; its result is not wanted any more.
+    #[error("visit {visit}, attempt {attempt} is not under way any more")]
+    Stale {
+        /// The visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// A call came that its agent's replay should not have made.
+    #[error("call {call} of visit {visit} does not follow the {recorded} recorded ones")]
+    CallOutOfOrder {
+        /// The visit.
+        visit: VisitId,
+        /// The call's number.
+        call: u32,
+        /// How many there are.
+        recorded: u32,
+    },
+    /// No such approval in this run.
+    #[error("the run has no approval {0}; `pawl approvals` lists the open ones")]
+    UnknownApproval(ApprovalId),
+    /// The approval is closed.
+    #[error("the approval was decided before: {action}, by {by}")]
+    AlreadyDecided {
+        /// What was chosen.
+        action: String,
+        /// Who chose.
+        by: String,
+    },
+    /// The time to answer is over; what the question says of that happens now.
+    #[error("the answer was due at {due}; `pawl show RUN` tells what became of it")]
+    TooLate {
+        /// When it was due.
+        due: Timestamp,
+    },
+    /// The action is not offered.
+    #[error("there is no action '{action}'; choose one of: {}", offered.join(", "))]
+    UnknownAction {
+        /// What was asked for.
+        action: String,
+        /// What there is.
+        offered: Vec<String>,
+    },
+    /// The form is not filled in as it must be.
+    #[error("the form does not accept this: {}", problems.join("; "))]
+    InvalidForm {
+        /// What is wrong, one text a problem.
+        problems: Vec<String>,
+    },
+    /// This person may not answer.
+    #[error("{who} may not answer; it was asked of: {}", asked.join(", "))]
+    NotAsked {
+        /// Who tried.
+        who: String,
+        /// Who may.
+        asked: Vec<String>,
+    },
+}
+
+/// An object without fields, for forms that nothing was filled into.
+pub(crate) fn empty_object() -> Value {
+    Value::Object(serde_json::Map::new())
+}

@@ -1,0 +1,94 @@
+//! An attempt gave a result, or its time is up.
+
+use std::sync::Arc;
+
+use super::Draft;
+use crate::call::CallResponse;
+use crate::command::{AnsweredCall, Refusal};
+use crate::event::{Event, LogLine, Work};
+use crate::plugin::EffectClass;
+use crate::state::{Activity, CallProgress, Visit};
+use crate::{Failure, VisitId};
+
+impl Draft<'_> {
+    pub(super) fn end_attempt(
+        &mut self,
+        visit: VisitId,
+        attempt: u32,
+        result: CallResponse,
+        silent: Vec<AnsweredCall>,
+        log: Vec<LogLine>,
+    ) -> Result<(), Refusal> {
+        self.under_way(visit, attempt)?;
+        self.record_silent(visit, silent)?;
+        if !log.is_empty() {
+            self.push(Event::ToolLogged { visit, attempt, lines: log });
+        }
+        match result {
+            Ok(output) => self.complete_step(visit, output),
+            Err(failure) => self.fail_attempt(visit, failure),
+        }
+        Ok(())
+    }
+
+    /// The visit, if this attempt of it is the one under way.
+    pub(super) fn under_way(&self, visit: VisitId, attempt: u32) -> Result<&Visit, Refusal> {
+        self.state
+            .visit(visit)
+            .filter(|at| at.attempt == attempt && matches!(at.activity, Activity::Attempting))
+            .ok_or(Refusal::Stale { visit, attempt })
+    }
+
+    /// After a failed attempt: another one later, a person, or the step fails.
+    pub(super) fn fail_attempt(&mut self, id: VisitId, failure: Failure) {
+        let Some(visit) = self.state.visit(id) else { return };
+        let attempt = visit.attempt;
+        if failure.kind.leaves_outcome_open() && is_at_most_once(visit) {
+            return self.ask_about_step(id, failure.message);
+        }
+        if let Some((call, state)) = visit.open_call()
+            && matches!(state.progress, CallProgress::Running(_))
+        {
+            return self.ask_about_call(id, call, failure.message);
+        }
+        // Another attempt of an agent makes its calls anew, which must not be done to these.
+        let repeatable = !visit.acted_once;
+        let retry = self.step_of(id).filter(|_| repeatable).map(|step| step.retry.clone());
+        let fraction = self.entropy.fraction();
+        let pause = retry.and_then(|retry| retry.pause(attempt, &failure, fraction));
+        let retry_at = pause.map(|pause| self.now.after(pause));
+        self.push(Event::AttemptFailed { visit: id, attempt, failure: failure.clone(), retry_at });
+        if retry_at.is_none() {
+            self.fail_step(id, failure);
+        }
+    }
+
+    /// The same work once more.
+    pub(super) fn attempt_again(&mut self, id: VisitId) {
+        let next = self.state.visit(id).map(|visit| visit.attempt.saturating_add(1));
+        if let Some(attempt) = next {
+            self.start_attempt(id, attempt);
+        }
+    }
+
+    /// The same attempt from the start: the time in which no process worked on it was not its own.
+    pub(super) fn attempt_afresh(&mut self, id: VisitId) {
+        if let Some(attempt) = self.state.visit(id).map(|visit| visit.attempt) {
+            self.start_attempt(id, attempt);
+        }
+    }
+
+    fn start_attempt(&mut self, id: VisitId, attempt: u32) {
+        let timeout = self.step_of(id).and_then(|step| step.timeout);
+        let deadline = timeout.map(|timeout| self.now.after(timeout));
+        self.push(Event::AttemptStarted { visit: id, attempt, work: None, deadline });
+    }
+}
+
+/// Whether an attempt of this visit must not be repeated without a person.
+pub(super) fn is_at_most_once(visit: &Visit) -> bool {
+    match visit.work.as_ref().map(Arc::as_ref) {
+        Some(Work::Tool { effect, .. }) => *effect == EffectClass::AtMostOnce,
+        Some(Work::Agent { .. }) | None => false,
+    }
+}

@@ -1,0 +1,95 @@
+//! Commands become events: the only place that evaluates, branches and draws.
+//!
+//! Every event is applied to the working state as soon as it is decided, so
+//! that the next decision of the same command sees it; what comes back is what
+//! one commit holds. A refused command leaves no event and no change.
+
+mod advance;
+mod answer;
+mod attempt;
+mod call;
+mod recover;
+mod start;
+mod tick;
+mod unknown;
+
+use crate::command::{Command, Moment, Refusal};
+use crate::definition::Definition;
+use crate::event::{Actor, Event};
+use crate::expression::Scope;
+use crate::state::{Phase, RunState};
+use crate::view::Status;
+use crate::{Failure, Timestamp};
+
+/// Decides a command. The state moves on with the events that come back.
+///
+/// The definition is the one whose digest the run started with.
+pub fn decide(
+    state: &mut RunState,
+    definition: &Definition,
+    command: Command,
+    moment: Moment,
+) -> Result<Vec<Event>, Refusal> {
+    match (state.phase(), &command) {
+        (Phase::New, Command::Start(_)) => {}
+        (Phase::New, _) => return Err(Refusal::NotStarted),
+        (_, Command::Start(_)) => return Err(Refusal::AlreadyStarted),
+        // An answer to an ended run's approval says what became of the approval.
+        (Phase::Open, _) | (_, Command::Decide { .. }) => {}
+        (Phase::Completed(_), _) => return Err(Refusal::Ended(Status::Completed.name())),
+        (Phase::Failed(_), _) => return Err(Refusal::Ended(Status::Failed.name())),
+        (Phase::Cancelled, _) => return Err(Refusal::Ended(Status::Cancelled.name())),
+    }
+    let mut draft = Draft::new(state, definition, moment);
+    match command {
+        Command::Start(started) => draft.start(*started),
+        Command::EndAttempt { visit, attempt, result, silent, log } => {
+            draft.end_attempt(visit, attempt, result, silent, log)?;
+        }
+        Command::BeginCall { visit, attempt, call, request, silent } => {
+            draft.begin_call(visit, attempt, call, request, silent)?;
+        }
+        Command::EndCall { visit, attempt, call, request, response, silent } => {
+            draft.end_call(visit, attempt, call, request, response, silent)?;
+        }
+        Command::Decide { approval, action, data, by, comment } => {
+            draft.answer(&approval, &action, data, by, comment)?;
+        }
+        Command::Tick => draft.tick(),
+        Command::Recover => draft.recover(),
+        Command::Cancel { by, reason } => draft.cancel(by, reason),
+    }
+    Ok(draft.events)
+}
+
+/// A decision in the making.
+struct Draft<'a> {
+    state: &'a mut RunState,
+    definition: &'a Definition,
+    now: Timestamp,
+    entropy: crate::command::Entropy,
+    events: Vec<Event>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(state: &'a mut RunState, definition: &'a Definition, moment: Moment) -> Self {
+        // A clock that was set back does not make a journal's times go back.
+        let now = moment.now.max(state.updated_at());
+        Self { state, definition, now, entropy: moment.entropy, events: Vec::new() }
+    }
+
+    /// Records a fact.
+    fn push(&mut self, event: Event) {
+        self.state.apply(self.now, &event);
+        self.events.push(event);
+    }
+
+    /// What expressions see at this point.
+    fn scope<'s>(&'s self, error: Option<&'s Failure>) -> Scope<'s> {
+        Scope { inputs: &self.state.inputs, outputs: &self.state.outputs, run: &self.state.facts, error }
+    }
+
+    fn cancel(&mut self, by: Actor, reason: Option<String>) {
+        self.push(Event::RunCancelled { by, reason });
+    }
+}

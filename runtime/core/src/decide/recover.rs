@@ -1,0 +1,32 @@
+//! After a crash: what was under way goes on, unless it must not be repeated.
+
+use super::Draft;
+use super::attempt::is_at_most_once;
+use crate::VisitId;
+use crate::state::{Activity, CallProgress};
+
+const REASON: &str = "pawl stopped while it was under way";
+
+impl Draft<'_> {
+    /// Attempts of `pure` and `idempotent` tools and of agents need no event:
+    /// they are under way again as soon as their effects are carried out. An
+    /// `at-most-once` tool that was under way goes to a person.
+    pub(super) fn recover(&mut self) {
+        let active: Vec<VisitId> = self.state.active.clone();
+        for id in active {
+            let Some(visit) = self.state.visit(id) else { continue };
+            if !matches!(visit.activity, Activity::Attempting) {
+                continue;
+            }
+            if is_at_most_once(visit) {
+                self.ask_about_step(id, REASON.to_owned());
+            } else if let Some((call, state)) = visit.open_call()
+                && matches!(state.progress, CallProgress::Running(_))
+            {
+                self.ask_about_call(id, call, REASON.to_owned());
+            } else if visit.calls.is_empty() && visit.deadline.is_some_and(|deadline| deadline <= self.now) {
+                self.attempt_afresh(id);
+            }
+        }
+    }
+}

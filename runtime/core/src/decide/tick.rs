@@ -1,0 +1,75 @@
+//! Time has passed: whatever is due, happens.
+
+use super::Draft;
+use crate::event::Work;
+use crate::state::{Activity, CallProgress, Visit};
+use crate::{ApprovalId, Duration, Failure, FailureKind, Timestamp, VisitId};
+
+/// One thing that is due.
+enum Due {
+    Retry(VisitId),
+    WaitOver(VisitId),
+    SleepOver(VisitId, u32),
+    Unanswered(ApprovalId),
+    Deadline(VisitId),
+}
+
+impl Draft<'_> {
+    /// Does everything that is due, each on the state that the one before left.
+    pub(super) fn tick(&mut self) {
+        // Every round ends what was due; what it starts is due later than now, or is bounded by `max_visits`.
+        while let Some(due) = self.next_due() {
+            match due {
+                Due::Retry(visit) => self.attempt_again(visit),
+                Due::WaitOver(visit) => self.complete_step(visit, serde_json::Value::Null),
+                Due::SleepOver(visit, call) => self.end_sleep(visit, call),
+                Due::Unanswered(approval) => self.answer_late(&approval),
+                Due::Deadline(visit) => self.time_out(visit),
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Due> {
+        let now = self.now;
+        let unanswered = self
+            .state
+            .approvals
+            .iter()
+            .filter(|(_, approval)| approval.open && approval.due.is_some_and(|due| due <= now))
+            .min_by_key(|(_, approval)| approval.due)
+            .map(|(id, _)| Due::Unanswered(id.clone()));
+        unanswered.or_else(|| self.state.active().find_map(|(id, visit)| due_of(id, visit, now)))
+    }
+
+    fn time_out(&mut self, id: VisitId) {
+        let Some(visit) = self.state.visit(id) else { return };
+        let took = self.now.since(visit.attempt_at);
+        let limit = self.step_of(id).and_then(|step| step.timeout).unwrap_or(took);
+        let failure = timeout(visit.work.as_deref(), limit);
+        self.fail_attempt(id, failure);
+    }
+}
+
+fn due_of(id: VisitId, visit: &Visit, now: Timestamp) -> Option<Due> {
+    if matches!(visit.activity, Activity::BackingOff(until) if until <= now) {
+        return Some(Due::Retry(id));
+    }
+    if matches!(visit.activity, Activity::Waiting(until) if until <= now) {
+        return Some(Due::WaitOver(id));
+    }
+    if let Some((call, state)) = visit.open_call()
+        && matches!(state.progress, CallProgress::Sleeping(until) if until <= now)
+    {
+        return Some(Due::SleepOver(id, call));
+    }
+    visit.deadline.is_some_and(|deadline| deadline <= now).then_some(Due::Deadline(id))
+}
+
+fn timeout(work: Option<&Work>, limit: Duration) -> Failure {
+    let what = match work {
+        Some(Work::Tool { plugin, tool, .. }) => format!("tool {plugin}.{tool}"),
+        Some(Work::Agent { agent, .. }) => format!("agent {agent}"),
+        None => "the attempt".to_owned(),
+    };
+    Failure::new(FailureKind::Timeout, format!("{what} took longer than its timeout of {limit}"))
+}

@@ -1,0 +1,84 @@
+//! The validated form of a workflow: it cannot be wrong, and it holds no source places.
+//!
+//! Made by [`crate::source::load`] alone. Every expression in it is compiled,
+//! every target exists, every duration is a number of milliseconds.
+
+mod retry;
+mod schema;
+mod step;
+mod verb;
+
+use std::collections::BTreeMap;
+
+pub use retry::RetryPolicy;
+pub use schema::{InvalidSchema, Schema};
+pub use step::{Branch, Step, StepIndex, Target, Then};
+pub use verb::{AgentStep, Case, FailStep, HumanStep, SwitchStep, ToolStep, Verb, WaitStep};
+
+use crate::expression::Template;
+use crate::plugin::Permissions;
+use crate::{Digest, StepId};
+
+/// The version of the workflow language, the value of the key `pawl`.
+pub const LANGUAGE_VERSION: u32 = 1;
+
+/// One workflow, ready to run.
+#[derive(Debug)]
+pub struct Definition {
+    /// The workflow's name.
+    pub name: String,
+    /// The author's version, `1.0.0`.
+    pub version: String,
+    /// SHA-256 of the source, which the store keeps.
+    pub digest: Digest,
+    /// What `inputs` must look like; defaults are filled in by [`Schema::accept`].
+    pub inputs: Schema,
+    /// Components named by the workflow: plugin name to path, relative to the workflow's file.
+    pub plugins: BTreeMap<String, String>,
+    /// What the steps' plugins may do, unless a step narrows it.
+    pub permissions: Permissions,
+    /// The steps in their order; a [`StepIndex`] points here.
+    pub steps: Vec<Step>,
+    /// What a completed run gives, with the schema of each where one is declared.
+    pub outputs: BTreeMap<String, Output>,
+}
+
+/// One output of a workflow.
+#[derive(Debug)]
+pub struct Output {
+    /// How its value is made from the steps.
+    pub value: Template,
+    /// What the value must look like.
+    pub schema: Option<Schema>,
+}
+
+impl Definition {
+    /// The step at an index that came from this definition.
+    pub fn step(&self, index: StepIndex) -> Option<&Step> {
+        self.steps.get(index.0)
+    }
+
+    /// The index of the step with this id.
+    pub fn index_of(&self, id: &StepId) -> Option<StepIndex> {
+        self.steps.iter().position(|step| step.id == *id).map(StepIndex)
+    }
+
+    /// The names of the plugins that its steps use directly, or may reach through an agent's tools.
+    pub fn plugin_names(&self) -> std::collections::BTreeSet<&str> {
+        let mut names: std::collections::BTreeSet<&str> = self.plugins.keys().map(String::as_str).collect();
+        for step in &self.steps {
+            match &step.verb {
+                Verb::Agent(agent) => {
+                    names.insert(&agent.agent);
+                    let tools = agent.permissions.tools.iter();
+                    names.extend(tools.filter_map(|tool| tool.split_once('.')).map(|(plugin, _)| plugin));
+                }
+                Verb::Tool(tool) => {
+                    names.insert(&tool.plugin);
+                }
+                Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => {}
+            }
+        }
+        names
+    }
+}

@@ -1,0 +1,37 @@
+//! What must happen next, read from a state.
+
+use std::sync::Arc;
+
+use crate::event::Work;
+use crate::state::{Activity, RunState};
+use crate::{Timestamp, VisitId};
+
+/// Something that must be under way, or must be set, for a run to go on.
+///
+/// Effects are asked for after every change; the engine begins what is not
+/// under way yet and stops what is not asked for any more.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// An attempt of a tool or an agent must be under way.
+    Attempt {
+        /// The visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+        /// What it does.
+        work: Arc<Work>,
+    },
+    /// The run must get a [`crate::Command::Tick`] at this instant.
+    WakeAt(Timestamp),
+}
+
+/// What must happen next; nothing for a run that has ended.
+pub fn effects(state: &RunState) -> Vec<Effect> {
+    let attempts = state.active().filter_map(|(visit, at)| match (&at.activity, &at.work) {
+        (Activity::Attempting, Some(work)) if !at.is_parked() => {
+            Some(Effect::Attempt { visit, attempt: at.attempt, work: Arc::clone(work) })
+        }
+        _ => None,
+    });
+    attempts.chain(state.wake_at().map(Effect::WakeAt)).collect()
+}

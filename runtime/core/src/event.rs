@@ -1,0 +1,379 @@
+//! The facts of a run, in the past tense: all that its journal holds.
+//!
+//! Each variant says which transition it records. The serialized names are
+//! frozen: a variant or field may be renamed in Rust, its `serde` name may
+//! not. A new field needs a default, so that old journals read on.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::call::{CallRequest, LogLevel, Question};
+use crate::plugin::{EffectClass, Permissions, PluginPins};
+use crate::{ApprovalId, Digest, Failure, StepId, Timestamp, VisitId};
+
+/// A JSON value in an event: in place, or in the blob store when it is large.
+///
+/// A state only ever holds values; the engine moves large ones out before a
+/// commit and back in when it reads a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Payload {
+    /// The value itself.
+    Inline(Value),
+    /// The SHA-256 of its JSON text in the blob store.
+    Blob(Digest),
+}
+
+impl Payload {
+    /// The value; null for one that was moved out and not brought back, which the engine rules out.
+    pub fn into_value(self) -> Value {
+        match self {
+            Self::Inline(value) => value,
+            Self::Blob(_) => Value::Null,
+        }
+    }
+}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self::Inline(value)
+    }
+}
+
+/// Who did something, and through which door.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// `user:ann`, or `timer`.
+    pub name: String,
+    /// The groups that they belong to, `group:finance`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Whether they own the data folder and so act as its operator.
+    #[serde(default)]
+    pub operator: bool,
+    /// `cli`, `library`, `timer`.
+    pub via: String,
+}
+
+impl Actor {
+    /// Time itself, when a question was due.
+    pub fn timer() -> Self {
+        Self { name: "timer".into(), groups: Vec::new(), operator: false, via: "timer".into() }
+    }
+}
+
+/// Why a step was the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Because {
+    /// The first of the workflow.
+    First,
+    /// The step before it led on.
+    Next,
+    /// `then` of the step before names it.
+    Then,
+    /// The branch of `then` with this number, from 0, held.
+    Branch(u32),
+    /// The case of the `switch` with this number, from 0, held.
+    Case(u32),
+}
+
+/// What an attempt does, with everything evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// Calls a tool.
+    Tool {
+        /// The plugin's name.
+        plugin: String,
+        /// The tool's name in it.
+        tool: String,
+        /// The component, pinned by the run.
+        component: Digest,
+        /// What may happen after a crash.
+        effect: EffectClass,
+        /// Its arguments.
+        arguments: Payload,
+    },
+    /// Runs an agent.
+    Agent {
+        /// The plugin's name.
+        agent: String,
+        /// The component, pinned by the run.
+        component: Digest,
+        /// Its input.
+        input: Payload,
+    },
+}
+
+/// What a run starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The author's version.
+    pub version: String,
+    /// SHA-256 of the definition's source.
+    pub definition: Digest,
+    /// Accepted inputs, defaults filled in.
+    pub inputs: Payload,
+    /// The plugins with their components' digests.
+    pub plugins: PluginPins,
+    /// What the operator allows beyond what stays inside the run.
+    pub allowed: Permissions,
+    /// Who started it.
+    pub by: Actor,
+    /// 32 random bytes, from which the randomness of its agents comes.
+    pub seed: Digest,
+}
+
+/// What an approval is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asker {
+    /// A `human` step.
+    Step,
+    /// An agent's `human.ask`: the number of the call.
+    Call(u32),
+    /// pawl itself: the outcome of an `at-most-once` tool step is unknown.
+    UnknownStep,
+    /// pawl itself: the outcome of an agent's call of an `at-most-once` tool is unknown.
+    UnknownCall(u32),
+}
+
+/// An approval as it was opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalOpened {
+    /// The visit that waits.
+    pub visit: VisitId,
+    /// Its unguessable id.
+    pub approval: ApprovalId,
+    /// What it is about.
+    pub asker: Asker,
+    /// What is asked.
+    pub question: Question,
+    /// SHA-256 of the question's canonical JSON: what is decided is what was shown.
+    pub digest: Digest,
+    /// When `on_timeout` is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+}
+
+/// An approval's end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalDecided {
+    /// Which.
+    pub approval: ApprovalId,
+    /// What was chosen.
+    pub action: String,
+    /// What was filled into the form.
+    pub data: Payload,
+    /// Who, through which door.
+    pub by: Actor,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// One line of a tool's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How it is marked.
+    pub level: LogLevel,
+    /// The line.
+    pub message: String,
+}
+
+/// A fact of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Nothing → running. Always the first.
+    RunStarted(Box<RunStarted>),
+    /// A new visit is running; no attempt yet.
+    StepStarted {
+        /// The new visit.
+        visit: VisitId,
+        /// Where it is.
+        step: StepId,
+        /// Why it came here.
+        because: Because,
+    },
+    /// A new visit is skipped: its `if` did not hold. It has no output.
+    StepSkipped {
+        /// The new visit.
+        visit: VisitId,
+        /// Where it is.
+        step: StepId,
+        /// Why it came here.
+        because: Because,
+    },
+    /// The visit's next attempt is under way.
+    AttemptStarted {
+        /// The visit.
+        visit: VisitId,
+        /// From 1.
+        attempt: u32,
+        /// What it does; absent when it is the same as the attempt before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        work: Option<Box<Work>>,
+        /// When it fails with `timeout`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// The attempt failed. The visit waits for the next one when `retry_at` is there, else its step fails.
+    AttemptFailed {
+        /// The visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// When the next attempt starts; the backoff was drawn by the decision.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+    },
+    /// A tool wrote to its log during the attempt. Changes no state.
+    ToolLogged {
+        /// The visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+        /// What it wrote.
+        lines: Vec<LogLine>,
+    },
+    /// An agent's call that must be known before it happens is under way: an
+    /// `at-most-once` tool, a question, a sleep.
+    CallStarted {
+        /// The agent's visit.
+        visit: VisitId,
+        /// The call's number in the attempt, from 1.
+        call: u32,
+        /// What was asked.
+        request: CallRequest,
+        /// When a sleep ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// An agent's call has its answer. It will never be computed again.
+    CallCompleted {
+        /// The agent's visit.
+        visit: VisitId,
+        /// The call's number in the attempt, from 1.
+        call: u32,
+        /// What was asked; absent when `CallStarted` has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<CallRequest>,
+        /// SHA-256 of the request, which a replay compares.
+        digest: Digest,
+        /// The answer.
+        response: Result<Payload, Failure>,
+    },
+    /// What was under way when the process died, or gave no answer, may or may not have happened.
+    OutcomeUnknown {
+        /// The visit.
+        visit: VisitId,
+        /// The agent's call; absent for a tool step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<u32>,
+        /// Why it is unknown.
+        reason: String,
+    },
+    /// A visit or call waits for a person.
+    ApprovalOpened(Box<ApprovalOpened>),
+    /// The approval is closed; what it allows starts in the same commit.
+    ApprovalDecided(Box<ApprovalDecided>),
+    /// A `wait` step waits.
+    WaitStarted {
+        /// The visit.
+        visit: VisitId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The visit is completed; its output replaces the step's earlier one.
+    StepCompleted {
+        /// The visit.
+        visit: VisitId,
+        /// What it gave.
+        output: Payload,
+    },
+    /// The visit failed.
+    StepFailed {
+        /// The visit.
+        visit: VisitId,
+        /// Why.
+        failure: Failure,
+    },
+    /// Running → completed.
+    RunCompleted {
+        /// What the workflow's `outputs` gave, an object.
+        outputs: Payload,
+    },
+    /// Running → failed.
+    RunFailed {
+        /// Why.
+        failure: Failure,
+        /// The step that failed, where it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+    },
+    /// Running → cancelled. What was under way is stopped, open approvals are closed.
+    RunCancelled {
+        /// Who.
+        by: Actor,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+impl Event {
+    /// The frozen name, as it stands in the journal and in JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted(_) => "run-started",
+            Self::StepStarted { .. } => "step-started",
+            Self::StepSkipped { .. } => "step-skipped",
+            Self::AttemptStarted { .. } => "attempt-started",
+            Self::AttemptFailed { .. } => "attempt-failed",
+            Self::ToolLogged { .. } => "tool-logged",
+            Self::CallStarted { .. } => "call-started",
+            Self::CallCompleted { .. } => "call-completed",
+            Self::OutcomeUnknown { .. } => "outcome-unknown",
+            Self::ApprovalOpened(_) => "approval-opened",
+            Self::ApprovalDecided(_) => "approval-decided",
+            Self::WaitStarted { .. } => "wait-started",
+            Self::StepCompleted { .. } => "step-completed",
+            Self::StepFailed { .. } => "step-failed",
+            Self::RunCompleted { .. } => "run-completed",
+            Self::RunFailed { .. } => "run-failed",
+            Self::RunCancelled { .. } => "run-cancelled",
+        }
+    }
+
+    /// The values that may be large, to be moved out to the blob store and back.
+    pub fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Self::RunStarted(started) => Some(&mut started.inputs),
+            Self::AttemptStarted { work, .. } => work.as_deref_mut().map(|work| match work {
+                Work::Tool { arguments, .. } => arguments,
+                Work::Agent { input, .. } => input,
+            }),
+            Self::CallCompleted { response, .. } => response.as_mut().ok(),
+            Self::ApprovalDecided(decided) => Some(&mut decided.data),
+            Self::StepCompleted { output, .. } => Some(output),
+            Self::RunCompleted { outputs } => Some(outputs),
+            Self::StepStarted { .. }
+            | Self::StepSkipped { .. }
+            | Self::AttemptFailed { .. }
+            | Self::ToolLogged { .. }
+            | Self::CallStarted { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::ApprovalOpened(_)
+            | Self::WaitStarted { .. }
+            | Self::StepFailed { .. }
+            | Self::RunFailed { .. }
+            | Self::RunCancelled { .. } => None,
+        }
+    }
+}

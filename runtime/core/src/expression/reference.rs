@@ -1,0 +1,168 @@
+//! What an expression refers to, found before it is ever evaluated.
+
+use std::ops::Range;
+
+use super::token::{KEYWORDS, Kind, Tokens};
+
+/// A name that an expression can begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Root {
+    /// `inputs`.
+    Inputs,
+    /// `steps`.
+    Steps,
+    /// `run`.
+    Run,
+    /// `error`.
+    Error,
+}
+
+impl Root {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Inputs, Self::Steps, Self::Run, Self::Error];
+
+    /// The name in an expression.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inputs => "inputs",
+            Self::Steps => "steps",
+            Self::Run => "run",
+            Self::Error => "error",
+        }
+    }
+
+    /// The name under which the compiled form asks for values that may be absent.
+    pub(super) const fn asking_name(self) -> &'static str {
+        match self {
+            Self::Inputs => "Inputs",
+            Self::Steps => "Steps",
+            Self::Run => "Run",
+            Self::Error => "Error",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|root| root.name() == name)
+    }
+}
+
+/// One step down into a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// `.name` or `["name"]`.
+    Field(String),
+    /// `[0]`.
+    Index(usize),
+    /// `[…]`: known only when the expression is evaluated.
+    Dynamic,
+}
+
+/// One place of an expression that names a value: `steps.order.output.id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Where it begins.
+    pub root: Root,
+    /// How it goes on.
+    pub path: Vec<Segment>,
+    /// Whether the expression asks if it exists: `is defined`, `| default(…)`.
+    pub asks: bool,
+    /// The place in the expression.
+    pub range: Range<usize>,
+}
+
+impl Reference {
+    /// The field at a position of the path.
+    pub fn field(&self, position: usize) -> Option<&str> {
+        match self.path.get(position) {
+            Some(Segment::Field(name)) => Some(name),
+            Some(Segment::Index(_) | Segment::Dynamic) | None => None,
+        }
+    }
+}
+
+/// Every reference, and the text that is compiled in the expression's place.
+///
+/// A reference that asks begins with another name there, as long as the one
+/// it replaces, and so reads from values that answer "absent" rather than
+/// fail. `["name"]` becomes `.name`, which fails where nothing has the name.
+pub(super) fn references(tokens: &Tokens<'_>) -> (Vec<Reference>, String) {
+    let mut text = tokens.text.to_owned();
+    let mut found = Vec::new();
+    for index in 0..tokens.list.len() {
+        let Some(root) = root_at(tokens, index) else { continue };
+        let (path, end) = path_after(tokens, index + 1, &mut text);
+        let asks = asks(tokens, end);
+        let range = tokens.list[index].range.start..tokens.list[end - 1].range.end;
+        if asks {
+            text.replace_range(tokens.list[index].range.clone(), root.asking_name());
+        }
+        found.push(Reference { root, path, asks, range });
+    }
+    (found, text)
+}
+
+fn root_at(tokens: &Tokens<'_>, index: usize) -> Option<Root> {
+    let named = Root::named(tokens.at(index)).filter(|_| tokens.kind(index) == Some(Kind::Word))?;
+    let argument = tokens.at(index + 1) == "=";
+    let other = matches!(tokens.before(index), "." | "|") || tokens.is_test(index);
+    (!argument && !other).then_some(named)
+}
+
+/// The segments from a token on, and the index after the last of them.
+fn path_after(tokens: &Tokens<'_>, start: usize, text: &mut String) -> (Vec<Segment>, usize) {
+    let mut path = Vec::new();
+    let mut at = start;
+    loop {
+        match tokens.at(at) {
+            "." if tokens.kind(at + 1) == Some(Kind::Word) => {
+                path.push(Segment::Field(tokens.at(at + 1).to_owned()));
+                at += 2;
+            }
+            "[" => {
+                let Some(after) = tokens.after_bracket(at) else { return (path, at) };
+                path.push(subscript(tokens, at, after, text));
+                at = after;
+            }
+            _ => return (path, at),
+        }
+    }
+}
+
+fn subscript(tokens: &Tokens<'_>, open: usize, after: usize, text: &mut String) -> Segment {
+    let inner = tokens.at(open + 1);
+    if after != open + 3 {
+        return Segment::Dynamic;
+    }
+    match tokens.kind(open + 1) {
+        Some(Kind::Number) => inner.parse().map_or(Segment::Dynamic, Segment::Index),
+        Some(Kind::Text) if !inner.contains('\\') && inner.len() >= 2 => {
+            let name = &inner[1..inner.len() - 1];
+            if is_plain_name(name) {
+                let range = tokens.list[open].range.start..tokens.list[open + 2].range.end;
+                let padded =
+                    format!(".{name:width$}", width = range.len() - 1 - name.len() + name.chars().count());
+                text.replace_range(range, &padded);
+            }
+            Segment::Field(name.to_owned())
+        }
+        _ => Segment::Dynamic,
+    }
+}
+
+fn is_plain_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !KEYWORDS.contains(&name)
+}
+
+/// Whether the reference that ends before a token is followed by a question for its existence.
+fn asks(tokens: &Tokens<'_>, end: usize) -> bool {
+    match tokens.at(end) {
+        "|" => matches!(tokens.at(end + 1), "default" | "d"),
+        "is" => {
+            let name = if tokens.at(end + 1) == "not" { end + 2 } else { end + 1 };
+            matches!(tokens.at(name), "defined" | "undefined")
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,43 @@
+//! The pure core of pawl.
+//!
+//! What is authoritative here: the journal's events and the fold over them. A
+//! command goes through [`decide`], which gives events; [`RunState::apply`]
+//! folds them; [`effects`] reads from a state what must happen next.
+//!
+//! Nothing in this crate reads a clock, draws a random number, does IO, awaits
+//! or runs Wasm: time, randomness and ids come in with the command, so that a
+//! fold gives the same state anywhere, at any time.
+
+#![warn(missing_docs)]
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod canonical;
+mod command;
+mod decide;
+mod digest;
+mod effect;
+mod failure;
+mod id;
+mod time;
+
+pub mod call;
+pub mod definition;
+pub mod diagnostic;
+pub mod event;
+pub mod expression;
+pub mod graph;
+pub mod journal;
+pub mod plugin;
+pub mod source;
+pub mod state;
+pub mod view;
+
+pub use canonical::canonical_json;
+pub use command::{AnsweredCall, Command, Entropy, Moment, Refusal};
+pub use decide::decide;
+pub use digest::Digest;
+pub use effect::{Effect, effects};
+pub use failure::{Failure, FailureKind};
+pub use id::{ApprovalId, InvalidId, RunId, StepId, VisitId};
+pub use state::RunState;
+pub use time::{Duration, InvalidDuration, InvalidTimestamp, Timestamp};

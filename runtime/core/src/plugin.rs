@@ -1,0 +1,184 @@
+//! What the core knows of plugins: their description, their pins, what they may do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Digest;
+
+/// The two kinds of plugin, one WIT world each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginKind {
+    /// Gives tools.
+    Tool,
+    /// Decides, calls tools, asks people.
+    Agent,
+}
+
+impl PluginKind {
+    /// The name as it stands in `plugin.toml` and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// What happens outside when a tool is called, and so what may happen after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EffectClass {
+    /// Changes nothing outside.
+    Pure,
+    /// Once for each idempotency key.
+    Idempotent,
+    /// Must not be called twice; an open outcome goes to a person.
+    AtMostOnce,
+}
+
+impl EffectClass {
+    /// The name as it stands in descriptions and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pure => "pure",
+            Self::Idempotent => "idempotent",
+            Self::AtMostOnce => "at-most-once",
+        }
+    }
+}
+
+/// One tool of a tool plugin, as the component describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolDescription {
+    /// The name after the dot.
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// JSON Schema of the arguments.
+    pub input_schema: Value,
+    /// JSON Schema of the result.
+    pub output_schema: Value,
+    /// What may happen after a crash.
+    pub effect: EffectClass,
+}
+
+/// An agent plugin, as the component describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentDescription {
+    /// One line.
+    pub summary: String,
+    /// What it can do, for routes.
+    pub capabilities: Vec<String>,
+    /// JSON Schema of the step's `with`.
+    pub input_schema: Value,
+    /// JSON Schema of the result.
+    pub output_schema: Value,
+}
+
+/// What a component says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Description {
+    /// The tools of a tool plugin.
+    Tools(Vec<ToolDescription>),
+    /// An agent plugin.
+    Agent(AgentDescription),
+}
+
+impl Description {
+    /// The kind of plugin that says this.
+    pub const fn kind(&self) -> PluginKind {
+        match self {
+            Self::Tools(_) => PluginKind::Tool,
+            Self::Agent(_) => PluginKind::Agent,
+        }
+    }
+
+    /// The tool of this name, if it is one of the plugin's.
+    pub fn tool(&self, name: &str) -> Option<&ToolDescription> {
+        match self {
+            Self::Tools(tools) => tools.iter().find(|tool| tool.name == name),
+            Self::Agent(_) => None,
+        }
+    }
+}
+
+/// Where a component was found; the journal says which it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginOrigin {
+    /// Named by the workflow's `plugins`.
+    Workflow(String),
+    /// In the plugin folder of the data folder.
+    Folder(String),
+    /// Embedded in the binary.
+    Shipped,
+}
+
+/// A plugin as a run started with it: the bytes never change for that run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginPin {
+    /// SHA-256 of the component.
+    pub component: Digest,
+    /// Where it came from.
+    pub origin: PluginOrigin,
+    /// What it says of itself.
+    pub description: Description,
+    /// The limits that its manifest sets for itself, by name, each in the unit the name ends in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
+}
+
+/// The plugins that a run started with, by name.
+pub type PluginPins = BTreeMap<String, PluginPin>;
+
+/// What a step's plugin may do. Everything is denied unless it stands here; `log`, `clock` and
+/// `random` are always there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Permissions {
+    /// Tools an agent may call: `orders.lookup`, or `orders.*` for all of a plugin.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub tools: BTreeSet<String>,
+    /// Hosts a tool may send requests to, `api.example.com` or `127.0.0.1:8080`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub http: BTreeSet<String>,
+    /// Whether an agent may ask people.
+    pub human: bool,
+    /// Whether an agent may keep memory in the run.
+    pub memory: bool,
+    /// Whether an agent may sleep.
+    pub timers: bool,
+}
+
+impl Permissions {
+    /// Whether a tool, `orders.lookup`, is among those granted.
+    pub fn allows_tool(&self, name: &str) -> bool {
+        self.tools.contains(name)
+            || name.split_once('.').is_some_and(|(plugin, _)| self.tools.contains(&format!("{plugin}.*")))
+    }
+
+    /// What stands here and is not covered by `ceiling`, as `kind: value`; empty when it only narrows.
+    pub fn beyond(&self, ceiling: &Self) -> Vec<String> {
+        let tools = self.tools.iter().filter(|tool| !ceiling.allows_tool(tool));
+        let http = self.http.difference(&ceiling.http);
+        let flags = [
+            ("human", self.human, ceiling.human),
+            ("memory", self.memory, ceiling.memory),
+            ("timers", self.timers, ceiling.timers),
+        ];
+        tools
+            .map(|tool| format!("tools: {tool}"))
+            .chain(http.map(|host| format!("http: {host}")))
+            .chain(
+                flags
+                    .into_iter()
+                    .filter(|(_, wanted, granted)| *wanted && !granted)
+                    .map(|(name, ..)| name.to_owned()),
+            )
+            .collect()
+    }
+}

@@ -1,0 +1,200 @@
+//! A definition against what its plugins say of themselves.
+
+use std::collections::BTreeSet;
+
+use jsonschema::error::ValidationErrorKind;
+use serde_json::{Map, Value};
+
+use super::Loaded;
+use super::names::Report;
+use super::sites::sites;
+use crate::StepId;
+use crate::definition::{Step, Verb};
+use crate::diagnostic::{Code, Diagnostics, among};
+use crate::expression::{Part, Root, Template, escaped};
+use crate::plugin::{Description, PluginKind, PluginPins};
+
+/// Reports every step that uses a plugin otherwise than the plugin says it can be used.
+///
+/// Nothing is reported twice: what [`super::load`] found is not looked at again.
+pub fn check_plugins(loaded: &Loaded, file: &str, text: &str, pins: &PluginPins) -> Diagnostics {
+    let mut check = Check { loaded, pins, problems: Diagnostics::new(file, text) };
+    let mut outputs = Vec::new();
+    for (index, step) in loaded.definition.steps.iter().enumerate() {
+        let schemas = check.step(index, step);
+        if let (Some((input, _)), Some(with)) = (schemas, with(step)) {
+            check.arguments(index, input, with);
+        }
+        outputs.push(schemas.map(|(_, output)| output));
+    }
+    check.references(&outputs);
+    check.problems
+}
+
+const fn with(step: &Step) -> Option<&Template> {
+    match &step.verb {
+        Verb::Agent(agent) => Some(&agent.with),
+        Verb::Tool(tool) => Some(&tool.with),
+        Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => None,
+    }
+}
+
+struct Check<'a> {
+    loaded: &'a Loaded,
+    pins: &'a PluginPins,
+    problems: Diagnostics,
+}
+
+impl<'a> Check<'a> {
+    /// The schemas of a step's input and output, where its plugin is as the step expects.
+    fn step(&mut self, index: usize, step: &'a Step) -> Option<(&'a Value, &'a Value)> {
+        match &step.verb {
+            Verb::Agent(agent) => {
+                let at = format!("/steps/{index}/agent");
+                match self.plugin(&agent.agent, PluginKind::Agent, &at)? {
+                    Description::Agent(agent) => Some((&agent.input_schema, &agent.output_schema)),
+                    Description::Tools(_) => None,
+                }
+            }
+            Verb::Tool(tool) => {
+                let at = format!("/steps/{index}/tool");
+                let description = self.plugin(&tool.plugin, PluginKind::Tool, &at)?;
+                let found = description.tool(&tool.tool);
+                if found.is_none() {
+                    self.unknown_tool(description, &tool.plugin, &tool.tool, &at);
+                }
+                found.map(|tool| (&tool.input_schema, &tool.output_schema))
+            }
+            Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => None,
+        }
+    }
+
+    fn push(&mut self, code: Code, pointer: &str, message: String, help: Option<String>) {
+        let span = self.loaded.places.value(pointer);
+        self.problems.push(code, span, message, "", help);
+    }
+
+    fn plugin(&mut self, name: &str, kind: PluginKind, at: &str) -> Option<&'a Description> {
+        let Some(pin) = self.pins.get(name) else {
+            let help = among(name, "plugins are", self.pins.keys().map(String::as_str));
+            self.push(Code::UnknownPlugin, at, format!("there is no plugin '{name}'"), help);
+            return None;
+        };
+        let found = pin.description.kind();
+        if found != kind {
+            let message = format!("'{name}' is a plugin of kind {}, not {}", found.name(), kind.name());
+            let help = match &pin.description {
+                Description::Agent(_) => format!("write `agent: {name}`"),
+                Description::Tools(tools) => {
+                    let tool = tools.first().map_or("<tool>", |tool| &tool.name);
+                    format!("write `tool: {name}.{tool}`")
+                }
+            };
+            self.push(Code::WrongPluginKind, at, message, Some(help));
+            return None;
+        }
+        Some(&pin.description)
+    }
+
+    fn unknown_tool(&mut self, description: &Description, plugin: &str, tool: &str, at: &str) {
+        let names = match description {
+            Description::Tools(tools) => tools.iter().map(|tool| tool.name.as_str()).collect(),
+            Description::Agent(_) => Vec::new(),
+        };
+        let message = format!("the plugin '{plugin}' has no tool '{tool}'");
+        let help = among(tool, &format!("tools of {plugin} are"), names);
+        self.push(Code::UnknownTool, at, message, help);
+    }
+
+    /// Compares what is written out of the arguments with the schema; what is computed may be anything.
+    fn arguments(&mut self, index: usize, schema: &Value, with: &Template) {
+        if matches!(with.part(), Part::Expression(_) | Part::Text(_)) {
+            return;
+        }
+        let mut computed = BTreeSet::new();
+        let value = written(with.part(), String::new(), &mut computed);
+        let Ok(validator) = jsonschema::validator_for(schema) else { return };
+        for error in validator.iter_errors(&value) {
+            let place = error.instance_path().to_string();
+            let below = format!("{place}/");
+            let inside =
+                computed.contains(&place) || computed.iter().any(|c| place.starts_with(&format!("{c}/")));
+            let contains = computed.iter().any(|c| c.starts_with(&below));
+            let missing = matches!(
+                error.kind(),
+                ValidationErrorKind::Required { .. } | ValidationErrorKind::AdditionalProperties { .. }
+            );
+            if inside || (contains && !missing) {
+                continue;
+            }
+            let at = format!("/steps/{index}/with{place}");
+            // An absent `with` is an empty map, and its step is where it is missing.
+            let at = if self.loaded.places.has(&format!("/steps/{index}/with")) {
+                at
+            } else {
+                format!("/steps/{index}")
+            };
+            let help = argument_help(&error, schema, &place);
+            let message = format!("the plugin does not accept this: {error}");
+            let unexpected = unexpected(&error);
+            let span = match unexpected {
+                Some(name) => self.loaded.places.key(&format!("{at}/{}", escaped(name))),
+                None => self.loaded.places.value(&at),
+            };
+            self.problems.push(Code::InvalidArguments, span, message, "", help);
+        }
+    }
+
+    fn references(&mut self, outputs: &[Option<&Value>]) {
+        let definition = &self.loaded.definition;
+        for site in sites(definition, &self.loaded.places) {
+            for reference in site.expression.references() {
+                let name = reference.field(0).filter(|_| reference.root == Root::Steps);
+                let index = name.and_then(|name| definition.index_of(&StepId::new(name)));
+                let schema = index.and_then(|index| outputs.get(index.0).copied().flatten());
+                if let (Some(name), Some(schema)) = (name, schema) {
+                    let (places, problems) = (&self.loaded.places, &mut self.problems);
+                    let mut report = Report { site: &site, reference, places, problems };
+                    report.field(schema, 2, &format!("steps.{name}.output"));
+                }
+            }
+        }
+    }
+}
+
+/// The argument that a schema does not know.
+fn unexpected<'e>(error: &'e jsonschema::ValidationError<'_>) -> Option<&'e str> {
+    if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+        return unexpected.first().map(String::as_str);
+    }
+    None
+}
+
+/// What to write instead: the nearest known argument, or the list of them.
+fn argument_help(error: &jsonschema::ValidationError<'_>, schema: &Value, place: &str) -> Option<String> {
+    let unexpected = unexpected(error)?;
+    let known = schema.get("properties").and_then(Value::as_object).filter(|_| place.is_empty())?;
+    among(unexpected, "it accepts", known.keys().map(String::as_str))
+}
+
+/// The value as far as it is written out; null stands where it is computed.
+fn written(part: &Part, pointer: String, computed: &mut BTreeSet<String>) -> Value {
+    match part {
+        Part::Literal(value) => value.clone(),
+        Part::Expression(_) | Part::Text(_) => {
+            computed.insert(pointer);
+            Value::Null
+        }
+        Part::List(parts) => parts
+            .iter()
+            .enumerate()
+            .map(|(index, part)| written(part, format!("{pointer}/{index}"), computed))
+            .collect(),
+        Part::Map(parts) => {
+            let fields = parts.iter().map(|(name, part)| {
+                (name.clone(), written(part, format!("{pointer}/{}", escaped(name)), computed))
+            });
+            Value::Object(fields.collect::<Map<_, _>>())
+        }
+    }
+}

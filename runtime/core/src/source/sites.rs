@@ -1,0 +1,82 @@
+//! Every place of a definition where an expression stands.
+
+use super::Places;
+use crate::definition::{Case, Definition, Output, Step, Then, Verb, WaitStep};
+use crate::expression::{Expression, Template};
+
+/// When an expression is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Before the step at an index has an output of this visit.
+    Before(usize),
+    /// After the step at an index.
+    After(usize),
+    /// When the run completes.
+    End,
+}
+
+/// An expression, when it is evaluated, and where it stands.
+#[derive(Debug)]
+pub(super) struct Site<'d> {
+    pub(super) moment: Moment,
+    pub(super) pointer: String,
+    pub(super) expression: &'d Expression,
+}
+
+/// All of them, in the order of the definition.
+pub(super) fn sites<'d>(definition: &'d Definition, places: &Places) -> Vec<Site<'d>> {
+    let mut sites = Vec::new();
+    for (index, step) in definition.steps.iter().enumerate() {
+        step_sites(step, index, &mut sites);
+    }
+    for (name, Output { value, .. }) in &definition.outputs {
+        let name = crate::expression::escaped(name);
+        let long = format!("/outputs/{name}/value");
+        let pointer = if places.has(&long) { long } else { format!("/outputs/{name}") };
+        template_sites(value, Moment::End, &pointer, &mut sites);
+    }
+    sites
+}
+
+fn step_sites<'d>(step: &'d Step, index: usize, sites: &mut Vec<Site<'d>>) {
+    let at = format!("/steps/{index}");
+    let before = Moment::Before(index);
+    if let Some(expression) = &step.condition {
+        sites.push(Site { moment: before, pointer: format!("{at}/if"), expression });
+    }
+    match &step.verb {
+        Verb::Agent(agent) => template_sites(&agent.with, before, &format!("{at}/with"), sites),
+        Verb::Tool(tool) => template_sites(&tool.with, before, &format!("{at}/with"), sites),
+        Verb::Human(human) => {
+            template_sites(&human.title, before, &format!("{at}/human/title"), sites);
+            if let Some(subject) = &human.subject {
+                template_sites(subject, before, &format!("{at}/human/subject"), sites);
+            }
+        }
+        Verb::Set(template) => template_sites(template, before, &format!("{at}/set"), sites),
+        Verb::Switch(switch) => {
+            for (number, Case { when, .. }) in switch.cases.iter().enumerate() {
+                let pointer = format!("{at}/switch/{number}/when");
+                sites.extend(when.as_ref().map(|expression| Site { moment: before, pointer, expression }));
+            }
+        }
+        Verb::Wait(WaitStep::Until(template)) => {
+            template_sites(template, before, &format!("{at}/wait/until"), sites);
+        }
+        Verb::Wait(WaitStep::For(_)) => {}
+        Verb::Fail(fail) => template_sites(&fail.message, before, &format!("{at}/fail/message"), sites),
+    }
+    if let Then::Choose(branches) = &step.then {
+        for (number, branch) in branches.iter().enumerate() {
+            let (moment, pointer) = (Moment::After(index), format!("{at}/then/{number}/when"));
+            sites.extend(branch.when.as_ref().map(|expression| Site { moment, pointer, expression }));
+        }
+    }
+}
+
+fn template_sites<'d>(template: &'d Template, moment: Moment, at: &str, sites: &mut Vec<Site<'d>>) {
+    for found in template.uses() {
+        let pointer = format!("{at}{}", found.pointer);
+        sites.push(Site { moment, pointer, expression: found.expression });
+    }
+}

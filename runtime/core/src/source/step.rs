@@ -1,0 +1,252 @@
+//! One step: its id, its condition, where it leads, what happens when it fails.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::lower::{Lower, get};
+use super::tree::{Entry, Kind, Node, Span};
+use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, verb};
+use crate::definition::{Branch, RetryPolicy, Step, StepIndex, Target, Then, Verb};
+use crate::diagnostic::{Code, among};
+use crate::expression::Template;
+use crate::{FailureKind, StepId};
+
+/// The keys of a step.
+const KEYS: [&str; 16] = [
+    "id",
+    "description",
+    "if",
+    "agent",
+    "tool",
+    "human",
+    "set",
+    "switch",
+    "wait",
+    "fail",
+    "with",
+    "permissions",
+    "retry",
+    "timeout",
+    "then",
+    "max_visits",
+];
+
+/// The target that ends a run.
+const END: &str = "end";
+
+/// Reads the step at an index.
+pub(super) fn step(lower: &mut Lower, node: &Node, index: usize) -> Step {
+    const WHAT: &str = "a step";
+    let Some(entries) = lower.map(node, WHAT, &KEYS) else {
+        lower.ways_known = false;
+        return harmless(index);
+    };
+    let id = lower
+        .required(entries, "id", WHAT, &node.span, "id: lookup")
+        .and_then(|node| id(lower, node, index))
+        .unwrap_or_else(|| StepId::new(format!("step{index}")));
+    if let Some(node) = get(entries, "description") {
+        lower.text(node, "description");
+    }
+    let condition = get(entries, "if").and_then(|node| lower.expression(node, "if"));
+    let verb = verb::verb(lower, entries, node, index);
+    if let Some(verb) = &verb {
+        check_keys(lower, entries, verb);
+    }
+    let verb = verb.unwrap_or_else(|| harmless(index).verb);
+    let then = get(entries, "then").map_or(Then::Next, |node| then(lower, node, index));
+    let retry = get(entries, "retry").map(|node| retry(lower, node)).unwrap_or_default();
+    let timeout = get(entries, "timeout").and_then(|node| {
+        let timeout = lower.duration(node, "timeout")?;
+        if timeout.0 == 0 {
+            lower.report(Code::OutOfRange, &node.span, "timeout is zero", Some("at least 1ms".to_owned()));
+        }
+        Some(timeout)
+    });
+    let max_visits = get(entries, "max_visits")
+        .and_then(|node| lower.whole(node, "max_visits", 1..=VISITS_MAX))
+        .unwrap_or(VISITS_MAX);
+    Step { id, condition, verb, then, retry, timeout, max_visits }
+}
+
+/// What stands in for a step that was reported, so that the reading goes on.
+fn harmless(index: usize) -> Step {
+    Step {
+        id: StepId::new(format!("step{index}")),
+        condition: None,
+        verb: Verb::Set(Template::literal(Value::Null)),
+        then: Then::Next,
+        retry: RetryPolicy::default(),
+        timeout: None,
+        max_visits: VISITS_MAX,
+    }
+}
+
+fn id(lower: &mut Lower, node: &Node, index: usize) -> Option<StepId> {
+    let id = lower.text(node, "id")?;
+    if id == END {
+        let message = "a step cannot be called 'end': that is where a run completes";
+        lower.report(Code::InvalidValue, &node.span, message, Some("choose another id".to_owned()));
+    } else if lower.name(id, &node.span, "a step", "")
+        && lower.ids.get(id).is_some_and(|first| first.0 != index)
+    {
+        let message = format!("there is another step '{id}'");
+        lower.report(
+            Code::DuplicateStep,
+            &node.span,
+            message,
+            Some("ids are unique in a workflow".to_owned()),
+        );
+    }
+    Some(StepId::new(id))
+}
+
+/// Keys that go with some verbs only.
+fn check_keys(lower: &mut Lower, entries: &[Entry], verb: &Verb) {
+    let works = matches!(verb, Verb::Agent(_) | Verb::Tool(_));
+    for entry in entries {
+        let help = match (entry.key.as_str(), verb) {
+            ("timeout", Verb::Human(_)) => "a human step has `due` and `on_timeout`",
+            ("with" | "permissions" | "retry" | "timeout", _) if !works => "it goes with agent and tool",
+            ("then", Verb::Switch(_)) => "the cases of a switch say where it leads",
+            ("then", Verb::Fail(_)) => "a run ends where it fails",
+            _ => continue,
+        };
+        let message = format!("'{}' does not go with {}", entry.key, verb.name());
+        lower.report(Code::KeyMismatch, &entry.key_span, message, Some(help.to_owned()));
+    }
+}
+
+fn then(lower: &mut Lower, node: &Node, index: usize) -> Then {
+    match &node.kind {
+        Kind::Text(_) => Then::To(target(lower, node, index)),
+        Kind::List(items) => Then::Choose(branches(lower, items, index)),
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Map(_) => {
+            let message = format!("then must be a step or a list of branches, not {}", node.describe());
+            let help = Some("write `then: lookup`, or `then: [{ when: …, to: lookup }]`".to_owned());
+            lower.report(Code::WrongType, &node.span, message, help);
+            lower.ways_known = false;
+            Then::Next
+        }
+    }
+}
+
+/// The ways of a `then` or a `switch`; one without `when` is always taken, so nothing may follow it.
+pub(super) fn branches(lower: &mut Lower, items: &[Node], index: usize) -> Vec<Branch> {
+    const WHAT: &str = "a branch";
+    let mut branches = Vec::new();
+    let mut always: Option<Span> = None;
+    for item in items {
+        let Some(entries) = lower.map(item, WHAT, &["when", "to"]) else {
+            lower.ways_known = false;
+            continue;
+        };
+        if always.is_some() {
+            let message = "this branch is never reached: the one before it is always taken";
+            let help = Some("give the one before it a `when`, or put it last".to_owned());
+            lower.report(Code::UnreachableBranch, &item.span, message, help);
+        }
+        let condition = get(entries, "when");
+        if condition.is_none() {
+            always = Some(item.span.clone());
+        }
+        let when = condition.map(|node| lower.expression(node, "when"));
+        let Some(to) = lower.required(entries, "to", WHAT, &item.span, "to: end") else {
+            lower.ways_known = false;
+            continue;
+        };
+        let to = target(lower, to, index);
+        branches.push(Branch { when: when.flatten(), to });
+    }
+    branches
+}
+
+fn target(lower: &mut Lower, node: &Node, from: usize) -> Target {
+    let Some(name) = lower.text(node, "the target") else {
+        lower.ways_known = false;
+        return Target::End;
+    };
+    if name == END {
+        return Target::End;
+    }
+    let Some(index) = lower.ids.get(name).copied() else {
+        let message = format!("there is no step '{name}'");
+        let help = among(name, "steps are", lower.ids.keys().map(String::as_str).chain([END]));
+        lower.report(Code::UnknownTarget, &node.span, message, help);
+        lower.ways_known = false;
+        return Target::End;
+    };
+    if index.0 <= from && !lower.counted.get(index.0).copied().unwrap_or_default() {
+        let message = format!("this jumps back to '{name}', which has no max_visits");
+        let help = format!("give the step '{name}' a limit, such as `max_visits: 5`");
+        lower.report(Code::MissingMaxVisits, &node.span, message, Some(help));
+    }
+    Target::Step(StepIndex(index.0))
+}
+
+fn retry(lower: &mut Lower, node: &Node) -> RetryPolicy {
+    const KEYS: [&str; 6] = ["max_attempts", "delay", "factor", "max_delay", "on", "except"];
+    let default = RetryPolicy::default();
+    let Some(entries) = lower.map(node, "retry", &KEYS) else { return default };
+    let attempts = lower.required(entries, "max_attempts", "retry", &node.span, "max_attempts: 3");
+    let max_attempts = attempts.and_then(|node| lower.whole(node, "max_attempts", 1..=RETRY_MAX_ATTEMPTS));
+    let delay = get(entries, "delay").and_then(|node| lower.duration(node, "delay"));
+    let max_delay = get(entries, "max_delay").and_then(|node| lower.duration(node, "max_delay"));
+    let factor = get(entries, "factor").and_then(|node| factor(lower, node));
+    let mut on = get(entries, "on").map_or(default.on, |node| kinds(lower, node, "on"));
+    for kind in get(entries, "except").map(|node| kinds(lower, node, "except")).unwrap_or_default() {
+        on.remove(&kind);
+    }
+    let delay = delay.unwrap_or(default.delay);
+    let max_delay = max_delay.unwrap_or(default.max_delay.max(delay));
+    if let Some(node) = get(entries, "max_delay").filter(|_| max_delay < delay) {
+        let message = format!("max_delay ({max_delay}) is shorter than delay ({delay})");
+        lower.report(Code::OutOfRange, &node.span, message, None);
+    }
+    RetryPolicy {
+        max_attempts: max_attempts.unwrap_or(default.max_attempts),
+        delay,
+        factor: factor.unwrap_or(default.factor),
+        max_delay,
+        on,
+    }
+}
+
+fn factor(lower: &mut Lower, node: &Node) -> Option<f64> {
+    let Kind::Number(number) = &node.kind else {
+        let message = format!("factor must be a number, not {}", node.describe());
+        lower.report(Code::WrongType, &node.span, message, None);
+        return None;
+    };
+    let factor = number.as_f64().filter(|factor| (1.0..=10.0).contains(factor));
+    if factor.is_none() {
+        let message = format!("factor is {number}");
+        lower.report(Code::OutOfRange, &node.span, message, Some("a number from 1 to 10".to_owned()));
+    }
+    factor
+}
+
+fn kinds(lower: &mut Lower, node: &Node, what: &str) -> BTreeSet<FailureKind> {
+    let mut kinds = BTreeSet::new();
+    for (name, span) in lower.texts(node, what) {
+        match kind(name) {
+            Some(kind) => {
+                kinds.insert(kind);
+            }
+            None => unknown_kind(lower, name, &span),
+        }
+    }
+    kinds
+}
+
+/// The kind of failure with this name.
+pub(super) fn kind(name: &str) -> Option<FailureKind> {
+    FailureKind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+pub(super) fn unknown_kind(lower: &mut Lower, name: &str, span: &Span) {
+    let message = format!("there is no kind of failure '{name}'");
+    let help = among(name, "kinds are", FailureKind::ALL.iter().map(|kind| kind.name()));
+    lower.report(Code::InvalidValue, span, message, help);
+}

@@ -1,0 +1,234 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::definition::{Step, Verb};
+use crate::plugin::{
+    AgentDescription, Description, EffectClass, PluginOrigin, PluginPin, PluginPins, ToolDescription,
+};
+use crate::{Digest, Duration};
+
+#[expect(clippy::disallowed_methods, reason = "tests read the cases beside them")]
+fn files(folder: &str) -> Vec<(String, String)> {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<(String, String)> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn tool(name: &str, input: Value, output: Value) -> ToolDescription {
+    ToolDescription {
+        name: name.to_owned(),
+        summary: String::new(),
+        input_schema: input,
+        output_schema: output,
+        effect: EffectClass::Pure,
+    }
+}
+
+fn pin(description: Description) -> PluginPin {
+    PluginPin {
+        component: Digest::of(b"component"),
+        origin: PluginOrigin::Shipped,
+        description,
+        limits: BTreeMap::new(),
+    }
+}
+
+fn pins() -> PluginPins {
+    let order = json!({ "type": "object", "properties": {
+        "id": { "type": "string" }, "customer": { "type": "string" }, "amount": { "type": "number" },
+    } });
+    let lookup = json!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string" },
+            "lines": { "type": "array", "items": { "type": "object", "properties": { "n": { "type": "integer" } } } },
+        },
+        "required": ["id"],
+        "additionalProperties": false,
+    });
+    let triage = AgentDescription {
+        summary: String::new(),
+        capabilities: Vec::new(),
+        input_schema: json!({ "type": "object" }),
+        output_schema: json!({ "type": "object", "properties": { "order": { "type": "string" } } }),
+    };
+    BTreeMap::from([
+        ("orders".to_owned(), pin(Description::Tools(vec![tool("lookup", lookup, order)]))),
+        ("triage".to_owned(), pin(Description::Agent(triage))),
+    ])
+}
+
+/// Every problem of a case, with plugins too where the definition itself is good.
+fn problems(name: &str, text: &str) -> Diagnostics {
+    match load(name, text) {
+        Err(problems) => problems,
+        Ok(loaded) if name.starts_with("plugins") => check_plugins(&loaded, name, text, &pins()),
+        Ok(loaded) => loaded.warnings,
+    }
+}
+
+fn cases() -> Vec<(String, String)> {
+    let mut cases = files("src/source/cases");
+    cases.push(("too-large.yaml".to_owned(), "#".repeat(SOURCE_MAX_BYTES + 1)));
+    cases
+        .push(("too-deep.yaml".to_owned(), "[".repeat(YAML_MAX_DEPTH + 1) + &"]".repeat(YAML_MAX_DEPTH + 1)));
+    cases
+}
+
+#[test]
+fn every_problem_is_shown_at_its_place() {
+    for (name, text) in cases() {
+        insta::assert_snapshot!(name.trim_end_matches(".yaml"), problems(&name, &text).render(false));
+    }
+}
+
+#[test]
+fn problems_are_also_data() {
+    let (name, text) = cases().into_iter().find(|(name, _)| name == "duplicate-keys.yaml").unwrap();
+    insta::assert_json_snapshot!("json", problems(&name, &text).to_json());
+    let rendered = problems(&name, &text).render(true);
+    assert!(rendered.contains('\u{1b}'), "{rendered}");
+}
+
+#[test]
+fn every_code_is_produced_by_a_case_and_has_a_page() {
+    let found: BTreeSet<Code> =
+        cases().iter().flat_map(|(name, text)| problems(name, text).list).map(|d| d.code).collect();
+    let missing: Vec<&str> =
+        Code::ALL.iter().filter(|code| !found.contains(code)).map(|code| code.id()).collect();
+    assert!(missing.is_empty(), "no case produces {missing:?}");
+
+    let pages: BTreeMap<String, String> = files("../../docs/errors").into_iter().collect();
+    for code in Code::ALL {
+        let page = pages.get(&format!("{}.md", code.id())).unwrap_or_else(|| panic!("no page for {code:?}"));
+        assert!(page.starts_with(&format!("# {}: {}\n", code.id(), code.title())), "{}", code.id());
+    }
+    let index = pages.get("README.md").unwrap();
+    for code in Code::ALL {
+        assert!(index.contains(&format!("[{0}]({0}.md): {1}\n", code.id(), code.title())), "{}", code.id());
+    }
+}
+
+#[test]
+fn the_example_workflows_load_with_nothing_to_report() {
+    let workflows: Vec<_> = files("../../workflows");
+    assert!(workflows.len() >= 7);
+    for (name, text) in workflows {
+        let loaded = load(&name, &text).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings.render(false));
+        assert_eq!(loaded.definition.name, name.trim_end_matches(".yaml"));
+        let inputs = files("../../workflows/inputs");
+        let (_, json) = inputs.iter().find(|(file, _)| *file == name.replace(".yaml", ".json")).unwrap();
+        let given = serde_json::from_str(json).unwrap();
+        loaded.definition.inputs.accept(given).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+    }
+}
+
+fn step(text: &str) -> Step {
+    let text = format!("pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n  - id: a\n{text}");
+    let loaded = load("w.yaml", &text).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    loaded.definition.steps.into_iter().next().unwrap()
+}
+
+#[test]
+fn what_a_step_leaves_out_has_a_default() {
+    let plain = step("    tool: orders.lookup");
+    assert_eq!(plain.max_visits, VISITS_MAX);
+    assert_eq!(plain.retry, crate::definition::RetryPolicy::default());
+    let Verb::Tool(tool) = plain.verb else { panic!("{:?}", plain.verb) };
+    assert_eq!((tool.plugin.as_str(), tool.tool.as_str()), ("orders", "lookup"));
+    assert_eq!(tool.with.as_literal(), Some(&json!({})));
+
+    let human = step("    human: { title: Well?, due: 2h, on_timeout: reject }");
+    let Verb::Human(human) = human.verb else { panic!() };
+    assert_eq!(human.actions, ["approve", "reject"]);
+    assert_eq!(human.due, Some((Duration(7_200_000), "reject".to_owned())));
+
+    let retry = step("    tool: a.b\n    retry: { max_attempts: 3, delay: 2m, except: timeout }").retry;
+    assert_eq!(retry.max_delay, Duration(120_000));
+    assert_eq!(retry.on, BTreeSet::from([crate::FailureKind::Transient]));
+}
+
+#[test]
+fn inputs_are_all_required_unless_they_say_otherwise() {
+    let text = "pawl: 1\nworkflow: w\nversion: 1.0.0\ninputs: { a: string, b: { type: integer, default: 3 }, \
+                c: { optional: true }, d: any }\nsteps: [{ id: a, set: 1 }]";
+    let inputs = load("w.yaml", text).unwrap().definition.inputs;
+    assert_eq!(inputs.accept(json!({"a": "x", "d": null})), Ok(json!({"a": "x", "b": 3, "d": null})));
+    assert!(inputs.accept(json!({"a": "x"})).is_err());
+    assert!(inputs.accept(json!({"a": "x", "d": 1, "e": 1})).is_err());
+}
+
+#[test]
+fn places_lead_back_to_the_source() {
+    let (_, text) = files("../../workflows").into_iter().find(|(name, _)| name == "refund.yaml").unwrap();
+    let places = load("refund.yaml", &text).unwrap().places;
+    assert_eq!(&text[places.value("/steps/1/tool")], "orders.lookup");
+    assert_eq!(&text[places.key("/steps/1/retry/delay")], "delay");
+    assert_eq!(&text[places.value("/steps/1/tool/nothing/below")], "orders.lookup");
+}
+
+#[test]
+fn a_workflow_has_a_largest_number_of_steps() {
+    let head = "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n";
+    let steps = |count: usize| {
+        let steps: Vec<String> = (0..count).map(|n| format!("  - {{ id: s{n}, set: 1 }}")).collect();
+        let steps = steps.join("\n");
+        load("w.yaml", &format!("{head}{steps}"))
+    };
+    assert!(steps(STEPS_MAX).is_ok());
+    let problems = steps(STEPS_MAX + 1).unwrap_err();
+    assert_eq!(problems.list.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::OutOfRange]);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Err(problems) = load("any.yaml", &text) {
+            let _ = problems.render(false);
+        }
+    }
+
+    #[test]
+    fn no_yaml_like_text_makes_it_panic(text in "[-:{}\\[\\]&*!|>'\" a-c0-2\n#~.${}]{0,120}") {
+        if let Err(problems) = load("any.yaml", &text) {
+            let _ = problems.render(false);
+        }
+    }
+
+    #[test]
+    fn no_changed_workflow_makes_it_panic(
+        file in any::<prop::sample::Index>(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), "[-:{}\\[\\]&*!|>'\" a-z0-9\n#.$é]{0,4}", 0_usize..6), 1..4),
+    ) {
+        let files: Vec<_> = files("../../workflows").into_iter().chain(files("src/source/cases")).collect();
+        let mut chars: Vec<char> = file.get(&files).1.chars().collect();
+        for (at, insert, remove) in changes {
+            let at = at.index(chars.len() + 1);
+            let end = (at + remove).min(chars.len());
+            chars.splice(at..end, insert.chars());
+        }
+        let text: String = chars.into_iter().collect();
+        match load("changed.yaml", &text) {
+            Err(problems) => prop_assert!(problems.has_errors() && !problems.render(false).is_empty()),
+            Ok(loaded) => {
+                let _ = check_plugins(&loaded, "changed.yaml", &text, &pins()).render(false);
+                let _ = crate::graph::to_mermaid(&loaded.definition);
+            }
+        }
+    }
+}

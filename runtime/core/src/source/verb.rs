@@ -1,0 +1,153 @@
+//! What a step does: exactly one verb.
+
+use serde_json::{Value, json};
+
+use super::lower::{Lower, get};
+use super::tree::{Entry, Kind, Node};
+use super::{human, permissions, step};
+use crate::FailureKind;
+use crate::definition::{AgentStep, Branch, Case, FailStep, SwitchStep, ToolStep, Verb, WaitStep};
+use crate::diagnostic::Code;
+use crate::expression::Template;
+
+/// The verbs of this version.
+const VERBS: [&str; 7] = ["agent", "tool", "human", "set", "switch", "wait", "fail"];
+/// Verbs that a later version brings; they were reported as such.
+const LATER: [&str; 6] = ["parallel", "map", "loop", "workflow", "signal", "emit"];
+
+/// The step's verb; nothing when it has none, or one that cannot be read.
+pub(super) fn verb(lower: &mut Lower, entries: &[Entry], step: &Node, index: usize) -> Option<Verb> {
+    let verbs: Vec<&Entry> = entries.iter().filter(|entry| VERBS.contains(&entry.key.as_str())).collect();
+    let Some(first) = verbs.first() else {
+        lower.ways_known = false;
+        let later = entries.iter().any(|entry| LATER.contains(&entry.key.as_str()));
+        if !later && step.as_map().is_some() {
+            let help = Some(format!("give it one of {}", VERBS.join(", ")));
+            lower.report(Code::VerbCount, &step.span, "the step has no verb", help);
+        }
+        return None;
+    };
+    for second in &verbs[1..] {
+        let message = format!("the step has a second verb: '{}' beside '{}'", second.key, first.key);
+        lower.report(Code::VerbCount, &second.key_span, message, Some("make two steps of it".to_owned()));
+    }
+    let node = &first.value;
+    match first.key.as_str() {
+        "agent" => agent(lower, node, entries),
+        "tool" => tool(lower, node, entries),
+        "human" => human::human(lower, node),
+        "set" => Some(Verb::Set(lower.template(node))),
+        "switch" => switch(lower, node, index),
+        "wait" => wait(lower, node),
+        _ => fail(lower, node),
+    }
+}
+
+fn with(lower: &mut Lower, entries: &[Entry]) -> Template {
+    let Some(node) = get(entries, "with") else { return Template::literal(json!({})) };
+    let plain = node.as_text().is_some_and(|text| !text.contains("${{"));
+    if node.as_map().is_none() && (plain || node.as_text().is_none()) {
+        let message = format!("with must be a map, not {}", node.describe());
+        let help = Some("write the arguments by name, or one expression that gives a map".to_owned());
+        lower.report(Code::WrongType, &node.span, message, help);
+    }
+    lower.template(node)
+}
+
+/// A name of a plugin; routes come with a later version.
+fn plugin_text<'n>(lower: &mut Lower, node: &'n Node, what: &str) -> Option<&'n str> {
+    if node.as_map().is_some() {
+        let message = "routes are not in this version of the language";
+        lower.report(Code::NotInThisVersion, &node.span, message, Some("name a plugin".to_owned()));
+        return None;
+    }
+    let text = lower.text(node, what)?;
+    if text.contains("${{") {
+        let message = format!("{what} must be a name; it cannot be computed");
+        let help = Some("use a switch and a step for each".to_owned());
+        lower.report(Code::InvalidValue, &node.span, message, help);
+        return None;
+    }
+    Some(text)
+}
+
+fn agent(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Option<Verb> {
+    let with = with(lower, entries);
+    let permissions = permissions::narrowed(lower, get(entries, "permissions"));
+    let agent = plugin_text(lower, node, "agent")?;
+    lower
+        .name(agent, &node.span, "an agent", "-")
+        .then(|| Verb::Agent(AgentStep { agent: agent.to_owned(), with, permissions }))
+}
+
+fn tool(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Option<Verb> {
+    let with = with(lower, entries);
+    let permissions = permissions::narrowed(lower, get(entries, "permissions"));
+    let name = plugin_text(lower, node, "tool")?;
+    let parts = name.split_once('.').filter(|(plugin, tool)| !plugin.is_empty() && !tool.is_empty());
+    let Some((plugin, tool)) = parts else {
+        let message = format!("'{name}' names no tool");
+        let help = Some("write plugin.tool, such as orders.lookup".to_owned());
+        lower.report(Code::InvalidValue, &node.span, message, help);
+        return None;
+    };
+    lower
+        .name(plugin, &node.span, "a plugin", "-")
+        .then(|| Verb::Tool(ToolStep { plugin: plugin.to_owned(), tool: tool.to_owned(), with, permissions }))
+}
+
+fn switch(lower: &mut Lower, node: &Node, index: usize) -> Option<Verb> {
+    let Some(items) = lower.list(node, "switch") else {
+        lower.ways_known = false;
+        return None;
+    };
+    if items.is_empty() {
+        lower.ways_known = false;
+        let help = Some("write `switch: [{ when: …, to: lookup }, { to: end }]`".to_owned());
+        lower.report(Code::MissingKey, &node.span, "a switch needs a case", help);
+    }
+    let branches = step::branches(lower, items, index);
+    let cases = branches.into_iter().map(|Branch { when, to }| Case { when, to }).collect();
+    Some(Verb::Switch(SwitchStep { cases }))
+}
+
+fn wait(lower: &mut Lower, node: &Node) -> Option<Verb> {
+    if node.as_map().is_some() {
+        let entries = lower.map(node, "wait", &["until"])?;
+        let until = lower.required(entries, "until", "wait", &node.span, "until: 2026-12-24T09:00:00Z")?;
+        let template = lower.template(until);
+        if let Some(Value::String(text)) = template.as_literal()
+            && let Err(error) = crate::Timestamp::parse(text)
+        {
+            lower.report(Code::InvalidValue, &until.span, error.to_string(), None);
+        }
+        return Some(Verb::Wait(WaitStep::Until(template)));
+    }
+    if node.as_text().is_some_and(|text| text.contains("${{")) {
+        let message = "a computed wait needs an instant";
+        let help = Some("write `wait: { until: … }`, or a duration such as 30s".to_owned());
+        lower.report(Code::InvalidDuration, &node.span, message, help);
+        return None;
+    }
+    lower.duration(node, "wait").map(|duration| Verb::Wait(WaitStep::For(duration)))
+}
+
+fn fail(lower: &mut Lower, node: &Node) -> Option<Verb> {
+    let permanent = FailureKind::Permanent;
+    if !matches!(node.kind, Kind::Map(_)) {
+        lower.text(node, "fail")?;
+        return Some(Verb::Fail(FailStep { message: lower.template(node), kind: permanent }));
+    }
+    let entries = lower.map(node, "fail", &["message", "kind"])?;
+    let kind = get(entries, "kind").and_then(|node| {
+        let name = lower.text(node, "kind")?;
+        let kind = step::kind(name);
+        if kind.is_none() {
+            step::unknown_kind(lower, name, &node.span);
+        }
+        kind
+    });
+    let message = lower.required(entries, "message", "fail", &node.span, "message: no such order")?;
+    lower.text(message, "message");
+    Some(Verb::Fail(FailStep { message: lower.template(message), kind: kind.unwrap_or(permanent) }))
+}

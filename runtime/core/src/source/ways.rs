@@ -1,0 +1,82 @@
+//! Which ways a run can take: steps that nothing leads to, outputs that can never be there.
+
+use std::collections::HashMap;
+
+use petgraph::graph::NodeIndex;
+use petgraph::visit::Dfs;
+
+use super::Places;
+use super::lower::within;
+use super::sites::{Moment, sites};
+use crate::StepId;
+use crate::definition::Definition;
+use crate::diagnostic::{Code, Diagnostics};
+use crate::expression::Root;
+use crate::graph::Graph;
+
+/// Reports unreachable steps, and references that no way makes possible.
+pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Diagnostics) {
+    let graph = Graph::of(definition);
+    let mut ways = Ways { graph: &graph, after: HashMap::new() };
+    let first = graph.start();
+    for (index, step) in definition.steps.iter().enumerate() {
+        if !ways.leads(first, graph.step(index)) {
+            let span = places.value(&format!("/steps/{index}/id"));
+            let message = format!("no way leads to the step '{}'", step.id);
+            let help = "jump to it from somewhere, or remove it".to_owned();
+            problems.push(Code::UnreachableStep, span, message, "", Some(help));
+        }
+    }
+    for site in sites(definition, places) {
+        for reference in site.expression.references() {
+            let name = reference.field(0).filter(|_| reference.root == Root::Steps);
+            let Some(from) = name.and_then(|name| definition.index_of(&StepId::new(name))) else { continue };
+            let possible = match site.moment {
+                Moment::After(index) => index == from.0 || ways.leads(graph.step(from.0), graph.step(index)),
+                Moment::Before(index) => ways.leads(graph.step(from.0), graph.step(index)),
+                Moment::End => ways.leads(graph.step(from.0), graph.end()),
+            };
+            if possible {
+                continue;
+            }
+            let name = name.unwrap_or_default();
+            let holder = places.value(&site.pointer);
+            let span = within(&problems.text, &holder, site.expression.source(), &reference.range);
+            let message = format!("the step '{name}' can never have run here");
+            let help = match site.moment {
+                Moment::End => format!("no way leads from '{name}' to the end of the workflow"),
+                Moment::Before(index) if index == from.0 => {
+                    "a step has its output only when it is done; use it in `then` or below".to_owned()
+                }
+                Moment::Before(_) | Moment::After(_) => format!("no way leads from '{name}' to this step"),
+            };
+            problems.push(Code::NeverRanBefore, span, message, "", Some(help));
+        }
+    }
+}
+
+struct Ways<'g> {
+    graph: &'g Graph,
+    /// What can come after a node, in at least one move.
+    after: HashMap<NodeIndex, Vec<bool>>,
+}
+
+impl Ways<'_> {
+    fn leads(&mut self, from: NodeIndex, to: NodeIndex) -> bool {
+        let graph = self.graph.inner();
+        let after = self.after.entry(from).or_insert_with(|| {
+            let mut reached = vec![false; graph.node_count()];
+            for next in graph.neighbors(from) {
+                if reached[next.index()] {
+                    continue;
+                }
+                let mut search = Dfs::new(graph, next);
+                while let Some(node) = search.next(graph) {
+                    reached[node.index()] = true;
+                }
+            }
+            reached
+        });
+        after[to.index()]
+    }
+}

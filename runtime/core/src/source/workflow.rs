@@ -1,0 +1,149 @@
+//! The top of a workflow.
+
+use std::collections::BTreeMap;
+
+use super::lower::{Lower, get};
+use super::tree::{Entry, Kind, Node};
+use super::{STEPS_MAX, inputs, permissions, step};
+use crate::Digest;
+use crate::definition::{Definition, LANGUAGE_VERSION, Output, Step};
+use crate::diagnostic::Code;
+
+/// The keys at the top.
+const KEYS: [&str; 9] =
+    ["pawl", "workflow", "version", "description", "inputs", "plugins", "permissions", "steps", "outputs"];
+
+/// Reads a workflow; what is wrong is reported, and something harmless stands in for it.
+pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
+    const WHAT: &str = "a workflow";
+    // `workflow` is a verb of a later version, but a name here.
+    let entries = lower.map(root, WHAT, &KEYS).unwrap_or_default();
+    let start = &root.span;
+    if let Some(node) = lower.required(entries, "pawl", WHAT, start, "pawl: 1") {
+        check_language(lower, node);
+    }
+    let name = lower.required(entries, "workflow", WHAT, start, "workflow: refund").and_then(|node| {
+        let name = lower.text(node, "workflow")?;
+        lower.name(name, &node.span, WHAT, "-.").then(|| name.to_owned())
+    });
+    let version = lower
+        .required(entries, "version", WHAT, start, "version: 1.0.0")
+        .and_then(|node| version(lower, node));
+    if let Some(node) = get(entries, "description") {
+        lower.text(node, "description");
+    }
+    let nothing = Node { span: start.clone(), kind: Kind::Map(Vec::new()) };
+    let inputs = inputs::object(lower, get(entries, "inputs").unwrap_or(&nothing), "inputs");
+    let own = get(entries, "permissions").map(|node| permissions::permissions(lower, node));
+    lower.ceiling.clone_from(&own);
+    let plugins = get(entries, "plugins").map(|node| plugins(lower, node)).unwrap_or_default();
+    let steps = lower
+        .required(entries, "steps", WHAT, start, "steps: [{ id: hello, tool: echo.say }]")
+        .map(|node| steps(lower, node))
+        .unwrap_or_default();
+    let outputs = get(entries, "outputs").map(|node| outputs(lower, node)).unwrap_or_default();
+    Definition {
+        name: name.unwrap_or_default(),
+        version: version.unwrap_or_default(),
+        digest: Digest::of(lower.problems.text.as_bytes()),
+        inputs,
+        plugins,
+        permissions: own.unwrap_or_default(),
+        steps,
+        outputs,
+    }
+}
+
+fn check_language(lower: &mut Lower, node: &Node) {
+    let known =
+        matches!(&node.kind, Kind::Number(number) if number.as_u64() == Some(LANGUAGE_VERSION.into()));
+    if !known {
+        let message = "this is another version of the workflow language";
+        let help = format!("this pawl reads version {LANGUAGE_VERSION}: write `pawl: {LANGUAGE_VERSION}`");
+        lower.report(Code::InvalidValue, &node.span, message, Some(help));
+    }
+}
+
+/// Three numbers, and what semantic versioning allows behind them.
+fn version(lower: &mut Lower, node: &Node) -> Option<String> {
+    let text = match &node.kind {
+        Kind::Number(number) => {
+            let message = format!("the version {number} is a number");
+            let written = lower.problems.text.get(node.span.clone()).unwrap_or_default();
+            let dots = written.matches('.').count();
+            let help = format!("write three numbers: {written}{}", ".0".repeat(2_usize.saturating_sub(dots)));
+            lower.report(Code::InvalidValue, &node.span, message, Some(help));
+            return None;
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => {
+            lower.text(node, "version")?
+        }
+    };
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = core.split('.').collect();
+    let good = numbers.len() == 3
+        && numbers.iter().all(|n| !n.is_empty() && n.len() <= 9 && n.bytes().all(|b| b.is_ascii_digit()))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b))
+        && text.len() <= 64;
+    if !good {
+        let message = format!("'{text}' is not a version");
+        lower.report(Code::InvalidValue, &node.span, message, Some("write three numbers: 1.0.0".to_owned()));
+    }
+    good.then(|| text.to_owned())
+}
+
+fn plugins(lower: &mut Lower, node: &Node) -> BTreeMap<String, String> {
+    let mut plugins = BTreeMap::new();
+    for entry in lower.any_map(node, "plugins").unwrap_or_default() {
+        if entry.key.starts_with("x-") {
+            continue;
+        }
+        lower.name(&entry.key, &entry.key_span, "a plugin", "-");
+        if let Some(path) = lower.text(&entry.value, "a plugin's path") {
+            if path.is_empty() {
+                let help = Some("write the path of a component, relative to this file".to_owned());
+                lower.report(Code::InvalidValue, &entry.value.span, "the path is empty", help);
+            }
+            plugins.insert(entry.key.clone(), path.to_owned());
+        }
+    }
+    plugins
+}
+
+fn steps(lower: &mut Lower, node: &Node) -> Vec<Step> {
+    let items = lower.list(node, "steps").unwrap_or_default();
+    if node.as_list().is_some_and(<[Node]>::is_empty) {
+        let help = Some("write at least one step".to_owned());
+        lower.report(Code::MissingKey, &node.span, "a workflow needs a step", help);
+    }
+    if let Some(first_beyond) = items.get(STEPS_MAX) {
+        let message = format!("the workflow has {} steps", items.len());
+        let help = Some(format!("steps_max is {STEPS_MAX}"));
+        lower.report(Code::OutOfRange, &first_beyond.span, message, help);
+        return Vec::new();
+    }
+    items.iter().enumerate().map(|(index, item)| step::step(lower, item, index)).collect()
+}
+
+fn outputs(lower: &mut Lower, node: &Node) -> BTreeMap<String, Output> {
+    let mut outputs = BTreeMap::new();
+    for entry in lower.any_map(node, "outputs").unwrap_or_default() {
+        if entry.key.starts_with("x-") {
+            continue;
+        }
+        lower.name(&entry.key, &entry.key_span, "an output", "-");
+        outputs.insert(entry.key.clone(), output(lower, entry));
+    }
+    outputs
+}
+
+/// A map with the key `value` is the long form; anything else is the value itself.
+fn output(lower: &mut Lower, entry: &Entry) -> Output {
+    let Some(value) = entry.value.get("value") else {
+        return Output { value: lower.template(&entry.value), schema: None };
+    };
+    let known: Vec<&str> = ["value"].into_iter().chain(inputs::KEYWORDS).collect();
+    let entries = lower.map(&entry.value, "an output", &known).unwrap_or_default();
+    let schema = inputs::output_schema(lower, &entry.value, entries);
+    Output { value: lower.template(value), schema }
+}

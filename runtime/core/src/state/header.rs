@@ -1,0 +1,112 @@
+//! What listings and indexes show of a state.
+
+use super::{Activity, Approval, CallProgress, Phase, RunState, Visit};
+use crate::journal::Head;
+use crate::view::{OpenApproval, RunHeader, Status, Waiting};
+use crate::{ApprovalId, Timestamp, VisitId};
+
+impl RunState {
+    /// Where the run stands.
+    pub fn status(&self) -> Status {
+        match &self.phase {
+            Phase::New => Status::Pending,
+            Phase::Open if self.active().any(|(_, visit)| visit.status() == Status::Running) => {
+                Status::Running
+            }
+            Phase::Open => Status::Waiting,
+            Phase::Completed(_) => Status::Completed,
+            Phase::Failed(_) => Status::Failed,
+            Phase::Cancelled => Status::Cancelled,
+        }
+    }
+
+    /// The earliest instant at which something happens by itself.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.active().filter_map(|(id, visit)| self.visit_wake_at(id, visit)).min()
+    }
+
+    fn visit_wake_at(&self, id: VisitId, visit: &Visit) -> Option<Timestamp> {
+        let own = if let Activity::BackingOff(until) | Activity::Waiting(until) = visit.activity {
+            Some(until)
+        } else {
+            None
+        };
+        let sleep = visit.open_call().and_then(|(_, call)| {
+            if let CallProgress::Sleeping(until) = call.progress { Some(until) } else { None }
+        });
+        let due = self.approvals.values().filter(|a| a.open && a.visit == id).filter_map(|a| a.due).min();
+        [own, sleep, due, visit.deadline].into_iter().flatten().min()
+    }
+
+    /// What a waiting run waits for; people before time.
+    pub fn waiting(&self) -> Option<Waiting> {
+        if self.status() != Status::Waiting {
+            return None;
+        }
+        let open = self.approvals.iter().filter(|(_, approval)| approval.open);
+        if let Some((id, approval)) = open.min_by_key(|(_, approval)| approval.opened_at) {
+            return Some(Waiting::Approval {
+                approval: id.clone(),
+                step: self.visits.get(&approval.visit)?.step.clone(),
+                title: approval.question.title.clone(),
+            });
+        }
+        let (visit, until) = self
+            .active()
+            .filter_map(|(id, visit)| Some((visit, self.visit_wake_at(id, visit)?)))
+            .min_by_key(|(_, until)| *until)?;
+        let reason = if matches!(visit.activity, Activity::BackingOff(_)) {
+            "retry"
+        } else if matches!(visit.activity, Activity::Attempting) {
+            "sleep"
+        } else {
+            "wait"
+        };
+        Some(Waiting::Timer { step: visit.step.clone(), reason: reason.into(), until })
+    }
+
+    /// The header as it stands, for a journal that ends at `head`.
+    pub fn header(&self, head: Head) -> RunHeader {
+        let status = self.status();
+        RunHeader {
+            id: self.id,
+            workflow: self.workflow.clone(),
+            version: self.version.clone(),
+            definition: self.definition,
+            status,
+            waiting: self.waiting(),
+            outputs: if let Phase::Completed(outputs) = &self.phase {
+                Some((**outputs).clone())
+            } else {
+                None
+            },
+            error: if let Phase::Failed(failure) = &self.phase { Some(failure.clone()) } else { None },
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            // While something is under way the run is in memory, and so are its timers.
+            wake_at: if status == Status::Waiting { self.wake_at() } else { None },
+            head,
+        }
+    }
+
+    /// An approval as a listing shows it, while it is open.
+    pub fn open_approval(&self, id: &ApprovalId) -> Option<OpenApproval> {
+        let approval = self.approvals.get(id).filter(|approval| approval.open)?;
+        let Approval { visit, question, digest, due, opened_at, .. } = approval;
+        Some(OpenApproval {
+            id: id.clone(),
+            run: self.id,
+            workflow: self.workflow.clone(),
+            step: self.visits.get(visit)?.step.clone(),
+            title: question.title.clone(),
+            to: question.to.clone(),
+            actions: question.actions.clone(),
+            form: question.form.clone(),
+            subject: question.subject.clone(),
+            due: *due,
+            on_timeout: question.on_timeout.clone(),
+            digest: *digest,
+            created_at: *opened_at,
+        })
+    }
+}

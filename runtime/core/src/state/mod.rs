@@ -1,0 +1,163 @@
+//! The state of a run: a fold over its events, and nothing else.
+//!
+//! [`RunState::apply`] never fails, never evaluates and never decides. A
+//! journal that says something impossible (a visit that is not there) was
+//! altered, which the hash chain shows; applying it changes nothing.
+
+mod apply;
+mod approval;
+mod header;
+mod visit;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use approval::Approval;
+pub use visit::{Activity, CallProgress, CallState, Visit};
+
+use crate::plugin::{Permissions, PluginPins};
+use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
+
+/// Where a run stands as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// No event yet.
+    New,
+    /// Under way or waiting.
+    Open,
+    /// Done, with its outputs.
+    Completed(Arc<Value>),
+    /// Ended with a failure.
+    Failed(Failure),
+    /// Ended by a person.
+    Cancelled,
+}
+
+/// The state of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    pub(crate) id: RunId,
+    pub(crate) phase: Phase,
+    pub(crate) workflow: String,
+    pub(crate) version: String,
+    pub(crate) definition: Digest,
+    pub(crate) inputs: Arc<Value>,
+    pub(crate) plugins: Arc<PluginPins>,
+    pub(crate) allowed: Permissions,
+    pub(crate) seed: Digest,
+    pub(crate) facts: Arc<Value>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) visits: BTreeMap<VisitId, Visit>,
+    pub(crate) active: Vec<VisitId>,
+    pub(crate) arrivals: BTreeMap<StepId, u32>,
+    pub(crate) outputs: BTreeMap<StepId, Arc<Value>>,
+    pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
+    pub(crate) memory: BTreeMap<String, Value>,
+}
+
+impl RunState {
+    /// A run without events.
+    pub fn new(id: RunId) -> Self {
+        Self {
+            id,
+            phase: Phase::New,
+            workflow: String::new(),
+            version: String::new(),
+            definition: Digest::from_bytes([0; 32]),
+            inputs: Arc::default(),
+            plugins: Arc::default(),
+            allowed: Permissions::default(),
+            seed: Digest::from_bytes([0; 32]),
+            facts: Arc::default(),
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+            visits: BTreeMap::new(),
+            active: Vec::new(),
+            arrivals: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            memory: BTreeMap::new(),
+        }
+    }
+
+    /// The run's id.
+    pub const fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// Where it stands as a whole.
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The definition that it started with.
+    pub const fn definition(&self) -> Digest {
+        self.definition
+    }
+
+    /// The accepted inputs.
+    pub const fn inputs(&self) -> &Arc<Value> {
+        &self.inputs
+    }
+
+    /// The plugins that it started with.
+    pub const fn plugins(&self) -> &Arc<PluginPins> {
+        &self.plugins
+    }
+
+    /// What the operator allows it beyond what stays inside.
+    pub const fn allowed(&self) -> &Permissions {
+        &self.allowed
+    }
+
+    /// When its last event was decided.
+    pub const fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
+    /// A visit.
+    pub fn visit(&self, id: VisitId) -> Option<&Visit> {
+        self.visits.get(&id)
+    }
+
+    /// All visits in the order of arrival.
+    pub fn visits(&self) -> impl Iterator<Item = (VisitId, &Visit)> {
+        self.visits.iter().map(|(id, visit)| (*id, visit))
+    }
+
+    /// The visits that are not done, in the order of arrival.
+    pub fn active(&self) -> impl Iterator<Item = (VisitId, &Visit)> {
+        self.active.iter().filter_map(|id| self.visits.get(id).map(|visit| (*id, visit)))
+    }
+
+    /// The approvals of the run, open and closed.
+    pub fn approvals(&self) -> impl Iterator<Item = (&ApprovalId, &Approval)> {
+        self.approvals.iter()
+    }
+
+    /// What its agents keep in memory.
+    pub const fn memory(&self) -> &BTreeMap<String, Value> {
+        &self.memory
+    }
+
+    /// The seed of an attempt's randomness: the same in every replay, another for every attempt.
+    pub fn attempt_seed(&self, visit: VisitId, attempt: u32) -> Digest {
+        let seed = self.seed.as_bytes();
+        Digest::of_parts(&[seed, &visit.0.to_be_bytes(), &attempt.to_be_bytes()])
+    }
+
+    /// The key under which a tool step's visit reaches outside: the same for
+    /// every attempt, so that a repeated one can be recognized there.
+    pub fn step_key(&self, visit: VisitId) -> String {
+        format!("{}/{visit}", self.id)
+    }
+
+    /// The key of an agent's call. A new attempt of the agent is free to call
+    /// otherwise, so its calls have keys of their own.
+    pub fn call_key(&self, visit: VisitId, attempt: u32, call: u32) -> String {
+        format!("{}/{visit}/{attempt}/{call}", self.id)
+    }
+}

@@ -1,0 +1,160 @@
+//! One arrival at a step, and how far it got.
+
+use std::sync::Arc;
+
+use crate::call::{CallRequest, CallResponse};
+use crate::event::{Because, Work};
+use crate::view::Status;
+use crate::{ApprovalId, Digest, Failure, StepId, Timestamp};
+
+/// One arrival at a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Visit {
+    /// The step.
+    pub step: StepId,
+    /// Why it came here.
+    pub because: Because,
+    /// How far it got.
+    pub activity: Activity,
+    /// The last attempt's number; 0 before the first.
+    pub attempt: u32,
+    /// What its attempts do.
+    pub work: Option<Arc<Work>>,
+    /// When the attempt under way started.
+    pub attempt_at: Timestamp,
+    /// When the attempt under way fails with `timeout`.
+    pub deadline: Option<Timestamp>,
+    /// The calls of the agent's attempt under way, in order: call `n` stands at `n - 1`.
+    pub calls: Vec<CallState>,
+    /// Whether its agent has begun a call of an `at-most-once` tool, in any attempt.
+    pub acted_once: bool,
+    /// When it arrived.
+    pub started_at: Timestamp,
+    /// When it was done.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// How far a visit got.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Activity {
+    /// Arrived; the next event of the same commit says more.
+    Arrived,
+    /// An attempt is under way, or an agent waits inside one.
+    Attempting,
+    /// The next attempt starts at this instant.
+    BackingOff(Timestamp),
+    /// A person is asked.
+    Asking(ApprovalId),
+    /// Time passes until this instant.
+    Waiting(Timestamp),
+    /// It may or may not have happened; a person is asked.
+    Unknown(Option<ApprovalId>),
+    /// Its `if` did not hold.
+    Skipped,
+    /// It gave an output.
+    Completed,
+    /// It failed.
+    Failed(Failure),
+    /// The run ended under it.
+    Cancelled,
+}
+
+/// One call of an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallState {
+    /// SHA-256 of the request, which a replay compares.
+    pub digest: Digest,
+    /// How far it got.
+    pub progress: CallProgress,
+}
+
+/// How far a call got.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallProgress {
+    /// An `at-most-once` tool is under way.
+    Running(CallRequest),
+    /// A person is asked.
+    Asking(ApprovalId),
+    /// A sleep ends at this instant.
+    Sleeping(Timestamp),
+    /// It may or may not have happened; a person is asked.
+    Unknown(CallRequest, Option<ApprovalId>),
+    /// A person wants it tried again.
+    Cleared(CallRequest),
+    /// Answered; `at` is what the agent's clock shows from then on, when the call moved it.
+    Answered {
+        /// The answer.
+        response: Arc<CallResponse>,
+        /// The clock after it.
+        at: Option<Timestamp>,
+    },
+}
+
+impl Visit {
+    /// A visit that has just arrived.
+    pub(crate) const fn arrived(step: StepId, because: Because, at: Timestamp) -> Self {
+        Self {
+            step,
+            because,
+            activity: Activity::Arrived,
+            attempt: 0,
+            work: None,
+            attempt_at: at,
+            deadline: None,
+            calls: Vec::new(),
+            acted_once: false,
+            started_at: at,
+            ended_at: None,
+        }
+    }
+
+    /// The call that has no answer yet; at most the last one.
+    pub fn open_call(&self) -> Option<(u32, &CallState)> {
+        let last = self.calls.last()?;
+        match last.progress {
+            CallProgress::Answered { .. } => None,
+            CallProgress::Running(_)
+            | CallProgress::Asking(_)
+            | CallProgress::Sleeping(_)
+            | CallProgress::Unknown(..)
+            | CallProgress::Cleared(_) => Some((self.calls_recorded(), last)),
+        }
+    }
+
+    /// How many calls the attempt under way has recorded.
+    pub fn calls_recorded(&self) -> u32 {
+        u32::try_from(self.calls.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the agent waits inside its attempt: for a person, or for time.
+    pub fn is_parked(&self) -> bool {
+        self.open_call().is_some_and(|(_, call)| {
+            matches!(
+                call.progress,
+                CallProgress::Asking(_) | CallProgress::Sleeping(_) | CallProgress::Unknown(..)
+            )
+        })
+    }
+
+    /// Where it stands, in the words of listings.
+    pub fn status(&self) -> Status {
+        match &self.activity {
+            Activity::Attempting if self.is_parked() => Status::Waiting,
+            Activity::Arrived | Activity::Attempting => Status::Running,
+            Activity::BackingOff(_) | Activity::Asking(_) | Activity::Waiting(_) => Status::Waiting,
+            Activity::Unknown(_) => Status::Unknown,
+            Activity::Skipped => Status::Skipped,
+            Activity::Completed => Status::Completed,
+            Activity::Failed(_) => Status::Failed,
+            Activity::Cancelled => Status::Cancelled,
+        }
+    }
+
+    /// Whether nothing more happens to it.
+    pub const fn is_done(&self) -> bool {
+        matches!(
+            self.activity,
+            Activity::Skipped | Activity::Completed | Activity::Failed(_) | Activity::Cancelled
+        )
+    }
+}

@@ -1,0 +1,152 @@
+//! Projections: what listings and indexes hold of a run. The shapes are part of the interface.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::journal::Head;
+use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp};
+
+/// Where a run or a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Accepted, not begun.
+    Pending,
+    /// Something is under way.
+    Running,
+    /// Nothing is under way until time passes or a person answers.
+    Waiting,
+    /// Stopped by an operator.
+    Suspended,
+    /// Done.
+    Completed,
+    /// Ended with a failure.
+    Failed,
+    /// Ended by a person.
+    Cancelled,
+    /// A step whose `if` did not hold.
+    Skipped,
+    /// A step that may or may not have happened.
+    Unknown,
+}
+
+impl Status {
+    /// All statuses a run can have.
+    pub const OF_RUNS: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::Waiting,
+        Self::Suspended,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The name as it stands in listings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Suspended => "suspended",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a run with this status goes on no more.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "for")]
+pub enum Waiting {
+    /// A person's answer.
+    Approval {
+        /// Which approval.
+        approval: ApprovalId,
+        /// The step that asks.
+        step: StepId,
+        /// What is asked.
+        title: String,
+    },
+    /// An instant.
+    Timer {
+        /// The step that waits.
+        step: StepId,
+        /// `wait`, `retry` or `sleep`.
+        reason: String,
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+/// The header of a run: what a listing shows.
+///
+/// Written only with commits that change what it shows, so `head` may lag
+/// behind the journal of a run that is under way; never behind that of a run
+/// that waits or has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// Its id.
+    pub id: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The author's version.
+    pub version: String,
+    /// SHA-256 of the definition's source.
+    pub definition: Digest,
+    /// Where it stands.
+    pub status: Status,
+    /// What it waits for.
+    pub waiting: Option<Waiting>,
+    /// What it gave, once completed.
+    pub outputs: Option<Value>,
+    /// Why it failed, once failed.
+    pub error: Option<Failure>,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When this header last changed.
+    pub updated_at: Timestamp,
+    /// When something is due although nothing is under way; the timer index is made of it.
+    pub wake_at: Option<Timestamp>,
+    /// Where its journal ended when this header was written.
+    pub head: Head,
+}
+
+/// An open approval, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenApproval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The run that waits.
+    pub run: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The step that asks.
+    pub step: StepId,
+    /// What is asked, in one line.
+    pub title: String,
+    /// Who may answer; empty means anyone.
+    pub to: Vec<String>,
+    /// What can be chosen.
+    pub actions: Vec<String>,
+    /// JSON Schema of what is filled in.
+    pub form: Option<Value>,
+    /// What the answer allows.
+    pub subject: Option<Value>,
+    /// When `on_timeout` is taken.
+    pub due: Option<Timestamp>,
+    /// The action taken when it is due.
+    pub on_timeout: Option<String>,
+    /// SHA-256 of what is asked.
+    pub digest: Digest,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}

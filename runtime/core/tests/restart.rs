@@ -1,0 +1,409 @@
+//! Property: a run that is restarted after every commit has the same journal as one that never is.
+//!
+//! Random small workflows are driven by a simulated world: a clock that jumps
+//! to the next timer, tools and agents whose outcome is a function of the run's
+//! seed, people who answer by a draw. Nothing sleeps, nothing is mocked: the
+//! definition comes from YAML, the journal is encoded and decoded as in a store.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use pawl_core::call::{CallRequest, LogLevel, Question};
+use pawl_core::event::{Actor, RunStarted, Work};
+use pawl_core::journal::{self, Head};
+use pawl_core::plugin::{
+    AgentDescription, Description, EffectClass, Permissions, PluginOrigin, PluginPin, ToolDescription,
+};
+use pawl_core::state::{CallProgress, Phase, RunState};
+use pawl_core::{
+    AnsweredCall, Command, Digest, Duration, Effect, Entropy, Failure, FailureKind, Moment, RunId, Timestamp,
+    VisitId, decide, effects,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Steps in a generated workflow, at most.
+const STEPS_MAX: usize = 6;
+/// Commits of one run before the simulation gives up on it.
+const COMMITS_MAX: usize = 400;
+
+#[derive(Debug, Clone)]
+enum Verb {
+    Tool { at_most_once: bool, retries: u32, timeout: bool },
+    Agent,
+    Human { due: bool },
+    Set,
+    Switch,
+    Wait,
+}
+
+#[derive(Debug, Clone)]
+struct Step {
+    verb: Verb,
+    /// Jumps back to this step, as long as `max_visits` allows.
+    back: Option<usize>,
+    skipped: bool,
+}
+
+fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
+    let verb = prop_oneof![
+        4 => (any::<bool>(), 1..4_u32, any::<bool>()).prop_map(move |(once, retries, timeout)| Verb::Tool {
+            at_most_once: once && at_most_once,
+            retries,
+            timeout
+        }),
+        3 => Just(Verb::Agent),
+        2 => any::<bool>().prop_map(|due| Verb::Human { due }),
+        1 => Just(Verb::Set),
+        1 => Just(Verb::Switch),
+        1 => Just(Verb::Wait),
+    ];
+    let step = (verb, proptest::option::weighted(0.2, 0..STEPS_MAX), proptest::bool::weighted(0.1))
+        .prop_map(|(verb, back, skipped)| Step { verb, back, skipped });
+    proptest::collection::vec(step, 1..=STEPS_MAX)
+}
+
+/// The workflow as a person would have written it.
+fn yaml(steps: &[Step]) -> String {
+    let mut text = String::from(
+        "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\n\
+         permissions: { tools: [world.act, world.once], human: true, timers: true }\nsteps:\n",
+    );
+    for (index, step) in steps.iter().enumerate() {
+        let _ = writeln!(text, "  - id: s{index}\n    max_visits: 3");
+        if step.skipped {
+            let _ = writeln!(text, "    if: inputs.n < 0");
+        }
+        match &step.verb {
+            Verb::Tool { at_most_once, retries, timeout } => {
+                let tool = if *at_most_once { "once" } else { "act" };
+                let _ = writeln!(text, "    tool: world.{tool}\n    with: {{ step: {index} }}");
+                let _ = writeln!(text, "    retry: {{ max_attempts: {retries}, delay: 10ms }}");
+                if *timeout {
+                    let _ = writeln!(text, "    timeout: 1s");
+                }
+            }
+            Verb::Agent => {
+                let _ = writeln!(text, "    agent: thinker\n    with: {{ step: {index} }}");
+            }
+            Verb::Human { due } => {
+                let _ = writeln!(text, "    human:\n      title: Go on with ${{{{ inputs.n }}}}?");
+                if *due {
+                    let _ = writeln!(text, "      due: 1h\n      on_timeout: reject");
+                }
+            }
+            Verb::Set => {
+                let _ = writeln!(text, "    set: {{ doubled: \"${{{{ inputs.n * 2 }}}}\" }}");
+            }
+            Verb::Switch => {
+                let next = if index + 1 < steps.len() { format!("s{}", index + 1) } else { "end".into() };
+                let _ = writeln!(
+                    text,
+                    "    switch:\n      - when: inputs.n > 5\n        to: {next}\n      - to: end"
+                );
+            }
+            Verb::Wait => {
+                let _ = writeln!(text, "    wait: 5m");
+            }
+        }
+        if let Some(back) = step.back.filter(|back| *back <= index && !matches!(step.verb, Verb::Switch)) {
+            let _ = writeln!(text, "    then:\n      - when: inputs.n % 2 == 0\n        to: s{back}");
+        }
+    }
+    text
+}
+
+fn pins() -> BTreeMap<String, PluginPin> {
+    let tool = |name: &str, effect| ToolDescription {
+        name: name.into(),
+        summary: String::new(),
+        input_schema: json!({}),
+        output_schema: json!({}),
+        effect,
+    };
+    let pin = |description| PluginPin {
+        component: Digest::of(b"component"),
+        origin: PluginOrigin::Shipped,
+        description,
+        limits: BTreeMap::new(),
+    };
+    let tools = vec![tool("act", EffectClass::Idempotent), tool("once", EffectClass::AtMostOnce)];
+    let agent = AgentDescription {
+        summary: String::new(),
+        capabilities: Vec::new(),
+        input_schema: json!({}),
+        output_schema: json!({}),
+    };
+    BTreeMap::from([
+        ("world".to_owned(), pin(Description::Tools(tools))),
+        ("thinker".to_owned(), pin(Description::Agent(agent))),
+    ])
+}
+
+/// When the process dies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Restarts {
+    Never,
+    AfterEveryCommit,
+}
+
+struct World {
+    run: RunId,
+    definition: pawl_core::definition::Definition,
+    state: RunState,
+    head: Head,
+    journal: Vec<Vec<u8>>,
+    now: Timestamp,
+    seed: u64,
+    restarts: Restarts,
+    /// The tool that agents call last.
+    last_tool: &'static str,
+    /// How often each `at-most-once` key reached the outside.
+    outside: BTreeMap<String, u32>,
+}
+
+impl World {
+    fn new(text: &str, seed: u64, restarts: Restarts, last_tool: &'static str) -> Self {
+        let run = RunId::from_bytes([9; 16]);
+        let definition = pawl_core::source::load("generated.yaml", text)
+            .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+            .definition;
+        Self {
+            run,
+            definition,
+            state: RunState::new(run),
+            head: Head::empty(run),
+            journal: Vec::new(),
+            now: Timestamp(1_000),
+            seed,
+            restarts,
+            last_tool,
+            outside: BTreeMap::new(),
+        }
+    }
+
+    /// A draw that depends on the seed and on what it is for, never on how often the process died.
+    fn draw(&self, what: &str) -> u64 {
+        let digest = Digest::of_parts(&[&self.seed.to_be_bytes(), what.as_bytes()]);
+        u64::from(digest.as_bytes()[0])
+    }
+
+    fn command(&mut self, command: Command) {
+        let entropy = Entropy::new(
+            *Digest::of_parts(&[&self.seed.to_be_bytes(), &self.head.seq.to_be_bytes()]).as_bytes(),
+        );
+        let moment = Moment { now: self.now, entropy };
+        let before = self.state.clone();
+        match decide(&mut self.state, &self.definition, command, moment) {
+            Err(refusal) => {
+                assert_eq!(self.state, before, "a refused command changed the state: {refusal}");
+            }
+            Ok(events) if events.is_empty() => assert_eq!(self.state, before),
+            Ok(events) => {
+                let time = self.state.updated_at();
+                let mut folded = before;
+                for event in &events {
+                    folded.apply(time, event);
+                }
+                assert_eq!(folded, self.state, "the fold of the events is not the decided state");
+                self.journal.extend(journal::encode(&mut self.head, time, &events));
+                if self.restarts == Restarts::AfterEveryCommit {
+                    self.restart();
+                }
+            }
+        }
+    }
+
+    /// The process dies; another one reads the journal.
+    fn restart(&mut self) {
+        let mut head = Head::empty(self.run);
+        let envelopes =
+            journal::decode(self.run, &mut head, self.journal.iter().map(Vec::as_slice)).expect("readable");
+        let mut state = RunState::new(self.run);
+        for envelope in &envelopes {
+            state.apply(envelope.time, &envelope.event);
+        }
+        assert_eq!(state, self.state, "the fold of the journal is not the state that was lost");
+        self.state = state;
+        let restarts = std::mem::replace(&mut self.restarts, Restarts::Never);
+        if !matches!(self.state.phase(), Phase::Completed(_) | Phase::Failed(_) | Phase::Cancelled) {
+            self.command(Command::Recover);
+        }
+        self.restarts = restarts;
+    }
+
+    fn start(&mut self) {
+        let started = RunStarted {
+            workflow: "generated".into(),
+            version: "1.0.0".into(),
+            definition: self.definition.digest,
+            inputs: json!({ "n": self.seed % 12 }).into(),
+            plugins: pins(),
+            allowed: Permissions::default(),
+            by: person(),
+            seed: Digest::of(&self.seed.to_be_bytes()),
+        };
+        self.command(Command::Start(Box::new(started)));
+    }
+
+    /// Drives the run to its end.
+    fn drive(&mut self) {
+        self.start();
+        for _ in 0..COMMITS_MAX {
+            if *self.state.phase() != Phase::Open {
+                return;
+            }
+            self.now = Timestamp(self.now.0 + 1);
+            if let Some((visit, attempt, work)) = self.attempt() {
+                match &*work {
+                    Work::Tool { effect, .. } => self.tool(visit, attempt, *effect),
+                    Work::Agent { .. } => self.agent(visit, attempt),
+                }
+            } else if !self.answer() {
+                let due = effects(&self.state).into_iter().find_map(|effect| match effect {
+                    Effect::WakeAt(at) => Some(at),
+                    Effect::Attempt { .. } => None,
+                });
+                self.now = due.expect("an open run has something to wait for").max(self.now);
+                self.command(Command::Tick);
+            }
+        }
+        panic!("the run does not come to an end: {:?}", self.state);
+    }
+
+    fn attempt(&self) -> Option<(VisitId, u32, std::sync::Arc<Work>)> {
+        effects(&self.state).into_iter().find_map(|effect| match effect {
+            Effect::Attempt { visit, attempt, work } => Some((visit, attempt, work)),
+            Effect::WakeAt(_) => None,
+        })
+    }
+
+    fn tool(&mut self, visit: VisitId, attempt: u32, effect: EffectClass) {
+        if effect == EffectClass::AtMostOnce {
+            let key = format!("{}/{attempt}", self.state.step_key(visit));
+            *self.outside.entry(key).or_default() += 1;
+        }
+        let result = match self.draw(&format!("tool {visit} {attempt}")) {
+            0..60 => Err(Failure::new(FailureKind::Transient, "busy")),
+            60..70 => Err(Failure::new(FailureKind::Permanent, "no")),
+            70..90 => Err(Failure::new(FailureKind::Trap, "fell over")),
+            drawn => Ok(json!({ "drawn": drawn })),
+        };
+        self.command(Command::EndAttempt { visit, attempt, result, silent: Vec::new(), log: Vec::new() });
+    }
+
+    /// An agent in straight-line code: log, tool, question, sleep, tool, done.
+    fn agent(&mut self, visit: VisitId, attempt: u32) {
+        let calls = [
+            CallRequest::Log { level: LogLevel::Info, message: "begin".into() },
+            CallRequest::Tool { name: "world.act".into(), arguments: json!({ "n": 1 }) },
+            CallRequest::Human(Question {
+                title: "Shall I?".into(),
+                to: Vec::new(),
+                actions: vec!["yes".into(), "no".into()],
+                form: None,
+                subject: None,
+                due: None,
+                on_timeout: None,
+            }),
+            CallRequest::Sleep { duration: Duration(50) },
+            CallRequest::Tool { name: self.last_tool.into(), arguments: json!({ "n": 2 }) },
+        ];
+        let recorded = self.state.visit(visit).map(|at| at.calls.clone()).unwrap_or_default();
+        let mut silent = Vec::new();
+        for (index, request) in calls.into_iter().enumerate() {
+            let call = u32::try_from(index).expect("small") + 1;
+            match recorded.get(index).map(|state| (&state.progress, state.digest)) {
+                Some((CallProgress::Answered { .. }, digest)) => {
+                    assert_eq!(digest, request.digest());
+                    continue;
+                }
+                Some((CallProgress::Cleared(_), _)) | None => {}
+                Some(_) => return,
+            }
+            if request.is_silent() {
+                silent.push(AnsweredCall { call, request, response: Ok(Value::Null) });
+                continue;
+            }
+            // One call, one commit at least; then the simulation looks at the effects again.
+            return self.call(visit, attempt, call, request, silent);
+        }
+        let result = Ok(json!({ "calls": recorded.len() }));
+        self.command(Command::EndAttempt { visit, attempt, result, silent, log: Vec::new() });
+    }
+
+    fn call(
+        &mut self,
+        visit: VisitId,
+        attempt: u32,
+        call: u32,
+        request: CallRequest,
+        silent: Vec<AnsweredCall>,
+    ) {
+        let before = self.head.seq;
+        let begin =
+            Command::BeginCall { visit, attempt, call, request: request.clone(), silent: silent.clone() };
+        self.command(begin);
+        let CallRequest::Tool { name, .. } = &request else { return };
+        let recorded_first = self.head.seq > before;
+        if recorded_first && self.restarts == Restarts::AfterEveryCommit {
+            return;
+        }
+        if name == "world.once" {
+            let key = self.state.call_key(visit, attempt, call);
+            *self.outside.entry(key).or_default() += 1;
+        }
+        let silent = if recorded_first { Vec::new() } else { silent };
+        let response = Ok(json!("done"));
+        self.command(Command::EndCall { visit, attempt, call, request, response, silent });
+    }
+
+    /// Someone answers the first open approval; not all at once.
+    fn answer(&mut self) -> bool {
+        let open = self.state.approvals().find(|(_, approval)| approval.open);
+        let Some((id, approval)) = open.map(|(id, approval)| (id.clone(), approval.clone())) else {
+            return false;
+        };
+        let drawn = self.draw(&format!("answer {}", approval.opened_at.0));
+        if approval.due.is_some() && drawn > 128 {
+            return false;
+        }
+        let actions = &approval.question.actions;
+        let action = actions[usize::try_from(drawn).expect("small") % actions.len()].clone();
+        let data = if action == "succeeded" { json!({ "output": 1 }) } else { Value::Null };
+        let decision = Command::Decide { approval: id, action, data, by: person(), comment: None };
+        self.command(decision.clone());
+        // The second answer changes nothing.
+        let seq = self.head.seq;
+        self.command(decision);
+        assert_eq!(self.head.seq, seq);
+        true
+    }
+}
+
+fn person() -> Actor {
+    Actor { name: "user:ann".into(), groups: Vec::new(), operator: true, via: "test".into() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn restarting_after_every_commit_changes_nothing(steps in steps(false), seed in any::<u64>()) {
+        let text = yaml(&steps);
+        let mut steady = World::new(&text, seed, Restarts::Never, "world.act");
+        steady.drive();
+        let mut restarted = World::new(&text, seed, Restarts::AfterEveryCommit, "world.act");
+        restarted.drive();
+        prop_assert_eq!(steady.journal, restarted.journal);
+    }
+
+    #[test]
+    fn no_restart_repeats_what_must_happen_at_most_once(steps in steps(true), seed in any::<u64>()) {
+        let mut world = World::new(&yaml(&steps), seed, Restarts::AfterEveryCommit, "world.once");
+        world.drive();
+        for (key, times) in &world.outside {
+            prop_assert!(*times <= 1, "{} reached the outside {} times", key, times);
+        }
+    }
+}
