@@ -1,0 +1,60 @@
+//! What one commit holds.
+
+use pawl_core::journal::EncodedEvent;
+use pawl_core::view::{OpenApproval, RunHeader};
+use pawl_core::{ApprovalId, Digest, RunId};
+
+use crate::StoreError;
+
+/// All that is written by one commit: everything, or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// At most one entry a run.
+    pub runs: Vec<RunCommit>,
+    /// Bytes that the events name by digest; writing one that is there already changes nothing.
+    pub blobs: Vec<Blob>,
+}
+
+/// What one commit appends to one run, and the projections that follow from it.
+#[derive(Debug, Clone)]
+pub struct RunCommit {
+    /// The run.
+    pub run: RunId,
+    /// The seq of the last event before; 0 for a new run. Anything else is a conflict.
+    pub expected_seq: u64,
+    /// The events that follow, encoded and chained.
+    pub events: Vec<EncodedEvent>,
+    /// The header, where it changed. A new run has one.
+    pub header: Option<RunHeader>,
+    /// Approvals that are open from now on.
+    pub opened: Vec<OpenApproval>,
+    /// Approvals that are not open any more.
+    pub closed: Vec<ApprovalId>,
+}
+
+/// Bytes that are named by their SHA-256: large values, definitions, components.
+#[derive(Debug, Clone)]
+pub struct Blob {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// The bytes.
+    pub bytes: std::sync::Arc<[u8]>,
+}
+
+impl Blob {
+    /// Names some bytes.
+    pub fn new(bytes: impl Into<std::sync::Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { digest: Digest::of(&bytes), bytes }
+    }
+}
+
+/// Refuses a batch that names a run twice: which entry is the first could not be told.
+pub(crate) fn check_runs(batch: &Batch) -> Result<(), StoreError> {
+    let mut runs: Vec<RunId> = batch.runs.iter().map(|commit| commit.run).collect();
+    runs.sort_unstable();
+    match runs.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(StoreError::Engine(format!("a batch has two entries for {:?}", pair[0]))),
+        None => Ok(()),
+    }
+}

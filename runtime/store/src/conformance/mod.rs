@@ -1,0 +1,111 @@
+//! What every store must do, as data: lists of steps with what each must give.
+//!
+//! A suite runs each case twice, once in one go and once with the store closed
+//! and opened again between any two steps. Whatever is wrong panics, with the
+//! case and the step.
+
+#![expect(clippy::unwrap_used, reason = "it is a test suite; panics are its verdicts")]
+
+mod cases;
+mod concurrent;
+pub mod sample;
+
+use std::sync::Arc;
+
+use pawl_core::view::{OpenApproval, RunHeader};
+use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+
+use crate::{ApprovalFilter, Batch, Page, RunFilter, Store, StoreError};
+
+/// A store that can be closed and opened again with what it holds.
+pub trait Subject {
+    /// The store as it is open now.
+    fn store(&self) -> Arc<dyn Store>;
+    /// Closes it and opens it again.
+    fn reopen(&mut self);
+}
+
+/// Something that is asked of a store, and what it must give.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Commit(Batch),
+    /// Refused: the run ends at another seq than the batch expects.
+    Conflict(Batch, RunId, u64),
+    Journal(RunId, u64, Vec<Vec<u8>>),
+    Run(RunId, Option<Box<RunHeader>>),
+    /// Filter, after, limit; runs, next.
+    Runs(RunFilter, Option<RunId>, usize, Vec<RunId>, Option<RunId>),
+    Due(u64, usize, Vec<(u64, RunId)>),
+    NextDue(Option<u64>),
+    /// Run, limit; all pages one after the other.
+    Approvals(Option<RunId>, usize, Vec<Vec<OpenApproval>>),
+    Approval(ApprovalId, Option<Box<OpenApproval>>),
+    RunOfApproval(ApprovalId, Option<RunId>),
+    Blob(Digest, Option<Vec<u8>>),
+}
+
+/// Runs the suite against the stores that `make` gives, a new and empty one each time.
+pub async fn check<S: Subject>(make: impl Fn() -> S) {
+    for (name, steps) in cases::all() {
+        for reopen in [false, true] {
+            let mut subject = make();
+            for (place, step) in steps.iter().enumerate() {
+                // Awaited here, so that no store is still in use when it is reopened.
+                check_step(&*subject.store(), step, &format!("{name}, step {place}, reopened: {reopen}"))
+                    .await;
+                if reopen {
+                    subject.reopen();
+                }
+            }
+        }
+    }
+    concurrent::check(&mut make()).await;
+}
+
+async fn check_step(store: &dyn Store, step: &Step, at: &str) {
+    match step {
+        Step::Commit(batch) => store.commit(batch.clone()).await.expect(at),
+        Step::Conflict(batch, run, seq) => match store.commit(batch.clone()).await {
+            Err(StoreError::Conflict { run: of, found, .. }) => {
+                assert_eq!((of, found), (*run, *seq), "{at}");
+            }
+            other => panic!("{at}: {other:?}"),
+        },
+        Step::Journal(run, from, events) => {
+            assert_eq!(store.journal(*run, *from).await.expect(at), *events, "{at}");
+        }
+        Step::Run(run, header) => {
+            assert_eq!(store.run(*run).await.expect(at), header.as_deref().cloned(), "{at}");
+        }
+        Step::Runs(filter, after, limit, runs, next) => {
+            let page = store.runs(filter, &Page { after: *after, limit: *limit }).await.expect(at);
+            let found: Vec<_> = page.runs.iter().map(|header| header.id).collect();
+            assert_eq!((found, page.next), (runs.clone(), *next), "{at}");
+        }
+        Step::Due(now, limit, due) => {
+            let due: Vec<_> = due.iter().map(|(wake_at, run)| (Timestamp(*wake_at), *run)).collect();
+            assert_eq!(store.due(Timestamp(*now), *limit).await.expect(at), due, "{at}");
+        }
+        Step::NextDue(wake_at) => {
+            assert_eq!(store.next_due().await.expect(at), wake_at.map(Timestamp), "{at}");
+        }
+        Step::Approvals(run, limit, pages) => {
+            let (filter, mut after) = (ApprovalFilter { run: *run }, None);
+            for (number, rows) in pages.iter().enumerate() {
+                let page = store.approvals(&filter, &Page { after, limit: *limit }).await.expect(at);
+                assert_eq!(page.approvals, *rows, "{at}");
+                assert_eq!(page.next.is_some(), number + 1 < pages.len(), "{at}");
+                after = page.next;
+            }
+        }
+        Step::Approval(id, row) => {
+            assert_eq!(store.approval(id).await.expect(at), row.as_deref().cloned(), "{at}");
+        }
+        Step::RunOfApproval(id, run) => {
+            assert_eq!(store.run_of_approval(id).await.expect(at), *run, "{at}");
+        }
+        Step::Blob(digest, bytes) => {
+            assert_eq!(store.blob(digest).await.expect(at).as_deref(), bytes.as_deref(), "{at}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Why a store did not do what was asked.
+
+use std::path::PathBuf;
+
+use pawl_core::RunId;
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the data folder.
+    #[error("the data folder {path} is in use{}", pid.map(|pid| format!(" by process {pid}")).unwrap_or_default())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who holds it, where that is known.
+        pid: Option<u32>,
+    },
+    /// The folder cannot be read or written.
+    #[error("cannot use the data folder {path}: {reason}")]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said, and what to do.
+        reason: String,
+    },
+    /// Written by a later pawl.
+    #[error(
+        "the data folder {path} has store format {found}, and this pawl reads up to {known}; use the newer pawl that wrote it"
+    )]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format this pawl knows.
+        known: u32,
+    },
+    /// Someone else appended to the run first.
+    #[error("run {run} ends at event {found}, not {expected}: someone else advanced it")]
+    Conflict {
+        /// The run.
+        run: RunId,
+        /// What the commit expected.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
+    /// The store is full: the map, or the disk. Nothing was lost.
+    #[error("the store is full: {0}")]
+    Full(String),
+    /// What is stored cannot be understood.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The storage engine failed.
+    #[error("the store failed: {0}")]
+    Engine(String),
+    /// The store was closed while the call was waiting; nothing is known of its commit.
+    #[error("the store is closed")]
+    Closed,
+}

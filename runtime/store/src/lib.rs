@@ -1,0 +1,28 @@
+//! The store of pawl: one trait, its engines, one conformance suite.
+//!
+//! What is authoritative: the journals. Everything else that a store keeps
+//! (run headers, open approvals, due times) follows from them, is written in
+//! the same commit, and can be dropped and rebuilt. A commit that was
+//! acknowledged is on disk. Nothing here knows what an event means.
+
+#![warn(missing_docs)]
+
+mod batch;
+mod error;
+mod query;
+mod store;
+
+pub mod lmdb;
+pub mod memory;
+
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub mod bench;
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub mod conformance;
+
+pub use batch::{Batch, Blob, RunCommit};
+pub use error::StoreError;
+pub use query::{ApprovalFilter, ApprovalPage, PAGE_MAX_ROWS, Page, RunFilter, RunPage};
+pub use store::{Store, StoreInfo};

@@ -1,0 +1,251 @@
+//! The opened LMDB environment: how it is opened, grown and closed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+
+use super::failure::from_heed;
+use super::folder::{Folder, unusable};
+use super::read::View;
+use super::tables::{self, Tables};
+use super::{FORMAT, LmdbOptions, LmdbStats};
+use crate::StoreError;
+
+/// How many reads may be under way at once.
+const READERS_MAX: u32 = 4_096;
+
+/// Maps are made of whole units; this is a multiple of every page size.
+const MAP_UNIT_BYTES: u64 = 65_536;
+
+/// The environment of one store.
+pub(super) struct Environment {
+    dir: PathBuf,
+    map_max_bytes: u64,
+    /// Readers and the committer share it; it is taken alone only to grow the
+    /// map, when no transaction may be open, and to close. Absent once closed.
+    opened: RwLock<Option<Opened>>,
+    commits: AtomicU64,
+    transactions: AtomicU64,
+}
+
+/// The parts that exist while the environment is open.
+pub(super) struct Opened {
+    pub(super) env: Env<WithoutTls>,
+    pub(super) tables: Tables,
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Environment {
+    /// Opens the store of a folder; makes it first when there is none.
+    pub(super) fn open(folder: &Folder, options: &LmdbOptions) -> Result<Self, StoreError> {
+        let dir = folder.env_dir();
+        if !dir.try_exists().map_err(|error| unusable(&dir, &error))? {
+            create(folder, options.map_size_bytes)?;
+        }
+        let opened = open_existing(&folder.path, &dir, options.map_size_bytes)?;
+        Ok(Self {
+            dir,
+            map_max_bytes: options.map_max_bytes,
+            opened: RwLock::new(Some(opened)),
+            commits: AtomicU64::new(0),
+            transactions: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Lets `act` use the environment, which stays open meanwhile.
+    pub(super) fn with<T, E: From<StoreError>>(
+        &self,
+        act: impl FnOnce(&Opened) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().ok_or(StoreError::Closed.into()).and_then(act)
+    }
+
+    /// Reads in one transaction.
+    pub(super) fn read<T>(
+        &self,
+        act: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with(|Opened { env, tables }| {
+            let txn = env.read_txn().map_err(from_heed)?;
+            act(&View { txn, tables: *tables })
+        })
+    }
+
+    /// Makes the map twice as large, when it may; says whether it did.
+    ///
+    /// LMDB allows this only while no transaction is open, so it waits for the
+    /// reads that are under way. The environment is closed and opened again,
+    /// which is safe in itself, where resizing it in place would not be.
+    pub(super) fn grow(&self) -> Result<bool, StoreError> {
+        let mut place = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = place.take().ok_or(StoreError::Closed)?;
+        let size = opened.env.info().map_size as u64;
+        let larger = size.saturating_mul(2).min(self.map_max_bytes) / MAP_UNIT_BYTES * MAP_UNIT_BYTES;
+        if larger <= size {
+            *place = Some(opened);
+            return Ok(false);
+        }
+        close(opened.env);
+        let data_dir = self.dir.parent().unwrap_or(&self.dir);
+        match open_existing(data_dir, &self.dir, larger) {
+            Ok(opened) => *place = Some(opened),
+            // Where the address space is limited, the old size still fits.
+            Err(error) => {
+                tracing::warn!(%error, larger, "the map could not grow");
+                *place = Some(open_existing(data_dir, &self.dir, size)?);
+                return Ok(false);
+            }
+        }
+        tracing::info!(from = size, to = larger, "the map grew");
+        Ok(true)
+    }
+
+    /// Closes the environment, so that it can be opened again in this process.
+    pub(super) fn close(&self) {
+        let opened = self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(opened) = opened {
+            close(opened.env);
+        }
+    }
+
+    /// Bytes of the data file.
+    pub(super) fn bytes(&self) -> Result<u64, StoreError> {
+        self.with(|opened| opened.env.real_disk_size().map_err(from_heed))
+    }
+
+    pub(super) fn stats(&self) -> LmdbStats {
+        LmdbStats {
+            commits: self.commits.load(Ordering::Relaxed),
+            transactions: self.transactions.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn count(&self, commits: u64) {
+        self.commits.fetch_add(commits, Ordering::Relaxed);
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn close(env: Env<WithoutTls>) {
+    env.prepare_for_closing().wait();
+}
+
+/// Makes a store beside its place and moves it there when it is complete.
+fn create(folder: &Folder, map_size: u64) -> Result<(), StoreError> {
+    let dir = folder.begin_new()?;
+    let env = open_env(&dir, map_size).map_err(|error| unopened(&folder.path, &dir, error))?;
+    let created_by = concat!("pawl ", env!("CARGO_PKG_VERSION"));
+    let meta: [(&str, &[u8]); 2] = [("format", &FORMAT.to_be_bytes()), ("created_by", created_by.as_bytes())];
+    let made = Tables::create(&env, &meta).map_err(from_heed);
+    close(env);
+    made?;
+    folder.finish_new()
+}
+
+/// Opens a store that is there, after looking whether it is one and whole.
+fn open_existing(data_dir: &Path, dir: &Path, map_size: u64) -> Result<Opened, StoreError> {
+    let data = dir.join("data.mdb");
+    // LMDB would take a missing or empty file for a new store, and lose the old one for good.
+    match data.metadata() {
+        Ok(metadata) if metadata.len() > 0 => {}
+        Ok(_) => return Err(damaged(&data, "it is empty")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged(&data, "it is missing")),
+        Err(error) => return Err(unusable(&data, &error)),
+    }
+    let env = open_env(dir, map_size).map_err(|error| unopened(data_dir, dir, error))?;
+    match check(data_dir, &data, &env) {
+        Ok(tables) => Ok(Opened { env, tables }),
+        Err(error) => {
+            close(env);
+            Err(error)
+        }
+    }
+}
+
+fn check(data_dir: &Path, data: &Path, env: &Env<WithoutTls>) -> Result<Tables, StoreError> {
+    check_length(data, env)?;
+    match format(env).map_err(from_heed)? {
+        None => return Err(damaged(data, "it is not a store of pawl")),
+        Some(found) if found > FORMAT => {
+            return Err(StoreError::Newer { path: data_dir.to_owned(), found, known: FORMAT });
+        }
+        Some(_) => {}
+    }
+    Tables::open(env).map_err(from_heed)?.ok_or_else(|| damaged(data, "a table is missing"))
+}
+
+/// Refuses a file that was cut off: reading what is missing would end the process.
+///
+/// The last pages may rightly be missing when the last commits freed them, so
+/// a file that is only somewhat short is made long enough instead.
+fn check_length(data: &Path, env: &Env<WithoutTls>) -> Result<(), StoreError> {
+    let pages = env.info().last_page_number as u64 + 1;
+    let needed = pages * u64::from(env.unnamed_database_stat().page_size);
+    let file = std::fs::OpenOptions::new().write(true).open(data).map_err(|error| unusable(data, &error))?;
+    let found = file.metadata().map_err(|error| unusable(data, &error))?.len();
+    if found < needed / 2 {
+        return Err(damaged(data, &format!("it has {found} of {needed} bytes")));
+    }
+    if found < needed {
+        file.set_len(needed).map_err(|error| unusable(data, &error))?;
+    }
+    Ok(())
+}
+
+fn format(env: &Env<WithoutTls>) -> Result<Option<u32>, heed::Error> {
+    let outcome = env.open_databases_and_commit(env.read_txn()?, |opener, txn| {
+        let meta: Option<Database<'_, Bytes, Bytes>> = opener.open_database(txn, Some("meta"))?;
+        let format = meta.map(|meta| meta.get(txn, b"format")).transpose()?.flatten();
+        let format = format.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        Ok::<_, heed::Error>(CommitOrAbort::<(), _>::Abort(format))
+    })?;
+    Ok(outcome.abort().flatten())
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a memory map is sound only while nobody else changes the file; the lock on the data folder, \
+              which the caller holds, keeps other processes out, and heed this one"
+)]
+fn open_env(dir: &Path, map_size: u64) -> Result<Env<WithoutTls>, heed::Error> {
+    let map_size = usize::try_from(map_size.next_multiple_of(MAP_UNIT_BYTES)).unwrap_or(usize::MAX);
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.map_size(map_size).max_dbs(tables::COUNT).max_readers(READERS_MAX);
+    unsafe { options.open(dir) }
+}
+
+fn unopened(data_dir: &Path, dir: &Path, error: heed::Error) -> StoreError {
+    match error {
+        heed::Error::Mdb(MdbError::Invalid) => damaged(&dir.join("data.mdb"), "it is not a store"),
+        heed::Error::Mdb(MdbError::VersionMismatch) => {
+            damaged(&dir.join("data.mdb"), "it was written by another version of LMDB")
+        }
+        heed::Error::Io(error) if error.kind() == io::ErrorKind::OutOfMemory => StoreError::Folder {
+            path: dir.to_owned(),
+            reason: format!("{error}; the address space is limited, lower map_size_bytes"),
+        },
+        heed::Error::Io(error) => unusable(dir, &error),
+        heed::Error::EnvAlreadyOpened => {
+            StoreError::InUse { path: data_dir.to_owned(), pid: Some(std::process::id()) }
+        }
+        other => from_heed(other),
+    }
+}
+
+fn damaged(data: &Path, what: &str) -> StoreError {
+    StoreError::Damaged(format!("{}: {what}; restore the data folder from a backup", data.display()))
+}

@@ -1,0 +1,105 @@
+//! What LMDB's errors mean for who called.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use heed::MdbError;
+use rustix::io::Errno;
+
+use crate::StoreError;
+
+/// Why a batch could not be written into a transaction.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// This batch is not for this store's state; nothing of it was written, the others go on.
+    Refused(StoreError),
+    /// The transaction cannot go on.
+    Engine(heed::Error),
+    /// What stands in the store cannot be understood; the transaction is given up.
+    Store(StoreError),
+}
+
+impl From<heed::Error> for WriteError {
+    fn from(error: heed::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<WriteError> for StoreError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Engine(error) => from_heed(error),
+            WriteError::Refused(error) | WriteError::Store(error) => error,
+        }
+    }
+}
+
+/// What an engine's error means for who called.
+pub(super) fn from_heed(error: heed::Error) -> StoreError {
+    match error {
+        heed::Error::Mdb(MdbError::MapFull) => StoreError::Full(
+            "the map has no room left and cannot grow; raise map_max_bytes. Nothing was lost".into(),
+        ),
+        heed::Error::Mdb(
+            error @ (MdbError::Corrupted
+            | MdbError::PageNotFound
+            | MdbError::Invalid
+            | MdbError::VersionMismatch),
+        ) => StoreError::Damaged(format!("{error}; restore the data folder from a backup")),
+        heed::Error::Decoding(error) => StoreError::Damaged(error.to_string()),
+        heed::Error::Io(error) if is_full(&error) => disk_full(&error),
+        other => StoreError::Engine(other.to_string()),
+    }
+}
+
+/// Whether the disk takes no more: no space, no quota, or a limit on the file's size.
+fn is_full(error: &io::Error) -> bool {
+    let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| full.contains(&code))
+}
+
+fn disk_full(error: &io::Error) -> StoreError {
+    StoreError::Full(format!("the disk takes no more ({error}); free some space. Nothing was lost"))
+}
+
+/// A write error of LMDB, with the one that it hides: a write that the system
+/// cut short, because there was no room for all of it, comes as an IO error.
+///
+/// So the folder is asked for as much again: whether a file beside the data,
+/// as long as the data would have become, takes `bytes` more.
+pub(super) fn from_write(error: heed::Error, env_dir: &Path, bytes: usize) -> StoreError {
+    let cut_short =
+        matches!(&error, heed::Error::Io(io) if io.raw_os_error() == Some(Errno::IO.raw_os_error()));
+    if cut_short
+        && let Err(refused) = probe(env_dir, bytes)
+        && is_full(&refused)
+    {
+        return disk_full(&refused);
+    }
+    from_heed(error)
+}
+
+fn probe(env_dir: &Path, bytes: usize) -> io::Result<()> {
+    static CHUNK: [u8; 65_536] = [0; 65_536];
+    let path = env_dir.join("probe");
+    let attempt = || {
+        let start = env_dir.join("data.mdb").metadata()?.len();
+        let file = File::create(&path)?;
+        for place in 0..=bytes / CHUNK.len() {
+            file.write_all_at(&CHUNK, start + (place * CHUNK.len()) as u64)?;
+        }
+        file.sync_data()
+    };
+    let outcome = attempt();
+    // The probe holds nothing; one that stays is overwritten by the next.
+    let _ = std::fs::remove_file(&path);
+    outcome
+}

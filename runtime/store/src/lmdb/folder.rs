@@ -1,0 +1,180 @@
+//! The data folder: who holds it, what it stands on, and how a store comes into it.
+//!
+//! A store is made in `lmdb.new` and renamed to `lmdb` when it is complete and
+//! on disk. A kill in between leaves an `lmdb.new` that the next open removes.
+//! All of this happens under an exclusive lock on the file `lock`, which the
+//! system gives back when its holder dies, however it dies.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::StoreError;
+
+/// A data folder that this process holds until this is dropped.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if need be, looks at what it stands on, and takes its lock.
+    pub(super) fn hold(path: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(path).map_err(|error| unusable(path, &error))?;
+        refuse_network(path)?;
+        let lock_path = path.join("lock");
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(|error| unusable(&lock_path, &error))?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(StoreError::InUse { path: path.to_owned(), pid: holder(&mut lock) });
+            }
+            Err(error) => return Err(unusable(&lock_path, &error.into())),
+        }
+        note_holder(&mut lock).map_err(|error| unusable(&lock_path, &error))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Where LMDB's files are.
+    pub(super) fn env_dir(&self) -> PathBuf {
+        self.path.join("lmdb")
+    }
+
+    /// Where a new store is made.
+    pub(super) fn new_dir(&self) -> PathBuf {
+        self.path.join("lmdb.new")
+    }
+
+    /// An empty folder for a new store; what a kill left there is removed.
+    pub(super) fn begin_new(&self) -> Result<PathBuf, StoreError> {
+        let dir = self.new_dir();
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&dir, &error)),
+            _ => {}
+        }
+        fs::create_dir(&dir).map_err(|error| unusable(&dir, &error))?;
+        Ok(dir)
+    }
+
+    /// Puts a new store in its place, durably: its files, its names, and the name of its folder.
+    pub(super) fn finish_new(&self) -> Result<(), StoreError> {
+        let finish = || {
+            let (new, place) = (self.new_dir(), self.env_dir());
+            File::open(new.join("data.mdb"))?.sync_all()?;
+            File::open(&new)?.sync_all()?;
+            fs::rename(&new, &place)?;
+            File::open(&self.path)?.sync_all()?;
+            match self.path.canonicalize()?.parent() {
+                Some(parent) => sync_if_readable(parent),
+                None => Ok(()),
+            }
+        };
+        finish().map_err(|error| unusable(&self.path, &error))
+    }
+}
+
+/// The data folder's own name is in the folder above, which may be one that only others may read.
+fn sync_if_readable(dir: &Path) -> io::Result<()> {
+    match File::open(dir) {
+        Ok(dir) => dir.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn note_holder(lock: &mut File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+fn holder(lock: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    lock.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// An error of the file system, with what to do about it.
+pub(super) fn unusable(path: &Path, error: &io::Error) -> StoreError {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; give yourself the right to write there, or choose another folder"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "; choose a folder on a file system that can be written",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; a file stands there, choose another folder"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
+        _ => "",
+    };
+    StoreError::Folder { path: path.to_owned(), reason: format!("{error}{hint}") }
+}
+
+#[cfg(target_os = "linux")]
+fn refuse_network(path: &Path) -> Result<(), StoreError> {
+    let stat = rustix::fs::statfs(path).map_err(|error| unusable(path, &error.into()))?;
+    // The type of the field differs between architectures; the number has 32 bits.
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "a magic number, not a quantity"
+    )]
+    let magic = stat.f_type as u32;
+    match network_name(magic) {
+        None => Ok(()),
+        Some(name) => Err(StoreError::Folder {
+            path: path.to_owned(),
+            reason: format!(
+                "it is on {name}, whose locks and memory maps the store cannot rely on; \
+                 choose a folder on a local disk"
+            ),
+        }),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it cannot be seen what a folder is on")]
+fn refuse_network(_: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// The name of a file system that is not on a local disk, by its magic number.
+#[cfg(target_os = "linux")]
+const fn network_name(magic: u32) -> Option<&'static str> {
+    match magic {
+        0x6969 => Some("NFS"),
+        0x517B | 0xFF53_4D42 | 0xFE53_4D42 => Some("SMB (CIFS)"),
+        0x0102_1997 => Some("9p"),
+        0x6573_5546 => Some("FUSE"),
+        0x00C3_6400 => Some("Ceph"),
+        0x0BD0_0BD0 => Some("Lustre"),
+        0x5346_414F | 0x6B41_4653 => Some("AFS"),
+        _ => None,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_told_from_local_ones() {
+        for magic in [0x6969, 0xFE53_4D42, 0x0102_1997, 0x6573_5546] {
+            assert!(network_name(magic).is_some());
+        }
+        let (ext4, xfs, btrfs, tmpfs, overlay) = (0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630);
+        for magic in [ext4, xfs, btrfs, tmpfs, overlay] {
+            assert_eq!(network_name(magic), None);
+        }
+    }
+}

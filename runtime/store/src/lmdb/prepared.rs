@@ -1,0 +1,116 @@
+//! A batch as it will be written. The encoding is done where the batch comes
+//! from, on as many threads as there are: the committer only moves bytes.
+
+use pawl_core::view::{OpenApproval, RunHeader};
+use pawl_core::{ApprovalId, RunId, Timestamp};
+
+use super::codec;
+use crate::{Batch, Blob, RunCommit, StoreError};
+
+/// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on.
+pub(super) const VALUE_MAX_BYTES: usize = 1 << 30;
+
+/// One batch, encoded.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) runs: Vec<PreparedRun>,
+    pub(super) blobs: Vec<Blob>,
+}
+
+/// What is written for one run.
+#[derive(Debug)]
+pub(super) struct PreparedRun {
+    pub(super) run: RunId,
+    pub(super) expected_seq: u64,
+    /// Absent when there is no event.
+    pub(super) record: Option<Vec<u8>>,
+    pub(super) header: Option<PreparedHeader>,
+    pub(super) opened: Vec<PreparedApproval>,
+    pub(super) closed: Vec<ApprovalId>,
+}
+
+/// A header and what the indexes take from it.
+#[derive(Debug)]
+pub(super) struct PreparedHeader {
+    pub(super) bytes: Vec<u8>,
+    pub(super) index: IndexEntries,
+}
+
+/// The rows that the indexes have for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct IndexEntries {
+    pub(super) status: Option<u8>,
+    pub(super) wake_at: Option<Timestamp>,
+}
+
+/// An approval to be opened. The value begins with the run's id, so that the
+/// approvals of one run are found without decoding the others.
+#[derive(Debug)]
+pub(super) struct PreparedApproval {
+    pub(super) id: ApprovalId,
+    pub(super) key: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    pub(super) run_value: [u8; 24],
+}
+
+impl Prepared {
+    pub(super) fn new(batch: Batch) -> Result<Self, StoreError> {
+        crate::batch::check_runs(&batch)?;
+        let runs = batch.runs.into_iter().map(PreparedRun::new).collect::<Result<Vec<_>, _>>()?;
+        for blob in &batch.blobs {
+            within_limit(blob.bytes.len())?;
+        }
+        Ok(Self { runs, blobs: batch.blobs })
+    }
+
+    pub(super) fn appends(&self) -> usize {
+        self.runs.len()
+    }
+}
+
+impl PreparedRun {
+    fn new(commit: RunCommit) -> Result<Self, StoreError> {
+        let record = match commit.events.as_slice() {
+            [] => None,
+            events => Some(codec::frame(events)?),
+        };
+        within_limit(record.as_ref().map_or(0, Vec::len))?;
+        Ok(Self {
+            run: commit.run,
+            expected_seq: commit.expected_seq,
+            record,
+            header: commit.header.as_ref().map(PreparedHeader::new).transpose()?,
+            opened: commit.opened.iter().map(PreparedApproval::new).collect::<Result<_, _>>()?,
+            closed: commit.closed,
+        })
+    }
+}
+
+impl PreparedHeader {
+    fn new(header: &RunHeader) -> Result<Self, StoreError> {
+        let index = IndexEntries { status: codec::indexed_status(header.status), wake_at: header.wake_at };
+        let bytes = codec::encode(header)?;
+        within_limit(bytes.len())?;
+        Ok(Self { bytes, index })
+    }
+}
+
+impl PreparedApproval {
+    fn new(approval: &OpenApproval) -> Result<Self, StoreError> {
+        let mut value = approval.run.as_bytes().to_vec();
+        value.extend(codec::encode(approval)?);
+        within_limit(value.len())?;
+        let mut run_value = [0; 24];
+        run_value[..16].copy_from_slice(approval.run.as_bytes());
+        run_value[16..].copy_from_slice(&approval.created_at.0.to_be_bytes());
+        let key = codec::approval_key(approval.created_at, &approval.id);
+        Ok(Self { id: approval.id.clone(), key, value, run_value })
+    }
+}
+
+fn within_limit(bytes: usize) -> Result<(), StoreError> {
+    if bytes <= VALUE_MAX_BYTES {
+        return Ok(());
+    }
+    Err(StoreError::Engine(format!("a value of {bytes} bytes is beyond value_max_bytes, {VALUE_MAX_BYTES}")))
+}

@@ -1,0 +1,177 @@
+//! A store in memory, for tests and for runs that need not outlive the process.
+//!
+//! It behaves as the durable engines do in everything but durability: one
+//! conformance suite is run against all of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use pawl_core::journal::EncodedEvent;
+use pawl_core::view::{OpenApproval, RunHeader};
+use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+
+use crate::query::{approval_cursor, approval_place};
+use crate::{
+    ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, RunCommit, RunFilter, RunPage, Store,
+    StoreError, StoreInfo,
+};
+
+/// The store in memory. A clone is the same store.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    journals: HashMap<RunId, Vec<EncodedEvent>>,
+    runs: BTreeMap<RunId, RunHeader>,
+    due: BTreeSet<(Timestamp, RunId)>,
+    approvals: BTreeMap<(Timestamp, ApprovalId), OpenApproval>,
+    approval_places: HashMap<ApprovalId, (RunId, Timestamp)>,
+    blobs: HashMap<Digest, Arc<[u8]>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No change of the state can panic half-way, so a poisoned lock is as good as any.
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn last_seq(&self, run: RunId) -> u64 {
+        self.journals.get(&run).map_or(0, |events| events.len() as u64)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        for &RunCommit { run, expected_seq: expected, .. } in &batch.runs {
+            let found = self.last_seq(run);
+            if found != expected {
+                return Err(StoreError::Conflict { run, expected, found });
+            }
+        }
+        for blob in batch.blobs {
+            self.blobs.entry(blob.digest).or_insert(blob.bytes);
+        }
+        for commit in batch.runs {
+            self.commit_run(commit);
+        }
+        Ok(())
+    }
+
+    fn commit_run(&mut self, commit: RunCommit) {
+        if !commit.events.is_empty() {
+            self.journals.entry(commit.run).or_default().extend(commit.events);
+        }
+        if let Some(header) = commit.header {
+            let wake_at = header.wake_at;
+            if let Some(wake_at) = self.runs.insert(commit.run, header).and_then(|before| before.wake_at) {
+                self.due.remove(&(wake_at, commit.run));
+            }
+            self.due.extend(wake_at.map(|wake_at| (wake_at, commit.run)));
+        }
+        for approval in commit.opened {
+            self.close(&approval.id);
+            self.approval_places.insert(approval.id.clone(), (approval.run, approval.created_at));
+            self.approvals.insert((approval.created_at, approval.id.clone()), approval);
+        }
+        for id in &commit.closed {
+            self.close(id);
+        }
+    }
+
+    fn close(&mut self, id: &ApprovalId) {
+        if let Some((_, created_at)) = self.approval_places.get(id) {
+            self.approvals.remove(&(*created_at, id.clone()));
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        crate::batch::check_runs(&batch)?;
+        self.with(|state| state.commit(batch))
+    }
+
+    async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {
+        let skip = usize::try_from(from_seq.saturating_sub(1)).unwrap_or(usize::MAX);
+        let tail = |events: &Vec<EncodedEvent>| events.get(skip..).map(<[_]>::to_vec);
+        Ok(self.with(|state| state.journals.get(&run).and_then(tail)).unwrap_or_default())
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError> {
+        Ok(self.with(|state| state.runs.get(&run).cloned()))
+    }
+
+    async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<RunPage, StoreError> {
+        let before = page.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut runs: Vec<RunHeader> = self.with(|state| {
+            let older = state.runs.range((Bound::Unbounded, before)).rev();
+            older
+                .map(|(_, header)| header)
+                .filter(|header| filter.matches(header))
+                .take(page.rows() + 1)
+                .cloned()
+                .collect()
+        });
+        let more = runs.len() > page.rows();
+        runs.truncate(page.rows());
+        Ok(RunPage { next: runs.last().filter(|_| more).map(|header| header.id), runs })
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<(Timestamp, RunId)>, StoreError> {
+        Ok(self.with(|state| {
+            let due = state.due.iter().take_while(|(wake_at, _)| *wake_at <= now);
+            due.take(limit.min(PAGE_MAX_ROWS)).copied().collect()
+        }))
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.with(|state| state.due.first().map(|(wake_at, _)| *wake_at)))
+    }
+
+    async fn approvals(
+        &self,
+        filter: &ApprovalFilter,
+        page: &Page<String>,
+    ) -> Result<ApprovalPage, StoreError> {
+        let after = page.after.as_deref().map(approval_place).transpose()?;
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut approvals: Vec<OpenApproval> = self.with(|state| {
+            let later = state.approvals.range((after, Bound::Unbounded)).map(|(_, approval)| approval);
+            let asked = later.filter(|approval| filter.run.is_none_or(|run| run == approval.run));
+            asked.take(page.rows() + 1).cloned().collect()
+        });
+        let more = approvals.len() > page.rows();
+        approvals.truncate(page.rows());
+        Ok(ApprovalPage { next: approvals.last().filter(|_| more).map(approval_cursor), approvals })
+    }
+
+    async fn approval(&self, id: &ApprovalId) -> Result<Option<OpenApproval>, StoreError> {
+        Ok(self.with(|state| {
+            let (_, created_at) = state.approval_places.get(id)?;
+            state.approvals.get(&(*created_at, id.clone())).cloned()
+        }))
+    }
+
+    async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError> {
+        Ok(self.with(|state| state.approval_places.get(id).map(|(run, _)| *run)))
+    }
+
+    async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        Ok(self.with(|state| state.blobs.get(digest).cloned()))
+    }
+
+    async fn info(&self) -> Result<StoreInfo, StoreError> {
+        Ok(StoreInfo { engine: "memory", place: "memory".into(), format: 1, bytes: 0 })
+    }
+}

@@ -1,0 +1,65 @@
+//! The verbs that every store has.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pawl_core::journal::EncodedEvent;
+use pawl_core::view::{OpenApproval, RunHeader};
+use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+
+use crate::{ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, StoreError};
+
+/// What a store says of itself.
+#[derive(Debug, Clone)]
+pub struct StoreInfo {
+    /// `lmdb`, `memory`.
+    pub engine: &'static str,
+    /// Where it is, for people.
+    pub place: String,
+    /// The version of its format.
+    pub format: u32,
+    /// Bytes on disk, 0 where there is no disk.
+    pub bytes: u64,
+}
+
+/// A place that keeps journals and what follows from them.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Writes a batch, all or nothing. Durable when this returns.
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// The events of a run from a seq on, in order; empty for an unknown run.
+    async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError>;
+
+    /// The header of a run.
+    async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError>;
+
+    /// Headers, newest run first.
+    async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<RunPage, StoreError>;
+
+    /// Runs whose `wake_at` has come, the earliest first, at most `limit`.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<(Timestamp, RunId)>, StoreError>;
+
+    /// The earliest `wake_at` of all runs.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Open approvals, the oldest first.
+    async fn approvals(
+        &self,
+        filter: &ApprovalFilter,
+        page: &Page<String>,
+    ) -> Result<ApprovalPage, StoreError>;
+
+    /// An open approval.
+    async fn approval(&self, id: &ApprovalId) -> Result<Option<OpenApproval>, StoreError>;
+
+    /// The run that an approval belongs to, open or closed.
+    async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError>;
+
+    /// The bytes with this digest.
+    async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// What the store says of itself.
+    async fn info(&self) -> Result<StoreInfo, StoreError>;
+}
