@@ -1,0 +1,198 @@
+//! `wasi:http`: requests of tools to the hosts that were granted, and to no other.
+//!
+//! The authority of each request is checked, redirects included, since the guest itself has to
+//! follow them. TLS verifies against Mozilla's roots. Requests end with the attempt.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use pawl_core::call::LogLevel;
+use wasmtime::component::Linker;
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+    default_send_request,
+};
+
+use crate::host::log::SharedLog;
+use crate::limits::{Exceeded, Limits};
+use crate::state::HostState;
+
+/// Ports that an entry without a port stands for.
+const DEFAULT_PORTS: [u16; 2] = [80, 443];
+
+type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Box<dyn Future<Output = Result<(Response<WasiBody>, Rest), Error>> + Send>;
+
+/// Links `wasi:http/types` and `wasi:http/outgoing-handler`.
+pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let options = types::LinkOptions::default();
+    types::add_to_linker::<_, WasiHttp>(linker, &options, HostState::http)?;
+    outgoing_handler::add_to_linker::<_, WasiHttp>(linker, HostState::http)
+}
+
+/// wasmtime's sender takes the process's provider and panics when there are several and none is
+/// chosen. The program may have chosen one before; otherwise it is ring.
+pub(crate) fn choose_tls_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Failing means that another thread was quicker: then there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// The rules for one attempt's requests.
+pub(crate) struct HttpHooks {
+    allowed: Vec<Allowed>,
+    log: SharedLog,
+    wait: Duration,
+    body_max_bytes: usize,
+    requests: u32,
+    requests_max: u32,
+}
+
+/// One entry of `permissions.http`.
+#[derive(Debug, PartialEq, Eq)]
+struct Allowed {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Allowed {
+    /// An entry that is not `host` or `host:port` allows nothing.
+    fn parse(entry: &str) -> Option<Self> {
+        let authority: Authority = entry.parse().ok()?;
+        let port = authority.port_u16();
+        // A colon without a usable port, or user information, would not mean what it seems to.
+        let is_plain = port.is_some() || authority.as_str() == authority.host();
+        (is_plain && !entry.contains('@')).then(|| Self { host: authority.host().to_ascii_lowercase(), port })
+    }
+
+    fn covers(&self, host: &str, port: u16) -> bool {
+        self.host.eq_ignore_ascii_case(host)
+            && self.port.map_or_else(|| DEFAULT_PORTS.contains(&port), |allowed| allowed == port)
+    }
+}
+
+impl HttpHooks {
+    pub(crate) fn new(hosts: &BTreeSet<String>, limits: &Limits, log: &SharedLog) -> Self {
+        Self {
+            allowed: hosts.iter().filter_map(|entry| Allowed::parse(entry)).collect(),
+            log: Arc::clone(log),
+            wait: Duration::from_millis(limits.http_wait_max_ms),
+            body_max_bytes: usize::try_from(limits.http_body_max_bytes).unwrap_or(usize::MAX),
+            requests: 0,
+            requests_max: limits.host_calls_max,
+        }
+    }
+
+    /// Whether the guest asked for too much. It has got an error then; the attempt ends at the
+    /// next tick, or when the guest returns.
+    pub(crate) fn exceeded(&self) -> Option<Exceeded> {
+        let value = self.requests_max;
+        (self.requests > value).then(|| Exceeded { limit: "host_calls_max", value: value.into() })
+    }
+
+    fn allows(&self, uri: &Uri) -> bool {
+        let Some(authority) = uri.authority() else { return false };
+        let default = if uri.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
+        let port = authority.port_u16().unwrap_or(default);
+        !authority.as_str().contains('@')
+            && self.allowed.iter().any(|allowed| allowed.covers(authority.host(), port))
+    }
+
+    fn note(&self, message: String) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).add(LogLevel::Warn, message);
+    }
+
+    fn options(&self, asked: Option<RequestOptions>) -> RequestOptions {
+        let asked = asked.unwrap_or_default();
+        let within = |asked: Option<Duration>| Some(asked.map_or(self.wait, |asked| asked.min(self.wait)));
+        RequestOptions {
+            connect_timeout: within(asked.connect_timeout),
+            first_byte_timeout: within(asked.first_byte_timeout),
+            between_bytes_timeout: within(asked.between_bytes_timeout),
+        }
+    }
+}
+
+impl WasiHttpHooks for HttpHooks {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Sent {
+        self.requests = self.requests.saturating_add(1);
+        if self.exceeded().is_some() {
+            return Box::new(async { Err(Error::ConnectionLimitReached) });
+        }
+        if !self.allows(request.uri()) {
+            let authority = request.uri().authority().map_or("nowhere", Authority::as_str);
+            self.note(format!("a request to {authority} was denied: permissions.http does not list it"));
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        let (options, wait, max) = (self.options(options), self.wait, self.body_max_bytes);
+        Box::new(async move {
+            let request = request.map(|body| limited(body, max, Error::HttpRequestBodySize));
+            let sending = default_send_request(request, Some(options));
+            let (response, rest) =
+                tokio::time::timeout(wait, sending).await.map_err(|_| Error::HttpResponseTimeout)??;
+            let response =
+                response.map(|body| limited(body.boxed_unsync(), max, Error::HttpResponseBodySize));
+            Ok((response, Box::new(rest) as Rest))
+        })
+    }
+}
+
+/// A body that fails beyond the limit instead of going on.
+fn limited(body: WasiBody, max: usize, too_large: fn(Option<u64>) -> Error) -> WasiBody {
+    Limited::new(body, max)
+        .map_err(move |error| match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) if error.is::<LengthLimitError>() => too_large(Some(max as u64)),
+            Err(error) => Error::InternalError(Some(error.to_string())),
+        })
+        .boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::log::LogBook;
+
+    #[test]
+    fn only_granted_authorities_are_reached() {
+        let cases = [
+            ("api.example.com", "https://api.example.com/x", true),
+            ("api.example.com", "http://API.example.com/x", true),
+            ("api.example.com", "https://api.example.com:443/", true),
+            ("api.example.com", "https://api.example.com:8443/", false),
+            ("api.example.com", "https://example.com/", false),
+            ("api.example.com", "https://api.example.com.evil.test/", false),
+            ("api.example.com", "https://api.example.com@evil.test/", false),
+            ("api.example.com", "https://evil.test@api.example.com/", false),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/", true),
+            ("127.0.0.1:8080", "http://127.0.0.1/", false),
+            ("[::1]:8080", "http://[::1]:8080/", true),
+            ("api.example.com:", "https://api.example.com/", false),
+            ("user@api.example.com", "https://api.example.com/", false),
+            ("*", "https://api.example.com/", false),
+            ("", "https://api.example.com/", false),
+        ];
+        let log = LogBook::shared(1_000);
+        for (entry, uri, allowed) in cases {
+            let hooks = HttpHooks::new(&BTreeSet::from([entry.to_owned()]), &Limits::default(), &log);
+            assert_eq!(hooks.allows(&uri.parse().unwrap()), allowed, "{entry} {uri}");
+        }
+    }
+}

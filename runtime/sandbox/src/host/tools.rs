@@ -1,0 +1,67 @@
+//! `tools`: what an agent may call. Which tools are granted is the engine's to decide, call by
+//! call, so that a refusal stands in the journal.
+
+use pawl_core::call::CallRequest;
+use pawl_core::plugin::{EffectClass, ToolDescription};
+use pawl_core::{Failure, FailureKind};
+
+use crate::bindings::host::tools::{Host, ToolCall, ToolInfo};
+use crate::bindings::host::types;
+use crate::host::to_guest;
+use crate::state::{HostState, Stop};
+
+type Answer = Result<String, types::Failure>;
+
+impl HostState {
+    async fn tool(&mut self, name: String, arguments: &str) -> Result<Answer, Stop> {
+        self.check_payload(&name)?;
+        let arguments = match self.json("the arguments of tools.call", arguments)? {
+            Ok(arguments) => arguments,
+            Err(failure) => return Ok(Err(to_guest(failure))),
+        };
+        Ok(match self.forward(CallRequest::Tool { name, arguments }).await? {
+            Ok(value) => Ok(self.text(&value)?),
+            Err(failure) => Err(to_guest(failure)),
+        })
+    }
+}
+
+impl Host for HostState {
+    /// The engine answers with a list of `ToolDescription`, each with its full name.
+    async fn list(&mut self) -> wasmtime::Result<Vec<ToolInfo>> {
+        let Ok(answer) = self.forward(CallRequest::ToolList).await? else { return Ok(Vec::new()) };
+        let tools: Vec<ToolDescription> = serde_json::from_value(answer).map_err(|error| {
+            let message = format!("pawl's answer to tools.list is not a list of tools: {error}");
+            Stop::Aborted(Failure::new(FailureKind::Permanent, message))
+        })?;
+        let infos: Result<_, Stop> = tools.iter().map(|tool| info(self, tool)).collect();
+        Ok(infos?)
+    }
+
+    async fn call(&mut self, name: String, arguments: String) -> wasmtime::Result<Answer> {
+        Ok(self.tool(name, &arguments).await?)
+    }
+
+    /// One after the other for now; the results stand in the order of the calls.
+    async fn call_all(&mut self, calls: Vec<ToolCall>) -> wasmtime::Result<Vec<Answer>> {
+        let mut answers = Vec::with_capacity(calls.len());
+        for call in calls {
+            answers.push(self.tool(call.name, &call.arguments).await?);
+        }
+        Ok(answers)
+    }
+}
+
+fn info(state: &HostState, tool: &ToolDescription) -> Result<ToolInfo, Stop> {
+    Ok(ToolInfo {
+        name: tool.name.clone(),
+        summary: tool.summary.clone(),
+        input_schema: state.text(&tool.input_schema)?,
+        output_schema: state.text(&tool.output_schema)?,
+        effect: match tool.effect {
+            EffectClass::Pure => types::Effect::Pure,
+            EffectClass::Idempotent => types::Effect::Idempotent,
+            EffectClass::AtMostOnce => types::Effect::AtMostOnce,
+        },
+    })
+}

@@ -1,0 +1,36 @@
+//! The sandbox of pawl: everything that names wasmtime.
+//!
+//! What is authoritative here: which permission covers which import (`imports`), the one
+//! WebAssembly configuration (`config`), and what a limit means (`limits`). A guest is entered for
+//! one attempt and thrown away; it sees the journal's time and the attempt's randomness, never the
+//! machine's. What a guest does ends in a failure of its own attempt, never in a panic or an error
+//! of the host. Nothing here touches the journal: an agent's calls go to the `AgentHost` that the
+//! engine gives.
+
+#![warn(missing_docs)]
+
+mod bindings;
+mod component;
+mod config;
+mod error;
+mod fault;
+mod host;
+mod imports;
+mod limits;
+mod load;
+mod manifest;
+mod meter;
+mod plugin;
+mod run;
+mod sandbox;
+mod state;
+mod task;
+mod ticker;
+
+pub use config::SandboxConfig;
+pub use error::SandboxError;
+pub use limits::Limits;
+pub use manifest::{Capability, Manifest};
+pub use plugin::LoadedPlugin;
+pub use sandbox::Sandbox;
+pub use task::{AgentEnd, AgentHost, AgentTask, CallReply, ToolCall, ToolEnd};

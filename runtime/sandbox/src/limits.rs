@@ -1,0 +1,85 @@
+//! What one attempt of a guest may use.
+//!
+//! Every limit has a name with a unit, a default, a failure that names it and a test that goes
+//! beyond it. A limit ends the attempt; it never harms another one.
+
+use pawl_core::{Failure, FailureKind};
+use serde::{Deserialize, Serialize};
+
+/// What one attempt of a guest may use. Stands in `plugin.toml` under `limits`, key by key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Linear memory of all the component's core modules together.
+    pub memory_max_bytes: u64,
+    /// The guest's own running time, without what it waits for.
+    pub guest_time_max_ms: u64,
+    /// Calls that leave the sandbox: an agent's calls to the engine, a tool's HTTP requests.
+    pub host_calls_max: u32,
+    /// One JSON text that crosses the border, in either direction.
+    pub payload_max_bytes: u64,
+    /// Log lines of the attempt; each counts 16 bytes and its text. Lines beyond are dropped.
+    pub log_max_bytes: u64,
+    /// Elements of one table.
+    pub table_elements_max: u64,
+    /// The body of one HTTP request or response.
+    pub http_body_max_bytes: u64,
+    /// One HTTP request until its response's head is there, and between two pieces of its body.
+    pub http_wait_max_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_max_bytes: 64 << 20,
+            guest_time_max_ms: 10_000,
+            host_calls_max: 10_000,
+            payload_max_bytes: 4 << 20,
+            log_max_bytes: 64 << 10,
+            table_elements_max: 20_000,
+            http_body_max_bytes: 16 << 20,
+            http_wait_max_ms: 30_000,
+        }
+    }
+}
+
+impl Limits {
+    /// The smaller of each limit and its ceiling: what a plugin asks for, cut to what an operator allows.
+    #[must_use]
+    pub fn at_most(&self, ceiling: &Self) -> Self {
+        Self {
+            memory_max_bytes: self.memory_max_bytes.min(ceiling.memory_max_bytes),
+            guest_time_max_ms: self.guest_time_max_ms.min(ceiling.guest_time_max_ms),
+            host_calls_max: self.host_calls_max.min(ceiling.host_calls_max),
+            payload_max_bytes: self.payload_max_bytes.min(ceiling.payload_max_bytes),
+            log_max_bytes: self.log_max_bytes.min(ceiling.log_max_bytes),
+            table_elements_max: self.table_elements_max.min(ceiling.table_elements_max),
+            http_body_max_bytes: self.http_body_max_bytes.min(ceiling.http_body_max_bytes),
+            http_wait_max_ms: self.http_wait_max_ms.min(ceiling.http_wait_max_ms),
+        }
+    }
+}
+
+/// A limit that a guest went beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// The limit's name, as in [`Limits`].
+    pub(crate) limit: &'static str,
+    /// Its value in this attempt.
+    pub(crate) value: u64,
+}
+
+impl Exceeded {
+    /// The failure that the attempt ends with; `detail` says what the guest was doing.
+    pub(crate) fn failure(self, detail: &str) -> Failure {
+        let Self { limit, value } = self;
+        let colon = if detail.is_empty() { "" } else { ": " };
+        Failure::new(
+            FailureKind::Limit,
+            format!(
+                "the plugin went beyond {limit} ({value}){colon}{detail}; \
+                 raise limits.{limit} if it needs more, or correct the plugin"
+            ),
+        )
+    }
+}

@@ -1,0 +1,93 @@
+//! Guest time: how long a guest itself has run.
+//!
+//! Only time in which the guest's future is being polled counts, and of that not what the engine
+//! spends in a host call. One charge is never more than two ticks, so that a guest does not pay
+//! for a busy machine. What it waits for is never charged.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::ticker::TICK;
+
+const CHARGE_MAX_TICKS: u32 = 2;
+
+/// The clock of one attempt, shared by its future and its store.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    origin: Instant,
+    spent_ns: AtomicU64,
+    since_ns: AtomicU64,
+    /// Whether the guest, not the host, is at work.
+    guest: AtomicBool,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Meter {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            origin: Instant::now(),
+            spent_ns: AtomicU64::new(0),
+            since_ns: AtomicU64::new(0),
+            guest: AtomicBool::new(true),
+        })
+    }
+
+    fn restart(&self) {
+        self.since_ns.store(nanos(self.origin.elapsed()), Relaxed);
+    }
+
+    /// Charges the time since the last charge; does nothing during a host call.
+    pub(crate) fn charge(&self) {
+        if self.guest.load(Relaxed) {
+            let now = nanos(self.origin.elapsed());
+            let slice = now.saturating_sub(self.since_ns.swap(now, Relaxed));
+            self.spent_ns.fetch_add(slice.min(nanos(TICK * CHARGE_MAX_TICKS)), Relaxed);
+        }
+    }
+
+    /// The host takes over.
+    pub(crate) fn leave_guest(&self) {
+        self.charge();
+        self.guest.store(false, Relaxed);
+    }
+
+    /// The guest goes on.
+    pub(crate) fn enter_guest(&self) {
+        self.restart();
+        self.guest.store(true, Relaxed);
+    }
+
+    pub(crate) fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent_ns.load(Relaxed))
+    }
+}
+
+/// A guest's future under its meter.
+pub(crate) struct Metered<F> {
+    meter: Arc<Meter>,
+    guest: Pin<Box<F>>,
+}
+
+impl<F: Future> Metered<F> {
+    pub(crate) fn new(meter: Arc<Meter>, guest: F) -> Self {
+        Self { meter, guest: Box::pin(guest) }
+    }
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.meter.restart();
+        let polled = self.guest.as_mut().poll(context);
+        self.meter.charge();
+        polled
+    }
+}

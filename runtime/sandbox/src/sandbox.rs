@@ -1,0 +1,122 @@
+//! The sandbox itself: one engine, one ticker, what is loaded, and turns for those who wait.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pawl_core::Digest;
+use pawl_core::plugin::PluginKind;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::SandboxError;
+use crate::config::{self, SandboxConfig};
+use crate::host;
+use crate::plugin::LoadedPlugin;
+use crate::state::HostState;
+use crate::ticker::{Active, Ticker};
+
+/// Runs plugins. Cloning is cheap; everything ends with the last clone.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    config: SandboxConfig,
+    engine: Engine,
+    linker: Linker<HostState>,
+    ticker: Ticker,
+    agents: Semaphore,
+    tools: Semaphore,
+    loaded: Mutex<Loaded>,
+}
+
+/// One plugin that is loaded, or being loaded: whoever comes second waits for the first.
+pub(crate) type Slot = Arc<OnceCell<Arc<LoadedPlugin>>>;
+
+/// What is in memory, by digest.
+#[derive(Default)]
+struct Loaded {
+    slots: HashMap<Digest, (u64, Slot)>,
+    uses: u64,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Sets up the engine, its pool and its ticker.
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        host::http::choose_tls_provider();
+        let engine = config::engine(&config)?;
+        let mut linker = Linker::new(&engine);
+        host::link(&mut linker).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let ticker =
+            Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
+        Ok(Self(Arc::new(Inner {
+            agents: Semaphore::new(config.agents_max as usize),
+            tools: Semaphore::new(config.tools_max as usize),
+            config,
+            engine,
+            linker,
+            ticker,
+            loaded: Mutex::default(),
+        })))
+    }
+
+    pub(crate) fn config(&self) -> &SandboxConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<HostState> {
+        &self.0.linker
+    }
+
+    pub(crate) fn stack_max_bytes(&self) -> usize {
+        self.0.config.stack_max_bytes
+    }
+
+    /// Keeps the ticker beating for an instance.
+    pub(crate) fn activate(&self) -> Active {
+        self.0.ticker.activate()
+    }
+
+    /// Waits until one more instance of a kind may be active. The semaphores are never closed.
+    pub(crate) async fn turn(&self, kind: PluginKind) -> Option<SemaphorePermit<'_>> {
+        match kind {
+            PluginKind::Agent => self.0.agents.acquire().await.ok(),
+            PluginKind::Tool => self.0.tools.acquire().await.ok(),
+        }
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of a component in memory. Runs that still use an evicted one keep it.
+    pub(crate) fn slot(&self, digest: Digest) -> Slot {
+        let mut loaded = self.loaded();
+        loaded.uses += 1;
+        let now = loaded.uses;
+        if let Some((used, slot)) = loaded.slots.get_mut(&digest) {
+            *used = now;
+            return Arc::clone(slot);
+        }
+        if loaded.slots.len() >= self.0.config.loaded_max {
+            let oldest = loaded.slots.iter().min_by_key(|(_, (used, _))| *used).map(|(digest, _)| *digest);
+            if let Some(oldest) = oldest {
+                loaded.slots.remove(&oldest);
+            }
+        }
+        let slot = Slot::default();
+        loaded.slots.insert(digest, (now, Arc::clone(&slot)));
+        slot
+    }
+}

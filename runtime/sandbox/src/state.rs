@@ -1,0 +1,225 @@
+//! What one instance of a guest has beside it, and how its calls reach the engine.
+//!
+//! A store lives as long as one attempt. Nothing in it survives, and nothing in it is shared with
+//! another attempt.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use pawl_core::call::{CallRequest, CallResponse};
+use pawl_core::{Failure, FailureKind, Timestamp};
+use serde_json::Value;
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use crate::config::{
+    CORE_INSTANCES_MAX, MEMORIES_MAX, POOL_MEMORY_MAX_BYTES, POOL_TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
+use crate::host::http::HttpHooks;
+use crate::host::log::{LogBook, SharedLog};
+use crate::host::random::Sequence;
+use crate::host::wasi::SharedTime;
+use crate::limits::{Exceeded, Limits};
+use crate::meter::Meter;
+use crate::task::{AgentHost, CallReply};
+use crate::ticker::Active;
+
+/// What unwinds out of a guest on the host's decision; found again by its type.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Stop {
+    /// The engine will run the agent again later.
+    #[error("suspended")]
+    Suspended,
+    /// The engine ends the attempt.
+    #[error("{0}")]
+    Aborted(Failure),
+    /// A limit.
+    #[error("{} exceeded", .0.limit)]
+    Limit(Exceeded),
+}
+
+impl Stop {
+    pub(crate) fn limit(limit: &'static str, value: u64) -> Self {
+        Self::Limit(Exceeded { limit, value })
+    }
+}
+
+/// What differs between the three ways in which a guest is entered.
+pub(crate) enum Role {
+    /// `describe`: no capability does anything.
+    Describe,
+    /// A tool's call.
+    Tool,
+    /// An agent's run; its calls go to the engine.
+    Agent(Box<dyn AgentHost>),
+}
+
+/// The data of a store.
+pub(crate) struct HostState {
+    pub(crate) role: Role,
+    pub(crate) limits: Limits,
+    pub(crate) log: SharedLog,
+    pub(crate) time: SharedTime,
+    pub(crate) seed: [u8; 32],
+    pub(crate) random: Sequence,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) table: ResourceTable,
+    pub(crate) wasi: Option<WasiCtx>,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) hooks: HttpHooks,
+    /// Growth that was refused; a trap after it is this limit's doing.
+    pub(crate) refused: Option<Exceeded>,
+    memory_bytes: usize,
+    host_calls: u32,
+    /// Keeps the ticker going.
+    _active: Active,
+}
+
+impl HostState {
+    pub(crate) fn new(
+        role: Role,
+        limits: Limits,
+        now: Timestamp,
+        seed: [u8; 32],
+        hosts: &std::collections::BTreeSet<String>,
+        active: Active,
+    ) -> Self {
+        let log = LogBook::shared(limits.log_max_bytes);
+        Self {
+            role,
+            hooks: HttpHooks::new(hosts, &limits, &log),
+            limits,
+            log,
+            time: SharedTime::new(now),
+            seed,
+            random: Sequence::new(seed, "pawl:plugin/random"),
+            meter: Meter::new(),
+            table: ResourceTable::new(),
+            wasi: None,
+            http: WasiHttpCtx::new(),
+            refused: None,
+            memory_bytes: 0,
+            host_calls: 0,
+            _active: active,
+        }
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, LogBook> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call that leaves the sandbox.
+    pub(crate) fn count_host_call(&mut self) -> Result<(), Stop> {
+        self.host_calls += 1;
+        if self.host_calls > self.limits.host_calls_max {
+            return Err(Stop::limit("host_calls_max", self.limits.host_calls_max.into()));
+        }
+        Ok(())
+    }
+
+    /// Refuses a text that is too long to cross.
+    pub(crate) fn check_payload(&self, text: &str) -> Result<(), Stop> {
+        if text.len() as u64 > self.limits.payload_max_bytes {
+            return Err(Stop::limit("payload_max_bytes", self.limits.payload_max_bytes));
+        }
+        Ok(())
+    }
+
+    /// Reads JSON that the guest gave; what does not parse is the guest's to handle.
+    pub(crate) fn json(&self, what: &str, text: &str) -> Result<Result<Value, Failure>, Stop> {
+        self.check_payload(text)?;
+        Ok(serde_json::from_str(text)
+            .map_err(|error| Failure::new(FailureKind::InvalidInput, format!("{what} is not JSON: {error}"))))
+    }
+
+    /// Writes JSON for the guest.
+    pub(crate) fn text(&self, value: &Value) -> Result<String, Stop> {
+        let text = value.to_string();
+        self.check_payload(&text)?;
+        Ok(text)
+    }
+
+    /// Takes one call of an agent to the engine and waits for the answer.
+    pub(crate) async fn forward(&mut self, request: CallRequest) -> Result<CallResponse, Stop> {
+        self.count_host_call()?;
+        self.send_log().await?;
+        self.ask(request).await
+    }
+
+    /// Takes log lines that an agent has written meanwhile to the engine, in their order.
+    pub(crate) async fn send_log(&mut self) -> Result<(), Stop> {
+        if !matches!(self.role, Role::Agent(_)) {
+            return Ok(());
+        }
+        let lines = self.log().take_lines();
+        for (level, message) in lines {
+            // The answer to a log line carries nothing but the time.
+            let _ = self.ask(CallRequest::Log { level, message }).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, request: CallRequest) -> Result<CallResponse, Stop> {
+        let Role::Agent(host) = &mut self.role else {
+            let message = format!("{} cannot be used here: nothing is granted", request.function());
+            return Ok(Err(Failure::new(FailureKind::Denied, message)));
+        };
+        self.meter.leave_guest();
+        let reply = host.call(request).await;
+        self.meter.enter_guest();
+        match reply {
+            CallReply::Answer { response, now } => {
+                self.time.set(now);
+                Ok(response)
+            }
+            CallReply::Suspend => Err(Stop::Suspended),
+            CallReply::Abort(failure) => Err(Stop::Aborted(failure)),
+        }
+    }
+}
+
+impl ResourceLimiter for HostState {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_sub(current).saturating_add(desired);
+        let allowed = self.limits.memory_max_bytes;
+        if total as u64 > allowed || desired > POOL_MEMORY_MAX_BYTES {
+            let value = allowed.min(POOL_MEMORY_MAX_BYTES as u64);
+            self.refused = Some(Exceeded { limit: "memory_max_bytes", value });
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = self.limits.table_elements_max.min(POOL_TABLE_ELEMENTS_MAX as u64);
+        if desired as u64 > allowed {
+            self.refused = Some(Exceeded { limit: "table_elements_max", value: allowed });
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX as usize
+    }
+}
