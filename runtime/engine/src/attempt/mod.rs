@@ -1,0 +1,101 @@
+//! One try of a visit, carried out: a tool is called, an agent runs.
+//!
+//! Nothing here decides anything: what came of a try goes to the driver as a
+//! message. Dropping the future stops the guest.
+
+mod agent;
+mod memory;
+mod tool;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pawl_core::call::CallResponse;
+use pawl_core::event::{LogLine, Work};
+use pawl_core::plugin::{Permissions, PluginPins};
+use pawl_core::state::CallState;
+use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, RunId, StepId, Timestamp, VisitId};
+use serde_json::Value;
+
+use crate::driver::Context;
+
+/// Everything an attempt needs, copied from the run's state.
+#[derive(Debug)]
+pub(crate) struct AttemptTask {
+    pub(crate) run: RunId,
+    pub(crate) visit: VisitId,
+    pub(crate) attempt: u32,
+    pub(crate) step: StepId,
+    pub(crate) work: Arc<Work>,
+    pub(crate) grants: Permissions,
+    /// Hosts that the workflow grants and the operator does not.
+    pub(crate) withheld: Vec<String>,
+    pub(crate) pins: Arc<PluginPins>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) seed: Digest,
+    /// The idempotency key of a tool step.
+    pub(crate) key: String,
+    /// The calls that an agent made before.
+    pub(crate) recorded: Vec<CallState>,
+    /// The run's memory as it stands.
+    pub(crate) memory: BTreeMap<String, Value>,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) enum AttemptEnd {
+    /// A result or a failure.
+    Ended { result: CallResponse, silent: Vec<AnsweredCall>, log: Vec<LogLine> },
+    /// The agent waits; its instance is gone.
+    Suspended,
+}
+
+/// Carries an attempt out.
+pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
+    let name = match &*task.work {
+        Work::Tool { plugin, .. } => plugin,
+        Work::Agent { agent, .. } => agent,
+    };
+    let Some(pin) = task.pins.get(name).cloned() else {
+        let failure = Failure::new(FailureKind::InvalidInput, format!("the run has no plugin '{name}'"));
+        return AttemptEnd::Ended { result: Err(failure), silent: Vec::new(), log: Vec::new() };
+    };
+    match &*task.work {
+        Work::Tool { tool, arguments, .. } => {
+            let call = tool::ToolTry {
+                run: task.run,
+                step: &task.step,
+                attempt: task.attempt,
+                pin: &pin,
+                tool,
+                arguments: arguments.clone().into_value(),
+                key: task.key.clone(),
+                now: task.started_at,
+                deadline: task.deadline,
+                seed: task.seed,
+                grants: &task.grants,
+            };
+            let (result, log) = tool::call(context, call).await;
+            let result = result.map_err(|failure| explain(failure, &task.withheld));
+            AttemptEnd::Ended { result, silent: Vec::new(), log }
+        }
+        Work::Agent { input, .. } => {
+            let input = input.clone().into_value();
+            agent::run(context, task, &pin, input).await
+        }
+    }
+}
+
+/// Says who withheld the network: the workflow grants it, so its author can do no more.
+fn explain(failure: Failure, withheld: &[String]) -> Failure {
+    if failure.kind != FailureKind::Denied || withheld.is_empty() {
+        return failure;
+    }
+    let hosts = withheld.join(", ");
+    let message = format!(
+        "{}; the workflow grants {hosts}, but the operator did not allow it: start the run with --allow-http",
+        failure.message
+    );
+    Failure { message, ..failure }
+}

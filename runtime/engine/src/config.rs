@@ -1,0 +1,46 @@
+//! The engine's settings and limits.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pawl_sandbox::{Limits, SandboxConfig};
+
+use crate::{Clock, SystemClock};
+
+/// The engine's settings and limits.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// A folder whose components come before those that ship with pawl.
+    pub plugin_folder: Option<PathBuf>,
+    /// How guests are compiled and held. `tools_max` and `agents_max` bound what is under way at
+    /// once; more wait for their turn.
+    pub sandbox: SandboxConfig,
+    /// What one attempt may use at most; a plugin's manifest can only narrow it.
+    pub limits: Limits,
+    /// Values whose JSON is larger are kept in the blob store, in bytes.
+    pub payload_inline_max_bytes: usize,
+    /// What an agent's calls that are answered at once may hold until the next one that is
+    /// recorded, as JSON, in bytes.
+    pub silent_calls_max_bytes: usize,
+    /// What the agents of a run may keep in its memory, as JSON, in bytes.
+    pub run_memory_max_bytes: usize,
+    /// Commands that were not decided yet; more wait before they are accepted.
+    pub commands_max: usize,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            plugin_folder: None,
+            sandbox: SandboxConfig::default(),
+            limits: Limits::default(),
+            payload_inline_max_bytes: 64 * 1024,
+            silent_calls_max_bytes: 16 * 1024 * 1024,
+            run_memory_max_bytes: 4 * 1024 * 1024,
+            commands_max: 4_096,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A run in memory: its state, its queue, its attempts under way.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use pawl_core::definition::Definition;
+use pawl_core::event::Event;
+use pawl_core::journal::Head;
+use pawl_core::state::Visit;
+use pawl_core::view::Status;
+use pawl_core::{ApprovalId, Command, Entropy, Moment, RunState, Timestamp, VisitId, decide};
+use tokio::task::AbortHandle;
+
+use super::message::{Acknowledged, Queued, Reply};
+use crate::EngineError;
+
+/// A run in memory.
+#[derive(Debug)]
+pub(super) struct ActiveRun {
+    pub(super) state: RunState,
+    pub(super) definition: Arc<Definition>,
+    pub(super) head: Head,
+    pub(super) queue: VecDeque<Queued>,
+    /// The commit under way.
+    pub(super) pending: Option<Pending>,
+    /// Attempts under way.
+    pub(super) live: HashMap<(VisitId, u32), Live>,
+    /// The approvals that the store lists as open.
+    pub(super) open: BTreeSet<ApprovalId>,
+    /// The status that the stored header shows.
+    pub(super) shown: Option<Status>,
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// Which of the instances that this process began: a resumed agent has the same visit and
+    /// attempt, and the end of the instance before must not be taken for its own.
+    pub(super) instance: u64,
+    pub(super) handle: AbortHandle,
+}
+
+/// A commit under way, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) head: Head,
+    pub(super) replies: Vec<(Reply, Acknowledged)>,
+    pub(super) shown: Option<Status>,
+    pub(super) open: BTreeSet<ApprovalId>,
+}
+
+/// What a queue of commands came to.
+#[derive(Debug, Default)]
+pub(super) struct Decided {
+    pub(super) events: Vec<Event>,
+    pub(super) replies: Vec<(Reply, Acknowledged)>,
+}
+
+impl ActiveRun {
+    pub(super) fn new(
+        state: RunState,
+        definition: Arc<Definition>,
+        head: Head,
+        shown: Option<Status>,
+    ) -> Self {
+        let open = state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
+        Self {
+            state,
+            definition,
+            head,
+            queue: VecDeque::new(),
+            pending: None,
+            live: HashMap::new(),
+            open,
+            shown,
+        }
+    }
+
+    /// Decides everything in the queue, in order. Refusals are answered at
+    /// once; so are commands that change nothing, unless something decided
+    /// before them in the same round is still to be committed.
+    pub(super) fn decide_queue(&mut self, now: Timestamp) -> Decided {
+        let mut decided = Decided::default();
+        while let Some(Queued { command, reply }) = self.queue.pop_front() {
+            let caller = caller(&command);
+            let moment = Moment { now, entropy: Entropy::new(rand::random()) };
+            match decide(&mut self.state, &self.definition, command, moment) {
+                Ok(events) => {
+                    decided.events.extend(events);
+                    if let Some(reply) = reply {
+                        decided.replies.push((reply, self.acknowledge(now, caller)));
+                    }
+                }
+                Err(refusal) => {
+                    if let Some(reply) = reply {
+                        let _ = reply.send(Err(EngineError::Refused(refusal)));
+                    }
+                }
+            }
+        }
+        decided
+    }
+
+    fn acknowledge(&self, now: Timestamp, caller: Option<VisitId>) -> Acknowledged {
+        let parked = caller.and_then(|visit| self.state.visit(visit)).is_some_and(Visit::is_parked);
+        Acknowledged { at: now.max(self.state.updated_at()), parked }
+    }
+
+    /// Whether nothing is to be done in memory.
+    pub(super) fn is_idle(&self) -> bool {
+        self.live.is_empty() && self.queue.is_empty() && self.pending.is_none()
+    }
+
+    pub(super) fn abort_all(&self) {
+        self.live.values().for_each(|live| live.handle.abort());
+    }
+
+    /// Answers everyone who waits with the same trouble.
+    pub(super) fn fail(mut self, error: impl Fn() -> EngineError) {
+        self.abort_all();
+        let pending = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
+        let queued = self.queue.drain(..).filter_map(|queued| queued.reply);
+        for reply in pending.into_iter().map(|(reply, _)| reply).chain(queued) {
+            let _ = reply.send(Err(error()));
+        }
+    }
+}
+
+/// The agent's visit that a command is a call of.
+const fn caller(command: &Command) -> Option<VisitId> {
+    match command {
+        Command::BeginCall { visit, .. } | Command::EndCall { visit, .. } => Some(*visit),
+        Command::Start(_)
+        | Command::EndAttempt { .. }
+        | Command::Decide { .. }
+        | Command::Tick
+        | Command::Recover
+        | Command::Cancel { .. } => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! Effects are carried out, and what came of them comes back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use pawl_core::definition::Verb;
+use pawl_core::event::Work;
+use pawl_core::plugin::Permissions;
+use pawl_core::{Command, Effect, RunId, VisitId, effects};
+
+use super::active::{ActiveRun, Live};
+use super::message::{AttemptKey, Message, Queued};
+use super::{Driver, Slot};
+use crate::attempt::{AttemptEnd, AttemptTask, carry_out};
+
+impl Driver {
+    /// Begins what must be under way, stops what must not, and lets go of a run with nothing to do.
+    pub(super) fn carry_on(&mut self, run: RunId) {
+        let instances = &mut self.instances;
+        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        let mut wake_at = None;
+        let mut wanted = HashSet::new();
+        for effect in effects(&active.state) {
+            match effect {
+                Effect::WakeAt(at) => wake_at = Some(at),
+                Effect::Attempt { visit, attempt, work } => {
+                    wanted.insert((visit, attempt));
+                    if active.live.contains_key(&(visit, attempt)) {
+                        continue;
+                    }
+                    let Some(task) = active.task(visit, work) else { continue };
+                    let context = Arc::clone(&self.context);
+                    *instances += 1;
+                    let instance = *instances;
+                    let handle = tokio::spawn(async move {
+                        let end = carry_out(&context, task).await;
+                        let key = AttemptKey { run, visit, attempt, instance };
+                        context.mailbox.send(Message::AttemptEnded { key, end });
+                    });
+                    let live = Live { instance, handle: handle.abort_handle() };
+                    active.live.insert((visit, attempt), live);
+                }
+            }
+        }
+        active.live.retain(|key, live| {
+            let keep = wanted.contains(key);
+            if !keep {
+                live.handle.abort();
+            }
+            keep
+        });
+        let idle = active.is_idle();
+        self.timers.set(run, wake_at, idle);
+        if idle {
+            self.slots.remove(&run);
+        }
+    }
+
+    /// An attempt came to its end; one that was stopped meanwhile is not heard.
+    pub(super) fn attempt_ended(&mut self, key: AttemptKey, end: AttemptEnd) {
+        let AttemptKey { run, visit, attempt, instance } = key;
+        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        if active.live.get(&(visit, attempt)).is_none_or(|live| live.instance != instance) {
+            return;
+        }
+        active.live.remove(&(visit, attempt));
+        if let AttemptEnd::Ended { result, silent, log } = end {
+            let command = Command::EndAttempt { visit, attempt, result, silent, log };
+            active.queue.push_back(Queued { command, reply: None });
+        }
+        self.advance(run);
+    }
+}
+
+impl ActiveRun {
+    /// What an attempt needs to know of its run.
+    fn task(&self, id: VisitId, work: Arc<Work>) -> Option<AttemptTask> {
+        let visit = self.state.visit(id)?;
+        let step = self.definition.step(self.definition.index_of(&visit.step)?)?;
+        let declared = match &step.verb {
+            Verb::Agent(agent) => agent.permissions.clone(),
+            Verb::Tool(tool) => tool.permissions.clone(),
+            Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => {
+                Permissions::default()
+            }
+        };
+        // The network needs the workflow and the operator; the rest stays inside the run.
+        let allowed = &self.state.allowed().http;
+        let http = declared.http.intersection(allowed).cloned().collect();
+        let withheld = declared.http.difference(allowed).cloned().collect();
+        Some(AttemptTask {
+            run: self.state.id(),
+            visit: id,
+            attempt: visit.attempt,
+            step: visit.step.clone(),
+            work,
+            grants: Permissions { http, ..declared },
+            withheld,
+            pins: Arc::clone(self.state.plugins()),
+            started_at: visit.attempt_at,
+            deadline: visit.deadline,
+            seed: self.state.attempt_seed(id, visit.attempt),
+            key: self.state.step_key(id),
+            recorded: visit.calls.clone(),
+            memory: self.state.memory().clone(),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! A run comes into memory when it gets a command, and not before.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use pawl_core::definition::Definition;
+use pawl_core::view::Status;
+use pawl_core::{Command, RunId};
+
+use super::active::ActiveRun;
+use super::message::{Message, Queued};
+use super::{Context, Driver, Slot};
+use crate::EngineError;
+use crate::journal::{self, RunHistory};
+
+/// A run as it was read.
+#[derive(Debug)]
+pub(crate) struct LoadedRun {
+    history: RunHistory,
+    definition: Arc<Definition>,
+    shown: Option<Status>,
+}
+
+impl Driver {
+    /// Gives a run a command; loads the run when it is not in memory.
+    pub(super) fn enqueue(&mut self, run: RunId, queued: Queued) {
+        match self.slots.get_mut(&run) {
+            Some(Slot::Loading(queue)) => queue.push_back(queued),
+            Some(Slot::Active(active)) => {
+                active.queue.push_back(queued);
+                self.advance(run);
+            }
+            None => self.load(run, VecDeque::from([queued])),
+        }
+    }
+
+    /// Loads a run so that it goes on by itself.
+    pub(super) fn take_up(&mut self, run: RunId) {
+        if !self.slots.contains_key(&run) {
+            self.load(run, VecDeque::new());
+        }
+    }
+
+    fn load(&mut self, run: RunId, queue: VecDeque<Queued>) {
+        self.slots.insert(run, Slot::Loading(queue));
+        let context = Arc::clone(&self.context);
+        tokio::spawn(async move {
+            let outcome = read(&context, run).await.map(Box::new);
+            context.mailbox.send(Message::Loaded { run, outcome });
+        });
+    }
+
+    pub(super) fn loaded(&mut self, run: RunId, outcome: Result<Box<LoadedRun>, EngineError>) {
+        let Some(Slot::Loading(queue)) = self.slots.remove(&run) else { return };
+        let loaded = match outcome {
+            Ok(loaded) => loaded,
+            Err(error) => return self.not_loaded(run, queue, error),
+        };
+        let LoadedRun { history, definition, shown } = *loaded;
+        let mut active = Box::new(ActiveRun::new(history.state, definition, history.head, shown));
+        active.queue = queue;
+        // First of all: what was under way in a process that is gone, and what is due since then.
+        active.queue.push_front(Queued { command: Command::Tick, reply: None });
+        active.queue.push_front(Queued { command: Command::Recover, reply: None });
+        self.slots.insert(run, Slot::Active(active));
+        self.advance(run);
+    }
+
+    fn not_loaded(&mut self, run: RunId, queue: VecDeque<Queued>, error: EngineError) {
+        tracing::error!(%run, "the run cannot be loaded: {error}");
+        let passing = matches!(error, EngineError::Store(_));
+        self.timers.put_off(run, self.context.config.clock.now(), passing);
+        let reason = error.to_string();
+        let mut first = Some(error);
+        let mut next = || {
+            let again = || EngineError::Missing { run, what: format!("a readable journal ({reason})") };
+            first.take().unwrap_or_else(again)
+        };
+        for reply in queue.into_iter().filter_map(|queued| queued.reply) {
+            let _ = reply.send(Err(next()));
+        }
+        self.fail_watchers(run, next);
+    }
+}
+
+async fn read(context: &Context, run: RunId) -> Result<LoadedRun, EngineError> {
+    let history = journal::read(context.store.as_ref(), run).await?;
+    let digest = history.state.definition();
+    let definition = context.definitions.pinned(context.store.as_ref(), run, digest).await?;
+    let shown = context.store.run(run).await?.map(|header| header.status);
+    Ok(LoadedRun { history, definition, shown })
+}

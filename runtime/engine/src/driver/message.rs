@@ -1,0 +1,82 @@
+//! Everything that the driver can be told.
+
+use std::sync::Arc;
+
+use pawl_core::definition::Definition;
+use pawl_core::event::RunStarted;
+use pawl_core::view::RunHeader;
+use pawl_core::{Command, RunId, Timestamp, VisitId};
+use pawl_store::{Blob, StoreError};
+use tokio::sync::oneshot;
+
+use super::load::LoadedRun;
+use crate::EngineError;
+use crate::attempt::AttemptEnd;
+
+/// A command was decided and what it changed is durable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Acknowledged {
+    /// The time of its events.
+    pub(crate) at: Timestamp,
+    /// Whether the agent that made the call now waits.
+    pub(crate) parked: bool,
+}
+
+pub(crate) type Reply = oneshot::Sender<Result<Acknowledged, EngineError>>;
+
+/// A command that waits for its turn.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) command: Command,
+    pub(crate) reply: Option<Reply>,
+}
+
+/// A run to be started.
+#[derive(Debug)]
+pub(crate) struct NewRun {
+    pub(crate) run: RunId,
+    pub(crate) started: Box<RunStarted>,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) blobs: Arc<Vec<Blob>>,
+    pub(crate) reply: Reply,
+}
+
+/// One instance of one attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AttemptKey {
+    pub(crate) run: RunId,
+    pub(crate) visit: VisitId,
+    pub(crate) attempt: u32,
+    pub(crate) instance: u64,
+}
+
+/// Everything that the driver can be told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// From outside: begin a run.
+    Start(Box<NewRun>),
+    /// From outside or from an agent's call: a command to a run.
+    Command { run: RunId, queued: Queued },
+    /// From outside: go on with a run, if there is something to do.
+    TakeUp(RunId),
+    /// A journal was read and folded.
+    Loaded { run: RunId, outcome: Result<Box<LoadedRun>, EngineError> },
+    /// A commit is durable, or failed.
+    Committed { run: RunId, outcome: Result<(), StoreError> },
+    /// An attempt came to its end.
+    AttemptEnded { key: AttemptKey, end: AttemptEnd },
+    /// From outside: tell when the run has ended or waits for a person.
+    Watch { run: RunId, reply: oneshot::Sender<Result<RunHeader, EngineError>> },
+    /// The header of a watched run was read.
+    HeaderRead { run: RunId, outcome: Result<Option<RunHeader>, EngineError> },
+    /// From outside: from now on serve the timers of all runs in the store, the earliest at this time.
+    ServeTimers(Option<Timestamp>),
+    /// The earliest timer is due.
+    TimeHasCome,
+    /// The store was asked what is due.
+    Due { runs: Vec<RunId>, next: Option<Timestamp> },
+    /// From outside: how many runs are in memory.
+    Count(oneshot::Sender<usize>),
+    /// From outside: end.
+    Stop,
+}

@@ -1,0 +1,117 @@
+//! One loop over a closed set of messages: it owns every run in memory.
+//!
+//! The order of things is fixed: decide, commit, and only then answer, tell
+//! and carry out. A run has at most one commit under way; what comes meanwhile
+//! waits in its queue and shares the next one. A run without anything to do is
+//! dropped; its journal is all that is needed to go on.
+
+mod active;
+mod commit;
+mod context;
+mod dispatch;
+mod load;
+mod message;
+mod timers;
+mod watch;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use pawl_core::RunId;
+use tokio::sync::mpsc;
+
+use active::ActiveRun;
+pub(crate) use context::{Context, Mailbox};
+pub(crate) use message::{Acknowledged, Message, NewRun, Queued};
+use timers::Timers;
+use watch::Watchers;
+
+/// A run that this process has in hand.
+#[derive(Debug)]
+enum Slot {
+    /// Its journal is being read.
+    Loading(VecDeque<Queued>),
+    /// Its state is in memory.
+    Active(Box<ActiveRun>),
+}
+
+/// The loop and what it owns.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    context: Arc<Context>,
+    outside: mpsc::Receiver<Message>,
+    inside: mpsc::UnboundedReceiver<Message>,
+    slots: HashMap<RunId, Slot>,
+    watchers: Watchers,
+    timers: Timers,
+    /// How many instances of attempts were begun.
+    instances: u64,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        outside: mpsc::Receiver<Message>,
+        inside: mpsc::UnboundedReceiver<Message>,
+    ) -> Self {
+        Self {
+            context,
+            outside,
+            inside,
+            slots: HashMap::new(),
+            watchers: Watchers::default(),
+            timers: Timers::default(),
+            instances: 0,
+        }
+    }
+
+    /// Runs until it is told to stop or nobody can send any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let clock = Arc::clone(&self.context.config.clock);
+            let next = self.timers.next();
+            let message = tokio::select! {
+                biased;
+                () = async { if let Some(at) = next { clock.sleep_until(at).await } }, if next.is_some() => {
+                    Message::TimeHasCome
+                }
+                Some(message) = self.inside.recv() => message,
+                // The last engine is gone. Its own senders keep `inside` open.
+                message = self.outside.recv() => message.unwrap_or(Message::Stop),
+            };
+            if matches!(message, Message::Stop) {
+                return self.stop();
+            }
+            self.handle(message);
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Start(new) => self.start(*new),
+            Message::Command { run, queued } => self.enqueue(run, queued),
+            Message::TakeUp(run) => self.take_up(run),
+            Message::Loaded { run, outcome } => self.loaded(run, outcome),
+            Message::Committed { run, outcome } => self.committed(run, outcome),
+            Message::AttemptEnded { key, end } => self.attempt_ended(key, end),
+            Message::Watch { run, reply } => self.watch(run, reply),
+            Message::HeaderRead { run, outcome } => self.header_read(run, outcome),
+            Message::ServeTimers(next) => self.timers.serve_store(next),
+            Message::TimeHasCome => self.time_has_come(),
+            Message::Due { runs, next } => self.due(runs, next),
+            Message::Count(reply) => {
+                let _ = reply.send(self.slots.len());
+            }
+            Message::Stop => {}
+        }
+    }
+
+    /// What was accepted is on disk; what is under way is given up and runs again after the next start.
+    fn stop(self) {
+        for (_, slot) in self.slots {
+            if let Slot::Active(active) = slot {
+                active.abort_all();
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The engine as other programs use it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pawl_core::definition::Definition;
+use pawl_core::event::{Actor, RunStarted};
+use pawl_core::plugin::Permissions;
+use pawl_core::view::{RunHeader, Status};
+use pawl_core::{ApprovalId, Command, Digest, RunId};
+use pawl_sandbox::Sandbox;
+use pawl_store::{Page, RunFilter, Store};
+use serde_json::Value;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued};
+use crate::follow::Follower;
+use crate::journal::RunHistory;
+use crate::plugins::{Catalog, PluginEntry};
+use crate::workflow::{Definitions, Workflow, prepare};
+use crate::{EngineConfig, EngineError, journal};
+
+/// Notices that a follower may lag behind before it reads the journal instead.
+const NOTICES_MAX: usize = 4_096;
+/// Runs asked for at once when unfinished ones are taken up.
+const RECOVERY_PAGE_RUNS: usize = 1_000;
+
+/// Runs workflows on a store. Cheap to clone; the last clone's end stops the loop.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    context: Arc<Context>,
+    outside: mpsc::Sender<Message>,
+}
+
+/// How a run is started.
+#[derive(Debug, Clone)]
+pub struct StartOptions {
+    /// Who starts it.
+    pub by: Actor,
+    /// What the operator allows beyond what stays inside the run: hosts.
+    pub allowed: Permissions,
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self { by: library(), allowed: Permissions::default() }
+    }
+}
+
+/// A person's answer to an approval.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What was chosen.
+    pub action: String,
+    /// What was filled into the form, an object; null when there is nothing.
+    pub data: Value,
+    /// Who, through which door.
+    pub by: Actor,
+    /// Why, in their words.
+    pub comment: Option<String>,
+}
+
+/// The program that embeds the engine, as the operator.
+fn library() -> Actor {
+    Actor { name: "user:library".into(), groups: Vec::new(), operator: true, via: "library".into() }
+}
+
+impl Engine {
+    /// Starts the engine on a store. Runs go on when they are started, decided
+    /// or taken up; [`Engine::recover`] takes up all that are unfinished.
+    pub async fn open(store: Arc<dyn Store>, config: EngineConfig) -> Result<Self, EngineError> {
+        let sandbox_config = config.sandbox.clone();
+        let made = tokio::task::spawn_blocking(move || Sandbox::new(sandbox_config)).await;
+        let sandbox = made.map_err(|_| EngineError::Closed)??;
+        let (outside, from_outside) = mpsc::channel(config.commands_max);
+        let (inside, from_inside) = mpsc::unbounded_channel();
+        let context = Arc::new(Context {
+            store,
+            catalog: Catalog::new(sandbox, config.plugin_folder.clone()),
+            definitions: Definitions::default(),
+            mailbox: Mailbox::new(inside),
+            grown: broadcast::Sender::new(NOTICES_MAX),
+            config,
+        });
+        tokio::spawn(Driver::new(Arc::clone(&context), from_outside, from_inside).run());
+        Ok(Self { context, outside })
+    }
+
+    /// The store it works on.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.context.store
+    }
+
+    /// Reads a workflow's file, finds its plugins and checks one against the other.
+    pub async fn load_workflow(&self, path: &Path) -> Result<Workflow, EngineError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| EngineError::Unreadable { path: file.clone(), reason: error.to_string() })?;
+        self.prepare_workflow(&file, &text, path.parent().unwrap_or_else(|| Path::new("."))).await
+    }
+
+    /// The same for a workflow's text; paths in it are relative to `base`.
+    pub async fn prepare_workflow(
+        &self,
+        file: &str,
+        text: &str,
+        base: &Path,
+    ) -> Result<Workflow, EngineError> {
+        prepare(&self.context, file, text, base).await
+    }
+
+    /// Every plugin that can be used by name.
+    pub fn plugins(&self) -> Result<Vec<PluginEntry>, EngineError> {
+        self.context.catalog.list()
+    }
+
+    /// Loads a plugin, checks it against its manifest and says what it is.
+    pub async fn describe_plugin(
+        &self,
+        entry: &PluginEntry,
+    ) -> Result<pawl_core::plugin::PluginPin, EngineError> {
+        Ok(self.context.catalog.pin(entry).await?.0)
+    }
+
+    /// The interfaces that a plugin imports.
+    pub async fn plugin_imports(&self, entry: &PluginEntry) -> Result<Vec<String>, EngineError> {
+        let loaded = self.context.catalog.sandbox().load(&entry.bytes).await?;
+        Ok(loaded.imports().to_vec())
+    }
+
+    /// Starts a run. It is on disk when this returns.
+    pub async fn start(
+        &self,
+        workflow: &Workflow,
+        inputs: Value,
+        options: StartOptions,
+    ) -> Result<RunId, EngineError> {
+        let definition = &workflow.definition;
+        let inputs = if inputs.is_null() { Value::Object(serde_json::Map::new()) } else { inputs };
+        let inputs = definition
+            .inputs
+            .accept(inputs)
+            .map_err(|problems| EngineError::Inputs { workflow: definition.name.clone(), problems })?;
+        let run = RunId::new(Uuid::now_v7());
+        let started = Box::new(RunStarted {
+            workflow: definition.name.clone(),
+            version: definition.version.clone(),
+            definition: definition.digest,
+            inputs: inputs.into(),
+            plugins: workflow.plugins.clone(),
+            allowed: options.allowed,
+            by: options.by,
+            seed: Digest::from_bytes(rand::random()),
+        });
+        let (reply, answer) = oneshot::channel();
+        let definition = Arc::clone(&workflow.definition);
+        let blobs = Arc::clone(&workflow.blobs);
+        self.send(Message::Start(Box::new(NewRun { run, started, definition, blobs, reply }))).await?;
+        answer.await.map_err(|_| EngineError::Closed)??;
+        Ok(run)
+    }
+
+    /// Gives an approval its answer. What it allows is on disk when this returns.
+    pub async fn answer(&self, approval: &ApprovalId, answer: Answer) -> Result<RunId, EngineError> {
+        let run = self
+            .store()
+            .run_of_approval(approval)
+            .await?
+            .ok_or_else(|| EngineError::UnknownApproval(approval.clone()))?;
+        let Answer { action, data, by, comment } = answer;
+        let approval = approval.clone();
+        self.command(run, Command::Decide { approval, action, data, by, comment }).await?;
+        Ok(run)
+    }
+
+    /// Ends a run; what was under way is stopped.
+    pub async fn cancel(&self, run: RunId, by: Actor, reason: Option<String>) -> Result<(), EngineError> {
+        self.command(run, Command::Cancel { by, reason }).await
+    }
+
+    async fn command(&self, run: RunId, command: Command) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Command { run, queued: Queued { command, reply: Some(reply) } }).await?;
+        answer.await.map_err(|_| EngineError::Closed)??;
+        Ok(())
+    }
+
+    /// Goes on with one run, if there is something to do.
+    pub async fn take_up(&self, run: RunId) -> Result<(), EngineError> {
+        self.send(Message::TakeUp(run)).await
+    }
+
+    /// Goes on with every unfinished run, and from now on with every run whose
+    /// time comes. Gives the runs that were under way.
+    pub async fn recover(&self) -> Result<Vec<RunId>, EngineError> {
+        self.send(Message::ServeTimers(self.store().next_due().await?)).await?;
+        let filter = RunFilter { statuses: vec![Status::Pending, Status::Running], workflow: None };
+        let mut page = Page { after: None, limit: RECOVERY_PAGE_RUNS };
+        let mut taken_up = Vec::new();
+        loop {
+            let found = self.store().runs(&filter, &page).await?;
+            for header in &found.runs {
+                self.take_up(header.id).await?;
+                taken_up.push(header.id);
+            }
+            match found.next {
+                Some(after) => page.after = Some(after),
+                None => return Ok(taken_up),
+            }
+        }
+    }
+
+    /// The run's header when it has ended or waits for a person. Goes on with
+    /// the run if no one does, and waits through its timers.
+    pub async fn settled(&self, run: RunId) -> Result<RunHeader, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Watch { run, reply }).await?;
+        answer.await.map_err(|_| EngineError::Closed)?
+    }
+
+    /// How many runs are in memory: those that are loaded, decided, committed or carried out now.
+    pub async fn in_memory(&self) -> Result<usize, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Count(reply)).await?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
+    /// A run's journal as it grows, from a seq on (1 is the first).
+    pub fn follow(&self, run: RunId, from_seq: u64) -> Follower {
+        Follower::new(Arc::clone(self.store()), run, from_seq, self.context.grown.subscribe())
+    }
+
+    /// A run's whole journal, checked and folded.
+    pub async fn history(&self, run: RunId) -> Result<RunHistory, EngineError> {
+        journal::read(self.store().as_ref(), run).await
+    }
+
+    /// The definition that a run is pinned to.
+    pub async fn definition_of(&self, run: RunId) -> Result<Arc<Definition>, EngineError> {
+        let digest = self.history(run).await?.state.definition();
+        self.context.definitions.pinned(self.store().as_ref(), run, digest).await
+    }
+
+    /// Stops the loop. What was accepted is on disk; what is under way runs again after the next start.
+    pub async fn shut_down(&self) -> Result<(), EngineError> {
+        self.send(Message::Stop).await?;
+        self.outside.closed().await;
+        Ok(())
+    }
+
+    async fn send(&self, message: Message) -> Result<(), EngineError> {
+        self.outside.send(message).await.map_err(|_| EngineError::Closed)
+    }
+}

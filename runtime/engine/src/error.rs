@@ -1,0 +1,84 @@
+//! Why the engine did not do what was asked.
+
+use pawl_core::diagnostic::Diagnostics;
+use pawl_core::journal::JournalError;
+use pawl_core::{ApprovalId, Refusal, RunId};
+use pawl_sandbox::SandboxError;
+use pawl_store::StoreError;
+
+/// Why the engine did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The workflow has problems.
+    #[error("{0}")]
+    Definition(Box<Diagnostics>),
+    /// The workflow's file cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The inputs do not fit.
+    #[error("the inputs do not fit workflow '{workflow}': {}", problems.join("; "))]
+    Inputs {
+        /// The workflow.
+        workflow: String,
+        /// What is wrong, one text a problem.
+        problems: Vec<String>,
+    },
+    /// A plugin is nowhere to be found.
+    #[error("there is no plugin '{name}'; {hint}")]
+    NoPlugin {
+        /// Its name.
+        name: String,
+        /// Where it was looked for.
+        hint: String,
+    },
+    /// A plugin cannot be loaded.
+    #[error("plugin '{name}' ({place}) cannot be loaded: {source}")]
+    Plugin {
+        /// Its name.
+        name: String,
+        /// Where it was found.
+        place: String,
+        /// Why.
+        source: Box<SandboxError>,
+    },
+    /// The sandbox cannot be set up.
+    #[error("the sandbox cannot be set up: {0}")]
+    Sandbox(#[from] SandboxError),
+    /// No such run.
+    #[error("there is no run {0}; `pawl runs` lists them")]
+    UnknownRun(RunId),
+    /// No such approval.
+    #[error("there is no approval {0}; `pawl approvals` lists the open ones")]
+    UnknownApproval(ApprovalId),
+    /// The run did not take the command; nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store failed; unless it says otherwise, nothing has changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something that a run needs is not in the store.
+    #[error("run {run} needs {what}, which is not in the store; restore the data folder from a backup")]
+    Missing {
+        /// The run.
+        run: RunId,
+        /// What is missing.
+        what: String,
+    },
+    /// The engine was shut down.
+    #[error("the engine was shut down; what was accepted goes on with `pawl resume`")]
+    Closed,
+}
+
+impl From<Diagnostics> for EngineError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Definition(Box::new(diagnostics))
+    }
+}

@@ -1,0 +1,43 @@
+//! The engine of pawl: loads runs, commits decisions, carries out effects.
+//!
+//! What is authoritative: the store. The engine's memory is a cache of runs
+//! that have something to do; a run that waits is dropped from it. A command is
+//! acknowledged after its events are durable, and no effect is carried out
+//! before. One loop, the driver, owns every run in memory; all else sends it
+//! messages.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use pawl_engine::{Engine, EngineConfig, StartOptions};
+//! use std::sync::Arc;
+//!
+//! let store = Arc::new(pawl_store::memory::MemoryStore::new());
+//! let engine = Engine::open(store, EngineConfig::default()).await?;
+//! let workflow = engine.load_workflow("workflows/hello.yaml".as_ref()).await?;
+//! let run = engine.start(&workflow, serde_json::json!({"name": "Ada"}), StartOptions::default()).await?;
+//! let header = engine.settled(run).await?;
+//! assert_eq!(header.status.name(), "completed");
+//! # Ok(()) }
+//! ```
+
+#![warn(missing_docs)]
+
+mod attempt;
+mod clock;
+mod config;
+mod driver;
+mod engine;
+mod error;
+mod follow;
+mod journal;
+mod plugins;
+mod workflow;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use config::EngineConfig;
+pub use engine::{Answer, Engine, StartOptions};
+pub use error::EngineError;
+pub use follow::Follower;
+pub use journal::RunHistory;
+pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
+pub use workflow::Workflow;

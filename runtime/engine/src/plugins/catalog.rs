@@ -1,0 +1,237 @@
+//! Finds plugins by name and holds what was loaded of them.
+//!
+//! The order is fixed: what the workflow names, then the plugin folder, then
+//! what ships with pawl; the pin says which it was.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pawl_core::definition::Schema;
+use pawl_core::plugin::{Description, PluginOrigin, PluginPin};
+use pawl_core::{Digest, RunId};
+use pawl_sandbox::{Limits, LoadedPlugin, Manifest, Sandbox};
+use pawl_store::{Blob, Store};
+
+use super::SHIPPED;
+use crate::{EngineError, journal};
+
+/// A plugin that can be used by name.
+#[derive(Debug, Clone)]
+pub struct PluginEntry {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub origin: PluginOrigin,
+    /// The component's bytes.
+    pub bytes: Arc<[u8]>,
+    /// Its `plugin.toml`, where there is one.
+    pub manifest: Option<String>,
+}
+
+/// A loaded component with its schemas compiled: arguments before results.
+#[derive(Debug)]
+pub(crate) struct ReadyPlugin {
+    pub(crate) loaded: Arc<LoadedPlugin>,
+    pub(crate) schemas: BTreeMap<String, (Schema, Schema)>,
+}
+
+/// Finds and loads plugins.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    sandbox: Sandbox,
+    folder: Option<PathBuf>,
+    ready: Mutex<HashMap<Digest, Arc<ReadyPlugin>>>,
+}
+
+/// The name under which an agent's own schemas stand.
+pub(crate) const AGENT_SCHEMAS: &str = "";
+
+impl Catalog {
+    pub(crate) fn new(sandbox: Sandbox, folder: Option<PathBuf>) -> Self {
+        Self { sandbox, folder, ready: Mutex::default() }
+    }
+
+    pub(crate) const fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// Every plugin that can be used by name, sorted by name.
+    pub(crate) fn list(&self) -> Result<Vec<PluginEntry>, EngineError> {
+        let mut entries = BTreeMap::new();
+        for shipped in SHIPPED {
+            entries.insert(shipped.name.to_owned(), from_binary(shipped));
+        }
+        for path in self.folder_files()? {
+            if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
+                let entry = read_file(name, &path, PluginOrigin::Folder(path.display().to_string()))?;
+                entries.insert(name.to_owned(), entry);
+            }
+        }
+        Ok(entries.into_values().collect())
+    }
+
+    fn folder_files(&self) -> Result<Vec<PathBuf>, EngineError> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let unreadable = |error: std::io::Error| EngineError::Unreadable {
+            path: folder.display().to_string(),
+            reason: error.to_string(),
+        };
+        let files = match std::fs::read_dir(folder) {
+            Ok(files) => files,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut paths = Vec::new();
+        for file in files {
+            let path = file.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|extension| extension == "wasm") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// The plugin of this name: a path given by the workflow, the folder, or what ships with pawl.
+    pub(crate) fn find(&self, name: &str, path: Option<&Path>) -> Result<PluginEntry, EngineError> {
+        if let Some(path) = path {
+            return read_file(name, path, PluginOrigin::Workflow(path.display().to_string()));
+        }
+        let in_folder = self.folder.as_ref().map(|folder| folder.join(format!("{name}.wasm")));
+        if let Some(path) = in_folder.filter(|path| path.exists()) {
+            return read_file(name, &path, PluginOrigin::Folder(path.display().to_string()));
+        }
+        SHIPPED.iter().find(|shipped| shipped.name == name).map(from_binary).ok_or_else(|| {
+            let known: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
+            let folder = self
+                .folder
+                .as_ref()
+                .map_or_else(String::new, |folder| format!("put {name}.wasm into {}, or ", folder.display()));
+            let hint = format!(
+                "{folder}name its file under `plugins:` in the workflow; these ship with pawl: {}",
+                known.join(", ")
+            );
+            EngineError::NoPlugin { name: name.to_owned(), hint }
+        })
+    }
+
+    /// Loads an entry, checks it against its manifest, and pins it.
+    pub(crate) async fn pin(&self, entry: &PluginEntry) -> Result<(PluginPin, Blob), EngineError> {
+        let failed = |source| EngineError::Plugin {
+            name: entry.name.clone(),
+            place: place(&entry.origin),
+            source: Box::new(source),
+        };
+        let ready = self.load(&entry.bytes).await.map_err(failed)?;
+        let mut limits = BTreeMap::new();
+        if let Some(text) = &entry.manifest {
+            let manifest = Manifest::parse(text).map_err(failed)?;
+            manifest.check(&ready.loaded).map_err(failed)?;
+            limits = narrowed(&manifest.limits);
+        }
+        let blob = Blob { digest: ready.loaded.digest(), bytes: Arc::clone(&entry.bytes) };
+        let pin = PluginPin {
+            component: blob.digest,
+            origin: entry.origin.clone(),
+            description: ready.loaded.description().clone(),
+            limits,
+        };
+        Ok((pin, blob))
+    }
+
+    /// The component that a run is pinned to, from memory or from the store.
+    pub(crate) async fn pinned(
+        &self,
+        store: &dyn Store,
+        run: RunId,
+        digest: Digest,
+    ) -> Result<Arc<ReadyPlugin>, EngineError> {
+        if let Some(ready) = self.cached(&digest) {
+            return Ok(ready);
+        }
+        let bytes = journal::fetch(store, run, &digest, "a component").await?;
+        Ok(self.load(&bytes).await?)
+    }
+
+    fn cached(&self, digest: &Digest) -> Option<Arc<ReadyPlugin>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    async fn load(&self, bytes: &[u8]) -> Result<Arc<ReadyPlugin>, pawl_sandbox::SandboxError> {
+        let digest = Digest::of(bytes);
+        if let Some(ready) = self.cached(&digest) {
+            return Ok(ready);
+        }
+        let loaded = self.sandbox.load(bytes).await?;
+        let schemas = compile(loaded.description())?;
+        let ready = Arc::new(ReadyPlugin { loaded, schemas });
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, Arc::clone(&ready));
+        Ok(ready)
+    }
+}
+
+/// The limits in which a manifest differs from the defaults, as a pin holds them.
+fn narrowed(limits: &Limits) -> BTreeMap<String, u64> {
+    let as_map = |limits: &Limits| -> BTreeMap<String, u64> {
+        serde_json::to_value(limits).and_then(serde_json::from_value).unwrap_or_default()
+    };
+    let defaults = as_map(&Limits::default());
+    as_map(limits).into_iter().filter(|(name, value)| defaults.get(name) != Some(value)).collect()
+}
+
+/// What an attempt of a pinned plugin may use.
+pub(crate) fn limits_of(pin: &PluginPin, ceiling: &Limits) -> Limits {
+    let own = serde_json::to_value(&pin.limits).and_then(serde_json::from_value::<Limits>);
+    own.map_or_else(|_| ceiling.clone(), |own| own.at_most(ceiling))
+}
+
+fn compile(
+    description: &Description,
+) -> Result<BTreeMap<String, (Schema, Schema)>, pawl_sandbox::SandboxError> {
+    let pair = |name: &str, input: &serde_json::Value, output: &serde_json::Value| {
+        let compiled = Schema::new(input.clone()).and_then(|input| Ok((input, Schema::new(output.clone())?)));
+        compiled.map(|pair| (name.to_owned(), pair)).map_err(|error| {
+            pawl_sandbox::SandboxError::Description(format!("the schemas of '{name}': {error}"))
+        })
+    };
+    match description {
+        Description::Tools(tools) => {
+            tools.iter().map(|tool| pair(&tool.name, &tool.input_schema, &tool.output_schema)).collect()
+        }
+        Description::Agent(agent) => {
+            std::iter::once(pair(AGENT_SCHEMAS, &agent.input_schema, &agent.output_schema)).collect()
+        }
+    }
+}
+
+fn from_binary(shipped: &super::ShippedPlugin) -> PluginEntry {
+    PluginEntry {
+        name: shipped.name.to_owned(),
+        origin: PluginOrigin::Shipped,
+        bytes: Arc::from(shipped.bytes),
+        manifest: Some(shipped.manifest.to_owned()),
+    }
+}
+
+fn read_file(name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntry, EngineError> {
+    let unreadable = |path: &Path, error: &std::io::Error| EngineError::Unreadable {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let beside = path.with_extension("toml");
+    let manifest = match std::fs::read_to_string(&beside) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(unreadable(&beside, &error)),
+    };
+    Ok(PluginEntry { name: name.to_owned(), origin, bytes: bytes.into(), manifest })
+}
+
+fn place(origin: &PluginOrigin) -> String {
+    match origin {
+        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => path.clone(),
+        PluginOrigin::Shipped => "shipped with pawl".to_owned(),
+    }
+}

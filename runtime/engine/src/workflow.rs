@@ -1,0 +1,88 @@
+//! Workflows that are ready to be started, and the definitions of those that run.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pawl_core::definition::Definition;
+use pawl_core::plugin::PluginPins;
+use pawl_core::{Digest, RunId, source};
+use pawl_store::{Blob, Store};
+
+use crate::driver::Context;
+use crate::{EngineError, journal};
+
+/// Definitions held in memory at once; beyond it, all are read again when they are needed.
+const DEFINITIONS_MAX: usize = 1_000;
+
+/// A workflow that is ready to be started: validated, its plugins found and pinned.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    /// The validated definition.
+    pub definition: Arc<Definition>,
+    /// Its plugins, bound to the bytes that were found.
+    pub plugins: PluginPins,
+    /// Problems that keep nothing from running, rendered.
+    pub warnings: Vec<String>,
+    /// The source and the components, which the store keeps.
+    pub(crate) blobs: Arc<Vec<Blob>>,
+}
+
+/// Reads a workflow's source, finds its plugins and checks one against the other.
+pub(crate) async fn prepare(
+    context: &Context,
+    file: &str,
+    text: &str,
+    base: &Path,
+) -> Result<Workflow, EngineError> {
+    let loaded = source::load(file, text)?;
+    let mut blobs = vec![Blob::new(text.as_bytes())];
+    let mut plugins = PluginPins::new();
+    for name in loaded.definition.plugin_names() {
+        let path: Option<PathBuf> = loaded.definition.plugins.get(name).map(|path| base.join(path));
+        let entry = context.catalog.find(name, path.as_deref())?;
+        let (pin, blob) = context.catalog.pin(&entry).await?;
+        plugins.insert(name.to_owned(), pin);
+        blobs.push(blob);
+    }
+    let problems = source::check_plugins(&loaded, file, text, &plugins);
+    if problems.has_errors() {
+        return Err(problems.into());
+    }
+    let warnings = [&loaded.warnings, &problems];
+    let warnings = warnings.iter().filter(|w| !w.is_empty()).map(|w| w.render(false)).collect();
+    let definition = context.definitions.keep(loaded.definition);
+    Ok(Workflow { definition, plugins, warnings, blobs: Arc::new(blobs) })
+}
+
+/// Definitions by the digest of their source.
+#[derive(Debug, Default)]
+pub(crate) struct Definitions {
+    held: Mutex<HashMap<Digest, Arc<Definition>>>,
+}
+
+impl Definitions {
+    fn keep(&self, definition: Definition) -> Arc<Definition> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= DEFINITIONS_MAX {
+            held.clear();
+        }
+        Arc::clone(held.entry(definition.digest).or_insert_with(|| Arc::new(definition)))
+    }
+
+    /// The definition that a run is pinned to.
+    pub(crate) async fn pinned(
+        &self,
+        store: &dyn Store,
+        run: RunId,
+        digest: Digest,
+    ) -> Result<Arc<Definition>, EngineError> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        if let Some(definition) = held {
+            return Ok(definition);
+        }
+        let bytes = journal::fetch(store, run, &digest, "its definition").await?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(self.keep(source::load("(pinned definition)", &text)?.definition))
+    }
+}
