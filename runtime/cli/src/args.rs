@@ -1,0 +1,106 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command;
+use crate::exit;
+use crate::place::Place;
+
+/// Durable agent workflows from YAML, in sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "pawl", version, max_term_width = 100, after_help = exit::HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// Print one JSON document on stdout and nothing else
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Keep everything in memory and nothing afterwards
+    #[arg(long, global = true)]
+    pub(crate) ephemeral: bool,
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Where data lives. Not a global argument, because `--data` of the commands that answer an
+/// approval also fills in its form.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DataArgs {
+    /// Where runs are kept.
+    #[arg(
+        long = "data",
+        value_name = "DIR",
+        id = "data_dir",
+        help = "The data folder (default: $PAWL_DATA, else .pawl)"
+    )]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a run of a workflow and show its progress until it ends or waits for a person
+    Run(command::run::RunArgs),
+    /// List runs, newest first
+    Runs(command::runs::RunsArgs),
+    /// Show one run: what it waits for, its steps, what it gave
+    Show(command::show::ShowArgs),
+    /// Show the journal of a run
+    Events(command::events::EventsArgs),
+    /// List what waits for a person
+    Approvals(command::approvals::ApprovalsArgs),
+    /// Answer an approval with "approve", and go on with its run
+    Approve(command::answer::NamedArgs),
+    /// Answer an approval with "reject", and go on with its run
+    Reject(command::answer::NamedArgs),
+    /// Answer an approval with any of its actions, and go on with its run
+    Answer(command::answer::AnyArgs),
+    /// End a run
+    Cancel(command::cancel::CancelArgs),
+    /// Go on with every unfinished run, or with one
+    Resume(command::resume::ResumeArgs),
+    /// Check workflows without running them
+    Check(command::check::CheckArgs),
+    /// Print the graph of a workflow
+    Graph(command::graph::GraphArgs),
+    /// Look at plugins
+    Plugin(command::plugin::PluginArgs),
+    /// Prove that journals are whole and unaltered
+    Verify(command::verify::VerifyArgs),
+    /// Try every part that pawl needs here
+    Doctor(command::doctor::DoctorArgs),
+}
+
+impl Cli {
+    /// The data folder: named after the command, else before it, else by default.
+    pub(crate) fn place(&self) -> Place {
+        let after = match &self.command {
+            Command::Run(args) => args.data.folder.clone(),
+            Command::Runs(args) => args.data.folder.clone(),
+            Command::Show(args) => args.data.folder.clone(),
+            Command::Events(args) => args.data.folder.clone(),
+            Command::Approvals(args) => args.data.folder.clone(),
+            Command::Approve(args) | Command::Reject(args) => args.answer.folder(),
+            Command::Answer(args) => args.answer.folder(),
+            Command::Cancel(args) => args.data.folder.clone(),
+            Command::Resume(args) => args.data.folder.clone(),
+            Command::Check(args) => args.data.folder.clone(),
+            Command::Graph(args) => args.data.folder.clone(),
+            Command::Plugin(args) => args.folder(),
+            Command::Verify(args) => args.data.folder.clone(),
+            Command::Doctor(args) => args.data.folder.clone(),
+        };
+        Place::new(after.or_else(|| self.data.folder.clone()), self.global.ephemeral)
+    }
+}

@@ -1,0 +1,108 @@
+//! A run's events one after the other, from this process or from another.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+
+use pawl_core::RunId;
+use pawl_core::journal::Envelope;
+use pawl_core::view::RunHeader;
+use pawl_engine::{Engine, EngineError, Follower};
+
+use super::client::RemoteFeed;
+use crate::fault::Fault;
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// An event, durable.
+    Event(Box<Envelope>),
+    /// The end: the run has ended or waits for a person.
+    Settled(Box<RunHeader>),
+    /// The end, for now: the process that holds the data folder ends.
+    Moved,
+}
+
+/// A run's events one after the other.
+#[derive(Debug)]
+pub(crate) enum Feed {
+    /// What was read.
+    Read(VecDeque<Envelope>, Option<Box<RunHeader>>),
+    /// What happens here.
+    Live(Box<LiveFeed>),
+    /// The process where it happened has ended.
+    Gone,
+    /// What happens in another process.
+    Remote(Box<RemoteFeed>),
+}
+
+impl Feed {
+    pub(super) fn read(envelopes: Vec<Envelope>, header: RunHeader) -> Self {
+        Self::Read(envelopes.into(), Some(Box::new(header)))
+    }
+
+    /// There is no one to follow it: look again.
+    pub(super) const fn moved() -> Self {
+        Self::Gone
+    }
+
+    pub(super) fn live(engine: Engine, run: RunId, from_seq: u64) -> Self {
+        Self::Live(Box::new(LiveFeed::new(engine, run, from_seq)))
+    }
+
+    /// What comes next; waits for it. May be dropped and called again without loss.
+    pub(crate) async fn next(&mut self) -> Result<Next, Fault> {
+        match self {
+            Self::Read(envelopes, header) => match envelopes.pop_front() {
+                Some(envelope) => Ok(Next::Event(Box::new(envelope))),
+                None => header.take().map(Next::Settled).ok_or_else(super::strange),
+            },
+            Self::Live(live) => live.next().await,
+            Self::Gone => Ok(Next::Moved),
+            Self::Remote(remote) => remote.next().await,
+        }
+    }
+}
+
+type Settling = Pin<Box<dyn Future<Output = Result<RunHeader, EngineError>> + Send>>;
+
+/// Follows a run of this process's engine.
+pub(crate) struct LiveFeed {
+    follower: Follower,
+    settling: Settling,
+    /// Events up to the one that settled the run.
+    last: VecDeque<Envelope>,
+    settled: Option<Box<RunHeader>>,
+}
+
+impl std::fmt::Debug for LiveFeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveFeed").field("follower", &self.follower).finish_non_exhaustive()
+    }
+}
+
+impl LiveFeed {
+    fn new(engine: Engine, run: RunId, from_seq: u64) -> Self {
+        let follower = engine.follow(run, from_seq);
+        let settling = Box::pin(async move { engine.settled(run).await });
+        Self { follower, settling, last: VecDeque::new(), settled: None }
+    }
+
+    async fn next(&mut self) -> Result<Next, Fault> {
+        if self.settled.is_none() {
+            tokio::select! {
+                biased;
+                envelope = self.follower.next() => return Ok(Next::Event(Box::new(envelope?))),
+                header = &mut self.settling => self.settled = Some(Box::new(header?)),
+            }
+            let head = self.settled.as_ref().map_or(0, |header| header.head.seq);
+            // What an answer brings meanwhile belongs to whoever answered.
+            let available = self.follower.available().await?;
+            self.last.extend(available.into_iter().filter(|envelope| envelope.seq <= head));
+        }
+        match self.last.pop_front() {
+            Some(envelope) => Ok(Next::Event(Box::new(envelope))),
+            None => self.settled.take().map(Next::Settled).ok_or_else(super::strange),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! How commands reach the runs of a data folder: directly, when this process
+//! holds the store; through the process that holds it, when there is one.
+//!
+//! There is one set of operations, [`Request`], and one place that carries
+//! them out, [`Service`]. The socket only carries requests and replies, so a
+//! command prints the same whichever way it goes.
+
+mod client;
+mod feed;
+mod open;
+mod protocol;
+mod server;
+mod service;
+mod verify;
+mod wire;
+
+use std::path::PathBuf;
+
+use pawl_core::journal::Envelope;
+use pawl_core::view::{OpenApproval, RunHeader};
+use pawl_core::{ApprovalId, RunId};
+
+pub(crate) use feed::{Feed, Next};
+pub(crate) use open::open;
+pub(crate) use protocol::{About, Answered, Opened, Reply, Request, Verified};
+pub(crate) use server::Listener;
+pub(crate) use service::{Service, engine_config};
+
+use crate::fault::Fault;
+use crate::place::Place;
+
+/// The way to the runs of a data folder.
+#[derive(Debug, Clone)]
+pub(crate) enum Backend {
+    /// This process holds the store.
+    Direct(Service),
+    /// Another one does, and listens at this socket.
+    Remote(PathBuf, Place),
+}
+
+/// A run's journal with its header.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) header: RunHeader,
+    pub(crate) envelopes: Vec<Envelope>,
+}
+
+/// The other process speaks this protocol and still answers something else.
+fn strange() -> Fault {
+    Fault::failed("the process that holds the data folder gave an answer that does not fit")
+        .hint("stop that process and try again")
+}
+
+/// The process that held the folder ended before it accepted a request: whoever holds it now does
+/// it, if need be this process for as long as that takes.
+async fn once_more(place: &Place, request: Request) -> Result<Reply, Fault> {
+    match open(place).await? {
+        Backend::Direct(service) => {
+            let reply = service.handle(request).await;
+            service.settle().await;
+            service.shut_down().await;
+            reply
+        }
+        Backend::Remote(socket, place) => {
+            client::call(&socket, &request).await?.ok_or_else(|| open::gone(&place))
+        }
+    }
+}
+
+macro_rules! expect_reply {
+    ($reply:expr, $variant:ident) => {
+        match $reply {
+            Reply::$variant(value) => Ok(value),
+            _ => Err(strange()),
+        }
+    };
+}
+
+impl Backend {
+    /// Carries out one request.
+    async fn call(&self, request: Request) -> Result<Reply, Fault> {
+        match self {
+            Self::Direct(service) => service.handle(request).await,
+            Self::Remote(socket, place) => match client::call(socket, &request).await? {
+                Some(reply) => Ok(reply),
+                None => once_more(place, request).await,
+            },
+        }
+    }
+
+    /// Starts a run; gives its id and the workflow's warnings.
+    pub(crate) async fn start(&self, start: Request) -> Result<Opened, Fault> {
+        expect_reply!(self.call(start).await?, Started)
+    }
+
+    /// Headers, newest first.
+    pub(crate) async fn runs(&self, request: Request) -> Result<Vec<RunHeader>, Fault> {
+        expect_reply!(self.call(request).await?, Runs)
+    }
+
+    /// The one run whose id is, starts or ends like this.
+    pub(crate) async fn find_run(&self, text: &str) -> Result<RunHeader, Fault> {
+        let reply = self.call(Request::FindRun { text: text.to_owned() }).await?;
+        expect_reply!(reply, Run).map(|header| *header)
+    }
+
+    /// Open approvals, oldest first.
+    pub(crate) async fn approvals(&self, run: Option<RunId>) -> Result<Vec<OpenApproval>, Fault> {
+        expect_reply!(self.call(Request::Approvals { run }).await?, Approvals)
+    }
+
+    /// An approval, if it is open.
+    pub(crate) async fn approval(&self, id: &ApprovalId) -> Result<Option<OpenApproval>, Fault> {
+        let reply = self.call(Request::Approval { id: id.clone() }).await?;
+        expect_reply!(reply, Approval).map(|open| open.map(|open| *open))
+    }
+
+    /// Answers an approval; what it allows is on disk when this returns.
+    pub(crate) async fn answer(&self, answer: Request) -> Result<Answered, Fault> {
+        expect_reply!(self.call(answer).await?, Answered)
+    }
+
+    /// Ends a run; gives its header after that.
+    pub(crate) async fn cancel(&self, cancel: Request) -> Result<RunHeader, Fault> {
+        expect_reply!(self.call(cancel).await?, Run).map(|header| *header)
+    }
+
+    /// From now on, serves what time brings; gives every run that has not ended.
+    pub(crate) async fn recover(&self) -> Result<Vec<RunHeader>, Fault> {
+        expect_reply!(self.call(Request::Recover).await?, Runs)
+    }
+
+    /// What is wrong with the journals of some runs or of all.
+    pub(crate) async fn verify(&self, run: Option<RunId>) -> Result<Vec<Verified>, Fault> {
+        expect_reply!(self.call(Request::Verify { run }).await?, Verified)
+    }
+
+    /// What the store says of itself.
+    pub(crate) async fn about(&self) -> Result<About, Fault> {
+        expect_reply!(self.call(Request::About).await?, About).map(|about| *about)
+    }
+
+    /// A run's journal.
+    pub(crate) async fn history(&self, run: RunId) -> Result<History, Fault> {
+        let mut feed = self.feed(Request::History { run }).await?;
+        let mut envelopes = Vec::new();
+        loop {
+            match feed.next().await? {
+                Next::Event(envelope) => envelopes.push(*envelope),
+                Next::Settled(header) => return Ok(History { header: *header, envelopes }),
+                Next::Moved => return Err(strange()),
+            }
+        }
+    }
+
+    /// A run's events from a seq on, until it has ended or waits for a person. Goes on with the
+    /// run if no one does.
+    pub(crate) async fn follow(&self, run: RunId, from_seq: u64) -> Result<Feed, Fault> {
+        self.feed(Request::Follow { run, from_seq }).await
+    }
+
+    async fn feed(&self, request: Request) -> Result<Feed, Fault> {
+        match self {
+            Self::Direct(service) => service.feed(request).await,
+            Self::Remote(socket, place) => match client::feed(socket, &request).await {
+                Some(feed) => Ok(feed),
+                // Whoever follows a run looks for it again.
+                None if matches!(request, Request::Follow { .. }) => Ok(Feed::moved()),
+                None => Err(open::gone(place)),
+            },
+        }
+    }
+
+    /// Stops the engine, if it is this process's.
+    pub(crate) async fn close(&self) {
+        if let Self::Direct(service) = self {
+            service.shut_down().await;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Opens the data folder, or finds the process that holds it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pawl_store::lmdb::{LmdbOptions, LmdbStore};
+use pawl_store::memory::MemoryStore;
+use pawl_store::{Store, StoreError};
+
+use super::{Backend, Service, client};
+use crate::fault::Fault;
+use crate::place::Place;
+
+/// How long a folder may stay in use by a process that does not listen: short commands end
+/// within this time, and so does a process that hands over what others follow.
+const IN_USE_MAX_MS: u64 = 5_000;
+/// How long to wait between two tries.
+const RETRY_MS: u64 = 25;
+
+/// Opens the store, or reaches the process that holds it.
+pub(crate) async fn open(place: &Place) -> Result<Backend, Fault> {
+    if place.ephemeral {
+        return direct(Arc::new(MemoryStore::new()), place).await;
+    }
+    place.create()?;
+    let since = Instant::now();
+    loop {
+        let error = match open_store(place).await {
+            Ok(store) => return direct(store, place).await,
+            Err(error @ StoreError::InUse { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        let socket = place.socket();
+        let why = match client::answers(&socket).await {
+            Ok(()) => return Ok(Backend::Remote(socket, place.clone())),
+            Err(fault) => fault,
+        };
+        if since.elapsed() > Duration::from_millis(IN_USE_MAX_MS) {
+            return Err(in_use(&error, &why));
+        }
+        tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
+    }
+}
+
+async fn open_store(place: &Place) -> Result<Arc<dyn Store>, StoreError> {
+    let folder = place.folder.clone();
+    let opened = tokio::task::spawn_blocking(move || LmdbStore::open(&folder, LmdbOptions::default())).await;
+    Ok(Arc::new(opened.map_err(|error| StoreError::Engine(error.to_string()))??))
+}
+
+async fn direct(store: Arc<dyn Store>, place: &Place) -> Result<Backend, Fault> {
+    Ok(Backend::Direct(Service::open(store, place).await?))
+}
+
+/// The process that held the folder ended, and the one after it as well.
+pub(super) fn gone(place: &Place) -> Fault {
+    Fault::unusable(format!("the process that held the data folder {} has ended", place.folder.display()))
+        .hint("try again")
+}
+
+fn in_use(error: &StoreError, why: &Fault) -> Fault {
+    let StoreError::InUse { pid, .. } = error else { return Fault::unusable(error.to_string()) };
+    let who = pid.map_or_else(|| "that process".to_owned(), |pid| format!("process {pid}"));
+    let message = format!("{error}, and commands cannot go through it: {}", why.message);
+    Fault::unusable(message)
+        .hint(format!("wait until {who} has ended, or stop it with SIGTERM and try again"))
+}

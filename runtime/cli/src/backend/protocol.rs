@@ -1,0 +1,207 @@
+//! What goes over the socket: one JSON document a line, one request a connection.
+//!
+//! The client sends one [`Call`]. The server answers `accepted` at once, then
+//! any number of `event` lines, then one of `done`, `fault` or `moved`, and
+//! closes. A version that it does not know is answered with `fault`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use pawl_core::event::Actor;
+use pawl_core::journal::Envelope;
+use pawl_core::view::{OpenApproval, RunHeader, Status};
+use pawl_core::{ApprovalId, RunId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::fault::Fault;
+
+/// The version that this pawl speaks.
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
+/// The longest line, in bytes; a longer one ends the connection.
+pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
+/// How long a process that listens may take to accept a request, in milliseconds.
+pub(crate) const ACCEPT_MAX_MS: u64 = 5_000;
+/// Connections served at once; more wait.
+pub(crate) const CONNECTIONS_MAX: usize = 256;
+
+/// The line of a client.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    /// The version that it speaks.
+    pub(crate) pawl: u32,
+    /// What is asked. Read only after the version is known.
+    pub(crate) request: Value,
+}
+
+/// What commands ask for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// Prepare a workflow and start a run.
+    Start {
+        /// The file's name, for messages.
+        file: String,
+        /// The workflow.
+        text: String,
+        /// What paths in it are relative to, absolute.
+        base: PathBuf,
+        /// Its inputs.
+        inputs: Value,
+        /// Hosts that the operator allows.
+        allow_http: BTreeSet<String>,
+        /// Who starts it.
+        by: Actor,
+    },
+    /// Headers, newest first.
+    Runs {
+        /// With one of these statuses; any, when empty.
+        statuses: Vec<Status>,
+        /// Of this workflow.
+        workflow: Option<String>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// The one run whose id is, starts or ends like this.
+    FindRun {
+        /// The id or a part of it.
+        text: String,
+    },
+    /// Open approvals.
+    Approvals {
+        /// Of this run.
+        run: Option<RunId>,
+    },
+    /// An approval, if it is open.
+    Approval {
+        /// Which.
+        id: ApprovalId,
+    },
+    /// Answer an approval.
+    Answer {
+        /// Which.
+        approval: ApprovalId,
+        /// What is chosen.
+        action: String,
+        /// What is filled in.
+        data: Value,
+        /// Who.
+        by: Actor,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// End a run.
+    Cancel {
+        /// Which.
+        run: RunId,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Go on with every unfinished run.
+    Recover,
+    /// Read a journal; its events come before the header.
+    History {
+        /// Whose.
+        run: RunId,
+    },
+    /// The same, until the run has ended or waits for a person.
+    Follow {
+        /// Which.
+        run: RunId,
+        /// The first event.
+        from_seq: u64,
+    },
+    /// Check journals.
+    Verify {
+        /// Whose; all, when absent.
+        run: Option<RunId>,
+    },
+    /// Describe the store.
+    About,
+}
+
+/// A line of the server.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Line {
+    /// The request is understood and under way.
+    Accepted,
+    /// One event of a journal.
+    Event(Box<Envelope>),
+    /// The end: it was done.
+    Done(Reply),
+    /// The end: it was not.
+    Fault(Fault),
+    /// The end: this process ends; ask the one that holds the data folder next, or be it.
+    Moved,
+}
+
+/// What a request gives.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reply {
+    /// The run is on disk.
+    Started(Opened),
+    /// Headers.
+    Runs(Vec<RunHeader>),
+    /// A header.
+    Run(Box<RunHeader>),
+    /// Open approvals.
+    Approvals(Vec<OpenApproval>),
+    /// An approval, if it is open.
+    Approval(Option<Box<OpenApproval>>),
+    /// The answer is on disk.
+    Answered(Answered),
+    /// What is wrong with each run's journal.
+    Verified(Vec<Verified>),
+    /// What the store says.
+    About(Box<About>),
+}
+
+/// A run that was started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Opened {
+    pub(crate) run: RunId,
+    /// The workflow's name and version.
+    pub(crate) workflow: String,
+    pub(crate) version: String,
+    /// Problems that keep nothing from running, rendered.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// An approval that was answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) run: RunId,
+    /// The first event that the answer brought.
+    pub(crate) from_seq: u64,
+}
+
+/// What was found in a journal.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Verified {
+    pub(crate) run: RunId,
+    /// How many events there are.
+    pub(crate) events: u64,
+    /// SHA-256 of the last one, which stands for all of them.
+    pub(crate) head: Option<pawl_core::Digest>,
+    /// What is wrong; nothing when the journal is whole.
+    pub(crate) problems: Vec<String>,
+}
+
+/// What the store says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// The process that holds it.
+    pub(crate) pid: u32,
+    /// `lmdb`, `memory`.
+    pub(crate) engine: String,
+    /// Where it is.
+    pub(crate) place: String,
+    /// Its format.
+    pub(crate) format: u32,
+    /// Bytes on disk.
+    pub(crate) bytes: u64,
+}

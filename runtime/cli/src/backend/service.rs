@@ -1,0 +1,255 @@
+//! Carries requests out on the engine of this process.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pawl_core::plugin::Permissions;
+use pawl_core::view::{RunHeader, Status};
+use pawl_core::{ApprovalId, RunId};
+use pawl_engine::{Answer, Clock as _, Engine, EngineConfig, EngineError, StartOptions, SystemClock};
+use pawl_sandbox::SandboxConfig;
+use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
+
+use super::protocol::{About, Answered, Opened, Reply, Request};
+use super::{Feed, verify};
+use crate::fault::Fault;
+use crate::place::Place;
+
+/// Rows asked for at once when everything is listed.
+const PAGE_ROWS: usize = 1_000;
+/// The shortest part of an id that is looked for, in characters.
+const ID_PART_MIN_CHARS: usize = 4;
+/// How many matches a message about an ambiguous id shows.
+const MATCHES_SHOWN: usize = 3;
+/// How long what was due before may take to happen, in milliseconds.
+const OVERDUE_MAX_MS: u64 = 2_000;
+/// How often an ending process looks whether steps are still under way, in milliseconds.
+const QUIET_POLL_MS: u64 = 20;
+
+/// The operations of this process's engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    engine: Engine,
+    /// Runs that were asked to go on.
+    driven: Arc<Mutex<HashSet<RunId>>>,
+}
+
+/// The engine's settings for a data folder.
+pub(crate) fn engine_config(place: &Place) -> EngineConfig {
+    let plugin_folder = (!place.ephemeral).then(|| place.plugins());
+    let sandbox = SandboxConfig { cache_dir: Some(place.cache()), ..SandboxConfig::default() };
+    EngineConfig { plugin_folder, sandbox, ..EngineConfig::default() }
+}
+
+impl Service {
+    pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
+        let engine = Engine::open(store, engine_config(place)).await?;
+        Ok(Self { engine, driven: Arc::default() })
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.engine.store().as_ref()
+    }
+
+    /// Carries out a request that gives one reply.
+    pub(super) async fn handle(&self, request: Request) -> Result<Reply, Fault> {
+        match request {
+            Request::Start { .. } => self.start(request).await,
+            Request::Runs { statuses, workflow, limit } => {
+                Ok(Reply::Runs(self.runs(RunFilter { statuses, workflow }, limit).await?))
+            }
+            Request::FindRun { text } => Ok(Reply::Run(Box::new(self.find_run(&text).await?))),
+            Request::Approvals { run } => Ok(Reply::Approvals(open_approvals(self.store(), run).await?)),
+            Request::Approval { id } => Ok(Reply::Approval(self.store().approval(&id).await?.map(Box::new))),
+            Request::Answer { approval, action, data, by, comment } => {
+                self.answer(&approval, Answer { action, data, by, comment }).await
+            }
+            Request::Cancel { run, by, reason } => {
+                self.engine.cancel(run, by, reason).await?;
+                Ok(Reply::Run(Box::new(self.header(run).await?)))
+            }
+            Request::Recover => self.recover().await,
+            Request::Verify { run } => Ok(Reply::Verified(verify::verify(&self.engine, run).await?)),
+            Request::About => self.about().await,
+            Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
+        }
+    }
+
+    /// Carries out a request that gives events.
+    pub(super) async fn feed(&self, request: Request) -> Result<Feed, Fault> {
+        match request {
+            Request::History { run } => {
+                let header = self.header(run).await?;
+                let history = self.engine.history(run).await?;
+                Ok(Feed::read(history.envelopes, header))
+            }
+            Request::Follow { run, from_seq } => {
+                self.header(run).await?;
+                self.drive(run);
+                Ok(Feed::live(self.engine.clone(), run, from_seq))
+            }
+            _ => Err(super::strange()),
+        }
+    }
+
+    async fn start(&self, request: Request) -> Result<Reply, Fault> {
+        let Request::Start { file, text, base, inputs, allow_http, by } = request else {
+            return Err(super::strange());
+        };
+        let workflow = self.engine.prepare_workflow(&file, &text, &base).await?;
+        let allowed = Permissions { http: allow_http, ..Permissions::default() };
+        let run = self.engine.start(&workflow, inputs, StartOptions { by, allowed }).await?;
+        self.drive(run);
+        Ok(Reply::Started(Opened {
+            run,
+            workflow: workflow.definition.name.clone(),
+            version: workflow.definition.version.clone(),
+            warnings: workflow.warnings,
+        }))
+    }
+
+    async fn answer(&self, approval: &ApprovalId, answer: Answer) -> Result<Reply, Fault> {
+        let run = self.store().run_of_approval(approval).await?;
+        let before = match run {
+            Some(run) => self.header(run).await?.head.seq,
+            None => 0,
+        };
+        let run = self.engine.answer(approval, answer).await?;
+        self.drive(run);
+        Ok(Reply::Answered(Answered { run, from_seq: before + 1 }))
+    }
+
+    async fn recover(&self) -> Result<Reply, Fault> {
+        self.engine.recover().await?;
+        let statuses: Vec<_> = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
+        let since = Instant::now();
+        loop {
+            let filter = RunFilter { statuses: statuses.clone(), workflow: None };
+            let runs = self.runs(filter, usize::MAX).await?;
+            // A question whose time is up is answered by that, not left to a person.
+            let now = SystemClock.now();
+            let is_overdue = runs.iter().any(|run| run.wake_at.is_some_and(|at| at <= now));
+            if !is_overdue || since.elapsed() > Duration::from_millis(OVERDUE_MAX_MS) {
+                return Ok(Reply::Runs(runs));
+            }
+            tokio::time::sleep(Duration::from_millis(QUIET_POLL_MS)).await;
+        }
+    }
+
+    async fn runs(&self, filter: RunFilter, limit: usize) -> Result<Vec<RunHeader>, Fault> {
+        let mut runs = Vec::new();
+        let mut after = None;
+        while runs.len() < limit {
+            let page = Page { after, limit: (limit - runs.len()).min(PAGE_ROWS) };
+            let found = self.store().runs(&filter, &page).await?;
+            runs.extend(found.runs);
+            match found.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The header of a run that is there.
+    async fn header(&self, run: RunId) -> Result<RunHeader, Fault> {
+        Ok(self.store().run(run).await?.ok_or(EngineError::UnknownRun(run))?)
+    }
+
+    async fn find_run(&self, text: &str) -> Result<RunHeader, Fault> {
+        if let Ok(run) = text.parse() {
+            return self.header(run).await;
+        }
+        let part = text.to_ascii_lowercase();
+        let in_alphabet = part.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if part.len() < ID_PART_MIN_CHARS || !in_alphabet {
+            return Err(Fault::usage(format!("'{text}' is not the id of a run")).hint(format!(
+                "give an id, or at least {ID_PART_MIN_CHARS} characters of its start or end; `pawl runs` lists them"
+            )));
+        }
+        let mut matches = Vec::new();
+        for header in self.runs(RunFilter::default(), usize::MAX).await? {
+            let id = header.id.to_string();
+            if id.starts_with(&part) || id.ends_with(&part) {
+                matches.push(header);
+            }
+        }
+        match matches.len() {
+            0 => Err(Fault::usage(format!("there is no run whose id starts or ends with '{text}'"))
+                .hint("`pawl runs` lists them")),
+            1 => Ok(matches.remove(0)),
+            count => {
+                let shown: Vec<_> =
+                    matches.iter().take(MATCHES_SHOWN).map(|run| run.id.to_string()).collect();
+                Err(Fault::usage(format!("{count} runs have an id that starts or ends with '{text}'"))
+                    .hint(format!("give more of it; among them are {}", shown.join(", "))))
+            }
+        }
+    }
+
+    async fn about(&self) -> Result<Reply, Fault> {
+        let info = self.store().info().await?;
+        Ok(Reply::About(Box::new(About {
+            pid: std::process::id(),
+            engine: info.engine.to_owned(),
+            place: info.place,
+            format: info.format,
+            bytes: info.bytes,
+        })))
+    }
+
+    fn drive(&self, run: RunId) {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+    }
+
+    /// Whether nothing that was asked for is in the middle of a step: what then ends with this
+    /// process can go on in another.
+    pub(super) async fn is_quiet(&self) -> bool {
+        let driven: Vec<_> =
+            self.driven.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        for run in driven {
+            if is_under_way(self.store(), run).await {
+                return false;
+            }
+            self.driven.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+        }
+        true
+    }
+
+    /// Returns when nothing that was asked for is in the middle of a step.
+    pub(super) async fn settle(&self) {
+        while !self.is_quiet().await {
+            tokio::time::sleep(Duration::from_millis(QUIET_POLL_MS)).await;
+        }
+    }
+
+    pub(super) async fn shut_down(&self) {
+        // It was shut down before, then: that is what was wanted.
+        let _ = self.engine.shut_down().await;
+    }
+}
+
+/// Whether a run is in the middle of a step. One that cannot be read is not.
+pub(super) async fn is_under_way(store: &dyn Store, run: RunId) -> bool {
+    let header = store.run(run).await.ok().flatten();
+    header.is_some_and(|header| matches!(header.status, Status::Pending | Status::Running))
+}
+
+/// Everything open, oldest first, of a run or of all.
+pub(super) async fn open_approvals(
+    store: &dyn Store,
+    run: Option<RunId>,
+) -> Result<Vec<pawl_core::view::OpenApproval>, Fault> {
+    let filter = ApprovalFilter { run };
+    let mut page = Page { after: None, limit: PAGE_ROWS };
+    let mut open = Vec::new();
+    loop {
+        let found = store.approvals(&filter, &page).await?;
+        open.extend(found.approvals);
+        match found.next {
+            Some(next) => page.after = Some(next),
+            None => return Ok(open),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `pawl check`: every problem of a workflow, without running it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use pawl_core::definition::{Definition, Verb};
+use pawl_engine::{Engine, Workflow};
+use pawl_store::memory::MemoryStore;
+use serde_json::{Value, json};
+
+use crate::args::DataArgs;
+use crate::backend::engine_config;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::inspect::{self, Inspector};
+use crate::output::Output;
+use crate::place::Place;
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The workflows
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+pub(crate) async fn run(args: CheckArgs, place: Place, out: Output) -> Result<Exit, Fault> {
+    // Nothing is kept, so the data folder may be in use or not there at all.
+    let engine = workbench(&place).await?;
+    let inspector = Inspector::new(&place)?;
+    let mut documents = Vec::new();
+    let mut exit = Exit::Ok;
+    for file in &args.files {
+        let checked = check(&engine, &inspector, file).await;
+        if checked.is_err() {
+            exit = Exit::Usage;
+        }
+        documents.push(report(out, file, checked));
+    }
+    out.document(&documents.into());
+    Ok(exit)
+}
+
+/// An engine on which workflows are prepared and nothing is kept.
+pub(crate) async fn workbench(place: &Place) -> Result<Engine, Fault> {
+    Ok(Engine::open(Arc::new(MemoryStore::new()), engine_config(place)).await?)
+}
+
+/// What was found: the workflow's size, and what is no error.
+struct Checked {
+    steps: usize,
+    plugins: usize,
+    warnings: Vec<String>,
+}
+
+async fn check(engine: &Engine, inspector: &Inspector, file: &Path) -> Result<Checked, Fault> {
+    let workflow = engine.load_workflow(file).await?;
+    let denied = denied(inspector, &workflow).await?;
+    if !denied.is_empty() {
+        return Err(Fault::usage(denied.join("\n")).hint(
+            "grant it in the step's or the workflow's `permissions`, or use a plugin that needs less",
+        ));
+    }
+    let (steps, plugins) = (workflow.definition.steps.len(), workflow.plugins.len());
+    Ok(Checked { steps, plugins, warnings: workflow.warnings })
+}
+
+/// Steps whose plugin imports what the step does not grant: they would be denied.
+async fn denied(inspector: &Inspector, workflow: &Workflow) -> Result<Vec<String>, Fault> {
+    let mut denied = Vec::new();
+    for (step, plugin, permissions) in users(&workflow.definition) {
+        let Some(pin) = workflow.plugins.get(plugin) else { continue };
+        let loaded = inspector.load(plugin, &inspect::bytes(plugin, &pin.origin)?).await?;
+        let missing = loaded.missing(permissions);
+        if !missing.is_empty() {
+            let (kind, missing) = (loaded.kind().name(), missing.join(", "));
+            denied.push(format!("step '{step}': {kind} '{plugin}' imports what is not granted: {missing}"));
+        }
+    }
+    Ok(denied)
+}
+
+fn users(
+    definition: &Definition,
+) -> impl Iterator<Item = (&pawl_core::StepId, &str, &pawl_core::plugin::Permissions)> {
+    definition.steps.iter().filter_map(|step| match &step.verb {
+        Verb::Agent(agent) => Some((&step.id, agent.agent.as_str(), &agent.permissions)),
+        Verb::Tool(tool) => Some((&step.id, tool.plugin.as_str(), &tool.permissions)),
+        _ => None,
+    })
+}
+
+fn report(out: Output, file: &Path, checked: Result<Checked, Fault>) -> Value {
+    let shown = file.display().to_string();
+    match checked {
+        Ok(Checked { steps, plugins, warnings }) => {
+            for warning in &warnings {
+                out.note(warning);
+            }
+            out.text(&format!("ok    {shown}: {steps} steps, {plugins} plugins"));
+            json!({
+                "file": shown, "ok": true, "steps": steps, "plugins": plugins,
+                "warnings": warnings, "problems": [],
+            })
+        }
+        Err(fault) => {
+            out.text(&format!("fail  {shown}"));
+            let problems = fault.details.clone().unwrap_or_else(|| json!([{ "message": fault.message }]));
+            out.note(&fault.text());
+            json!({ "file": shown, "ok": false, "problems": problems, "warnings": [] })
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `pawl doctor`: tries every part that pawl needs here, one after the other.
+
+use std::path::Path;
+
+use clap::Args;
+use pawl_core::view::Status;
+use pawl_engine::{Engine, StartOptions};
+use serde_json::{Value, json};
+
+use crate::args::DataArgs;
+use crate::backend;
+use crate::command::check::workbench;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::inspect;
+use crate::output::Output;
+use crate::place::Place;
+
+/// A run that needs nothing but the sandbox and what ships with pawl.
+const WORKFLOW: &str = "\
+pawl: 1
+workflow: doctor
+version: 1.0.0
+steps:
+  - id: say
+    tool: echo.say
+    with: { text: hello }
+";
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+/// What was tried, and what came of it.
+struct Finding {
+    what: &'static str,
+    outcome: Result<String, Fault>,
+}
+
+pub(crate) async fn run(place: Place, out: Output) -> Result<Exit, Fault> {
+    let existed = place.folder.is_dir();
+    let mut findings = vec![
+        Finding { what: "data folder", outcome: data_folder(&place, existed) },
+        Finding { what: "store", outcome: store(&place, existed).await },
+        Finding { what: "cache folder", outcome: writable(&place.cache()) },
+    ];
+    match workbench(&place).await {
+        Ok(engine) => {
+            findings.push(Finding { what: "sandbox", outcome: sandbox(&engine).await });
+            findings.push(Finding { what: "plugins", outcome: plugins(&engine).await });
+        }
+        Err(fault) => findings.push(Finding { what: "sandbox", outcome: Err(fault) }),
+    }
+    let is_well = findings.iter().all(|finding| finding.outcome.is_ok());
+    out.document(&json!({
+        "ok": is_well,
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": findings.iter().map(document).collect::<Vec<_>>(),
+    }));
+    for finding in &findings {
+        out.text(&text(finding));
+    }
+    Ok(if is_well { Exit::Ok } else { Exit::Failed })
+}
+
+fn document(finding: &Finding) -> Value {
+    match &finding.outcome {
+        Ok(found) => json!({ "check": finding.what, "ok": true, "message": found, "hint": null }),
+        Err(fault) => {
+            json!({ "check": finding.what, "ok": false, "message": fault.message, "hint": fault.hint })
+        }
+    }
+}
+
+fn text(finding: &Finding) -> String {
+    match &finding.outcome {
+        Ok(found) => format!("ok    {:<13} {found}", finding.what),
+        Err(fault) => {
+            let hint = fault.hint.as_ref().map(|hint| format!("\n      {:<13} hint: {hint}", ""));
+            format!("fail  {:<13} {}{}", finding.what, fault.message, hint.unwrap_or_default())
+        }
+    }
+}
+
+/// A folder that is not there yet is no problem as long as it can be made.
+fn data_folder(place: &Place, existed: bool) -> Result<String, Fault> {
+    if existed || place.folder.exists() {
+        return writable(&place.folder);
+    }
+    let absolute = std::path::absolute(&place.folder).unwrap_or_else(|_| place.folder.clone());
+    let above = absolute.ancestors().skip(1).find(|folder| folder.exists());
+    writable(above.unwrap_or_else(|| Path::new("/")))?;
+    Ok(format!("{} is not there yet, and can be made", place.folder.display()))
+}
+
+fn writable(folder: &Path) -> Result<String, Fault> {
+    let probe = folder.join(format!(".pawl-doctor-{}", std::process::id()));
+    let tried = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&probe, b"probe"))
+        .and_then(|()| std::fs::remove_file(&probe));
+    tried.map(|()| format!("{} is writable", folder.display())).map_err(|error| {
+        Fault::unusable(format!("{}: {error}", folder.display()))
+            .hint("make it writable for you, or name another data folder with --data DIR")
+    })
+}
+
+async fn store(place: &Place, existed: bool) -> Result<String, Fault> {
+    if !existed && !place.folder.exists() {
+        return Ok("will be made by the first run".to_owned());
+    }
+    let backend = backend::open(place).await?;
+    let about = backend.about().await;
+    backend.close().await;
+    let about = about?;
+    let holder = if about.pid == std::process::id() {
+        String::new()
+    } else {
+        format!(", held by process {} and reached through it", about.pid)
+    };
+    let (engine, format, kib) = (&about.engine, about.format, about.bytes / 1024);
+    Ok(format!("{engine} format {format}, {kib} KiB{}{holder}", file_system(&place.folder)))
+}
+
+/// What the folder is on, where the system tells.
+fn file_system(folder: &Path) -> String {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let parts = mounts.lines().filter_map(|line| {
+        let mut parts = line.split(' ').skip(1);
+        Some((parts.next()?, parts.next()?))
+    });
+    let on = parts.filter(|(at, _)| folder.starts_with(at)).max_by_key(|(at, _)| at.len());
+    on.map(|(_, kind)| format!(", on {kind}")).unwrap_or_default()
+}
+
+/// Compiles a component and calls a tool in it.
+async fn sandbox(engine: &Engine) -> Result<String, Fault> {
+    let workflow = engine.prepare_workflow("doctor.yaml", WORKFLOW, Path::new(".")).await?;
+    let run = engine.start(&workflow, Value::Null, StartOptions::default()).await?;
+    let header = engine.settled(run).await?;
+    match (header.status, header.error) {
+        (Status::Completed, _) => Ok("a component was compiled and its tool called".to_owned()),
+        (_, Some(failure)) => Err(Fault::failed(failure.to_string()).hint("run it again with --verbose")),
+        (status, None) => Err(Fault::failed(format!("the tool's run is {}", status.name()))),
+    }
+}
+
+async fn plugins(engine: &Engine) -> Result<String, Fault> {
+    let entries = engine.plugins()?;
+    for entry in &entries {
+        engine.describe_plugin(entry).await.map_err(|error| {
+            let from = inspect::origin(&entry.origin);
+            Fault::from(error).hint(format!("replace or remove '{}' ({from})", entry.name))
+        })?;
+    }
+    Ok(format!("{} plugins load", entries.len()))
+}

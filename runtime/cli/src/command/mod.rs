@@ -1,0 +1,42 @@
+//! The commands, one a file.
+
+pub(crate) mod answer;
+pub(crate) mod approvals;
+pub(crate) mod cancel;
+pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod graph;
+pub(crate) mod plugin;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod show;
+pub(crate) mod verify;
+
+use crate::args::Command;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::output::Output;
+use crate::place::Place;
+
+/// Carries out a command.
+pub(crate) async fn run(command: Command, place: Place, out: Output) -> Result<Exit, Fault> {
+    match command {
+        Command::Run(args) => run::run(args, place, out).await,
+        Command::Runs(args) => runs::run(args, place, out).await,
+        Command::Show(args) => show::run(args, place, out).await,
+        Command::Events(args) => events::run(args, place, out).await,
+        Command::Approvals(args) => approvals::run(args, place, out).await,
+        Command::Approve(args) => answer::run(args.with("approve"), place, out).await,
+        Command::Reject(args) => answer::run(args.with("reject"), place, out).await,
+        Command::Answer(args) => answer::run(args, place, out).await,
+        Command::Cancel(args) => cancel::run(args, place, out).await,
+        Command::Resume(args) => resume::run(args, place, out).await,
+        Command::Check(args) => check::run(args, place, out).await,
+        Command::Graph(args) => graph::run(&args, out),
+        Command::Plugin(args) => plugin::run(args, place, out).await,
+        Command::Verify(args) => verify::run(args, place, out).await,
+        Command::Doctor(_) => doctor::run(place, out).await,
+    }
+}

@@ -1,0 +1,76 @@
+//! `pawl runs`: lists runs.
+
+use clap::Args;
+use pawl_core::view::{RunHeader, Status, Waiting};
+
+use crate::args::DataArgs;
+use crate::backend::Request;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::output::{Output, table};
+use crate::place::Place;
+use crate::session::Session;
+use crate::shape;
+use crate::summary::one_line;
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// Only runs with this status; may be repeated
+    #[arg(long, value_parser = status)]
+    status: Vec<Status>,
+    /// Only runs of this workflow
+    #[arg(long, value_name = "NAME")]
+    workflow: Option<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_name = "NUMBER")]
+    limit: usize,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    let names: Vec<_> = Status::OF_RUNS.iter().map(|status| status.name()).collect();
+    let known = Status::OF_RUNS.into_iter().find(|status| status.name() == text);
+    known.ok_or_else(|| format!("a run is one of: {}", names.join(", ")))
+}
+
+pub(crate) async fn run(args: RunsArgs, place: Place, out: Output) -> Result<Exit, Fault> {
+    let session = Session::open(place, out).await?;
+    let request = Request::Runs { statuses: args.status, workflow: args.workflow, limit: args.limit };
+    let runs = session.backend.runs(request).await;
+    session.end(runs.map(|runs| print(out, &runs))).await
+}
+
+fn print(out: Output, runs: &[RunHeader]) -> Exit {
+    out.document(&runs.iter().map(shape::run).collect());
+    if runs.is_empty() {
+        out.text("no runs");
+        return Exit::Ok;
+    }
+    let rows = runs.iter().map(|run| {
+        let started = run.created_at.to_string();
+        [run.id.to_string(), run.workflow.clone(), run.status.name().to_owned(), started, notable(run)]
+    });
+    out.text(&table(["run", "workflow", "status", "started", ""], rows));
+    Exit::Ok
+}
+
+/// What it waits for, or why it failed.
+pub(crate) fn notable(run: &RunHeader) -> String {
+    match (&run.waiting, &run.error) {
+        (Some(Waiting::Approval { title, .. }), _) => format!("a person: {}", one_line(title)),
+        (Some(Waiting::Timer { step, reason, until }), _) => {
+            format!("{} of {step} until {until}", why(reason))
+        }
+        (None, Some(failure)) => one_line(&failure.to_string()),
+        (None, None) => String::new(),
+    }
+}
+
+fn why(reason: &str) -> &str {
+    match reason {
+        "retry" => "the next attempt",
+        "sleep" => "the sleep",
+        _ => "the wait",
+    }
+}

@@ -1,0 +1,124 @@
+//! Follows a run until it has ended or waits for a person, and says what became of it.
+
+use pawl_core::RunId;
+use pawl_core::view::{OpenApproval, RunHeader, Status, Waiting};
+
+use crate::ask;
+use crate::backend::Next;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::output::{Output, pretty};
+use crate::progress::Progress;
+use crate::question;
+use crate::session::Session;
+use crate::shape;
+use crate::summary::one_line;
+
+/// How often the process that drives a run may end before there is a new event.
+const MOVES_MAX: u32 = 10;
+
+/// How a run came to rest.
+enum Rest {
+    /// It has ended or waits for a person.
+    Settled(Box<RunHeader>),
+    /// A signal came first.
+    Stopped(Exit),
+}
+
+/// Shows a run's progress from a seq on until it rests, then what it gave, why it failed, or what
+/// is asked. Where `interactive`, a person may answer at once.
+pub(crate) async fn drive(
+    session: &mut Session,
+    run: RunId,
+    show_from: u64,
+    interactive: bool,
+) -> Result<Exit, Fault> {
+    let mut progress = Progress::new(session.out, String::new(), show_from);
+    loop {
+        let header = match to_rest(session, run, &mut progress).await? {
+            Rest::Settled(header) => header,
+            Rest::Stopped(exit) => return Ok(stopped(session, run, exit)),
+        };
+        let Some(Waiting::Approval { approval, .. }) = &header.waiting else {
+            return Ok(ended(session.out, &header, progress.failed_step()));
+        };
+        let Some(open) = session.backend.approval(approval).await? else {
+            // Someone else has just answered.
+            continue;
+        };
+        if interactive && session.out.can_ask() && ask::answer(session, &open).await? {
+            continue;
+        }
+        session.out.document(&shape::run(&header));
+        session.out.note(&waits(session, &open));
+        return Ok(Exit::Waits);
+    }
+}
+
+async fn to_rest(session: &mut Session, run: RunId, progress: &mut Progress) -> Result<Rest, Fault> {
+    let mut moves = 0;
+    loop {
+        let seen = progress.next_seq();
+        let mut feed = session.backend.follow(run, progress.next_seq()).await?;
+        loop {
+            let next = tokio::select! {
+                biased;
+                exit = session.stop.wait() => return Ok(Rest::Stopped(exit)),
+                next = feed.next() => next?,
+            };
+            match next {
+                Next::Event(envelope) => progress.see(&envelope),
+                Next::Settled(header) => return Ok(Rest::Settled(header)),
+                Next::Moved => break,
+            }
+        }
+        drop(feed);
+        moves = if progress.next_seq() > seen { 0 } else { moves + 1 };
+        if moves > MOVES_MAX {
+            return Err(Fault::unusable("the process that holds the data folder ends again and again")
+                .hint(format!("the run is kept, go on with `{}`", session.place.command("resume"))));
+        }
+        session.reopen().await?;
+    }
+}
+
+fn stopped(session: &Session, run: RunId, exit: Exit) -> Exit {
+    let (out, place) = (session.out, &session.place);
+    if place.ephemeral {
+        out.note("\nstopped; the run was ephemeral and is gone");
+    } else if session.is_remote() {
+        let show = place.command(&format!("show {run}"));
+        out.note(&format!("\nstopped watching; the run goes on in the other process: {show}"));
+    } else {
+        let resume = place.command(&format!("resume {run}"));
+        out.note(&format!("\nstopped; everything recorded is kept, go on with:\n  {resume}"));
+    }
+    exit
+}
+
+/// Says what a run gave, or why it gave nothing.
+fn ended(out: Output, header: &RunHeader, step: Option<&str>) -> Exit {
+    out.document(&shape::run(header));
+    if header.status == Status::Completed {
+        out.text(&pretty(header.outputs.as_ref().unwrap_or(&serde_json::Value::Null)));
+        return Exit::Ok;
+    }
+    match &header.error {
+        Some(failure) => {
+            let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
+            out.note(&format!("the run failed{step}: {}", one_line(&failure.to_string())));
+        }
+        None => out.note(&format!("the run ended: {}", header.status.name())),
+    }
+    Exit::Failed
+}
+
+/// What is asked, and how to answer.
+pub(crate) fn waits(session: &Session, open: &OpenApproval) -> String {
+    let asked = question::describe(open);
+    if session.place.ephemeral {
+        return format!("\n{asked}\n\nthe run waits for this answer, and is gone now: it was ephemeral");
+    }
+    let commands = question::commands(open, &session.place).join("\n  ");
+    format!("\n{asked}\n\nanswer with one of:\n  {commands}")
+}

@@ -1,0 +1,173 @@
+//! Why a command did not do what was asked: one type for what happens here and
+//! for what another process reports.
+
+use pawl_core::{InvalidId, Refusal};
+use pawl_engine::EngineError;
+use pawl_store::StoreError;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+
+/// Who can act on a fault; each kind has an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FaultKind {
+    /// It was refused, or failed.
+    Failed,
+    /// What was given cannot be used.
+    Usage,
+    /// The data folder cannot be used.
+    Unusable,
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    /// Who can act on it.
+    pub(crate) kind: FaultKind,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// What to do.
+    pub(crate) hint: Option<String>,
+    /// Anything a program can use: the problems of a definition.
+    pub(crate) details: Option<Value>,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, details: None }
+    }
+
+    /// What was given cannot be used.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(FaultKind::Usage, message)
+    }
+
+    /// It was refused, or failed.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(FaultKind::Failed, message)
+    }
+
+    /// The data folder cannot be used.
+    pub(crate) fn unusable(message: impl Into<String>) -> Self {
+        Self::new(FaultKind::Unusable, message)
+    }
+
+    /// With what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The code that the command ends with.
+    pub(crate) const fn exit(&self) -> Exit {
+        match self.kind {
+            FaultKind::Failed => Exit::Failed,
+            FaultKind::Usage => Exit::Usage,
+            FaultKind::Unusable => Exit::Unusable,
+        }
+    }
+
+    /// What is wrong and what to do, for people.
+    pub(crate) fn text(&self) -> String {
+        // A definition's problems are rendered with their own headlines.
+        let headline = if self.message.starts_with("error") { "" } else { "error: " };
+        let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        format!("{headline}{}{hint}", self.message)
+    }
+
+    /// As `--json` shows it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "error": {
+            "kind": self.kind, "message": self.message, "hint": self.hint, "details": self.details,
+        } })
+    }
+}
+
+/// Some errors say what to do after a semicolon; that part is the hint.
+fn with_hint(kind: FaultKind, text: &str) -> Fault {
+    match text.rsplit_once("; ") {
+        Some((message, hint)) if !message.is_empty() => Fault::new(kind, message).hint(hint),
+        _ => Fault::new(kind, text),
+    }
+}
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        let text = error.to_string();
+        match error {
+            EngineError::Definition(problems) => Self {
+                details: Some(problems.to_json()),
+                ..Self::usage(problems.render(false)).hint("docs/errors/ explains each code")
+            },
+            EngineError::Unreadable { .. } => {
+                Self::usage(text).hint("check that the file exists and that you may read it")
+            }
+            EngineError::Inputs { .. } => {
+                Self::usage(text).hint("give each input as --input name=value, or all as --input-file FILE")
+            }
+            EngineError::NoPlugin { .. } => with_hint(FaultKind::Usage, &text),
+            EngineError::Plugin { .. } => {
+                with_hint(FaultKind::Usage, &text).or_hint("`pawl plugin inspect FILE` says what it is")
+            }
+            EngineError::UnknownRun(_) | EngineError::UnknownApproval(_) => {
+                with_hint(FaultKind::Usage, &text)
+            }
+            EngineError::Refused(refusal) => refusal.into(),
+            EngineError::Store(error) => error.into(),
+            EngineError::Journal(_) | EngineError::Missing { .. } | EngineError::Closed => {
+                with_hint(FaultKind::Failed, &text)
+            }
+            EngineError::Sandbox(_) => {
+                with_hint(FaultKind::Unusable, &text).or_hint("`pawl doctor` tries each part by itself")
+            }
+        }
+    }
+}
+
+impl Fault {
+    fn or_hint(self, hint: &str) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::InvalidForm { .. } => Self::failed(text)
+                .hint("fill in the form with --data field=value; `pawl approvals --json` shows it"),
+            Refusal::NotAsked { .. } => {
+                Self::failed(text).hint("answer as one of them with --as user:NAME --group group:NAME")
+            }
+            Refusal::AlreadyDecided { .. } => Self::failed(text).hint("`pawl approvals` lists what is open"),
+            _ => with_hint(FaultKind::Failed, &text),
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        let hint = match &error {
+            StoreError::InUse { .. } => "wait until that process has ended, or stop it",
+            StoreError::Folder { .. } => "name another folder with --data DIR, or make this one writable",
+            StoreError::Full(_) => "make room on the disk and run `pawl resume`",
+            StoreError::Newer { .. } => "",
+            StoreError::Damaged(_) => {
+                "restore the data folder from a backup, or name another with --data DIR"
+            }
+            StoreError::Conflict { .. } | StoreError::Engine(_) | StoreError::Closed => {
+                "`pawl doctor` tries each part by itself"
+            }
+        };
+        if hint.is_empty() { with_hint(FaultKind::Unusable, &text) } else { Self::unusable(text).hint(hint) }
+    }
+}
+
+impl From<InvalidId> for Fault {
+    fn from(error: InvalidId) -> Self {
+        Self::usage(error.to_string())
+    }
+}

@@ -1,0 +1,72 @@
+//! Looks into components without running them.
+
+use std::sync::Arc;
+
+use pawl_core::plugin::{Permissions, PluginOrigin};
+use pawl_engine::{EngineError, SHIPPED};
+use pawl_sandbox::{LoadedPlugin, Sandbox, SandboxConfig};
+
+use crate::fault::Fault;
+use crate::place::Place;
+
+/// Loads components, one at a time.
+#[derive(Debug)]
+pub(crate) struct Inspector {
+    sandbox: Sandbox,
+}
+
+impl Inspector {
+    pub(crate) fn new(place: &Place) -> Result<Self, Fault> {
+        let config = SandboxConfig {
+            cache_dir: Some(place.cache()),
+            agents_max: 1,
+            tools_max: 1,
+            ..SandboxConfig::default()
+        };
+        Ok(Self { sandbox: Sandbox::new(config).map_err(EngineError::from)? })
+    }
+
+    /// Compiles a component and asks it what it is.
+    pub(crate) async fn load(&self, name: &str, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, Fault> {
+        self.sandbox.load(bytes).await.map_err(|error| {
+            Fault::usage(format!("plugin '{name}' cannot be loaded: {error}"))
+                .hint("rebuild the component, or name another file")
+        })
+    }
+}
+
+/// The bytes of a plugin that was found.
+pub(crate) fn bytes(name: &str, origin: &PluginOrigin) -> Result<Vec<u8>, Fault> {
+    match origin {
+        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => std::fs::read(path).map_err(|error| {
+            Fault::usage(format!("cannot read {path}: {error}")).hint("check the path under `plugins:`")
+        }),
+        PluginOrigin::Shipped => {
+            let shipped = SHIPPED.iter().find(|shipped| shipped.name == name);
+            shipped.map(|shipped| shipped.bytes.to_vec()).ok_or_else(|| {
+                Fault::usage(format!("no plugin '{name}' ships with this pawl"))
+                    .hint("see `pawl plugin list`")
+            })
+        }
+    }
+}
+
+/// Where a plugin comes from, for people.
+pub(crate) fn origin(origin: &PluginOrigin) -> String {
+    match origin {
+        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => path.clone(),
+        PluginOrigin::Shipped => "ships with pawl".to_owned(),
+    }
+}
+
+/// The imports of a plugin, and for those that need a permission, which: as the sandbox says it.
+pub(crate) fn imports(loaded: &LoadedPlugin) -> Vec<(String, Option<String>)> {
+    let missing = loaded.missing(&Permissions::default());
+    let need = |import: &str| {
+        let path = import.split('@').next().unwrap_or(import);
+        let explained = missing.iter().find(|text| text.split([' ', '@']).next() == Some(path))?;
+        let (_, reason) = explained.split_once(" (")?;
+        Some(reason.trim_end_matches(')').to_owned())
+    };
+    loaded.imports().iter().map(|import| (import.clone(), need(import))).collect()
+}

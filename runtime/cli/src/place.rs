@@ -1,0 +1,99 @@
+//! The data folder and what lies in it.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::fault::Fault;
+
+/// The data folder when neither `--data` nor `PAWL_DATA` says otherwise.
+const DEFAULT: &str = ".pawl";
+/// The longest path that a Unix socket can be bound to, without the closing zero.
+const SOCKET_PATH_MAX_BYTES: usize = 107;
+
+/// Where data lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The data folder.
+    pub(crate) folder: PathBuf,
+    /// What a command that is printed needs so that it finds the folder again.
+    flag: Option<String>,
+    /// Nothing is kept: the store is in memory.
+    pub(crate) ephemeral: bool,
+}
+
+/// How this program was called, so that what is suggested can be typed as it stands.
+fn program() -> String {
+    let called = std::env::args().next().filter(|name| name.ends_with("pawl"));
+    crate::values::quoted(called.as_deref().unwrap_or("pawl"))
+}
+
+impl Place {
+    /// The folder of `--data`, else of `PAWL_DATA`, else the default.
+    pub(crate) fn new(data: Option<PathBuf>, ephemeral: bool) -> Self {
+        let flag = data.as_deref().filter(|folder| *folder != Path::new(DEFAULT));
+        let flag = flag.map(|folder| crate::values::quoted(&folder.display().to_string()));
+        let from_environment = || std::env::var_os("PAWL_DATA").filter(|folder| !folder.is_empty());
+        let folder = data.or_else(|| from_environment().map(PathBuf::from));
+        Self { folder: folder.unwrap_or_else(|| PathBuf::from(DEFAULT)), flag, ephemeral }
+    }
+
+    /// A command that finds this folder again: `pawl --data DIR resume`.
+    pub(crate) fn command(&self, rest: &str) -> String {
+        match &self.flag {
+            Some(folder) => format!("{} --data {folder} {rest}", program()),
+            None => format!("{} {rest}", program()),
+        }
+    }
+
+    /// Components that come before those that ship with pawl.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.folder.join("plugins")
+    }
+
+    /// Where compiled code is kept: in the data folder, or for the user where there is none.
+    pub(crate) fn cache(&self) -> PathBuf {
+        if self.ephemeral || !self.folder.is_dir() { user_cache() } else { self.folder.join("cache") }
+    }
+
+    /// Makes the data folder where there is none.
+    pub(crate) fn create(&self) -> Result<(), Fault> {
+        // Journals may hold private data, and whoever writes to the cache can run code.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.map_err(|error| {
+            Fault::unusable(format!("cannot use the data folder {}: {error}", self.folder.display()))
+                .hint("name another folder with --data DIR, or make this one writable")
+        })
+    }
+
+    /// Where the process that holds the store can be reached, as it says itself or as it would be.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let beside = std::fs::read_to_string(self.socket_note());
+        beside.map_or_else(|_| self.folder.join("pawl.sock"), |path| PathBuf::from(path.trim_end()))
+    }
+
+    /// The file that says where the socket is when the folder's own path is too long for one.
+    pub(crate) fn socket_note(&self) -> PathBuf {
+        self.folder.join("pawl.sock.path")
+    }
+
+    /// Where to listen: in the folder, or under a name made of its path where that is too long.
+    pub(crate) fn socket_to_bind(&self) -> PathBuf {
+        let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let inside = folder.join("pawl.sock");
+        if inside.as_os_str().len() <= SOCKET_PATH_MAX_BYTES {
+            return inside;
+        }
+        let digest = pawl_core::Digest::of(folder.as_os_str().as_encoded_bytes());
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        runtime.join(format!("pawl-{}.sock", digest.short()))
+    }
+}
+
+/// Compiled code of those who have no data folder.
+fn user_cache() -> PathBuf {
+    let named = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    named("XDG_CACHE_HOME")
+        .or_else(|| named("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("pawl")
+}

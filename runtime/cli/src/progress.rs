@@ -1,0 +1,145 @@
+//! What a person sees of a run while it goes on: a line when a step is done or
+//! waits, an agent's calls indented below the agent.
+
+use pawl_core::event::{Asker, Event, Work};
+use pawl_core::journal::Envelope;
+use pawl_core::view::{RunHeader, Status};
+use pawl_core::{ApprovalId, Timestamp, VisitId};
+
+use crate::output::Output;
+use crate::shape::took;
+use crate::story::{Step, Story, answer};
+use crate::summary;
+
+/// Columns of a step's id and of what it does.
+const ID_WIDTH: usize = 12;
+const WORK_WIDTH: usize = 28;
+
+/// Prints what becomes durable, each event once, from a seq on.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    out: Output,
+    story: Story,
+    /// Before each line: which run it is about, where there are several.
+    prefix: String,
+    /// Events before this one are known already.
+    show_from: u64,
+    next_seq: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(out: Output, prefix: String, show_from: u64) -> Self {
+        Self { out, story: Story::default(), prefix, show_from, next_seq: 1 }
+    }
+
+    /// The seq of the event that it has not seen yet.
+    pub(crate) const fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The step that failed last, if one did.
+    pub(crate) fn failed_step(&self) -> Option<&str> {
+        let failed = self.story.steps().filter(|step| step.status == Status::Failed);
+        failed.last().map(|step| step.id.as_str())
+    }
+
+    /// Takes in an event and prints what it means.
+    pub(crate) fn see(&mut self, envelope: &Envelope) {
+        if envelope.seq < self.next_seq {
+            return;
+        }
+        self.next_seq = envelope.seq + 1;
+        self.story.tell(envelope);
+        if envelope.seq >= self.show_from {
+            for line in self.lines(&envelope.event, envelope.time) {
+                self.out.note(&format!("{}{line}", self.prefix));
+            }
+        }
+    }
+
+    /// Says how the run came to rest, where there are several.
+    pub(crate) fn end(&self, header: &RunHeader) {
+        let note = crate::command::runs::notable(header);
+        let separator = if note.is_empty() { "" } else { ": " };
+        self.out.note(&format!("{}  {}{separator}{note}", self.prefix, header.status.name()));
+    }
+
+    fn lines(&self, event: &Event, time: Timestamp) -> Vec<String> {
+        match event {
+            Event::StepSkipped { visit, .. } => self.step('-', *visit, "skipped"),
+            Event::AttemptStarted { visit, attempt: 1, work: Some(work), .. } => match **work {
+                Work::Agent { .. } => self.step('▸', *visit, ""),
+                Work::Tool { .. } => Vec::new(),
+            },
+            Event::AttemptFailed { visit, attempt, failure, retry_at: Some(at) } => {
+                let failure = summary::one_line(&failure.to_string());
+                let wait = took(at.since(time));
+                self.step('!', *visit, &format!("attempt {attempt}: {failure}; again in {wait}"))
+            }
+            Event::ToolLogged { lines, .. } => lines
+                .iter()
+                .map(|line| inner(&format!("log \"{}\"", summary::one_line(&line.message))))
+                .collect(),
+            Event::CallStarted { visit, request: _, until: Some(until), .. } => {
+                self.call(*visit, &format!("until {until}"))
+            }
+            Event::CallCompleted { visit, response, .. } => match response {
+                Ok(_) => self.call(*visit, ""),
+                Err(failure) => self.call(*visit, &summary::one_line(&failure.to_string())),
+            },
+            Event::OutcomeUnknown { visit, reason, .. } => {
+                self.step('!', *visit, &format!("outcome unknown: {}", summary::one_line(reason)))
+            }
+            Event::ApprovalOpened(opened) => {
+                let title = summary::one_line(&opened.question.title);
+                match opened.asker {
+                    Asker::Step => self.step('?', opened.visit, &title),
+                    Asker::Call(_) => vec![inner(&format!("asks \"{title}\""))],
+                    Asker::UnknownStep | Asker::UnknownCall(_) => vec![inner(&title)],
+                }
+            }
+            Event::ApprovalDecided(decided) => self.decided(&decided.approval, &answer(decided)),
+            Event::WaitStarted { visit, until } => self.step('…', *visit, &format!("until {until}")),
+            Event::StepCompleted { visit, .. } => self.done(*visit),
+            Event::StepFailed { visit, failure } => {
+                self.step('✗', *visit, &summary::one_line(&failure.to_string()))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn done(&self, visit: VisitId) -> Vec<String> {
+        let Some(step) = self.story.step(visit) else { return Vec::new() };
+        let took = step.took().map(took).unwrap_or_default();
+        let end = if step.note.is_empty() { took } else { format!("{}  {took}", step.note) };
+        vec![line('✓', step, &end)]
+    }
+
+    fn decided(&self, approval: &ApprovalId, answer: &str) -> Vec<String> {
+        match self.story.asked(approval) {
+            // The step's own line, in the same commit, says it.
+            Some((_, Asker::Step)) | None => Vec::new(),
+            Some(_) => vec![inner(&format!("answered: {answer}"))],
+        }
+    }
+
+    fn step(&self, mark: char, visit: VisitId, end: &str) -> Vec<String> {
+        self.story.step(visit).map(|step| line(mark, step, end)).into_iter().collect()
+    }
+
+    /// The agent's latest call.
+    fn call(&self, visit: VisitId, end: &str) -> Vec<String> {
+        let call = self.story.step(visit).and_then(|step| step.calls.last()).filter(|call| call.shown);
+        let separator = if end.is_empty() { "" } else { "  " };
+        call.map(|call| inner(&format!("{}{separator}{end}", call.text))).into_iter().collect()
+    }
+}
+
+fn line(mark: char, step: &Step, end: &str) -> String {
+    let text = format!("  {mark} {:ID_WIDTH$} {:WORK_WIDTH$} {end}", step.id, step.work);
+    text.trim_end().to_owned()
+}
+
+fn inner(text: &str) -> String {
+    format!("      · {text}")
+}

@@ -1,0 +1,74 @@
+//! What a command works with: the data folder, the way to its runs, and whether it serves others.
+
+use crate::backend::{self, Backend, Listener};
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::output::Output;
+use crate::place::Place;
+use crate::stop::Stop;
+
+/// What a command works with.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) place: Place,
+    pub(crate) out: Output,
+    pub(crate) backend: Backend,
+    pub(crate) stop: Stop,
+    serves: bool,
+    listener: Option<Listener>,
+}
+
+impl Session {
+    /// For a command that looks, or changes something and ends.
+    pub(crate) async fn open(place: Place, out: Output) -> Result<Self, Fault> {
+        Self::new(place, out, false).await
+    }
+
+    /// For a command that drives runs: meanwhile, others get their work done through it.
+    pub(crate) async fn serving(place: Place, out: Output) -> Result<Self, Fault> {
+        Self::new(place, out, true).await
+    }
+
+    async fn new(place: Place, out: Output, serves: bool) -> Result<Self, Fault> {
+        let stop = Stop::new()?;
+        let backend = backend::open(&place).await?;
+        let mut session = Self { place, out, backend, stop, serves, listener: None };
+        session.listen();
+        Ok(session)
+    }
+
+    fn listen(&mut self) {
+        if let (true, false, Backend::Direct(service)) = (self.serves, self.place.ephemeral, &self.backend) {
+            self.listener = Listener::open(service, &self.place);
+        }
+    }
+
+    /// Whether another process holds the data folder.
+    pub(crate) const fn is_remote(&self) -> bool {
+        matches!(self.backend, Backend::Remote(..))
+    }
+
+    /// Reaches the runs again after the process that held the folder has gone.
+    pub(crate) async fn reopen(&mut self) -> Result<(), Fault> {
+        self.backend = backend::open(&self.place).await?;
+        self.listen();
+        Ok(())
+    }
+
+    /// Ends well or with a fault.
+    pub(crate) async fn end(self, ended: Result<Exit, Fault>) -> Result<Exit, Fault> {
+        let exit = ended.as_ref().map_or_else(Fault::exit, |exit| *exit);
+        self.close(exit).await;
+        ended
+    }
+
+    /// Those who were served meanwhile are not left in the middle of a step.
+    async fn close(self, exit: Exit) {
+        match (self.listener, exit) {
+            (Some(listener), Exit::Signal(_)) => listener.abandon(),
+            (Some(listener), _) => listener.close(self.out).await,
+            (None, _) => {}
+        }
+        self.backend.close().await;
+    }
+}

@@ -1,0 +1,101 @@
+//! The JSON of runs, approvals and events. These shapes are part of the interface.
+
+use pawl_core::journal::Envelope;
+use pawl_core::view::{OpenApproval, RunHeader, Waiting};
+use pawl_core::{Duration, Timestamp};
+use serde_json::{Value, json};
+
+/// `{id, workflow, version, status, waiting, outputs, error, created_at, updated_at, definition}`.
+pub(crate) fn run(header: &RunHeader) -> Value {
+    json!({
+        "id": header.id,
+        "workflow": header.workflow,
+        "version": header.version,
+        "status": header.status,
+        "waiting": header.waiting.as_ref().map(waiting),
+        "outputs": header.outputs,
+        "error": header.error,
+        "created_at": header.created_at.to_string(),
+        "updated_at": header.updated_at.to_string(),
+        "definition": header.definition,
+    })
+}
+
+fn waiting(waiting: &Waiting) -> Value {
+    match waiting {
+        Waiting::Approval { approval, step, title } => {
+            json!({ "for": "approval", "approval": approval, "step": step, "title": title })
+        }
+        Waiting::Timer { step, reason, until } => {
+            json!({ "for": "timer", "step": step, "reason": reason, "until": until.to_string() })
+        }
+    }
+}
+
+/// `{id, run, step, title, actions, form, due, digest, workflow, to, subject, on_timeout, created_at}`.
+pub(crate) fn approval(open: &OpenApproval) -> Value {
+    json!({
+        "id": open.id,
+        "run": open.run,
+        "step": open.step,
+        "title": open.title,
+        "actions": open.actions,
+        "form": open.form,
+        "due": open.due.map(|due| due.to_string()),
+        "digest": open.digest,
+        "workflow": open.workflow,
+        "to": open.to,
+        "subject": open.subject,
+        "on_timeout": open.on_timeout,
+        "created_at": open.created_at.to_string(),
+    })
+}
+
+/// The fields of events that are instants.
+const INSTANTS: [&str; 4] = ["deadline", "due", "retry_at", "until"];
+
+/// `{seq, time, prev, version, event, data}`.
+pub(crate) fn event(envelope: &Envelope) -> Value {
+    let mut tagged = serde_json::to_value(&envelope.event).unwrap_or_default();
+    let mut data = tagged.get_mut(envelope.event.name()).map(Value::take).unwrap_or_default();
+    for name in INSTANTS {
+        if let Some(instant) = data.get_mut(name)
+            && let Some(ms) = instant.as_u64()
+        {
+            *instant = Timestamp(ms).to_string().into();
+        }
+    }
+    json!({
+        "seq": envelope.seq,
+        "time": envelope.time.to_string(),
+        "prev": envelope.prev,
+        "version": envelope.version,
+        "event": envelope.event.name(),
+        "data": data,
+    })
+}
+
+/// How long something took, for people: `12 ms`, `3.4 s`, `2 min`, `5.0 h`.
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
+pub(crate) fn took(duration: Duration) -> String {
+    match duration.0 {
+        ms @ 0..1_000 => format!("{ms} ms"),
+        ms @ 1_000..120_000 => format!("{:.1} s", ms as f64 / 1_000.0),
+        ms @ 120_000..7_200_000 => format!("{} min", ms / 60_000),
+        ms => format!("{:.1} h", ms as f64 / 3_600_000.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_easily() {
+        let cases =
+            [(0, "0 ms"), (999, "999 ms"), (3_400, "3.4 s"), (180_000, "3 min"), (18_000_000, "5.0 h")];
+        for (ms, text) in cases {
+            assert_eq!(took(Duration(ms)), text);
+        }
+    }
+}

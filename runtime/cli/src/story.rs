@@ -1,0 +1,214 @@
+//! A run as people see it: its steps with what they did, told by its events.
+//! Feeds the progress lines of a run and the table of `pawl show`.
+
+use std::collections::BTreeMap;
+
+use pawl_core::call::CallRequest;
+use pawl_core::event::{ApprovalDecided, Asker, Event};
+use pawl_core::journal::Envelope;
+use pawl_core::view::Status;
+use pawl_core::{ApprovalId, Duration, Timestamp, VisitId};
+
+use crate::summary;
+
+/// One arrival at a step.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// Its id.
+    pub(crate) id: String,
+    /// What it does: `tool orders.lookup`; empty where the events do not say.
+    pub(crate) work: String,
+    /// Where it stands.
+    pub(crate) status: Status,
+    /// Attempts so far.
+    pub(crate) attempts: u32,
+    /// When it was reached.
+    pub(crate) started: Timestamp,
+    /// When it was done.
+    pub(crate) ended: Option<Timestamp>,
+    /// What there is to say: an answer, a failure.
+    pub(crate) note: String,
+    /// An agent's calls, in order; of its latest attempt.
+    pub(crate) calls: Vec<Call>,
+}
+
+/// One call of an agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// What was asked.
+    pub(crate) text: String,
+    /// How it ended; nothing while it is open.
+    pub(crate) answer: Option<String>,
+    /// Whether it is of interest to who watches: not memory, lists and the like.
+    pub(crate) shown: bool,
+    /// Whether the answer is of interest.
+    pub(crate) answers: bool,
+}
+
+impl Step {
+    fn new(id: String, status: Status, started: Timestamp) -> Self {
+        let (work, note) = (String::new(), String::new());
+        Self { id, work, status, attempts: 0, started, ended: None, note, calls: Vec::new() }
+    }
+
+    /// How long it took, once it is done.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        self.ended.map(|ended| ended.since(self.started))
+    }
+}
+
+/// The steps of a run in the order of arrival.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Story {
+    steps: BTreeMap<VisitId, Step>,
+    asked: BTreeMap<ApprovalId, (VisitId, Asker)>,
+}
+
+impl Story {
+    /// A run's story as far as its journal goes.
+    pub(crate) fn of(envelopes: &[Envelope]) -> Self {
+        let mut story = Self::default();
+        for envelope in envelopes {
+            story.tell(envelope);
+        }
+        story
+    }
+
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.values()
+    }
+
+    pub(crate) fn step(&self, visit: VisitId) -> Option<&Step> {
+        self.steps.get(&visit)
+    }
+
+    /// The visit that an approval belongs to, and who asked.
+    pub(crate) fn asked(&self, approval: &ApprovalId) -> Option<(VisitId, Asker)> {
+        self.asked.get(approval).copied()
+    }
+
+    /// Takes in the next event.
+    pub(crate) fn tell(&mut self, envelope: &Envelope) {
+        let time = envelope.time;
+        match &envelope.event {
+            Event::StepStarted { visit, step, .. } => {
+                self.steps.insert(*visit, Step::new(step.to_string(), Status::Running, time));
+            }
+            Event::StepSkipped { visit, step, .. } => {
+                let mut skipped = Step::new(step.to_string(), Status::Skipped, time);
+                skipped.ended = Some(time);
+                self.steps.insert(*visit, skipped);
+            }
+            Event::ApprovalOpened(opened) => {
+                self.asked.insert(opened.approval.clone(), (opened.visit, opened.asker));
+                self.change(opened.visit, |step| {
+                    step.status = match opened.asker {
+                        Asker::Step | Asker::Call(_) => Status::Waiting,
+                        Asker::UnknownStep | Asker::UnknownCall(_) => Status::Unknown,
+                    };
+                    if opened.asker == Asker::Step {
+                        "human".clone_into(&mut step.work);
+                    }
+                });
+            }
+            Event::ApprovalDecided(decided) => self.decided(decided),
+            Event::RunCancelled { .. } => {
+                for step in self.steps.values_mut().filter(|step| step.ended.is_none()) {
+                    step.status = Status::Cancelled;
+                    step.ended = Some(time);
+                }
+            }
+            event => self.tell_of_step(event, time),
+        }
+    }
+
+    fn tell_of_step(&mut self, event: &Event, time: Timestamp) {
+        match event {
+            Event::AttemptStarted { visit, attempt, work, .. } => self.change(*visit, |step| {
+                if let Some(work) = work {
+                    step.work = summary::work(work);
+                }
+                step.attempts = *attempt;
+                step.status = Status::Running;
+                step.calls.clear();
+            }),
+            Event::AttemptFailed { visit, failure, retry_at, .. } => self.change(*visit, |step| {
+                step.note = summary::one_line(&failure.to_string());
+                if retry_at.is_some() {
+                    step.status = Status::Waiting;
+                }
+            }),
+            Event::CallStarted { visit, request, .. } => self.change(*visit, |step| step.open_call(request)),
+            Event::CallCompleted { visit, request, response, .. } => self.change(*visit, |step| {
+                if let Some(request) = request {
+                    step.open_call(request);
+                }
+                step.status = Status::Running;
+                if let Some(call) = step.calls.last_mut() {
+                    let answer = response.as_ref().map_or_else(ToString::to_string, |_| "done".to_owned());
+                    call.answer = Some(summary::one_line(&answer));
+                }
+            }),
+            Event::OutcomeUnknown { visit, reason, .. } => self.change(*visit, |step| {
+                step.status = Status::Unknown;
+                step.note = summary::one_line(reason);
+            }),
+            Event::WaitStarted { visit, until } => self.change(*visit, |step| {
+                step.status = Status::Waiting;
+                "wait".clone_into(&mut step.work);
+                step.note = format!("until {until}");
+            }),
+            Event::StepCompleted { visit, .. } => self.change(*visit, |step| {
+                step.status = Status::Completed;
+                step.ended = Some(time);
+                if step.work != "human" {
+                    step.note.clear();
+                }
+            }),
+            Event::StepFailed { visit, failure } => self.change(*visit, |step| {
+                step.status = Status::Failed;
+                step.ended = Some(time);
+                step.note = summary::one_line(&failure.to_string());
+            }),
+            _ => {}
+        }
+    }
+
+    fn decided(&mut self, decided: &ApprovalDecided) {
+        let Some((visit, asker)) = self.asked(&decided.approval) else { return };
+        let answer = answer(decided);
+        self.change(visit, |step| {
+            step.status = Status::Running;
+            match (asker, step.calls.last_mut()) {
+                (Asker::Call(_), Some(call)) => call.answer = Some(answer),
+                _ => step.note = answer,
+            }
+        });
+    }
+
+    fn change(&mut self, visit: VisitId, change: impl FnOnce(&mut Step)) {
+        if let Some(step) = self.steps.get_mut(&visit) {
+            change(step);
+        }
+    }
+}
+
+impl Step {
+    fn open_call(&mut self, request: &CallRequest) {
+        let shown = matches!(
+            request,
+            CallRequest::Tool { .. }
+                | CallRequest::Human(_)
+                | CallRequest::Sleep { .. }
+                | CallRequest::Log { .. }
+                | CallRequest::Denied { .. }
+        );
+        let answers = !matches!(request, CallRequest::Log { .. });
+        self.calls.push(Call { text: summary::call(request), answer: None, shown, answers });
+    }
+}
+
+/// What was chosen and by whom: `approve, by user:ann`.
+pub(crate) fn answer(decided: &ApprovalDecided) -> String {
+    format!("{}, by {}", decided.action, decided.by.name)
+}

@@ -1,0 +1,141 @@
+//! One line for each event, for `pawl events`.
+
+use pawl_core::call::CallRequest;
+use pawl_core::event::{Asker, Because, Event, Payload, Work};
+use serde_json::Value;
+
+/// The longest value that is shown in a line, in characters.
+const VALUE_MAX_CHARS: usize = 100;
+
+/// What an event says, in one line.
+pub(crate) fn of(event: &Event) -> String {
+    match event {
+        Event::RunStarted(s) => {
+            format!("{} {} by {} with {}", s.workflow, s.version, s.by.name, payload(&s.inputs))
+        }
+        Event::StepStarted { visit, step, because } => format!("{step} (visit {visit}): {}", why(*because)),
+        Event::StepSkipped { visit, step, because } => {
+            format!("{step} (visit {visit}): {}; its `if` does not hold", why(*because))
+        }
+        Event::AttemptStarted { visit, attempt, work, .. } => {
+            let work = work.as_deref().map(|work| format!(": {}", work_with_input(work)));
+            format!("visit {visit}, attempt {attempt}{}", work.unwrap_or_default())
+        }
+        Event::AttemptFailed { visit, attempt, failure, retry_at } => {
+            let again = retry_at.map(|at| format!("; again at {at}")).unwrap_or_default();
+            format!("visit {visit}, attempt {attempt}: {}{again}", one_line(&failure.to_string()))
+        }
+        Event::ToolLogged { visit, lines, .. } => {
+            let lines: Vec<_> = lines.iter().map(|line| one_line(&line.message)).collect();
+            format!("visit {visit}: {}", lines.join(" / "))
+        }
+        Event::CallStarted { visit, call, request, .. } => {
+            format!("visit {visit}, call {call}: {}", self::call(request))
+        }
+        Event::CallCompleted { visit, call, request, response, .. } => {
+            let asked = request.as_ref().map(|request| format!("{} ", self::call(request)));
+            let answer = match response {
+                Ok(value) => payload(value),
+                Err(failure) => one_line(&failure.to_string()),
+            };
+            format!("visit {visit}, call {call}: {}gave {answer}", asked.unwrap_or_default())
+        }
+        Event::OutcomeUnknown { visit, call, reason } => {
+            let call = call.map(|call| format!(", call {call}")).unwrap_or_default();
+            format!("visit {visit}{call}: {reason}")
+        }
+        Event::ApprovalOpened(opened) => {
+            let due = opened.due.map(|due| format!("; due {due}")).unwrap_or_default();
+            let asker = match opened.asker {
+                Asker::Step => String::new(),
+                Asker::Call(call) => format!(", call {call}"),
+                Asker::UnknownStep | Asker::UnknownCall(_) => ", unknown outcome".into(),
+            };
+            let title = one_line(&opened.question.title);
+            format!("visit {}{asker}: {} \"{title}\"{due}", opened.visit, opened.approval)
+        }
+        Event::ApprovalDecided(decided) => {
+            let comment = decided.comment.as_deref().map(|text| format!(": {}", one_line(text)));
+            let (by, via) = (&decided.by.name, &decided.by.via);
+            let data = payload(&decided.data);
+            let comment = comment.unwrap_or_default();
+            format!("{} {} by {by} via {via} with {data}{comment}", decided.approval, decided.action)
+        }
+        Event::WaitStarted { visit, until } => format!("visit {visit}: until {until}"),
+        Event::StepCompleted { visit, output } => format!("visit {visit}: {}", payload(output)),
+        Event::StepFailed { visit, failure } => {
+            format!("visit {visit}: {}", one_line(&failure.to_string()))
+        }
+        Event::RunCompleted { outputs } => payload(outputs),
+        Event::RunFailed { failure, step } => {
+            let step = step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default();
+            format!("{step}{}", one_line(&failure.to_string()))
+        }
+        Event::RunCancelled { by, reason } => {
+            let reason = reason.as_deref().map(|text| format!(": {}", one_line(text)));
+            format!("by {}{}", by.name, reason.unwrap_or_default())
+        }
+    }
+}
+
+fn why(because: Because) -> String {
+    match because {
+        Because::First => "the first step".into(),
+        Because::Next => "the next step".into(),
+        Because::Then => "`then` leads here".into(),
+        Because::Branch(number) => format!("branch {} of `then` leads here", number + 1),
+        Because::Case(number) => format!("case {} of `switch` leads here", number + 1),
+    }
+}
+
+/// What an attempt does: `tool orders.lookup`.
+pub(crate) fn work(work: &Work) -> String {
+    match work {
+        Work::Tool { plugin, tool, .. } => format!("tool {plugin}.{tool}"),
+        Work::Agent { agent, .. } => format!("agent {agent}"),
+    }
+}
+
+fn work_with_input(given: &Work) -> String {
+    let (Work::Tool { arguments: input, .. } | Work::Agent { input, .. }) = given;
+    format!("{} {}", work(given), payload(input))
+}
+
+/// What an agent asked for: `orders.lookup {"id":"A-1"}`.
+pub(crate) fn call(request: &CallRequest) -> String {
+    match request {
+        CallRequest::ToolList => "tools.list".into(),
+        CallRequest::Tool { name, arguments } => format!("{name} {}", value(arguments)),
+        CallRequest::Human(question) => format!("asks \"{}\"", one_line(&question.title)),
+        CallRequest::MemoryGet { key } => format!("memory.get {key}"),
+        CallRequest::MemoryPut { key, value: kept } => format!("memory.put {key} {}", value(kept)),
+        CallRequest::Sleep { duration } => format!("sleeps {duration}"),
+        CallRequest::Log { message, .. } => format!("log \"{}\"", one_line(message)),
+        CallRequest::Denied { capability, .. } => format!("{capability} (denied)"),
+    }
+}
+
+fn payload(payload: &Payload) -> String {
+    match payload {
+        Payload::Inline(inline) => value(inline),
+        Payload::Blob(digest) => format!("(a value with digest {})", digest.short()),
+    }
+}
+
+/// A value in one line, cut where it is long.
+pub(crate) fn value(value: &Value) -> String {
+    cut(&value.to_string())
+}
+
+/// Text in one line, cut where it is long. What a guest wrote cannot move the cursor.
+pub(crate) fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    cut(&plain)
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(VALUE_MAX_CHARS) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,191 @@
+//! A data folder of its own for each test, and what the binary prints in it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder in which the binary runs: `data` in it is the data folder.
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+/// What a command gave.
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Compiled code is shared by all tests.
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        fs::create_dir_all(&cache).unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        fs::create_dir(folder.path().join("cache-home")).unwrap();
+        std::os::unix::fs::symlink(&cache, folder.path().join("data/cache")).unwrap();
+        std::os::unix::fs::symlink(&cache, folder.path().join("cache-home/pawl")).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file beside the data folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pawl"));
+        // As if it were on the path.
+        command.arg0("pawl").args(args).current_dir(self.folder.path());
+        command.env("PAWL_DATA", "data").env("USER", "ann").env("COLUMNS", "100");
+        command.env("XDG_CACHE_HOME", self.folder.path().join("cache-home"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn pawl(&self, args: &[&str]) -> Said {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// Runs a command and gives its document.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let mut args = args.to_vec();
+        args.push("--json");
+        let said = self.pawl(&args);
+        serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}", said.show()))
+    }
+
+    /// The id of the one open approval.
+    pub(crate) fn approval(&self) -> String {
+        let open = self.json(&["approvals"]);
+        assert_eq!(open.as_array().unwrap().len(), 1, "{open}");
+        open[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The id of the newest run.
+    pub(crate) fn newest(&self) -> String {
+        self.json(&["runs"])[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Starts a command and waits until it holds the folder and says something with these words.
+    pub(crate) fn holder(&self, args: &[&str], words: &str) -> Holder {
+        let mut child = self.command(args).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut heard = String::new();
+        while !heard.contains(words) {
+            assert_ne!(stderr.read_line(&mut heard).unwrap(), 0, "it ended: {heard}");
+        }
+        Holder { child, stderr, heard }
+    }
+}
+
+/// A command that is under way.
+pub(crate) struct Holder {
+    pub(crate) child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    heard: String,
+}
+
+impl Holder {
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Stops it as a debugger would; returns when none of its threads runs any more.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        until("every thread is stopped", || {
+            std::fs::read_dir(&tasks).unwrap().all(|task| {
+                let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+                stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+            })
+        });
+    }
+
+    /// Waits for its end.
+    pub(crate) fn said(mut self) -> Said {
+        let mut stdout = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        self.stderr.read_to_string(&mut self.heard).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Said { code, stdout, stderr: self.heard }
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Said {
+    /// Everything, for a snapshot.
+    pub(crate) fn show(&self) -> String {
+        let Self { code, stdout, stderr } = self;
+        let code = code.map_or_else(|| "killed".to_owned(), |code| code.to_string());
+        format!("exit: {code}\n----- stdout -----\n{stdout}\n----- stderr -----\n{stderr}")
+    }
+}
+
+/// Waits until something holds.
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The real workflow of this name.
+pub(crate) fn workflow(name: &str) -> String {
+    format!("{}/../../workflows/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What differs from one time to the next.
+pub(crate) const FILTERS: [(&str, &str); 13] = [
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[run]"),
+    (r"\b[0-9a-f]{64}\b", "[digest]"),
+    (r"\b[0-9a-hjkmnp-tv-z]{26}\b", "[approval]"),
+    (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
+    (r"\b(\d+ ms|\d+\.\d s)\b", "[took]"),
+    (r"\b[0-9a-f]{12}\b", "[short]"),
+    (r"(?m)^[0-9a-f]{8} ", "[tail] "),
+    (r"\bR-[0-9a-f]{3,16}", "[receipt]"),
+    (r"process \d+", "process [pid]"),
+    (r"\d+ KiB, on \w+", "[size], on [file system]"),
+    (r"/\S*/\.\./\.\./workflows/", "workflows/"),
+    (r"/\S*/cache-home/", "[cache]/"),
+    // Tables are as wide as what they hold.
+    (r"(\S) {3,}", "$1   "),
+];
+
+/// Compares with the snapshot of this name.
+macro_rules! same {
+    ($name:expr, $said:expr) => {
+        insta::with_settings!({ filters => $crate::home::FILTERS, omit_expression => true, prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!($name, $said.show());
+        })
+    };
+}
+pub(crate) use same;

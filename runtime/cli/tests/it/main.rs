@@ -1,0 +1,12 @@
+//! The binary as people use it: exit code, stdout and stderr of every command, run on the real
+//! workflows. `INSTA_UPDATE=always cargo test -p pawl` writes the snapshots anew.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod answers;
+mod checks;
+mod failures;
+mod home;
+mod runs;
+mod shared;
+mod signals;
