@@ -1,0 +1,236 @@
+//! How many durable three-step runs a second, and what bounds them.
+//!
+//! `cargo bench -p pawl-tests --bench durable_steps [-- SECONDS]`
+//!
+//! Each run is three tool steps, each a call into a sandboxed component, on the
+//! default store in a temporary folder: four durable commits. The same number
+//! of commits of the same size is then made on the bare store, in the same
+//! process on the same disk, so that a row can be read as a ratio.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use pawl_core::event::Event;
+use pawl_core::journal::{Head, encode};
+use pawl_core::view::{RunHeader, Status};
+use pawl_core::{Digest, RunId, Timestamp, VisitId};
+use pawl_engine::{Engine, EngineConfig, StartOptions, Workflow};
+use pawl_store::lmdb::{LmdbOptions, LmdbStore};
+use pawl_store::{Batch, RunCommit, Store};
+use serde_json::json;
+
+const WORKFLOW: &str = "
+pawl: 1
+workflow: three-steps
+version: 1.0.0
+inputs: { text: string }
+steps:
+  - id: first
+    tool: echo.say
+    with: { text: \"${{ inputs.text }}\" }
+  - id: second
+    tool: echo.say
+    with: { text: \"${{ steps.first.output.text }}\" }
+  - id: third
+    tool: echo.say
+    with: { text: \"${{ steps.second.output.text }}\" }
+outputs:
+  text: ${{ steps.third.output.text }}
+";
+const STEPS: u64 = 3;
+const COMMITS: u64 = STEPS + 1;
+const AT_ONCE: [usize; 3] = [1, 64, 512];
+const SECONDS: u64 = 8;
+
+fn main() -> Result<()> {
+    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(measure(Duration::from_secs(seconds)))
+}
+
+async fn measure(span: Duration) -> Result<()> {
+    let mut table = String::new();
+    writeln!(table, "durable three-step runs on lmdb, {} cores, {} s a row", cores(), span.as_secs())?;
+    writeln!(
+        table,
+        "{:>7} | {:>8} {:>9} {:>9} {:>12} | {:>14} {:>9} {:>9} | {:>6}",
+        "at once", "runs/s", "p50 ms", "p99 ms", "CPU µs/step", "bare commits/s", "p50 ms", "p99 ms", "share"
+    )?;
+    for at_once in AT_ONCE {
+        let runs = Figures::of(span, at_once, RunLoop::open().await?).await?;
+        let commits = Figures::of(span, at_once, CommitLoop::open()?).await?;
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+        let (steps, factor) = ((runs.done * STEPS) as f64, COMMITS as f64);
+        writeln!(
+            table,
+            "{at_once:>7} | {:>8.0} {:>9.2} {:>9.2} {:>12.1} | {:>14.0} {:>9.2} {:>9.2} | {:>5.0}%",
+            runs.rate,
+            runs.p50_ms,
+            runs.p99_ms,
+            runs.cpu.as_secs_f64() * 1e6 / steps,
+            commits.rate,
+            commits.p50_ms,
+            commits.p99_ms,
+            100.0 * runs.rate * factor / commits.rate,
+        )?;
+    }
+    write!(
+        table,
+        "share: {COMMITS} commits a run, as part of what the bare store does at the same concurrency"
+    )?;
+    #[expect(clippy::print_stdout, reason = "the benchmark's result")]
+    {
+        println!("{table}");
+    }
+    Ok(())
+}
+
+/// Something done over and over.
+trait Work: Send + Sync + 'static {
+    fn once(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+struct Figures {
+    done: u64,
+    rate: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    cpu: Duration,
+}
+
+impl Figures {
+    async fn of(span: Duration, at_once: usize, work: impl Work) -> Result<Self> {
+        let work = Arc::new(work);
+        for _ in 0..20 {
+            work.once().await?;
+        }
+        let (cpu, begun) = (cpu_time()?, Instant::now());
+        let workers: Vec<_> = (0..at_once)
+            .map(|_| {
+                let work = Arc::clone(&work);
+                tokio::spawn(async move {
+                    let mut took = Vec::new();
+                    while begun.elapsed() < span {
+                        let start = Instant::now();
+                        work.once().await?;
+                        took.push(start.elapsed());
+                    }
+                    anyhow::Ok(took)
+                })
+            })
+            .collect();
+        let mut took = Vec::new();
+        for worker in workers {
+            took.extend(worker.await??);
+        }
+        let elapsed = begun.elapsed();
+        took.sort_unstable();
+        let at = |part: usize| took.get(took.len() * part / 100).map_or(0.0, |t| t.as_secs_f64() * 1e3);
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+        let rate = took.len() as f64 / elapsed.as_secs_f64();
+        Ok(Self {
+            done: took.len() as u64,
+            rate,
+            p50_ms: at(50),
+            p99_ms: at(99),
+            cpu: cpu_time()?.saturating_sub(cpu),
+        })
+    }
+}
+
+struct RunLoop {
+    engine: Engine,
+    workflow: Workflow,
+    _folder: tempfile::TempDir,
+}
+
+impl RunLoop {
+    async fn open() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = Arc::new(LmdbStore::open(folder.path(), LmdbOptions::default())?);
+        let engine = Engine::open(store, EngineConfig::default()).await?;
+        let workflow = engine.prepare_workflow("three-steps.yaml", WORKFLOW, Path::new(".")).await?;
+        Ok(Self { engine, workflow, _folder: folder })
+    }
+}
+
+impl Work for RunLoop {
+    async fn once(&self) -> Result<()> {
+        let inputs = json!({ "text": "to and fro" });
+        let run = self.engine.start(&self.workflow, inputs, StartOptions::default()).await?;
+        let header = self.engine.settled(run).await?;
+        anyhow::ensure!(header.status == Status::Completed, "the run is {header:?}");
+        Ok(())
+    }
+}
+
+struct CommitLoop {
+    store: LmdbStore,
+    next: AtomicU64,
+    _folder: tempfile::TempDir,
+}
+
+impl CommitLoop {
+    fn open() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = LmdbStore::open(folder.path(), LmdbOptions::default())?;
+        Ok(Self { store, next: AtomicU64::new(0), _folder: folder })
+    }
+}
+
+impl Work for CommitLoop {
+    /// What one step of a run writes: three events, no header.
+    async fn once(&self) -> Result<()> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let run = RunId::from_bytes(u128::from(number).to_be_bytes());
+        let mut head = Head::empty(run);
+        let visit = VisitId(1);
+        let output = json!({ "text": "to and fro" });
+        let event = Event::StepCompleted { visit, output: output.into() };
+        let events = encode(&mut head, Timestamp(number), &[event.clone(), event.clone(), event]);
+        let commit = RunCommit {
+            run,
+            expected_seq: 0,
+            events,
+            header: number.is_multiple_of(COMMITS).then(|| header(run, head)),
+            opened: Vec::new(),
+            closed: Vec::new(),
+        };
+        self.store.commit(Batch { runs: vec![commit], blobs: Vec::new() }).await.context("a bare commit")
+    }
+}
+
+fn header(id: RunId, head: Head) -> RunHeader {
+    RunHeader {
+        id,
+        workflow: "three-steps".into(),
+        version: "1.0.0".into(),
+        definition: Digest::of(b""),
+        status: Status::Completed,
+        waiting: None,
+        outputs: None,
+        error: None,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        wake_at: None,
+        head,
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// User and system time of this process, in ticks of 10 ms.
+fn cpu_time() -> Result<Duration> {
+    const TICK_MS: u64 = 10;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit_once(')').context("unexpected /proc/self/stat")?.1;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(Duration::from_millis(ticks * TICK_MS))
+}

@@ -1,0 +1,242 @@
+//! Journals of every format that was ever released are read as they were written.
+//!
+//! `tests/journals/v1/NAME.msgpack` is a journal: each record behind its length, four bytes, big
+//! end first. `NAME.json` is the header of the state that it folds into. Neither is ever written
+//! again; `cargo test -p pawl-tests --test it -- --ignored write_the_journals` made them, and
+//! makes those of a format that has none yet.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use pawl_core::journal::{EncodedEvent, FORMAT_VERSION, Head, JournalError, decode};
+use pawl_core::plugin::Permissions;
+use pawl_core::view::RunHeader;
+use pawl_core::{RunId, RunState};
+use pawl_engine::{EngineError, ManualClock, StartOptions};
+use pawl_store::{Batch, RunCommit};
+use pawl_tests::{BEGIN, Disk, Scene, TALLY_HOST, TallyServer, patiently, person};
+use serde_json::{Value, json};
+
+/// The kinds of events that each of these journals adds to the ones before.
+const KINDS: [(&str, &[&str]); 3] = [
+    (
+        "completed",
+        &[
+            "run-started",
+            "step-started",
+            "step-skipped",
+            "attempt-started",
+            "attempt-failed",
+            "call-started",
+            "call-completed",
+            "approval-opened",
+            "approval-decided",
+            "wait-started",
+            "step-completed",
+            "run-completed",
+        ],
+    ),
+    ("failed", &["tool-logged", "step-failed", "run-failed"]),
+    ("cancelled", &["outcome-unknown", "run-cancelled"]),
+];
+
+fn folder(version: u16) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("journals/v{version}"))
+}
+
+fn read(name: &str) -> Result<(RunId, Vec<EncodedEvent>, Value)> {
+    let header: Value = serde_json::from_slice(&std::fs::read(folder(1).join(format!("{name}.json")))?)?;
+    let mut bytes = &std::fs::read(folder(1).join(format!("{name}.msgpack")))?[..];
+    let mut records = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes(*length))?;
+        let (record, rest) = rest.split_at_checked(length).context("a whole record")?;
+        records.push(record.to_vec());
+        bytes = rest;
+    }
+    let run = header["id"].as_str().context("an id")?.parse()?;
+    Ok((run, records, header))
+}
+
+fn fold(run: RunId, records: &[EncodedEvent]) -> Result<(RunHeader, BTreeSet<&'static str>)> {
+    let mut head = Head::empty(run);
+    let mut state = RunState::new(run);
+    let mut kinds = BTreeSet::new();
+    for envelope in decode(run, &mut head, records.iter().map(Vec::as_slice))? {
+        state.apply(envelope.time, &envelope.event);
+        kinds.insert(envelope.event.name());
+    }
+    Ok((state.header(head), kinds))
+}
+
+#[test]
+fn journals_of_format_1_fold_into_what_they_did() -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for (name, adds) in KINDS {
+        let (run, records, expected) = read(name)?;
+        let (header, kinds) = fold(run, &records).context(name)?;
+        assert_eq!(serde_json::to_value(header)?, expected, "{name}");
+        for kind in adds {
+            ensure!(kinds.contains(kind), "{name} has no {kind}");
+        }
+        seen.extend(kinds);
+    }
+    let listed: BTreeSet<_> = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().copied()).collect();
+    assert_eq!(seen, listed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_format_is_refused_and_harms_nobody() -> Result<()> {
+    let (run, mut records, header) = read("cancelled")?;
+    let header: RunHeader = serde_json::from_value(header)?;
+    let status = pawl_core::view::Status::Running;
+    let header = RunHeader { status, ..header };
+    // The envelope's first field: a map of five, the key `v`, the number 1.
+    for record in &mut records {
+        ensure!(record.starts_with(&[0x85, 0xa1, b'v', 1]), "the envelope begins with its version");
+        record[3] = 2;
+    }
+    let disk = Disk::new()?;
+    let scene = disk.scene(ManualClock::new(BEGIN)).await?;
+    let (opened, closed) = (Vec::new(), Vec::new());
+    let commit = RunCommit { run, expected_seq: 0, events: records, header: Some(header), opened, closed };
+    scene.engine.store().commit(Batch { runs: vec![commit], blobs: Vec::new() }).await?;
+
+    let scene = disk.scene(scene.stop().await?).await?;
+    assert_eq!(scene.engine.recover().await?, [run]);
+    let newer = JournalError::Newer { run, seq: 1, found: 2 };
+    let outcomes = [
+        scene.engine.history(run).await.map(|_| ()),
+        scene.engine.settled(run).await.map(|_| ()),
+        scene.engine.cancel(run, person("user:ann", &[], true), None).await,
+    ];
+    for outcome in outcomes {
+        ensure!(matches!(&outcome, Err(EngineError::Journal(error)) if *error == newer), "{outcome:?}");
+    }
+    let said = format!(
+        "event 1 of run {run} has journal format 2, and this pawl reads up to {FORMAT_VERSION}; \
+         use the newer pawl that wrote it"
+    );
+    assert_eq!(newer.to_string(), said);
+    let other = scene.start(FAILED, Value::Null).await?;
+    scene.ended(other).await?;
+    scene.holds(0).await
+}
+
+/// Everything that a run can come past, once.
+const COMPLETED: &str = "
+pawl: 1
+workflow: everything
+version: 1.2.3
+inputs: { customer: string }
+permissions: { tools: [orders.*, payments.refund], human: true, memory: true, timers: true }
+steps:
+  - id: large
+    tool: echo.say
+    with: { text: '${{ \"a large value, \" * 40 }}' }
+  - id: fetch
+    tool: flaky.fetch
+    with: { key: k, fail_times: 1 }
+    retry: { max_attempts: 2, delay: 1s }
+    timeout: 1m
+  - id: pause
+    wait: 1h
+  - id: never
+    if: inputs.customer == 'nobody'
+    set: { x: 1 }
+  - id: way
+    switch:
+      - when: inputs.customer == 'ann'
+        to: ask
+      - to: plan
+  - id: ask
+    human:
+      title: Plan for ${{ inputs.customer }}?
+      to: [group:finance]
+      form: { note: { type: string, optional: true } }
+      subject: { customer: '${{ inputs.customer }}' }
+      due: 48h
+      on_timeout: reject
+  - id: plan
+    agent: planner
+    with: { customer: '${{ inputs.customer }}', cool_down_ms: 1000 }
+outputs:
+  refunded: ${{ steps.plan.output.refunded }}
+";
+
+const FAILED: &str = "
+pawl: 1
+workflow: crash
+version: 1.0.0
+plugins: { crash: ./tests/guests/crash.wasm }
+steps:
+  - id: crash
+    tool: crash.panic
+";
+
+fn cancelled() -> String {
+    format!(
+        "
+pawl: 1
+workflow: lost
+version: 1.0.0
+plugins: {{ payments: ./tests/guests/payments_tally.wasm }}
+permissions: {{ http: ['{TALLY_HOST}'] }}
+steps:
+  - id: pay
+    tool: payments.refund
+    with: {{ order: A-1002, amount: 40 }}
+"
+    )
+}
+
+/// Starts a run whose journal names no folder of this machine.
+async fn start(scene: &Scene, text: &str, inputs: Value) -> Result<RunId> {
+    let workflow = scene.engine.prepare_workflow("frozen.yaml", text, Path::new("..")).await?;
+    let allowed = Permissions { http: BTreeSet::from([TALLY_HOST.to_owned()]), ..Permissions::default() };
+    Ok(scene.engine.start(&workflow, inputs, StartOptions { allowed, ..StartOptions::default() }).await?)
+}
+
+#[tokio::test]
+#[ignore = "writes what must not change; for a new format, once"]
+async fn write_the_journals() -> Result<()> {
+    let folder = folder(FORMAT_VERSION);
+    ensure!(!folder.exists(), "{} was written before", folder.display());
+    let mut journals = BTreeMap::new();
+
+    let scene = Scene::with(|config| config.payload_inline_max_bytes = 256).await?;
+    let run = start(&scene, COMPLETED, json!({ "customer": "ann" })).await?;
+    let mut answers = VecDeque::from([("approve", json!({ "note": "go on" })), ("approve", Value::Null)]);
+    scene.drive(run, 1, &mut answers, |_| false).await?;
+    journals.insert("completed", (run, scene.engine.store().journal(run, 1).await?));
+
+    let run = start(&scene, FAILED, Value::Null).await?;
+    scene.ended(run).await?;
+    journals.insert("failed", (run, scene.engine.store().journal(run, 1).await?));
+
+    let disk = Disk::new()?;
+    let server = TallyServer::start(disk.folder())?;
+    server.hold("payments.refund");
+    let scene = disk.scene(ManualClock::new(BEGIN)).await?;
+    let run = start(&scene, &cancelled(), Value::Null).await?;
+    patiently("the refund", server.reached("payments.refund", 1)).await?;
+    let scene = disk.scene(scene.stop().await?).await?;
+    scene.asked(run).await?;
+    scene.engine.cancel(run, person("user:ann", &["group:finance"], true), Some("enough".into())).await?;
+    journals.insert("cancelled", (run, scene.engine.store().journal(run, 1).await?));
+
+    std::fs::create_dir_all(&folder)?;
+    for (name, (run, records)) in journals {
+        let mut bytes = Vec::new();
+        for record in &records {
+            bytes.extend(u32::try_from(record.len())?.to_be_bytes());
+            bytes.extend(record);
+        }
+        std::fs::write(folder.join(format!("{name}.msgpack")), bytes)?;
+        let header = serde_json::to_string_pretty(&fold(run, &records)?.0)?;
+        std::fs::write(folder.join(format!("{name}.json")), format!("{header}\n"))?;
+    }
+    Ok(())
+}

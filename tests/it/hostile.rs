@@ -1,0 +1,147 @@
+//! Guests that do their worst: a failure of their own step, and of nothing else.
+
+use anyhow::{Context as _, Result, ensure};
+use pawl_core::FailureKind;
+use pawl_core::event::Event;
+use pawl_core::view::Status;
+use pawl_tests::{Scene, TALLY_HOST};
+use serde_json::{Value, json};
+
+/// One step, of a guest that is named by its file.
+fn one_step(guest: &str, tool: &str, more: &str) -> String {
+    format!(
+        "pawl: 1\nworkflow: hostile\nversion: 1.0.0\nplugins: {{ guest: ./tests/guests/{guest}.wasm }}\n\
+         {more}steps:\n  - id: act\n    tool: guest.{tool}\n"
+    )
+}
+
+/// A run that is under way beside the hostile one, before and after it.
+const BYSTANDER: &str = r#"
+pawl: 1
+workflow: bystander
+version: 1.0.0
+steps:
+  - id: before
+    tool: echo.say
+    with: { text: one }
+  - id: ask
+    human: { title: Go on? }
+  - id: after
+    tool: echo.say
+    with: { text: "${{ steps.before.output.text }} two" }
+outputs:
+  text: ${{ steps.after.output.text }}
+"#;
+
+struct Case {
+    name: &'static str,
+    workflow: String,
+    hosts: &'static [&'static str],
+    kind: FailureKind,
+    says: &'static [&'static str],
+}
+
+fn cases() -> Vec<Case> {
+    let http = format!("permissions: {{ http: ['{TALLY_HOST}'] }}\n");
+    let lookup = |more: &str| {
+        let id = "    with: { id: A-1001 }\n";
+        format!("{}{id}", one_step("orders_tally", "lookup", more))
+    };
+    let not_granted = &["imports what was not granted", "wasi:http/outgoing-handler", "permissions.http"];
+    vec![
+        Case {
+            name: "an endless loop",
+            workflow: one_step("spin", "forever", ""),
+            hosts: &[],
+            kind: FailureKind::Limit,
+            says: &["guest_time_max_ms (200)"],
+        },
+        Case {
+            name: "memory without end",
+            workflow: one_step("hog", "grow", ""),
+            hosts: &[],
+            kind: FailureKind::Limit,
+            says: &["memory_max_bytes (8388608)"],
+        },
+        Case {
+            name: "a panic",
+            workflow: one_step("crash", "panic", ""),
+            hosts: &[],
+            kind: FailureKind::Trap,
+            says: &["a panic", "this plugin panics on purpose"],
+        },
+        Case {
+            name: "the network, which the workflow does not grant",
+            workflow: lookup(""),
+            hosts: &[TALLY_HOST],
+            kind: FailureKind::Denied,
+            says: not_granted,
+        },
+        Case {
+            name: "the network, which the operator does not allow",
+            workflow: lookup(&http),
+            hosts: &[],
+            kind: FailureKind::Denied,
+            says: &["the operator did not allow it", "--allow-http"],
+        },
+        Case {
+            name: "another host than the workflow's",
+            workflow: lookup(&http),
+            hosts: &["example.com"],
+            kind: FailureKind::Denied,
+            says: not_granted,
+        },
+    ]
+}
+
+#[tokio::test]
+async fn a_hostile_guest_fails_its_own_step_and_harms_nobody() -> Result<()> {
+    let scene = Scene::with(|config| {
+        config.limits.guest_time_max_ms = 200;
+        config.limits.memory_max_bytes = 8 << 20;
+    })
+    .await?;
+    for case in cases() {
+        attack(&scene, &case).await.context(case.name)?;
+    }
+    scene.holds(0).await
+}
+
+async fn attack(scene: &Scene, case: &Case) -> Result<()> {
+    let bystander = scene.start(BYSTANDER, Value::Null).await?;
+    let approval = scene.asked(bystander).await?;
+
+    let run = scene.start_allowed(&case.workflow, Value::Null, case.hosts).await?;
+    let header = scene.ended(run).await?;
+    assert_eq!(header.status, Status::Failed);
+    let failure = header.error.context("a failure")?;
+    assert_eq!(failure.kind, case.kind, "{failure}");
+    for said in case.says {
+        ensure!(failure.message.contains(said), "'{said}' is not in: {failure}");
+    }
+    let events = scene.events(run).await?;
+    let of_step = events
+        .iter()
+        .any(|event| matches!(event, Event::StepFailed { failure: of_step, .. } if *of_step == failure));
+    ensure!(of_step, "the step has no failure of its own: {events:?}");
+
+    scene.answer(&approval, "approve", Value::Null).await?;
+    assert_eq!(scene.ended(bystander).await?.outputs, Some(json!({ "text": "one two" })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_component_that_does_not_fit_its_manifest_is_refused_before_anything_runs() -> Result<()> {
+    let scene = Scene::new().await?;
+    let folder = tempfile::tempdir()?;
+    let guests = pawl_tests::workflow("../tests/guests");
+    std::fs::copy(guests.join("orders_tally.wasm"), folder.path().join("orders.wasm"))?;
+    let manifest = "name = 'orders'\nversion = '0.1.0'\nkind = 'tool'\ncapabilities = ['log']\n";
+    std::fs::write(folder.path().join("orders.toml"), manifest)?;
+    let text = "pawl: 1\nworkflow: w\nversion: 1.0.0\nplugins: { orders: ./orders.wasm }\nsteps:\n  - id: a\n    tool: orders.list\n    with: {}\n";
+    let refused = scene.engine.prepare_workflow("w.yaml", text, folder.path()).await;
+    let message = refused.err().context("a refusal")?.to_string();
+    ensure!(message.contains("plugin.toml lists too few capabilities"), "{message}");
+    ensure!(message.contains("wasi:http/outgoing-handler"), "{message}");
+    Ok(())
+}

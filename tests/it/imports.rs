@@ -1,0 +1,71 @@
+//! Who may import whom: the import rule of `ARCHITECTURE.md`, over `cargo metadata`.
+
+use std::collections::BTreeMap;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+/// For each crate, the crates of pawl that it may use.
+const ALLOWED: [(&str, &[&str]); 5] = [
+    ("pawl-core", &[]),
+    ("pawl-store", &["pawl-core"]),
+    ("pawl-sandbox", &["pawl-core"]),
+    ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox"]),
+    ("pawl", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-engine"]),
+];
+
+/// For each library, by the beginning of its name, the crates that may use it.
+const OWNED: [(&str, &[&str]); 6] = [
+    ("wasmtime", &["pawl-sandbox"]),
+    ("heed", &["pawl-store"]),
+    ("clap", &["pawl", "xtask"]),
+    ("anyhow", &["pawl", "xtask", "pawl-tests"]),
+    ("inquire", &["pawl"]),
+    ("comfy-table", &["pawl"]),
+];
+
+/// What the pure core must not use: whatever awaits, draws, reads or runs.
+const IMPURE: [&str; 8] =
+    ["tokio", "async-trait", "rand", "getrandom", "heed", "rustix", "tempfile", "wasmtime"];
+
+fn metadata() -> Metadata {
+    MetadataCommand::new().no_deps().exec().expect("cargo metadata")
+}
+
+fn dependencies(metadata: &Metadata) -> BTreeMap<String, Vec<String>> {
+    let of = |package: &cargo_metadata::Package| {
+        package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind == DependencyKind::Normal)
+            .map(|dependency| dependency.name.clone())
+            .collect()
+    };
+    metadata.packages.iter().map(|package| (package.name.to_string(), of(package))).collect()
+}
+
+#[test]
+fn crates_import_only_what_lies_below_them() {
+    let dependencies = dependencies(&metadata());
+    for (name, allowed) in ALLOWED {
+        for used in dependencies[name].iter().filter(|used| used.starts_with("pawl")) {
+            assert!(allowed.contains(&used.as_str()), "{name} must not use {used}");
+        }
+    }
+}
+
+#[test]
+fn a_library_is_named_only_by_the_crates_that_own_it() {
+    for (name, used) in dependencies(&metadata()) {
+        for (library, owners) in OWNED {
+            let names = used.iter().any(|used| used == library || used.starts_with(&format!("{library}-")));
+            assert!(!names || owners.contains(&name.as_str()), "{name} must not use {library}");
+        }
+    }
+}
+
+#[test]
+fn the_core_is_pure() {
+    for used in &dependencies(&metadata())["pawl-core"] {
+        assert!(!IMPURE.contains(&used.as_str()), "pawl-core must not use {used}");
+    }
+}

@@ -1,0 +1,14 @@
+//! Scenarios that cross crates.
+
+mod approvals;
+mod crash;
+mod divergence;
+mod frozen;
+mod hostile;
+mod imports;
+mod many;
+mod once;
+mod payloads;
+mod restart;
+mod time;
+mod workflows;

@@ -1,0 +1,219 @@
+//! Every workflow of the project, run to its end.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use anyhow::{Context as _, Result, ensure};
+use pawl_core::event::Event;
+use pawl_core::view::Status;
+use pawl_engine::StartOptions;
+use pawl_tests::{Scene, workflow};
+use serde_json::{Value, json};
+
+/// A run of a workflow: what goes in, who says what, which way it takes, what comes out.
+struct Case {
+    file: &'static str,
+    inputs: Value,
+    answers: Vec<(&'static str, Value)>,
+    /// The steps in order of arrival; a skipped one stands in brackets.
+    path: &'static [&'static str],
+    /// The outputs; for a run that fails, the kind and the message.
+    end: Result<Value, (&'static str, &'static str)>,
+}
+
+fn letter(verdict: &str, more: &str) -> String {
+    format!("Dear ben,\n\n{verdict}{more}\n\nKind regards,\nCustomer service")
+}
+
+fn refund_cases() -> Vec<Case> {
+    let inputs = json!({ "ticket": "A-1002 never came, I want my money back", "amount": 40 });
+    let approved =
+        "Good news: your refund of 40.00 EUR for order A-1002 has been approved and is on its way.";
+    let rejected = "We have looked at your request carefully. We are sorry that we cannot give a refund of 40.00 EUR for \
+         order A-1002.";
+    let note = "\nA note from our team: it was late";
+    vec![
+        Case {
+            file: "refund.yaml",
+            inputs: inputs.clone(),
+            answers: vec![("approve", Value::Null)],
+            path: &["triage", "order", "approve", "pay", "tell"],
+            end: Ok(json!({ "decision": "approve", "message": letter(approved, "\nYour receipt: R-0") })),
+        },
+        Case {
+            file: "refund.yaml",
+            inputs,
+            answers: vec![("reject", json!({ "note": "it was late" }))],
+            path: &["triage", "order", "approve", "tell"],
+            end: Ok(json!({ "decision": "reject", "message": letter(rejected, note) })),
+        },
+        Case {
+            file: "refund.yaml",
+            inputs: json!({ "ticket": "Hello?", "amount": 1 }),
+            answers: vec![],
+            path: &["triage"],
+            end: Err(("permanent", "the ticket names no order; ask the customer for an id such as A-1001")),
+        },
+    ]
+}
+
+fn planner_cases() -> Vec<Case> {
+    let outputs = |refunded: Value, receipts: Value, decision: &str| {
+        Ok(json!({ "refunded": refunded, "receipts": receipts, "decision": decision }))
+    };
+    let case = |customer: &str, answers: &[&'static str], end| Case {
+        file: "planner.yaml",
+        inputs: json!({ "customer": customer, "cool_down_ms": 3_600_000 }),
+        answers: answers.iter().map(|action| (*action, Value::Null)).collect(),
+        path: &["plan"],
+        end,
+    };
+    vec![
+        case("ann", &["approve"], outputs(json!(["A-1003", "A-1005"]), json!(["R-0", "R-0"]), "approve")),
+        case("ann", &["reject"], outputs(json!([]), json!([]), "reject")),
+        case("cem", &[], outputs(json!([]), json!([]), "none")),
+    ]
+}
+
+fn switch_cases() -> Vec<Case> {
+    let case = |inputs, path, end| Case { file: "switch.yaml", inputs, answers: vec![], path, end };
+    let outputs = |desk: &str, said: Option<&str>| Ok(json!({ "desk": desk, "said": said }));
+    vec![
+        case(
+            json!({ "amount": 50 }),
+            &["size", "small", "say"][..],
+            outputs("front", Some("50 is paid at once")),
+        ),
+        case(
+            json!({ "amount": 250 }),
+            &["size", "large", "say"],
+            outputs("back", Some("250 needs a second look")),
+        ),
+        case(
+            json!({ "amount": 250, "vip": true }),
+            &["size", "small", "say"],
+            outputs("front", Some("250 is paid at once")),
+        ),
+        // A skipped step's `then` is not taken: the run goes on below it.
+        case(
+            json!({ "amount": 1 }),
+            &["size", "small", "(say)", "nothing"],
+            Err(("invalid-input", "there is nothing to pay")),
+        ),
+        case(json!({ "amount": 0 }), &["size", "nothing"], Err(("invalid-input", "there is nothing to pay"))),
+    ]
+}
+
+fn other_cases() -> Vec<Case> {
+    let case = |file, inputs, path, end| Case { file, inputs, answers: vec![], path, end };
+    vec![
+        case("hello.yaml", json!({}), &["greet"][..], Ok(json!({ "message": "Hello, world!" }))),
+        case("hello.yaml", json!({ "name": "Ada" }), &["greet"], Ok(json!({ "message": "Hello, Ada!" }))),
+        case("retry.yaml", json!({ "key": "k" }), &["fetch"], Ok(json!({ "attempt": 3 }))),
+        case(
+            "retry.yaml",
+            json!({ "key": "k", "fail_times": 9 }),
+            &["fetch"],
+            Err(("transient", "attempt 5 fails, as the first 9 do")),
+        ),
+        Case {
+            file: "review.yaml",
+            inputs: json!({ "topic": "tides" }),
+            answers: vec![
+                ("revise", json!({ "feedback": "shorter" })),
+                ("revise", json!({})),
+                ("publish", json!({})),
+            ],
+            path: &["draft", "look", "draft", "look", "draft", "look"],
+            end: Ok(json!({ "text": "Draft 3 about tides.", "rounds": 3 })),
+        },
+        case(
+            "wait.yaml",
+            json!({}),
+            &["pause", "appointment", "done"],
+            Ok(json!({ "waited_for": "2026-01-01T00:00:00Z" })),
+        ),
+        case(
+            "wait.yaml",
+            json!({ "until": "next week" }),
+            &["pause", "appointment"],
+            Err((
+                "invalid-input",
+                "cannot wait until \"next week\"; give RFC 3339 text or milliseconds since 1970",
+            )),
+        ),
+    ]
+}
+
+fn cases() -> Vec<Case> {
+    let cases = [refund_cases(), planner_cases(), switch_cases(), other_cases()];
+    cases.into_iter().flatten().collect()
+}
+
+#[test]
+fn every_workflow_of_the_project_has_a_case() -> Result<()> {
+    let folder = workflow("");
+    let mut files = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.insert(path.file_name().and_then(|name| name.to_str()).context("a name")?.to_owned());
+        }
+    }
+    let covered: BTreeSet<String> = cases().iter().map(|case| case.file.to_owned()).collect();
+    assert_eq!(files, covered);
+    Ok(())
+}
+
+#[tokio::test]
+async fn workflows_end_as_they_should_on_the_way_they_should() -> Result<()> {
+    let scene = Scene::new().await?;
+    for case in cases() {
+        let inputs = case.inputs.clone();
+        run(&scene, &case).await.with_context(|| format!("{} {inputs}", case.file))?;
+    }
+    scene.holds(0).await
+}
+
+async fn run(scene: &Scene, case: &Case) -> Result<()> {
+    let workflow = scene.engine.load_workflow(&workflow(case.file)).await?;
+    ensure!(workflow.warnings.is_empty(), "{:?}", workflow.warnings);
+    let run = scene.engine.start(&workflow, case.inputs.clone(), StartOptions::default()).await?;
+    let mut answers: VecDeque<_> = case.answers.iter().cloned().collect();
+    scene.drive(run, 1, &mut answers, |_| false).await?;
+    ensure!(answers.is_empty(), "nobody asked for {answers:?}");
+
+    assert_eq!(path(&scene.events(run).await?), case.path);
+    let header = scene.ended(run).await?;
+    match &case.end {
+        Ok(outputs) => {
+            assert_eq!(header.status, Status::Completed, "{:?}", header.error);
+            assert_eq!(header.outputs.as_ref().map(without_receipts).as_ref(), Some(outputs));
+        }
+        Err((kind, message)) => {
+            let failure = header.error.context("a failure")?;
+            assert_eq!((failure.kind.name(), failure.message.as_str()), (*kind, *message));
+        }
+    }
+    Ok(())
+}
+
+fn path(events: &[Event]) -> Vec<String> {
+    let step = |event: &Event| match event {
+        Event::StepStarted { step, .. } => Some(step.to_string()),
+        Event::StepSkipped { step, .. } => Some(format!("({step})")),
+        _ => None,
+    };
+    events.iter().filter_map(step).collect()
+}
+
+/// Receipts come from the run's id, so each is shown as `R-0`.
+fn without_receipts(outputs: &Value) -> Value {
+    let text = outputs.to_string();
+    let mut parts = text.split("R-");
+    let mut redacted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        redacted.push_str("R-0");
+        redacted.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    serde_json::from_str(&redacted).unwrap_or_default()
+}

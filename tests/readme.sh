@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# The README's demonstration, checked. Needs bash and coreutils, grep and sed, and the binary: the
+# one in PAWL_BIN, else the one that `cargo build --release` gives.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [[ -z "${PAWL_BIN:-}" ]]; then
+  cargo build --release --locked --quiet --package pawl
+  PAWL_BIN="${CARGO_TARGET_DIR:-target}/release/pawl"
+fi
+[[ -x "$PAWL_BIN" ]] || { echo "readme: $PAWL_BIN is not there" >&2; exit 1; }
+
+work="$(mktemp -d)"
+child=""
+clean_up() {
+  [[ -z "$child" ]] || kill -9 "$child" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
+export PAWL_DATA="$work/data" NO_COLOR=1
+
+fail() {
+  echo "readme: $*" >&2
+  for file in "$work"/out "$work"/err; do
+    [[ ! -s "$file" ]] || { echo "-- ${file##*/}" >&2; cat "$file" >&2; }
+  done
+  exit 1
+}
+
+# expect CODE COMMAND…: runs pawl; stdout goes to $work/out, stderr to $work/err.
+expect() {
+  local expected=$1 code=0
+  shift
+  "$PAWL_BIN" "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
+  [[ "$code" == "$expected" ]] || fail "'pawl $*' ended with code $code, not $expected"
+}
+
+# has FILE TEXT: the file has the text.
+has() { grep -qF -- "$2" "$work/$1" || fail "'$2' is not in what was printed"; }
+
+# field NAME: the first text with that key in the JSON on stdout.
+field() { sed -n "s/^ *\"$1\": \"\\([^\"]*\\)\".*/\\1/p" "$work/out" | head -n 1; }
+
+# An approval's id, which must be the only open one.
+the_approval() {
+  expect 0 approvals --json
+  [[ "$(grep -c '"digest":' "$work/out")" == 1 ]] || fail "there is not exactly one open approval"
+  id="$(field id)"
+  [[ -n "$id" ]] || fail "the approval has no id"
+}
+
+# kill_after TEXT OTHER COMMAND…: starts pawl and kills it with SIGKILL as soon as it has printed the
+# text. Where it may come to its end before the signal does, OTHER is the code it ends with then.
+kill_after() {
+  local text=$1 other=$2 line seen="" code=0
+  shift 2
+  rm -f "$work/pipe"
+  mkfifo "$work/pipe"
+  "$PAWL_BIN" "$@" >"$work/out" 2>"$work/pipe" </dev/null &
+  child=$!
+  exec 3<"$work/pipe"
+  : >"$work/err"
+  while IFS= read -r -t 60 line <&3; do
+    printf '%s\n' "$line" >>"$work/err"
+    if [[ "$line" == *"$text"* ]]; then
+      seen=yes
+      break
+    fi
+  done
+  [[ -n "$seen" ]] || fail "'pawl $*' did not print '$text'"
+  kill -9 "$child" 2>/dev/null || true
+  wait "$child" 2>/dev/null || code=$?
+  exec 3<&-
+  child=""
+  [[ "$code" == 137 || "$code" == "$other" ]] || fail "'pawl $*' ended with code $code before it could be killed"
+}
+
+echo "readme: a run stops at its approval"
+expect 3 run workflows/refund.yaml --input-file workflows/inputs/refund.json --no-interactive
+has err "Refund 40 EUR for order A-1001?"
+has err "pawl approve"
+the_approval
+[[ "$(field title)" == "Refund 40 EUR for order A-1001?" ]] || fail "another question is asked"
+
+echo "readme: another process approves, and it completes"
+expect 0 approve "$id" --data note=ok
+[[ "$(field decision)" == approve ]] || fail "the decision is not 'approve'"
+has out "A note from our team: ok"
+expect 1 approve "$id" --data note=ok
+has err "decided before"
+
+echo "readme: an agent is killed in the middle, twice"
+kill_after "▸ plan" 3 run workflows/planner.yaml --input customer=ann --input cool_down_ms=4000 --no-interactive
+expect 3 resume
+the_approval
+kill_after "sleeps 4s" 137 approve "$id" --data note=ok
+expect 0 resume
+has err "1 completed, 0 wait for a person, 0 failed or cancelled"
+expect 0 runs --json
+[[ "$(grep -c '"status": "completed"' "$work/out")" == 2 ]] || fail "not both runs are completed"
+planner="$(field id)"
+expect 0 events "$planner" --json
+for order in A-1003 A-1005; do
+  paid="$(grep -c "refunded .* for order $order" "$work/out" || true)"
+  [[ "$paid" == 1 ]] || fail "the refund of $order is logged $paid times, not once"
+done
+
+echo "readme: the journals are whole"
+expect 0 verify
+has err "all 2 journals are whole"
+echo "readme: all as the README says"

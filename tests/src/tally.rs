@@ -1,0 +1,185 @@
+//! A tool server outside of pawl: it writes down every call that reaches it, before it answers.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tokio::sync::watch;
+
+/// Where the test guests `orders_tally` and `payments_tally` send what they are asked.
+pub const TALLY_HOST: &str = "127.0.0.1:47917";
+/// The longest body that is read.
+const BODY_MAX_BYTES: usize = 64 * 1024;
+
+/// The address is fixed, so one test at a time has the server.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// One call that reached the server.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The tool, `payments.refund`.
+    pub tool: String,
+    /// The idempotency key that came with it.
+    pub key: String,
+    /// What it was asked.
+    pub arguments: Value,
+}
+
+/// What the server's connections share.
+#[derive(Debug)]
+struct Desk {
+    log: Mutex<File>,
+    seen: watch::Sender<Vec<String>>,
+    /// The tool whose answers are held back.
+    held: Mutex<Option<String>>,
+    released: Condvar,
+}
+
+/// The server, until it is dropped.
+#[derive(Debug)]
+pub struct TallyServer {
+    file: PathBuf,
+    stop: Arc<AtomicBool>,
+    desk: Arc<Desk>,
+    thread: Option<JoinHandle<()>>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl TallyServer {
+    /// Starts the server; it keeps its file in `folder`.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = folder.join("calls.jsonl");
+        let log = OpenOptions::new().create(true).append(true).open(&file)?;
+        let listener = TcpListener::bind(TALLY_HOST).with_context(|| format!("{TALLY_HOST} is in use"))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let desk = Arc::new(Desk {
+            log: Mutex::new(log),
+            seen: watch::Sender::default(),
+            held: Mutex::default(),
+            released: Condvar::new(),
+        });
+        let shared = Arc::clone(&desk);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                let desk = Arc::clone(&shared);
+                // A client that dies in mid-request is what these tests are about.
+                std::thread::spawn(move || serve(stream, &desk).unwrap_or_default());
+            }
+        });
+        Ok(Self { file, stop, desk, thread: Some(thread), _turn: turn })
+    }
+
+    /// From now on holds the answers to a tool's calls back.
+    pub fn hold(&self, tool: &str) {
+        *self.desk.held() = Some(tool.to_owned());
+    }
+
+    /// Gives the answers that were held back, and holds none any more.
+    pub fn release(&self) {
+        *self.desk.held() = None;
+        self.desk.released.notify_all();
+    }
+
+    /// Returns when this many calls of a tool have reached it.
+    pub async fn reached(&self, tool: &str, calls: usize) {
+        let mut seen = self.desk.seen.subscribe();
+        // The sender lives in `self`, so the wait ends only when they are there.
+        let _ = seen.wait_for(|seen| seen.iter().filter(|name| *name == tool).count() >= calls).await;
+    }
+
+    /// Every call that reached it, in order.
+    pub fn calls(&self) -> Result<Vec<Call>> {
+        let text = std::fs::read_to_string(&self.file)?;
+        let parse = |line: &str| {
+            let value: Value = serde_json::from_str(line)?;
+            let text = |key: &str| value[key].as_str().map(str::to_owned).context("a text");
+            anyhow::Ok(Call { tool: text("tool")?, key: text("key")?, arguments: value["arguments"].clone() })
+        };
+        text.lines().map(parse).collect()
+    }
+}
+
+impl Desk {
+    fn held(&self) -> MutexGuard<'_, Option<String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a call down, and waits while its answer is held back.
+    fn take(&self, call: &Value) -> Result<()> {
+        {
+            let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            writeln!(log, "{call}")?;
+            log.flush()?;
+        }
+        let tool = call["tool"].as_str().unwrap_or_default();
+        self.seen.send_modify(|seen| seen.push(tool.to_owned()));
+        let held = self.released.wait_while(self.held(), |held| held.as_deref() == Some(tool));
+        drop(held.unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+}
+
+impl Drop for TallyServer {
+    fn drop(&mut self) {
+        self.release();
+        self.stop.store(true, Ordering::SeqCst);
+        // Wakes the listener, so that it sees the flag.
+        let _ = TcpStream::connect(TALLY_HOST);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(stream: TcpStream, desk: &Desk) -> Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut length, mut line) = (0, String::new());
+    while reader.read_line(&mut line)? > 0 && line != "\r\n" {
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        line.clear();
+    }
+    let mut body = String::new();
+    if length > 0 {
+        let mut bytes = vec![0; usize::min(length, BODY_MAX_BYTES)];
+        reader.read_exact(&mut bytes)?;
+        body = String::from_utf8(bytes)?;
+    } else {
+        chunked(&mut reader, &mut body)?;
+    }
+    let value: Value = serde_json::from_str(&body)?;
+    desk.take(&value)?;
+    let mut stream = stream;
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")?;
+    Ok(())
+}
+
+/// A body in chunks, as a client sends it that does not know its length.
+fn chunked(reader: &mut impl BufRead, body: &mut String) -> Result<()> {
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size)?;
+        let size = usize::from_str_radix(size.trim(), 16)?.min(BODY_MAX_BYTES);
+        let mut bytes = vec![0; size + 2];
+        reader.read_exact(&mut bytes)?;
+        if size == 0 {
+            return Ok(());
+        }
+        body.push_str(std::str::from_utf8(&bytes[..size])?);
+    }
+}
