@@ -18,7 +18,18 @@ use crate::StoreError;
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Folder {
+    /// Closing the file would not do: a child that this process is just
+    /// starting shares the open file until it executes its own program, and
+    /// with it the lock.
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, path = %self.path.display(), "the lock of the data folder was not given back");
+        }
+    }
 }
 
 impl Folder {
@@ -42,7 +53,7 @@ impl Folder {
             Err(error) => return Err(unusable(&lock_path, &error.into())),
         }
         note_holder(&mut lock).map_err(|error| unusable(&lock_path, &error))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// Where LMDB's files are.
@@ -163,10 +174,23 @@ const fn network_name(magic: u32) -> Option<&'static str> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_folder_is_given_back_although_a_starting_child_still_shares_its_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::hold(dir.path()).unwrap();
+        // What a fork leaves in the child until it executes its own program.
+        let inherited = folder.lock.try_clone().unwrap();
+        assert!(matches!(Folder::hold(dir.path()), Err(StoreError::InUse { pid: Some(_), .. })));
+        drop(folder);
+        drop(Folder::hold(dir.path()).unwrap());
+        drop(inherited);
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn network_file_systems_are_told_from_local_ones() {
         for magic in [0x6969, 0xFE53_4D42, 0x0102_1997, 0x6573_5546] {
