@@ -200,7 +200,7 @@ impl Work for CommitLoop {
             opened: Vec::new(),
             closed: Vec::new(),
         };
-        self.store.commit(Batch { runs: vec![commit], blobs: Vec::new() }).await.context("a bare commit")
+        self.store.commit(&Batch { runs: vec![commit], blobs: Vec::new() }).await.context("a bare commit")
     }
 }
 

@@ -42,7 +42,7 @@ async fn written(from: &Scene, run: RunId, envelopes: &[Envelope]) -> Result<Arc
     let header = Some(state.header(head));
     let commit = RunCommit { run, expected_seq: 0, events, header, opened, closed: Vec::new() };
     let store = Arc::new(MemoryStore::new());
-    store.commit(Batch { runs: vec![commit], blobs }).await?;
+    store.commit(&Batch { runs: vec![commit], blobs }).await?;
     Ok(store)
 }
 
@@ -135,7 +135,7 @@ async fn a_journal_that_was_altered_is_not_gone_on_with() -> Result<()> {
     let store = Arc::new(MemoryStore::new());
     let (opened, closed) = (Vec::new(), Vec::new());
     let commit = RunCommit { run, expected_seq: 0, events: records, header, opened, closed };
-    store.commit(Batch { runs: vec![commit], blobs: Vec::new() }).await?;
+    store.commit(&Batch { runs: vec![commit], blobs: Vec::new() }).await?;
     let scene = Scene::on(store, ManualClock::new(Timestamp(BEGIN.0)), |_| {}).await?;
     let by = pawl_tests::person("user:ann", &[], true);
     let refused = scene.engine.cancel(run, by, None).await;

@@ -11,4 +11,5 @@ mod once;
 mod payloads;
 mod restart;
 mod time;
+mod trouble;
 mod workflows;

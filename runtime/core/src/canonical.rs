@@ -12,6 +12,34 @@ pub fn canonical_json(value: &Value) -> String {
     out
 }
 
+/// The length of a value's JSON text, in bytes, without making it.
+pub fn json_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}
+
+/// Whether a value has at most this many levels of lists and maps.
+pub fn within_depth(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        Value::Array(items) => levels > 0 && items.iter().all(|item| within_depth(item, levels - 1)),
+        Value::Object(fields) => levels > 0 && fields.values().all(|item| within_depth(item, levels - 1)),
+    }
+}
+
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
@@ -51,6 +79,15 @@ fn write_text(text: &str, out: &mut String) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_value_is_measured_without_being_printed() {
+        let value = json!({"a": [1, {"b": "x\"y"}], "c": null});
+        assert_eq!(json_bytes(&value), value.to_string().len());
+        assert!(within_depth(&value, 3));
+        assert!(!within_depth(&value, 2));
+        assert!(within_depth(&json!(1), 0));
+    }
 
     #[test]
     fn equal_values_share_one_text() {

@@ -32,9 +32,9 @@ pub mod source;
 pub mod state;
 pub mod view;
 
-pub use canonical::canonical_json;
+pub use canonical::{canonical_json, json_bytes, within_depth};
 pub use command::{AnsweredCall, Command, Entropy, Moment, Refusal};
-pub use decide::decide;
+pub use decide::{RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide};
 pub use digest::Digest;
 pub use effect::{Effect, effects};
 pub use failure::{Failure, FailureKind};

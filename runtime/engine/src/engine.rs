@@ -7,14 +7,15 @@ use pawl_core::definition::Definition;
 use pawl_core::event::{Actor, RunStarted};
 use pawl_core::plugin::Permissions;
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::{ApprovalId, Command, Digest, RunId};
+use pawl_core::expression::VALUE_MAX_DEPTH;
+use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_sandbox::Sandbox;
 use pawl_store::{Page, RunFilter, Store};
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued};
+use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::Follower;
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
@@ -25,12 +26,16 @@ use crate::{EngineConfig, EngineError, journal};
 const NOTICES_MAX: usize = 4_096;
 /// Runs asked for at once when unfinished ones are taken up.
 const RECOVERY_PAGE_RUNS: usize = 1_000;
+/// Journals read at once.
+const LOADS_MAX: usize = 64;
 
 /// Runs workflows on a store. Cheap to clone; the last clone's end stops the loop.
 #[derive(Debug, Clone)]
 pub struct Engine {
     context: Arc<Context>,
     outside: mpsc::Sender<Message>,
+    /// One for each command that may be unanswered at once.
+    turns: Arc<Semaphore>,
 }
 
 /// How a run is started.
@@ -66,6 +71,10 @@ fn library() -> Actor {
     Actor { name: "user:library".into(), groups: Vec::new(), operator: true, via: "library".into() }
 }
 
+fn too_deep() -> String {
+    format!("it is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows")
+}
+
 impl Engine {
     /// Starts the engine on a store. Runs go on when they are started, decided
     /// or taken up; [`Engine::recover`] takes up all that are unfinished.
@@ -73,18 +82,21 @@ impl Engine {
         let sandbox_config = config.sandbox.clone();
         let made = tokio::task::spawn_blocking(move || Sandbox::new(sandbox_config)).await;
         let sandbox = made.map_err(|_| EngineError::Closed)??;
-        let (outside, from_outside) = mpsc::channel(config.commands_max);
+        let commands_max = config.commands_max.clamp(1, Semaphore::MAX_PERMITS);
+        let (outside, from_outside) = mpsc::channel(commands_max);
         let (inside, from_inside) = mpsc::unbounded_channel();
+        let grown = broadcast::Sender::new(NOTICES_MAX);
         let context = Arc::new(Context {
             store,
             catalog: Catalog::new(sandbox, config.plugin_folder.clone()),
             definitions: Definitions::default(),
             mailbox: Mailbox::new(inside),
-            grown: broadcast::Sender::new(NOTICES_MAX),
+            grown: grown.downgrade(),
+            loads: Semaphore::new(LOADS_MAX),
             config,
         });
-        tokio::spawn(Driver::new(Arc::clone(&context), from_outside, from_inside).run());
-        Ok(Self { context, outside })
+        tokio::spawn(Driver::new(Arc::clone(&context), from_outside, from_inside, grown).run());
+        Ok(Self { context, outside, turns: Arc::new(Semaphore::new(commands_max)) })
     }
 
     /// The store it works on.
@@ -138,6 +150,10 @@ impl Engine {
     ) -> Result<RunId, EngineError> {
         let definition = &workflow.definition;
         let inputs = if inputs.is_null() { Value::Object(serde_json::Map::new()) } else { inputs };
+        if !within_depth(&inputs, VALUE_MAX_DEPTH) {
+            let problems = vec![too_deep()];
+            return Err(EngineError::Inputs { workflow: definition.name.clone(), problems });
+        }
         let inputs = definition
             .inputs
             .accept(inputs)
@@ -153,7 +169,7 @@ impl Engine {
             by: options.by,
             seed: Digest::from_bytes(rand::random()),
         });
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);
         let blobs = Arc::clone(&workflow.blobs);
         self.send(Message::Start(Box::new(NewRun { run, started, definition, blobs, reply }))).await?;
@@ -169,6 +185,9 @@ impl Engine {
             .await?
             .ok_or_else(|| EngineError::UnknownApproval(approval.clone()))?;
         let Answer { action, data, by, comment } = answer;
+        if !within_depth(&data, VALUE_MAX_DEPTH) {
+            return Err(Refusal::InvalidForm { problems: vec![too_deep()] }.into());
+        }
         let approval = approval.clone();
         self.command(run, Command::Decide { approval, action, data, by, comment }).await?;
         Ok(run)
@@ -180,7 +199,7 @@ impl Engine {
     }
 
     async fn command(&self, run: RunId, command: Command) -> Result<(), EngineError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new(Some(self.turn().await?));
         self.send(Message::Command { run, queued: Queued { command, reply: Some(reply) } }).await?;
         answer.await.map_err(|_| EngineError::Closed)??;
         Ok(())
@@ -228,7 +247,7 @@ impl Engine {
 
     /// A run's journal as it grows, from a seq on (1 is the first).
     pub fn follow(&self, run: RunId, from_seq: u64) -> Follower {
-        Follower::new(Arc::clone(self.store()), run, from_seq, self.context.grown.subscribe())
+        Follower::new(Arc::clone(self.store()), run, from_seq, self.context.grown.upgrade().map(|grown| grown.subscribe()))
     }
 
     /// A run's whole journal, checked and folded.
@@ -242,11 +261,18 @@ impl Engine {
         self.context.definitions.pinned(self.store().as_ref(), run, digest).await
     }
 
-    /// Stops the loop. What was accepted is on disk; what is under way runs again after the next start.
+    /// Stops the loop. What was accepted is on disk. What is under way is cut off as by a crash: it runs
+    /// again after the next start, and an `at-most-once` tool asks a person. Who can wait, waits for
+    /// [`Engine::settled`] first.
     pub async fn shut_down(&self) -> Result<(), EngineError> {
         self.send(Message::Stop).await?;
         self.outside.closed().await;
         Ok(())
+    }
+
+    /// Waits until one command more may be unanswered.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        Arc::clone(&self.turns).acquire_owned().await.map_err(|_| EngineError::Closed)
     }
 
     async fn send(&self, message: Message) -> Result<(), EngineError> {

@@ -61,7 +61,8 @@ pub enum EngineError {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The store failed; unless it says otherwise, nothing has changed.
+    /// The store failed. Of a commit that failed, other than by [`StoreError::Full`] and
+    /// [`StoreError::Conflict`], it is not known whether it is in the store: the run's journal tells.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Something that a run needs is not in the store.

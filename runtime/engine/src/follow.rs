@@ -18,7 +18,8 @@ pub struct Follower {
     from_seq: u64,
     head: Head,
     ready: VecDeque<Envelope>,
-    grown: broadcast::Receiver<RunId>,
+    /// Absent once the engine was shut down.
+    grown: Option<broadcast::Receiver<RunId>>,
 }
 
 impl Follower {
@@ -26,7 +27,7 @@ impl Follower {
         store: Arc<dyn Store>,
         run: RunId,
         from_seq: u64,
-        grown: broadcast::Receiver<RunId>,
+        grown: Option<broadcast::Receiver<RunId>>,
     ) -> Self {
         Self { store, run, from_seq, head: Head::empty(run), ready: VecDeque::new(), grown }
     }
@@ -59,7 +60,8 @@ impl Follower {
 
     async fn grows(&mut self) -> Result<(), EngineError> {
         loop {
-            match self.grown.recv().await {
+            let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
+            match grown.recv().await {
                 Ok(run) if run == self.run => return Ok(()),
                 // Notices were missed: the journal itself tells.
                 Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),

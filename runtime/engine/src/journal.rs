@@ -109,8 +109,8 @@ pub(crate) async fn fetch(
     digest: &Digest,
     what: &str,
 ) -> Result<std::sync::Arc<[u8]>, EngineError> {
-    store
-        .blob(digest)
-        .await?
-        .ok_or_else(|| EngineError::Missing { run, what: format!("{what} with digest {digest}") })
+    let missing = |how: &str| EngineError::Missing { run, what: format!("{what} with digest {digest}{how}") };
+    let bytes = store.blob(digest).await?.ok_or_else(|| missing(""))?;
+    // The chain of the journal covers the digest, and the digest the bytes.
+    if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(missing(", unaltered")) }
 }

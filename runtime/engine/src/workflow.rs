@@ -40,7 +40,12 @@ pub(crate) async fn prepare(
     let mut plugins = PluginPins::new();
     for name in loaded.definition.plugin_names() {
         let path: Option<PathBuf> = loaded.definition.plugins.get(name).map(|path| base.join(path));
-        let entry = context.catalog.find(name, path.as_deref())?;
+        let entry = match context.catalog.find(name, path.as_deref()) {
+            Ok(entry) => entry,
+            // Told below, with the place of every step that needs it.
+            Err(EngineError::NoPlugin { .. }) => continue,
+            Err(error) => return Err(error),
+        };
         let (pin, blob) = context.catalog.pin(&entry).await?;
         plugins.insert(name.to_owned(), pin);
         blobs.push(blob);

@@ -72,7 +72,7 @@ async fn write(
             blobs: Vec::new(),
         };
         let begun = Instant::now();
-        store.commit(batch).await?;
+        store.commit(&batch).await?;
         latencies.push(begun.elapsed());
     }
     Ok(latencies)

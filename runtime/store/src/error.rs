@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pawl_core::RunId;
 
 /// Why a store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Another process holds the data folder.
     #[error("the data folder {path} is in use{}", pid.map(|pid| format!(" by process {pid}")).unwrap_or_default())]

@@ -97,9 +97,9 @@ impl State {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         crate::batch::check_runs(&batch)?;
-        self.with(|state| state.commit(batch))
+        self.with(|state| state.commit(batch.clone()))
     }
 
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {

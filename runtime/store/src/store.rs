@@ -27,7 +27,10 @@ pub struct StoreInfo {
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// Writes a batch, all or nothing. Durable when this returns.
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+    ///
+    /// After an error other than [`StoreError::Conflict`] the batch may be given again as it is: if
+    /// it was written after all, the second try is a conflict and changes nothing.
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// The events of a run from a seq on, in order; empty for an unknown run.
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError>;

@@ -97,7 +97,7 @@ async fn commit_forever(store: Arc<LmdbStore>, number: u64) {
     loop {
         let mut commit = sample::append(run, seq, 3);
         commit.header = Some(sample::header(run, Status::Running));
-        store.commit(sample::batch([commit])).await.unwrap();
+        store.commit(&sample::batch([commit])).await.unwrap();
         seq += 3;
         // One write of one line, so that a kill cannot leave half of it.
         std::io::stdout().lock().write_all(format!("acknowledged {number} {seq}\n").as_bytes()).unwrap();

@@ -123,8 +123,8 @@ async fn compare(actions: Vec<Action>) -> Result<(), TestCaseError> {
         match action {
             Action::Commit(entries, blobs) => {
                 let batch = batch(&memory, &entries, &blobs).await;
-                let expected = format!("{:?}", memory.commit(batch.clone()).await);
-                prop_assert_eq!(format!("{:?}", lmdb.commit(batch).await), expected);
+                let expected = format!("{:?}", memory.commit(&batch).await);
+                prop_assert_eq!(format!("{:?}", lmdb.commit(&batch).await), expected);
             }
             Action::Reopen => {
                 drop(lmdb);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Draft;
+use super::{Draft, RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS};
 use crate::call::Question;
 use crate::definition::{
     AgentStep, Branch, Case, FailStep, HumanStep, Step, StepIndex, SwitchStep, Target, Then, ToolStep, Verb,
@@ -84,6 +84,9 @@ impl Draft<'_> {
                 ),
             ));
         }
+        if let Some(failure) = self.beyond_limits(step) {
+            return Arrival::Fails(failure);
+        }
         let visit = VisitId(u32::try_from(self.state.visits.len()).unwrap_or(u32::MAX).saturating_add(1));
         let condition = step.condition.as_ref().map(|condition| condition.holds(&self.scope(None)));
         if let Some(Ok(false)) = condition {
@@ -97,6 +100,27 @@ impl Draft<'_> {
             _ => self.begin(visit, index, step),
         };
         outcome.unwrap_or_else(|error| self.fails(visit, evaluation_failure(&error)))
+    }
+
+    /// Why a run can go on no further: one that goes round in a circle must
+    /// not hold up the others, nor fill the memory or the journal.
+    fn beyond_limits(&self, step: &Step) -> Option<Failure> {
+        let message = if self.state.visits.len() >= RUN_MAX_VISITS as usize {
+            format!("the run has more visits than run_max_visits ({RUN_MAX_VISITS}) allows; split the workflow")
+        } else if self.visits >= TRANSITION_MAX_VISITS {
+            format!(
+                "the run went through more than transition_max_visits ({TRANSITION_MAX_VISITS}) steps without \
+                 waiting for anything; let a tool do what is heavy"
+            )
+        } else if self.bytes > TRANSITION_MAX_BYTES {
+            format!(
+                "the run made more outputs than transition_max_bytes ({TRANSITION_MAX_BYTES}) allows without \
+                 waiting for anything; let a tool do what is heavy"
+            )
+        } else {
+            return None;
+        };
+        Some(Failure::new(FailureKind::Limit, format!("at step '{}': {message}", step.id)))
     }
 
     fn fails(&mut self, visit: VisitId, failure: Failure) -> Arrival {

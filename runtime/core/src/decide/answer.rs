@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Draft;
 use super::unknown::SUCCEEDED;
 use crate::ApprovalId;
+use crate::call::Question;
 use crate::command::{Refusal, empty_object};
 use crate::definition::Schema;
 use crate::event::{Actor, ApprovalDecided, Asker, Event};
@@ -22,8 +23,9 @@ impl Draft<'_> {
         comment: Option<String>,
     ) -> Result<(), Refusal> {
         let approval = self.state.approvals.get(id).ok_or_else(|| Refusal::UnknownApproval(id.clone()))?;
-        let data = if data.is_null() { empty_object() } else { data };
-        check(approval, action, &data, &by)?;
+        let form = form_of(&approval.question)?;
+        let data = filled(form.as_ref(), if data.is_null() { empty_object() } else { data });
+        check(approval, form.as_ref(), action, &data, &by)?;
         if let Some(due) = approval.due.filter(|due| *due <= self.now) {
             return Err(Refusal::TooLate { due });
         }
@@ -33,10 +35,11 @@ impl Draft<'_> {
 
     /// Time is up: the action that the question names is taken.
     pub(super) fn answer_late(&mut self, id: &ApprovalId) {
-        let Some(action) = self.state.approvals.get(id).and_then(|a| a.question.on_timeout.clone()) else {
-            return;
-        };
-        self.consume(id, &action, &empty_object(), Actor::timer(), None);
+        let Some(question) = self.state.approvals.get(id).map(|approval| &approval.question) else { return };
+        let Some(action) = question.on_timeout.clone() else { return };
+        // Nobody filled the form in, so nothing but its defaults is in it, whatever it requires.
+        let data = filled(form_of(question).ok().flatten().as_ref(), empty_object());
+        self.consume(id, &action, &data, Actor::timer(), None);
     }
 
     fn consume(&mut self, id: &ApprovalId, action: &str, data: &Value, by: Actor, comment: Option<String>) {
@@ -69,7 +72,27 @@ impl Draft<'_> {
     }
 }
 
-fn check(approval: &Approval, action: &str, data: &Value, by: &Actor) -> Result<(), Refusal> {
+/// The form of a question, compiled.
+fn form_of(question: &Question) -> Result<Option<Schema>, Refusal> {
+    let form = question.form.clone().map(Schema::new).transpose();
+    form.map_err(|error| Refusal::InvalidForm { problems: vec![error.to_string()] })
+}
+
+/// What was filled in, with the form's defaults.
+fn filled(form: Option<&Schema>, data: Value) -> Value {
+    match form {
+        Some(form) => form.with_defaults(data),
+        None => data,
+    }
+}
+
+fn check(
+    approval: &Approval,
+    form: Option<&Schema>,
+    action: &str,
+    data: &Value,
+    by: &Actor,
+) -> Result<(), Refusal> {
     if let Some((action, by)) = approval.decision.clone() {
         return Err(Refusal::AlreadyDecided { action, by });
     }
@@ -87,9 +110,8 @@ fn check(approval: &Approval, action: &str, data: &Value, by: &Actor) -> Result<
         let offered = question.actions.clone();
         return Err(Refusal::UnknownAction { action: action.to_owned(), offered });
     }
-    let mut problems = match &question.form {
-        Some(form) => Schema::new(form.clone())
-            .map_or_else(|error| vec![error.to_string()], |schema| schema.problems(data)),
+    let mut problems = match form {
+        Some(form) => form.problems(data),
         None if data.as_object().is_some_and(serde_json::Map::is_empty) => Vec::new(),
         None => vec!["there is no form to fill in; leave the data out".to_owned()],
     };

@@ -15,11 +15,18 @@ mod unknown;
 
 use crate::command::{Command, Moment, Refusal};
 use crate::definition::Definition;
-use crate::event::{Actor, Event};
+use crate::event::{Actor, Event, Payload};
 use crate::expression::Scope;
 use crate::state::{Phase, RunState};
 use crate::view::Status;
-use crate::{Failure, Timestamp};
+use crate::{Failure, Timestamp, json_bytes};
+
+/// How many steps one command may go through before something is waited for.
+pub const TRANSITION_MAX_VISITS: u32 = 10_000;
+/// How many bytes of step outputs one command may make, as JSON.
+pub const TRANSITION_MAX_BYTES: usize = 32 * 1_024 * 1_024;
+/// How many visits a run may have in all.
+pub const RUN_MAX_VISITS: u32 = 100_000;
 
 /// Decides a command. The state moves on with the events that come back.
 ///
@@ -69,17 +76,42 @@ struct Draft<'a> {
     now: Timestamp,
     entropy: crate::command::Entropy,
     events: Vec<Event>,
+    /// How many visits were begun.
+    visits: u32,
+    /// How many bytes of outputs were made.
+    bytes: usize,
 }
 
 impl<'a> Draft<'a> {
     fn new(state: &'a mut RunState, definition: &'a Definition, moment: Moment) -> Self {
         // A clock that was set back does not make a journal's times go back.
         let now = moment.now.max(state.updated_at());
-        Self { state, definition, now, entropy: moment.entropy, events: Vec::new() }
+        Self { state, definition, now, entropy: moment.entropy, events: Vec::new(), visits: 0, bytes: 0 }
     }
 
     /// Records a fact.
     fn push(&mut self, event: Event) {
+        match &event {
+            Event::StepStarted { .. } | Event::StepSkipped { .. } => self.visits += 1,
+            Event::StepCompleted { output: Payload::Inline(output), .. } => {
+                self.bytes = self.bytes.saturating_add(json_bytes(output));
+            }
+            Event::RunStarted(_)
+            | Event::AttemptStarted { .. }
+            | Event::AttemptFailed { .. }
+            | Event::ToolLogged { .. }
+            | Event::CallStarted { .. }
+            | Event::CallCompleted { .. }
+            | Event::OutcomeUnknown { .. }
+            | Event::ApprovalOpened(_)
+            | Event::ApprovalDecided(_)
+            | Event::WaitStarted { .. }
+            | Event::StepCompleted { .. }
+            | Event::StepFailed { .. }
+            | Event::RunCompleted { .. }
+            | Event::RunFailed { .. }
+            | Event::RunCancelled { .. } => {}
+        }
         self.state.apply(self.now, &event);
         self.events.push(event);
     }

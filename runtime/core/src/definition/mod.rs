@@ -5,13 +5,15 @@
 
 mod retry;
 mod schema;
+mod schema_cost;
 mod step;
 mod verb;
 
 use std::collections::BTreeMap;
 
 pub use retry::RetryPolicy;
-pub use schema::{InvalidSchema, Schema};
+pub(crate) use schema::reason;
+pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, Schema};
 pub use step::{Branch, Step, StepIndex, Target, Then};
 pub use verb::{AgentStep, Case, FailStep, HumanStep, SwitchStep, ToolStep, Verb, WaitStep};
 

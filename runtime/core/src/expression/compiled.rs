@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::environment::{ENVIRONMENT, FILTERS, FUNCTIONS, TESTS};
 use super::reference::{Reference, Root, references};
 use super::token::{KEYWORDS, Kind, Tokens};
-use super::{EXPRESSION_FUEL, EXPRESSION_MAX_BYTES, Scope, VALUE_MAX_BYTES, output};
+use super::output::{self, Budget};
+use super::{EXPRESSION_FUEL, EXPRESSION_MAX_BYTES, Scope};
 use crate::diagnostic::among;
 
 /// An expression that could not be evaluated.
@@ -72,6 +73,15 @@ impl fmt::Display for Expression {
 impl Expression {
     /// Compiles an expression and checks the names in it.
     pub fn compile(text: &str) -> Result<Self, InvalidExpression> {
+        let (expression, mistakes) = Self::compile_all(text)?;
+        match mistakes.into_iter().next() {
+            None => Ok(expression),
+            Some(mistake) => Err(mistake),
+        }
+    }
+
+    /// The expression, with every name in it that does not exist: what it refers to is known all the same.
+    pub(crate) fn compile_all(text: &str) -> Result<(Self, Vec<InvalidExpression>), InvalidExpression> {
         let whole = 0..text.len();
         if text.len() > EXPRESSION_MAX_BYTES {
             let message = format!("the expression has {} bytes", text.len());
@@ -92,15 +102,16 @@ impl Expression {
         check_nesting(&tokens)?;
         let written = ENVIRONMENT.compile_expression_owned(text.to_owned());
         let written = written.map_err(|error| syntax(&error, text))?;
-        check_names(&tokens, written.undeclared_variables(false))?;
-        check_functions(&tokens)?;
+        let mut mistakes = unknown_names(&tokens, written.undeclared_variables(false));
+        mistakes.extend(unknown_functions(&tokens));
+        mistakes.sort_by_key(|mistake| mistake.range.start);
         let (references, asking) = references(&tokens);
         let program = if asking == text {
             written
         } else {
             ENVIRONMENT.compile_expression_owned(asking).map_err(|error| syntax(&error, text))?
         };
-        Ok(Self { source: text.into(), program, references })
+        Ok((Self { source: text.into(), program, references }, mistakes))
     }
 
     /// The text it was compiled from.
@@ -115,17 +126,17 @@ impl Expression {
 
     /// The value.
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, EvaluationError> {
-        self.evaluate_within(scope, &mut { VALUE_MAX_BYTES })
+        self.evaluate_within(scope, &mut Budget::whole())
     }
 
-    /// The value, where only so many bytes are left.
+    /// The value, as a part of one that has only so much left.
     pub(super) fn evaluate_within(
         &self,
         scope: &Scope<'_>,
-        left: &mut usize,
+        budget: &mut Budget,
     ) -> Result<Value, EvaluationError> {
         let value = self.run(scope)?;
-        output::to_json(&value, left).map_err(|reason| self.error(reason))
+        output::to_json(&value, budget).map_err(|reason| self.error(reason))
     }
 
     /// Whether it holds; anything but a boolean is an error.
@@ -199,34 +210,31 @@ fn check_nesting(tokens: &Tokens<'_>) -> Result<(), InvalidExpression> {
     Ok(())
 }
 
-fn check_names(
+fn unknown_names(
     tokens: &Tokens<'_>,
     undeclared: impl IntoIterator<Item = String>,
-) -> Result<(), InvalidExpression> {
+) -> Vec<InvalidExpression> {
     let names: BTreeSet<String> = undeclared.into_iter().collect();
     let known = |name: &str| Root::ALL.iter().any(|root| root.name() == name) || FUNCTIONS.contains(&name);
     let place = |name: &str| {
         let mut all = 0..tokens.list.len();
         all.find(|index| tokens.at(*index) == name && !matches!(tokens.before(*index), "." | "|"))
     };
-    let unknown = names.iter().filter(|name| !known(name));
-    let Some((name, index)) = unknown.map(|name| (name, place(name))).min_by_key(|(_, index)| *index) else {
-        return Ok(());
-    };
-    // A call is the business of `check_functions`, which knows what to suggest.
-    if index.is_some_and(|index| tokens.at(index + 1) == "(") {
-        return Ok(());
-    }
-    Err(InvalidExpression {
+    let unknown = names.iter().filter(|name| !known(name)).map(|name| (name, place(name)));
+    // A call is the business of `unknown_functions`, which knows what to suggest.
+    let unknown = unknown.filter(|(_, index)| index.is_none_or(|index| tokens.at(index + 1) != "("));
+    let mistake = |(name, index): (&String, Option<usize>)| InvalidExpression {
         problem: Problem::Name,
         message: format!("there is no '{name}' in an expression"),
         help: among(name, "an expression can use", Root::ALL.iter().map(|root| root.name()))
             .map(|help| format!("{help}; a text needs quotes")),
         range: index.map_or(0..tokens.text.len(), |index| tokens.list[index].range.clone()),
-    })
+    };
+    unknown.map(mistake).collect()
 }
 
-fn check_functions(tokens: &Tokens<'_>) -> Result<(), InvalidExpression> {
+fn unknown_functions(tokens: &Tokens<'_>) -> Vec<InvalidExpression> {
+    let mut mistakes = Vec::new();
     for index in 0..tokens.list.len() {
         if tokens.kind(index) != Some(Kind::Word) {
             continue;
@@ -249,12 +257,12 @@ fn check_functions(tokens: &Tokens<'_>) -> Result<(), InvalidExpression> {
         } else {
             among(word, "there are", known.iter().copied())
         };
-        return Err(InvalidExpression {
+        mistakes.push(InvalidExpression {
             problem: Problem::Function,
             message: format!("there is no {what} '{word}'"),
             help,
             range: tokens.list[index].range.clone(),
         });
     }
-    Ok(())
+    mistakes
 }

@@ -6,7 +6,7 @@ use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
 use super::lazy::Absent;
-use super::{EXPRESSION_FUEL, VALUE_MAX_BYTES, output};
+use super::{EXPRESSION_FUEL, output};
 
 /// The filters of the language, `value | filter`.
 pub const FILTERS: [&str; 44] = [
@@ -142,8 +142,7 @@ fn default(value: &Value, args: Rest<Value>) -> Result<Value, Error> {
 
 /// JSON as it stands in files, without minijinja's escapes for HTML.
 fn to_json(value: &Value) -> Result<String, Error> {
-    let mut left = VALUE_MAX_BYTES;
-    output::to_json(value, &mut left)
+    output::to_json(value, &mut output::Budget::whole())
         .map(|json| json.to_string())
         .map_err(|reason| Error::new(ErrorKind::InvalidOperation, reason))
 }

@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr};
 use minijinja::{Error, ErrorKind, Value};
 use serde_json::Value as Json;
 
+use super::EXPRESSION_READ_MAX_BYTES;
 use crate::StepId;
 
 /// Where a value comes from, for messages.
@@ -62,6 +64,27 @@ pub(super) fn missing(reason: String) -> Value {
     Value::from(Error::new(ErrorKind::UndefinedError, reason))
 }
 
+/// The bytes of text that one evaluation may still copy out of documents.
+#[derive(Debug, Clone)]
+pub(super) struct Reads(Arc<AtomicUsize>);
+
+impl Reads {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(EXPRESSION_READ_MAX_BYTES)))
+    }
+
+    fn text(&self, text: &str) -> Value {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(text.len()));
+        if left.is_err() {
+            return missing(format!(
+                "it reads more text than expression_read_max_bytes ({EXPRESSION_READ_MAX_BYTES}) allows; \
+                 let a tool do what is heavy"
+            ));
+        }
+        Value::from(text)
+    }
+}
+
 /// An array or object within a JSON document that is shared, not copied.
 #[derive(Debug)]
 pub(super) struct Lazy {
@@ -69,12 +92,13 @@ pub(super) struct Lazy {
     origin: Origin,
     path: Vec<Key>,
     asks: bool,
+    reads: Reads,
 }
 
 impl Lazy {
     /// A whole document.
-    pub(super) fn document(document: &Arc<Json>, origin: Origin, asks: bool) -> Value {
-        let root = Self { document: Arc::clone(document), origin, path: Vec::new(), asks };
+    pub(super) fn document(document: &Arc<Json>, origin: Origin, asks: bool, reads: &Reads) -> Value {
+        let root = Self { document: Arc::clone(document), origin, path: Vec::new(), asks, reads: reads.clone() };
         let json = Arc::clone(document);
         root.into_value(&json)
     }
@@ -95,7 +119,7 @@ impl Lazy {
             Json::Null => Value::from(()),
             Json::Bool(flag) => Value::from(*flag),
             Json::Number(number) => number_value(number),
-            Json::String(text) => Value::from(text.as_str()),
+            Json::String(text) => self.reads.text(text),
             Json::Array(_) | Json::Object(_) => Value::from_object(self),
         }
     }
@@ -104,7 +128,7 @@ impl Lazy {
         let scalar = !json.is_array() && !json.is_object();
         let path = if scalar { Vec::new() } else { self.path.iter().cloned().chain([key]).collect() };
         let (document, origin) = (Arc::clone(&self.document), self.origin.clone());
-        Self { document, origin, path, asks: self.asks }.into_value(json)
+        Self { document, origin, path, asks: self.asks, reads: self.reads.clone() }.into_value(json)
     }
 
     fn field(&self, name: &str) -> Option<Value> {

@@ -32,6 +32,11 @@ pub const EXPRESSION_FUEL: u64 = 200_000;
 pub const EXPRESSION_MAX_BYTES: usize = 8 * 1_024;
 /// The largest value that an expression or template may give, in bytes of JSON.
 pub const VALUE_MAX_BYTES: usize = 4 * 1_024 * 1_024;
+/// How deeply a value that an expression or template gives may be nested, in lists and maps. Well
+/// below the 128 levels that JSON readers take, so that what was written is read again.
+pub const VALUE_MAX_DEPTH: usize = 64;
+/// The most bytes of text that one evaluation may take out of inputs and outputs.
+pub const EXPRESSION_READ_MAX_BYTES: usize = 16 * 1_024 * 1_024;
 /// How deeply a value with expressions in it may be nested, in lists and maps.
 pub const TEMPLATE_MAX_DEPTH: usize = 32;
 

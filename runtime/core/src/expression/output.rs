@@ -1,35 +1,82 @@
-//! From minijinja's values back to JSON, within a size.
+//! From minijinja's values back to JSON, within a size and a depth.
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
 use serde_json::{Map, Number, Value as Json};
 
 use super::lazy::Lazy;
-use super::{TEMPLATE_MAX_DEPTH, VALUE_MAX_BYTES};
+use super::{VALUE_MAX_BYTES, VALUE_MAX_DEPTH};
 
-/// Values nested deeper than this come from no workflow.
-const DEPTH_MAX: usize = 4 * TEMPLATE_MAX_DEPTH;
+/// What a value may still hold while it is made.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: usize,
+    depth: usize,
+}
 
-/// Takes bytes from what is left.
-pub(super) fn spend(left: &mut usize, bytes: usize) -> Result<(), String> {
-    *left = left.checked_sub(bytes).ok_or_else(|| {
-        format!("the value is larger than value_max_bytes ({VALUE_MAX_BYTES}) allows; pass on a part of it")
-    })?;
-    Ok(())
+impl Budget {
+    /// All that one value may hold.
+    pub(super) const fn whole() -> Self {
+        Self { bytes: VALUE_MAX_BYTES, depth: VALUE_MAX_DEPTH }
+    }
+
+    /// Takes bytes from what is left.
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| {
+            format!(
+                "the value is larger than value_max_bytes ({VALUE_MAX_BYTES}) allows; pass on a part of it"
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Makes something one level further down.
+    pub(super) fn below<T, E: From<TooDeep>>(
+        &mut self,
+        make: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.depth = self.depth.checked_sub(1).ok_or(TooDeep)?;
+        let made = make(self);
+        self.depth += 1;
+        made
+    }
+
+    /// Takes what a whole JSON value needs: about as many bytes as its text has.
+    pub(super) fn spend_json(&mut self, json: &Json) -> Result<(), String> {
+        self.spend(8)?;
+        match json {
+            Json::Null | Json::Bool(_) | Json::Number(_) => Ok(()),
+            Json::String(text) => self.spend(text.len()),
+            Json::Array(items) => {
+                self.below(|budget| items.iter().try_for_each(|item| budget.spend_json(item)))
+            }
+            Json::Object(fields) => self.below(|budget| {
+                fields.iter().try_for_each(|(name, item)| {
+                    budget.spend(name.len())?;
+                    budget.spend_json(item)
+                })
+            }),
+        }
+    }
+}
+
+/// A value has more levels than [`VALUE_MAX_DEPTH`].
+#[derive(Debug)]
+pub(super) struct TooDeep;
+
+impl From<TooDeep> for String {
+    fn from(_: TooDeep) -> Self {
+        format!("the value is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows; make it flatter")
+    }
 }
 
 /// A value as JSON; what JSON cannot hold is an error.
-pub(super) fn to_json(value: &Value, left: &mut usize) -> Result<Json, String> {
-    convert(value, left, DEPTH_MAX)
-}
-
-fn convert(value: &Value, left: &mut usize, depth: usize) -> Result<Json, String> {
+pub(super) fn to_json(value: &Value, budget: &mut Budget) -> Result<Json, String> {
     if let Some(lazy) = value.downcast_object_ref::<Lazy>() {
-        spend(left, size(lazy.json()))?;
+        budget.spend_json(lazy.json())?;
         return Ok(lazy.json().clone());
     }
-    let Some(depth) = depth.checked_sub(1) else { return Err("the value is nested too deeply".to_owned()) };
-    spend(left, 8)?;
+    budget.spend(8)?;
     match value.kind() {
         ValueKind::Undefined => {
             Err("it gives nothing; ask with `is defined`, or give a `default(…)`".to_owned())
@@ -39,24 +86,26 @@ fn convert(value: &Value, left: &mut usize, depth: usize) -> Result<Json, String
         ValueKind::Number => number(value).map(Json::Number),
         ValueKind::String => {
             let text = value.as_str().unwrap_or_default();
-            spend(left, text.len())?;
+            budget.spend(text.len())?;
             Ok(Json::String(text.to_owned()))
         }
         ValueKind::Seq | ValueKind::Iterable => {
             let items = value.try_iter().map_err(|error| error.to_string())?;
-            items.map(|item| convert(&item, left, depth)).collect::<Result<_, _>>().map(Json::Array)
+            budget.below(|budget| {
+                items.map(|item| to_json(&item, budget)).collect::<Result<_, _>>().map(Json::Array)
+            })
         }
-        ValueKind::Map => {
+        ValueKind::Map => budget.below(|budget| {
             let mut map = Map::new();
             for key in value.try_iter().map_err(|error| error.to_string())? {
                 let name =
                     key.as_str().ok_or_else(|| format!("the key {key} is no text; JSON needs texts"))?;
-                spend(left, name.len())?;
+                budget.spend(name.len())?;
                 let item = value.get_item(&key).map_err(|error| error.to_string())?;
-                map.insert(name.to_owned(), convert(&item, left, depth)?);
+                map.insert(name.to_owned(), to_json(&item, budget)?);
             }
             Ok(Json::Object(map))
-        }
+        }),
         ValueKind::Invalid => Err(match value.try_iter() {
             Err(error) => super::compiled::reason(&error),
             Ok(_) => "the value is invalid".to_owned(),
@@ -75,14 +124,4 @@ fn number(value: &Value) -> Result<Number, String> {
     }
     let float = f64::try_from(value.clone()).map_err(|error| error.to_string())?;
     Number::from_f64(float).ok_or_else(|| format!("{float} is no number in JSON"))
-}
-
-/// About as many bytes as the JSON text has.
-pub(super) fn size(json: &Json) -> usize {
-    match json {
-        Json::Null | Json::Bool(_) | Json::Number(_) => 8,
-        Json::String(text) => text.len() + 8,
-        Json::Array(items) => 8 + items.iter().map(size).sum::<usize>(),
-        Json::Object(fields) => 8 + fields.iter().map(|(name, item)| name.len() + size(item)).sum::<usize>(),
-    }
 }

@@ -114,7 +114,8 @@ fn path_after(tokens: &Tokens<'_>, start: usize, text: &mut String) -> (Vec<Segm
     let mut at = start;
     loop {
         match tokens.at(at) {
-            "." if tokens.kind(at + 1) == Some(Kind::Word) => {
+            // What is called is no field: values have no methods, which is told elsewhere.
+            "." if tokens.kind(at + 1) == Some(Kind::Word) && tokens.at(at + 2) != "(" => {
                 path.push(Segment::Field(tokens.at(at + 1).to_owned()));
                 at += 2;
             }

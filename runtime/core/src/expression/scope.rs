@@ -1,12 +1,13 @@
 //! What an expression can see.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::Object;
+use minijinja::value::{Object, ObjectRepr};
 use serde_json::Value;
 
-use super::lazy::{Lazy, Origin, absent, missing};
+use super::lazy::{Lazy, Origin, Reads, absent, missing};
 use super::reference::{Reference, Root};
 use crate::{Failure, StepId};
 
@@ -47,7 +48,8 @@ impl Scope<'_> {
             }
         }
         let (inputs, run) = (Arc::clone(self.inputs), Arc::clone(self.run));
-        minijinja::Value::from_object(Context { inputs, run, error, outputs: Arc::new(outputs) })
+        let outputs = Arc::new(outputs);
+        minijinja::Value::from_object(Context { inputs, run, error, outputs, reads: Reads::new() })
     }
 }
 
@@ -60,6 +62,7 @@ struct Context {
     run: Arc<Value>,
     error: Option<Arc<Value>>,
     outputs: Outputs,
+    reads: Reads,
 }
 
 impl Object for Context {
@@ -71,14 +74,17 @@ impl Object for Context {
         let root = Root::ALL.into_iter().find(|root| name == root.name() || name == root.asking_name())?;
         let asks = name == root.asking_name();
         Some(match root {
-            Root::Inputs => Lazy::document(&self.inputs, Origin::Inputs, asks),
-            Root::Run => Lazy::document(&self.run, Origin::Run, asks),
+            Root::Inputs => Lazy::document(&self.inputs, Origin::Inputs, asks, &self.reads),
+            Root::Run => Lazy::document(&self.run, Origin::Run, asks, &self.reads),
             Root::Error => match &self.error {
-                Some(error) => Lazy::document(error, Origin::Error, asks),
+                Some(error) => Lazy::document(error, Origin::Error, asks, &self.reads),
                 None if asks => absent(),
                 None => missing("there is no error at hand here; ask with `error is defined`".to_owned()),
             },
-            Root::Steps => minijinja::Value::from_object(Steps { outputs: Arc::clone(&self.outputs), asks }),
+            Root::Steps => {
+                let (outputs, reads) = (Arc::clone(&self.outputs), self.reads.clone());
+                minijinja::Value::from_object(Steps { outputs, asks, reads })
+            },
         })
     }
 }
@@ -88,9 +94,19 @@ impl Object for Context {
 struct Steps {
     outputs: Outputs,
     asks: bool,
+    reads: Reads,
 }
 
 impl Object for Steps {
+    /// No map: only what is below it is a value.
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("steps")
+    }
+
     fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
         self.get_value_by_str(key.as_str()?)
     }
@@ -100,12 +116,13 @@ impl Object for Steps {
         Some(match found {
             Some((id, output)) => {
                 let (id, output) = (id.clone(), Some(Arc::clone(output)));
-                minijinja::Value::from_object(StepValue { id, output, asks: self.asks })
+                let reads = self.reads.clone();
+                minijinja::Value::from_object(StepValue { id, output, asks: self.asks, reads })
             }
             None if self.asks => absent(),
             None => {
                 let (id, asks) = (StepId::new(name), self.asks);
-                minijinja::Value::from_object(StepValue { id, output: None, asks })
+                minijinja::Value::from_object(StepValue { id, output: None, asks, reads: self.reads.clone() })
             }
         })
     }
@@ -117,9 +134,19 @@ struct StepValue {
     id: StepId,
     output: Option<Arc<Value>>,
     asks: bool,
+    reads: Reads,
 }
 
 impl Object for StepValue {
+    /// No map: its output is the value.
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "steps.{}", self.id)
+    }
+
     fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
         self.get_value_by_str(key.as_str()?)
     }
@@ -127,7 +154,7 @@ impl Object for StepValue {
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<minijinja::Value> {
         let id = &self.id;
         Some(match &self.output {
-            Some(output) if name == "output" => Lazy::document(output, Origin::Output(id.clone()), self.asks),
+            Some(output) if name == "output" => Lazy::document(output, Origin::Output(id.clone()), self.asks, &self.reads),
             _ if self.asks => absent(),
             None if name == "output" => missing(format!(
                 "step '{id}' has no output here, since it did not run; ask with `steps.{id}.output is defined`, or give a `default(…)`"

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
+use super::output::{Budget, TooDeep};
 use super::segment::{self, Piece};
 use super::{
-    EvaluationError, Expression, InvalidExpression, Problem, Scope, TEMPLATE_MAX_DEPTH, VALUE_MAX_BYTES,
-    output,
+    EvaluationError, Expression, InvalidExpression, Problem, Scope, TEMPLATE_MAX_DEPTH,
 };
 
 /// A value with expressions in it: a string that is exactly one expression
@@ -101,7 +101,7 @@ impl Template {
 
     /// The value.
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, EvaluationError> {
-        evaluate(&self.part, scope, &mut { VALUE_MAX_BYTES })
+        evaluate(&self.part, scope, &mut Budget::whole())
     }
 
     /// The value as text: a string as it is, anything else as JSON.
@@ -182,13 +182,21 @@ fn compile_text(text: &str, path: &[String], mistakes: &mut Vec<InvalidTemplate>
     for piece in pieces {
         match piece {
             Piece::Text(range) => fragments.push(Fragment::Text(text[range].to_owned())),
-            Piece::Expression(range) => match Expression::compile(&text[range.clone()]) {
-                Ok(expression) if alone => return Part::Expression(Box::new(expression)),
-                Ok(expression) => fragments.push(Fragment::Expression(expression)),
-                Err(error) => {
-                    mistakes.push(InvalidTemplate { pointer: pointer(path), within: range, error });
+            Piece::Expression(range) => {
+                let mut wrong = |error| {
+                    mistakes.push(InvalidTemplate { pointer: pointer(path), within: range.clone(), error });
+                };
+                match Expression::compile_all(&text[range.clone()]) {
+                    Ok((expression, found)) => {
+                        found.into_iter().for_each(wrong);
+                        if alone {
+                            return Part::Expression(Box::new(expression));
+                        }
+                        fragments.push(Fragment::Expression(expression));
+                    }
+                    Err(error) => wrong(error),
                 }
-            },
+            }
         }
     }
     Part::Text(fragments)
@@ -215,18 +223,18 @@ fn collect<'t>(part: &'t Part, pointer: &str, uses: &mut Vec<Use<'t>>) {
     }
 }
 
-fn evaluate(part: &Part, scope: &Scope<'_>, left: &mut usize) -> Result<Value, EvaluationError> {
+fn evaluate(part: &Part, scope: &Scope<'_>, budget: &mut Budget) -> Result<Value, EvaluationError> {
     match part {
         Part::Literal(value) => Ok(value.clone()),
-        Part::Expression(expression) => expression.evaluate_within(scope, left),
+        Part::Expression(expression) => expression.evaluate_within(scope, budget),
         Part::Text(fragments) => {
             let mut text = String::new();
             for fragment in fragments {
                 match fragment {
                     Fragment::Text(fragment) => text.push_str(fragment),
                     Fragment::Expression(expression) => {
-                        let value = into_text(expression.evaluate_within(scope, left)?);
-                        output::spend(left, value.len()).map_err(|reason| EvaluationError {
+                        let value = into_text(expression.evaluate_within(scope, budget)?);
+                        budget.spend(value.len()).map_err(|reason| EvaluationError {
                             expression: expression.source().trim().to_owned(),
                             reason,
                         })?;
@@ -236,13 +244,19 @@ fn evaluate(part: &Part, scope: &Scope<'_>, left: &mut usize) -> Result<Value, E
             }
             Ok(Value::String(text))
         }
-        Part::List(parts) => {
-            parts.iter().map(|part| evaluate(part, scope, left)).collect::<Result<_, _>>().map(Value::Array)
-        }
-        Part::Map(parts) => {
-            let fields = parts.iter().map(|(name, part)| Ok((name.clone(), evaluate(part, scope, left)?)));
+        Part::List(parts) => budget.below(|budget| {
+            parts.iter().map(|part| evaluate(part, scope, budget)).collect::<Result<_, _>>().map(Value::Array)
+        }),
+        Part::Map(parts) => budget.below(|budget| {
+            let fields = parts.iter().map(|(name, part)| Ok((name.clone(), evaluate(part, scope, budget)?)));
             fields.collect::<Result<Map<_, _>, _>>().map(Value::Object)
-        }
+        }),
+    }
+}
+
+impl From<TooDeep> for EvaluationError {
+    fn from(too_deep: TooDeep) -> Self {
+        Self { expression: "a value with expressions in it".to_owned(), reason: too_deep.into() }
     }
 }
 

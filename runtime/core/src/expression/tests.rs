@@ -134,6 +134,10 @@ fn mistakes_say_what_to_do() {
         "inputs.vip && inputs.vip",
         "{1: 2}",
         "inputs",
+        "steps.order",
+        "steps",
+        "steps.order == steps.pay",
+        "steps.order >= 0.8",
     ];
     let mut rendered = String::new();
     for text in cases {
@@ -153,6 +157,40 @@ fn mistakes_say_what_to_do() {
         rendered.extend([text, "\n    ", &result, "\n"]);
     }
     insta::assert_snapshot!(rendered);
+}
+
+#[test]
+fn a_value_has_a_depth_limit() {
+    let deep = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    for (levels, good) in [(VALUE_MAX_DEPTH, true), (VALUE_MAX_DEPTH + 1, false)] {
+        let mut world = World::new();
+        world.inputs = Arc::new(json!({ "deep": deep(levels) }));
+        assert_eq!(world.evaluate("inputs.deep").is_ok(), good, "{levels}");
+        world.inputs = Arc::new(json!({ "deep": deep(levels - 1) }));
+        assert_eq!(world.evaluate("[inputs.deep]").is_ok(), good, "{levels}");
+        let template = Template::compile(&json!({ "wrapped": "${{ inputs.deep }}" })).unwrap();
+        let made = template.evaluate(&world.scope()).map_err(|error| error.reason);
+        assert_eq!(made.is_ok(), good, "{levels}: {made:?}");
+    }
+}
+
+#[test]
+fn text_that_is_read_again_and_again_has_a_limit() {
+    let mut world = World::new();
+    world.inputs = Arc::new(json!({ "text": "x".repeat(EXPRESSION_READ_MAX_BYTES / 4) }));
+    assert_eq!(world.evaluate("[inputs.text, inputs.text] | length"), Ok(json!(2)));
+    let reads = vec!["inputs.text"; 5].join(", ");
+    let error = world.evaluate(&format!("[{reads}] | map('length') | sum")).unwrap_err();
+    assert!(error.contains("expression_read_max_bytes"), "{error}");
+}
+
+#[test]
+fn sizes_of_expressions_and_templates_have_limits() {
+    let error = Expression::compile(&format!("'{}'", "x".repeat(EXPRESSION_MAX_BYTES))).unwrap_err();
+    assert!(error.problem == Problem::Size && error.help.unwrap().contains("expression_max_bytes"));
+    let deep = (0..=TEMPLATE_MAX_DEPTH).fold(json!(1), |inner, _| json!([inner]));
+    let error = Template::compile(&deep).unwrap_err().remove(0).error;
+    assert!(error.message.contains("template_max_depth"), "{}", error.message);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct Missing {
 
 /// How many references of a schema to its own parts are followed.
 const REFERENCES_MAX: usize = 32;
+/// How many schemas may be possible for one value before it counts as not understood.
+const ALTERNATIVES_MAX: usize = 256;
 
 /// The first field of a path that a schema excludes.
 pub(super) fn missing_field(schema: &Value, path: &[Segment]) -> Option<Missing> {
@@ -27,7 +29,7 @@ pub(super) fn missing_field(schema: &Value, path: &[Segment]) -> Option<Missing>
     let mut above = String::new();
     for segment in path {
         let mut below = Vec::new();
-        for part in at.iter().flat_map(|part| alternatives(schema, part, REFERENCES_MAX)) {
+        for part in at.iter().flat_map(|part| alternatives(schema, part)) {
             match (segment, part) {
                 (_, None) | (Segment::Dynamic, _) => return None,
                 (Segment::Field(name), Some(part)) => match field(part, name) {
@@ -39,7 +41,7 @@ pub(super) fn missing_field(schema: &Value, path: &[Segment]) -> Option<Missing>
             }
         }
         if let (true, Segment::Field(name)) = (below.is_empty(), segment) {
-            let known = at.iter().flat_map(|part| alternatives(schema, part, REFERENCES_MAX)).flatten();
+            let known = at.iter().flat_map(|part| alternatives(schema, part)).flatten();
             let known = known.filter_map(|part| part.get("properties")?.as_object()).flat_map(Map::keys);
             return Some(Missing { above, name: name.clone(), known: known.cloned().collect() });
         }
@@ -84,21 +86,37 @@ fn field<'s>(schema: &'s Value, name: &str) -> Field<'s> {
 }
 
 /// The schemas that a value may follow, references resolved; `None` stands for one that is not understood.
-fn alternatives<'s>(root: &'s Value, schema: &'s Value, depth: usize) -> Vec<Option<&'s Value>> {
-    let Some(depth) = depth.checked_sub(1) else { return vec![None] };
+fn alternatives<'s>(root: &'s Value, schema: &'s Value) -> Vec<Option<&'s Value>> {
+    let mut found = Vec::new();
+    collect(root, schema, REFERENCES_MAX, &mut found);
+    if found.len() > ALTERNATIVES_MAX {
+        return vec![None];
+    }
+    found
+}
+
+fn collect<'s>(root: &'s Value, schema: &'s Value, depth: usize, found: &mut Vec<Option<&'s Value>>) {
+    // Enough is known: a schema can lead to itself along many ways.
+    if found.len() > ALTERNATIVES_MAX {
+        return;
+    }
+    let Some(depth) = depth.checked_sub(1) else { return found.push(None) };
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-        return target.map_or_else(|| vec![None], |target| alternatives(root, target, depth));
+        return match target {
+            Some(target) => collect(root, target, depth, found),
+            None => found.push(None),
+        };
     }
     if ["allOf", "not", "if", "$dynamicRef", "dependentSchemas"].iter().any(|key| schema.get(key).is_some()) {
-        return vec![None];
+        return found.push(None);
     }
     for key in ["anyOf", "oneOf"] {
         if let Some(parts) = schema.get(key).and_then(Value::as_array) {
-            return parts.iter().flat_map(|part| alternatives(root, part, depth)).collect();
+            return parts.iter().for_each(|part| collect(root, part, depth, found));
         }
     }
-    vec![Some(schema)]
+    found.push(Some(schema));
 }
 
 /// What the value of a template looks like, as far as it is written out.
@@ -172,6 +190,8 @@ mod tests {
             ("self.x", None),
             ("nope", Some("nope")),
         ];
+        let circle = json!({ "anyOf": [{ "$ref": "#" }, { "$ref": "#" }, { "$ref": "#" }, { "$ref": "#" }] });
+        assert_eq!(missing_field(&circle, &[Segment::Field("x".to_owned())]), None);
         for (path, expected) in cases {
             let path: Vec<Segment> = path
                 .split('.')

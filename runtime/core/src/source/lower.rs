@@ -255,8 +255,13 @@ impl Lower {
             self.report(Code::InvalidExpression, &node.span, message, Some(help));
             return None;
         }
-        match Expression::compile(text) {
-            Ok(expression) => Some(expression),
+        match Expression::compile_all(text) {
+            Ok((expression, mistakes)) => {
+                for mistake in mistakes {
+                    self.mistake(&node.span, text, mistake);
+                }
+                Some(expression)
+            }
             Err(error) => {
                 self.mistake(&node.span, text, error);
                 None

@@ -36,6 +36,8 @@ use crate::diagnostic::{Code, Diagnostics};
 pub const SOURCE_MAX_BYTES: usize = 256 * 1_024;
 /// The most nodes of a source; an alias counts as many as what it names.
 pub const YAML_MAX_NODES: usize = 20_000;
+/// The most bytes that aliases may add to a source, in texts and keys.
+pub const YAML_MAX_BYTES: usize = 1_024 * 1_024;
 /// How deeply lists and maps may be nested.
 pub const YAML_MAX_DEPTH: usize = 48;
 /// The most steps of a workflow.

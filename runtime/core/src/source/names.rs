@@ -21,7 +21,12 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
                 Root::Inputs => check_input(definition, &mut report),
                 Root::Steps => check_step(definition, &schemas, &mut report),
                 Root::Run => report.field(&run_schema(), 0, "run"),
-                Root::Error => {}
+                Root::Error => {
+                    if !reference.asks {
+                        let help = Some("ask with `error is defined`".to_owned());
+                        report.push(Code::UnknownName, "there is no error at hand here".to_owned(), help);
+                    }
+                }
             }
         }
     }
@@ -87,12 +92,19 @@ fn check_step(definition: &Definition, schemas: &[Value], report: &mut Report<'_
         report.push(Code::UnknownStep, format!("there is no step '{name}'"), help);
         return;
     };
-    if let Some(field) = report.reference.field(1)
-        && field != "output"
-    {
-        let help = Some(format!("write steps.{name}.output.{field}"));
-        report.push(Code::NoSuchField, format!("a step has an output, no '{field}'"), help);
-        return;
+    match (report.reference.path.get(1), report.reference.field(1)) {
+        (_, Some("output")) => {}
+        (_, Some(field)) => {
+            let help = Some(format!("write steps.{name}.output.{field}"));
+            report.push(Code::NoSuchField, format!("a step has an output, no '{field}'"), help);
+            return;
+        }
+        (None, None) if report.reference.asks => {}
+        (_, None) => {
+            let help = Some(format!("write steps.{name}.output"));
+            report.push(Code::NoSuchField, format!("the step '{name}' is no value, its output is"), help);
+            return;
+        }
     }
     if let Some(schema) = schemas.get(index.0) {
         report.field(schema, 2, &format!("steps.{name}.output"));

@@ -9,7 +9,7 @@ use super::Loaded;
 use super::names::Report;
 use super::sites::sites;
 use crate::StepId;
-use crate::definition::{Step, Verb};
+use crate::definition::{Schema, Step, Verb, reason};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Part, Root, Template, escaped};
 use crate::plugin::{Description, PluginKind, PluginPins};
@@ -24,6 +24,9 @@ pub fn check_plugins(loaded: &Loaded, file: &str, text: &str, pins: &PluginPins)
         let schemas = check.step(index, step);
         if let (Some((input, _)), Some(with)) = (schemas, with(step)) {
             check.arguments(index, input, with);
+        }
+        if let Verb::Agent(agent) = &step.verb {
+            check.granted_tools(index, agent.permissions.tools.iter());
         }
         outputs.push(schemas.map(|(_, output)| output));
     }
@@ -106,6 +109,34 @@ impl<'a> Check<'a> {
         self.push(Code::UnknownTool, at, message, help);
     }
 
+    /// The tools that an agent is granted: each must be there, `plugin.*` as well.
+    fn granted_tools<'t>(&mut self, index: usize, tools: impl Iterator<Item = &'t String>) {
+        let own = format!("/steps/{index}/permissions/tools");
+        let at = if self.loaded.places.has(&own) { own } else { "/permissions/tools".to_owned() };
+        for granted in tools {
+            let Some((plugin, tool)) = granted.split_once('.') else { continue };
+            let at = self.item(&at, granted);
+            // Several steps may share the workflow's own grants: each is told once.
+            let told = self.problems.list.iter().any(|problem| problem.span == self.loaded.places.value(&at));
+            if told {
+                continue;
+            }
+            let Some(description) = self.plugin(plugin, PluginKind::Tool, &at) else { continue };
+            if tool != "*" && description.tool(tool).is_none() {
+                self.unknown_tool(description, plugin, tool, &at);
+            }
+        }
+    }
+
+    /// The item of a list that is written as this text, or the list.
+    fn item(&self, list: &str, text: &str) -> String {
+        (0..)
+            .map(|number| format!("{list}/{number}"))
+            .take_while(|at| self.loaded.places.has(at))
+            .find(|at| self.problems.text.get(self.loaded.places.value(at)).is_some_and(|item| item.contains(text)))
+            .unwrap_or_else(|| list.to_owned())
+    }
+
     /// Compares what is written out of the arguments with the schema; what is computed may be anything.
     fn arguments(&mut self, index: usize, schema: &Value, with: &Template) {
         if matches!(with.part(), Part::Expression(_) | Part::Text(_)) {
@@ -113,8 +144,8 @@ impl<'a> Check<'a> {
         }
         let mut computed = BTreeSet::new();
         let value = written(with.part(), String::new(), &mut computed);
-        let Ok(validator) = jsonschema::validator_for(schema) else { return };
-        for error in validator.iter_errors(&value) {
+        let Ok(schema) = Schema::new(schema.clone()) else { return };
+        for error in schema.errors(&value) {
             let place = error.instance_path().to_string();
             let below = format!("{place}/");
             let inside =
@@ -134,8 +165,8 @@ impl<'a> Check<'a> {
             } else {
                 format!("/steps/{index}")
             };
-            let help = argument_help(&error, schema, &place);
-            let message = format!("the plugin does not accept this: {error}");
+            let help = argument_help(&error, schema.json(), &place);
+            let message = format!("the plugin does not accept this: {}", reason(&error));
             let unexpected = unexpected(&error);
             let span = match unexpected {
                 Some(name) => self.loaded.places.key(&format!("{at}/{}", escaped(name))),

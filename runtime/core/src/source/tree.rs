@@ -118,6 +118,16 @@ impl Node {
         }
     }
 
+    /// How many bytes its texts and keys have, itself included.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) => 0,
+            Kind::Text(text) => text.len(),
+            Kind::List(items) => items.iter().map(Self::bytes).sum(),
+            Kind::Map(entries) => entries.iter().map(|entry| entry.key.len() + entry.value.bytes()).sum(),
+        }
+    }
+
     /// How deep it is: 0 without anything below it.
     pub(super) fn depth(&self) -> usize {
         match &self.kind {

@@ -6,13 +6,13 @@ use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span as Marked, St
 
 use super::scalar;
 use super::tree::{Entry, Kind, Node, Span};
-use super::{YAML_MAX_DEPTH, YAML_MAX_NODES};
+use super::{YAML_MAX_BYTES, YAML_MAX_DEPTH, YAML_MAX_NODES};
 use crate::diagnostic::{Code, Diagnostics};
 
 /// The tree, or nothing when the text cannot be read to its end.
 pub(super) fn parse(text: &str, problems: &mut Diagnostics) -> Option<Node> {
     let mut builder =
-        Builder { text, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None, problems };
+        Builder { text, open: Vec::new(), anchors: HashMap::new(), nodes: 0, bytes: 0, root: None, problems };
     let mut documents = 0;
     for event in Parser::new_from_str(text) {
         let (event, marked) = match event {
@@ -45,6 +45,7 @@ struct Builder<'t, 'p> {
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    bytes: usize,
     root: Option<Node>,
     problems: &'p mut Diagnostics,
 }
@@ -92,8 +93,8 @@ impl Builder<'_, '_> {
                     self.problems.push(Code::YamlBudget, span, message, "", None);
                     return None;
                 };
-                let (nodes, depth) = (target.count(), target.depth());
-                self.budget(nodes, depth, &span)?;
+                let (nodes, bytes, depth) = (target.count(), target.bytes(), target.depth());
+                self.budget(nodes, bytes, depth, &span)?;
                 let kind = self.anchors.get(&anchor).map(|node| node.kind.clone())?;
                 self.place(Node { span, kind }, 0)
             }
@@ -126,12 +127,18 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn budget(&mut self, nodes: usize, depth: usize, span: &Span) -> Option<()> {
+    fn budget(&mut self, nodes: usize, bytes: usize, depth: usize, span: &Span) -> Option<()> {
         self.nodes = self.nodes.saturating_add(nodes);
+        self.bytes = self.bytes.saturating_add(bytes);
         let (message, help) = if self.nodes > YAML_MAX_NODES {
             (
                 "the YAML grows too large",
                 format!("yaml_max_nodes is {YAML_MAX_NODES}, and every alias counts as what it names"),
+            )
+        } else if self.bytes > YAML_MAX_BYTES {
+            (
+                "the YAML grows too large",
+                format!("yaml_max_bytes is {YAML_MAX_BYTES}, and every alias counts as what it names"),
             )
         } else if self.open.len() + depth > YAML_MAX_DEPTH {
             ("the YAML is nested too deeply", format!("yaml_max_depth is {YAML_MAX_DEPTH}"))
@@ -143,7 +150,7 @@ impl Builder<'_, '_> {
     }
 
     fn open(&mut self, start: Span, style: StructureStyle, anchor: usize, content: Content) -> Option<()> {
-        self.budget(0, 1, &start)?;
+        self.budget(0, 0, 1, &start)?;
         self.open.push(Open { start, flow: style == StructureStyle::Flow, anchor, content });
         Some(())
     }
@@ -170,9 +177,9 @@ impl Builder<'_, '_> {
 
     /// Puts a finished node where it belongs.
     fn place(&mut self, node: Node, anchor: usize) -> Option<()> {
-        self.budget(1, 0, &node.span.clone())?;
+        self.budget(1, 0, 0, &node.span.clone())?;
         if anchor != 0 {
-            self.budget(node.count(), 0, &node.span.clone())?;
+            self.budget(node.count(), node.bytes(), 0, &node.span.clone())?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut().map(|open| &mut open.content) {

@@ -107,6 +107,7 @@ impl RunState {
             visit.attempt = attempt;
             visit.attempt_at = time;
             visit.deadline = deadline;
+            visit.timeout = deadline.map(|deadline| deadline.since(time));
             visit.calls.clear();
             if let Some(work) = work {
                 visit.work = Some(Arc::new(work.clone()));
@@ -215,6 +216,8 @@ impl RunState {
                 if let CallProgress::Unknown(request, _) = &call.progress {
                     call.progress = CallProgress::Cleared(request.clone());
                 }
+                // The time that the person took was not the agent's.
+                visit.deadline = visit.timeout.map(|timeout| time.after(timeout));
             }
             (Asker::Step | Asker::UnknownStep | Asker::Call(_) | Asker::UnknownCall(_), _) => {
                 visit.activity = Activity::Arrived;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::call::{CallRequest, CallResponse};
 use crate::event::{Because, Work};
 use crate::view::Status;
-use crate::{ApprovalId, Digest, Failure, StepId, Timestamp};
+use crate::{ApprovalId, Digest, Duration, Failure, StepId, Timestamp};
 
 /// One arrival at a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Visit {
     pub attempt_at: Timestamp,
     /// When the attempt under way fails with `timeout`.
     pub deadline: Option<Timestamp>,
+    /// How long an attempt may take.
+    pub timeout: Option<Duration>,
     /// The calls of the agent's attempt under way, in order: call `n` stands at `n - 1`.
     pub calls: Vec<CallState>,
     /// Whether its agent has begun a call of an `at-most-once` tool, in any attempt.
@@ -101,6 +103,7 @@ impl Visit {
             work: None,
             attempt_at: at,
             deadline: None,
+            timeout: None,
             calls: Vec::new(),
             acted_once: false,
             started_at: at,

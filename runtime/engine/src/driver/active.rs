@@ -8,7 +8,7 @@ use pawl_core::event::Event;
 use pawl_core::journal::Head;
 use pawl_core::state::Visit;
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, Command, Entropy, Moment, RunState, Timestamp, VisitId, decide};
+use pawl_core::{ApprovalId, Command, Entropy, Moment, Refusal, RunState, Timestamp, VisitId, decide};
 use tokio::task::AbortHandle;
 
 use super::message::{Acknowledged, Queued, Reply};
@@ -29,6 +29,8 @@ pub(super) struct ActiveRun {
     pub(super) open: BTreeSet<ApprovalId>,
     /// The status that the stored header shows.
     pub(super) shown: Option<Status>,
+    /// How often the commit under way was given to the store in vain.
+    pub(super) failures: u32,
 }
 
 /// An attempt under way.
@@ -44,16 +46,22 @@ pub(super) struct Live {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) head: Head,
-    pub(super) replies: Vec<(Reply, Acknowledged)>,
+    pub(super) replies: Vec<Answered>,
     pub(super) shown: Option<Status>,
     pub(super) open: BTreeSet<ApprovalId>,
+    /// Whether it holds what cannot be had again: the result of something that was done.
+    pub(super) precious: bool,
 }
+
+/// Who waits for an answer, and the answer, which is given when everything that it rests on is durable.
+pub(super) type Answered = (Reply, Result<Acknowledged, Refusal>);
 
 /// What a queue of commands came to.
 #[derive(Debug, Default)]
 pub(super) struct Decided {
     pub(super) events: Vec<Event>,
-    pub(super) replies: Vec<(Reply, Acknowledged)>,
+    pub(super) replies: Vec<Answered>,
+    pub(super) precious: bool,
 }
 
 impl ActiveRun {
@@ -73,29 +81,25 @@ impl ActiveRun {
             live: HashMap::new(),
             open,
             shown,
+            failures: 0,
         }
     }
 
-    /// Decides everything in the queue, in order. Refusals are answered at
-    /// once; so are commands that change nothing, unless something decided
-    /// before them in the same round is still to be committed.
+    /// Decides everything in the queue, in order. Nobody is answered yet: what
+    /// is said of a command, a refusal too, may rest on what was decided before
+    /// it in the same round and is still to be committed.
     pub(super) fn decide_queue(&mut self, now: Timestamp) -> Decided {
         let mut decided = Decided::default();
         while let Some(Queued { command, reply }) = self.queue.pop_front() {
-            let caller = caller(&command);
+            let (caller, precious) = (caller(&command), is_precious(&command));
             let moment = Moment { now, entropy: Entropy::new(rand::random()) };
-            match decide(&mut self.state, &self.definition, command, moment) {
-                Ok(events) => {
-                    decided.events.extend(events);
-                    if let Some(reply) = reply {
-                        decided.replies.push((reply, self.acknowledge(now, caller)));
-                    }
-                }
-                Err(refusal) => {
-                    if let Some(reply) = reply {
-                        let _ = reply.send(Err(EngineError::Refused(refusal)));
-                    }
-                }
+            let outcome = decide(&mut self.state, &self.definition, command, moment).map(|events| {
+                decided.precious |= precious && !events.is_empty();
+                decided.events.extend(events);
+                self.acknowledge(now, caller)
+            });
+            if let Some(reply) = reply {
+                decided.replies.push((reply, outcome));
             }
         }
         decided
@@ -121,8 +125,23 @@ impl ActiveRun {
         let pending = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
         let queued = self.queue.drain(..).filter_map(|queued| queued.reply);
         for reply in pending.into_iter().map(|(reply, _)| reply).chain(queued) {
-            let _ = reply.send(Err(error()));
+            reply.send(Err(error()));
         }
+    }
+}
+
+/// Whether a command brings what was done outside and what must not be done
+/// again only because the store failed. Who gave any other command hears of
+/// the failure and can give it again.
+const fn is_precious(command: &Command) -> bool {
+    match command {
+        Command::EndAttempt { .. } | Command::EndCall { .. } => true,
+        Command::Start(_)
+        | Command::BeginCall { .. }
+        | Command::Decide { .. }
+        | Command::Tick
+        | Command::Recover
+        | Command::Cancel { .. } => false,
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use pawl_core::journal;
 use pawl_core::view::Status;
-use pawl_core::{Command, RunId, RunState};
+use pawl_core::{Command, Duration, RunId, RunState};
 use pawl_store::{Batch, Blob, RunCommit, StoreError};
 
-use super::active::{ActiveRun, Decided, Pending};
+use super::active::{ActiveRun, Answered, Decided, Pending};
+use super::context::OnPanic;
 use super::message::{Message, NewRun, Queued};
+use super::timers::TROUBLE_PAUSE;
 use super::{Driver, Slot};
 use crate::EngineError;
 use crate::journal::move_out;
@@ -38,53 +40,97 @@ impl Driver {
         }
         let decided = active.decide_queue(now);
         if decided.events.is_empty() {
-            for (reply, acknowledged) in decided.replies {
-                let _ = reply.send(Ok(acknowledged));
-            }
+            answer(decided.replies);
             self.tell_watchers(run);
             return self.carry_on(run);
         }
         let inline_max = self.context.config.payload_inline_max_bytes;
         let (commit, mut large) = active.prepare(run, decided, inline_max);
         large.extend_from_slice(blobs);
+        self.submit(run, Batch { runs: vec![commit], blobs: large });
+    }
+
+    /// Gives a batch to the store.
+    pub(super) fn submit(&self, run: RunId, batch: Batch) {
         let context = Arc::clone(&self.context);
+        let lost = || StoreError::Engine("the commit was given up by a panic, which is a fault of pawl".into());
+        let panicked = OnPanic::new(&context.mailbox, move || {
+            let batch = Batch::default();
+            Message::Committed { run, outcome: Err(lost()), batch }
+        });
         tokio::spawn(async move {
-            let outcome = context.store.commit(Batch { runs: vec![commit], blobs: large }).await;
-            context.mailbox.send(Message::Committed { run, outcome });
+            let outcome = context.store.commit(&batch).await;
+            context.mailbox.send(Message::Committed { run, outcome, batch });
+            drop(panicked);
         });
     }
 
-    /// A commit is durable: answer, tell, go on. Or it failed, and the journal is read again to see
-    /// what is in it.
-    pub(super) fn committed(&mut self, run: RunId, outcome: Result<(), StoreError>) {
+    /// A commit is durable: answer, tell, go on. Or it failed.
+    pub(super) fn committed(&mut self, run: RunId, outcome: Result<(), StoreError>, batch: Batch) {
         if let Err(error) = outcome {
-            tracing::error!(%run, "a commit failed: {error}");
-            return self.give_up(run, &error.to_string());
+            return self.not_committed(run, &error, batch);
         }
         let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
         let Some(pending) = active.pending.take() else { return };
+        if std::mem::take(&mut active.failures) > 0 {
+            tracing::info!(%run, "the commit that failed before is in the store now");
+        }
         active.head = pending.head;
         active.shown = pending.shown;
         active.open = pending.open;
-        for (reply, acknowledged) in pending.replies {
-            let _ = reply.send(Ok(acknowledged));
-        }
+        answer(pending.replies);
         // Nobody follows: that is no error.
-        let _ = self.context.grown.send(run);
+        let _ = self.grown.send(run);
         self.timers.settled(run);
         self.tell_watchers(run);
         self.advance(run);
     }
 
+    /// What was done outside is given to the store again and again, as it is:
+    /// doing it a second time would be worse than waiting. Anything else is
+    /// given up, and the journal says what is true.
+    fn not_committed(&mut self, run: RunId, error: &StoreError, batch: Batch) {
+        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        let hopeless = matches!(error, StoreError::Conflict { .. } | StoreError::Closed) || batch.runs.is_empty();
+        let precious = active.pending.as_ref().is_some_and(|pending| pending.precious);
+        if hopeless || !precious {
+            tracing::error!(%run, "a commit failed: {error}");
+            return self.give_up(run, error);
+        }
+        active.failures = active.failures.saturating_add(1);
+        let pause = pause_after(active.failures);
+        tracing::error!(%run, "a commit failed: {error}; what it holds is kept and tried again in {pause}");
+        let context = Arc::clone(&self.context);
+        tokio::spawn(async move {
+            let clock = &context.config.clock;
+            clock.sleep_until(clock.now().after(pause)).await;
+            context.mailbox.send(Message::Resubmit { run, batch });
+        });
+    }
+
     /// Lets go of a run whose state cannot be trusted to be the stored one.
-    fn give_up(&mut self, run: RunId, reason: &str) {
+    fn give_up(&mut self, run: RunId, error: &StoreError) {
         // The journal says how far it got; the run goes on from there when the store works again.
         self.timers.try_again(run, self.context.config.clock.now());
         if let Some(Slot::Active(active)) = self.slots.remove(&run) {
-            active.fail(|| EngineError::Store(StoreError::Engine(reason.to_owned())));
+            active.fail(|| EngineError::Store(error.clone()));
         }
-        self.fail_watchers(run, || EngineError::Store(StoreError::Engine(reason.to_owned())));
+        self.fail_watchers(run, || EngineError::Store(error.clone()));
     }
+}
+
+/// Answers those who waited for a commit, or for none.
+fn answer(replies: Vec<Answered>) {
+    for (reply, outcome) in replies {
+        reply.send(outcome.map_err(EngineError::Refused));
+    }
+}
+
+/// The pause before a failed commit is tried again: twice as long each time, up to a minute.
+fn pause_after(failures: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(60);
+    let doubled = TROUBLE_PAUSE.0.saturating_mul(1 << failures.saturating_sub(1).min(6));
+    Duration(doubled).min(LONGEST)
 }
 
 impl ActiveRun {
@@ -108,7 +154,8 @@ impl ActiveRun {
             opened,
             closed,
         };
-        self.pending = Some(Pending { head, replies: decided.replies, shown: Some(status), open });
+        let Decided { replies, precious, .. } = decided;
+        self.pending = Some(Pending { head, replies, shown: Some(status), open, precious });
         (commit, blobs)
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use pawl_core::{Command, RunId};
 use pawl_store::Store;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
-use super::message::{Acknowledged, Message, Queued};
+use super::message::{Acknowledged, Message, Queued, Reply};
 use crate::plugins::Catalog;
 use crate::workflow::Definitions;
 use crate::{EngineConfig, EngineError};
@@ -19,8 +19,10 @@ pub(crate) struct Context {
     pub(crate) definitions: Definitions,
     pub(crate) config: EngineConfig,
     pub(crate) mailbox: Mailbox,
-    /// Tells followers which run has new events.
-    pub(crate) grown: broadcast::Sender<RunId>,
+    /// Tells followers which run has new events, as long as the loop runs.
+    pub(crate) grown: broadcast::WeakSender<RunId>,
+    /// Bounds how many journals are read at once.
+    pub(crate) loads: Semaphore,
 }
 
 /// The way to the driver from inside the engine. Never waits: what is inside was accepted before.
@@ -41,8 +43,52 @@ impl Mailbox {
 
     /// Sends a command and waits until it is durable or refused.
     pub(crate) async fn call(&self, run: RunId, command: Command) -> Result<Acknowledged, EngineError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new(None);
         self.send(Message::Command { run, queued: Queued { command, reply: Some(reply) } });
         answer.await.map_err(|_| EngineError::Closed)?
+    }
+}
+
+/// Leaves a message if the task that holds it panics: without it, what waits
+/// for the task would wait for ever.
+#[derive(Debug)]
+pub(super) struct OnPanic<F: FnOnce() -> Message> {
+    mailbox: Mailbox,
+    message: Option<F>,
+}
+
+impl<F: FnOnce() -> Message> OnPanic<F> {
+    pub(super) fn new(mailbox: &Mailbox, message: F) -> Self {
+        Self { mailbox: mailbox.clone(), message: Some(message) }
+    }
+}
+
+impl<F: FnOnce() -> Message> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(message) = self.message.take()
+        {
+            self.mailbox.send(message());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_heard_of_and_one_that_is_stopped_is_not() {
+        let (inside, mut heard) = mpsc::unbounded_channel();
+        let mailbox = Mailbox::new(inside);
+        for panics in [false, true] {
+            let guard = OnPanic::new(&mailbox, || Message::TimeHasCome);
+            let task = tokio::spawn(async move {
+                assert!(!panics, "as it should");
+                drop(guard);
+            });
+            assert_eq!(task.await.is_err(), panics);
+            assert_eq!(matches!(heard.try_recv(), Ok(Message::TimeHasCome)), panics);
+        }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use pawl_core::definition::Verb;
 use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
-use pawl_core::{Command, Effect, RunId, VisitId, effects};
+use pawl_core::{Command, Effect, Failure, FailureKind, RunId, VisitId, effects};
 
 use super::active::{ActiveRun, Live};
+use super::context::OnPanic;
 use super::message::{AttemptKey, Message, Queued};
 use super::{Driver, Slot};
 use crate::attempt::{AttemptEnd, AttemptTask, carry_out};
@@ -32,10 +33,13 @@ impl Driver {
                     let context = Arc::clone(&self.context);
                     *instances += 1;
                     let instance = *instances;
+                    let key = AttemptKey { run, visit, attempt, instance };
+                    let panicked =
+                        OnPanic::new(&context.mailbox, move || Message::AttemptEnded { key, end: gone() });
                     let handle = tokio::spawn(async move {
                         let end = carry_out(&context, task).await;
-                        let key = AttemptKey { run, visit, attempt, instance };
                         context.mailbox.send(Message::AttemptEnded { key, end });
+                        drop(panicked);
                     });
                     let live = Live { instance, handle: handle.abort_handle() };
                     active.live.insert((visit, attempt), live);
@@ -70,6 +74,13 @@ impl Driver {
         }
         self.advance(run);
     }
+}
+
+/// The end of an attempt whose task panicked.
+fn gone() -> AttemptEnd {
+    let message = "the attempt was ended by a panic in the host, which is a fault of pawl; please report it";
+    let result = Err(Failure::new(FailureKind::Trap, message));
+    AttemptEnd::Ended { result, silent: Vec::new(), log: Vec::new() }
 }
 
 impl ActiveRun {

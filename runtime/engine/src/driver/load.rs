@@ -6,8 +6,10 @@ use std::sync::Arc;
 use pawl_core::definition::Definition;
 use pawl_core::view::Status;
 use pawl_core::{Command, RunId};
+use pawl_store::StoreError;
 
 use super::active::ActiveRun;
+use super::context::OnPanic;
 use super::message::{Message, Queued};
 use super::{Context, Driver, Slot};
 use crate::EngineError;
@@ -44,9 +46,16 @@ impl Driver {
     fn load(&mut self, run: RunId, queue: VecDeque<Queued>) {
         self.slots.insert(run, Slot::Loading(queue));
         let context = Arc::clone(&self.context);
+        let panicked = OnPanic::new(&context.mailbox, move || {
+            let what = "a journal that does not make pawl panic, which is a fault of pawl".to_owned();
+            Message::Loaded { run, outcome: Err(EngineError::Missing { run, what }) }
+        });
         tokio::spawn(async move {
+            // It is never closed.
+            let _turn = context.loads.acquire().await;
             let outcome = read(&context, run).await.map(Box::new);
             context.mailbox.send(Message::Loaded { run, outcome });
+            drop(panicked);
         });
     }
 
@@ -68,7 +77,7 @@ impl Driver {
 
     fn not_loaded(&mut self, run: RunId, queue: VecDeque<Queued>, error: EngineError) {
         tracing::error!(%run, "the run cannot be loaded: {error}");
-        let passing = matches!(error, EngineError::Store(_));
+        let passing = matches!(&error, EngineError::Store(error) if !matches!(error, StoreError::Damaged(_)));
         self.timers.put_off(run, self.context.config.clock.now(), passing);
         let reason = error.to_string();
         let mut first = Some(error);
@@ -77,7 +86,7 @@ impl Driver {
             first.take().unwrap_or_else(again)
         };
         for reply in queue.into_iter().filter_map(|queued| queued.reply) {
-            let _ = reply.send(Err(next()));
+            reply.send(Err(next()));
         }
         self.fail_watchers(run, next);
     }
@@ -87,6 +96,15 @@ async fn read(context: &Context, run: RunId) -> Result<LoadedRun, EngineError> {
     let history = journal::read(context.store.as_ref(), run).await?;
     let digest = history.state.definition();
     let definition = context.definitions.pinned(context.store.as_ref(), run, digest).await?;
-    let shown = context.store.run(run).await?.map(|header| header.status);
+    // The header is written with the events: a journal that ends before it has lost some.
+    let header = context.store.run(run).await?;
+    if let Some(header) = &header
+        && header.head.seq > history.head.seq
+    {
+        let (found, shown) = (history.head.seq, header.head.seq);
+        let what = format!("the journal of run {run} ends at event {found}, its header says {shown}");
+        return Err(StoreError::Damaged(format!("{what}; restore the data folder from a backup")).into());
+    }
+    let shown = header.map(|header| header.status);
     Ok(LoadedRun { history, definition, shown })
 }

@@ -6,8 +6,8 @@ use pawl_core::definition::Definition;
 use pawl_core::event::RunStarted;
 use pawl_core::view::RunHeader;
 use pawl_core::{Command, RunId, Timestamp, VisitId};
-use pawl_store::{Blob, StoreError};
-use tokio::sync::oneshot;
+use pawl_store::{Batch, Blob, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::load::LoadedRun;
 use crate::EngineError;
@@ -22,7 +22,28 @@ pub(crate) struct Acknowledged {
     pub(crate) parked: bool,
 }
 
-pub(crate) type Reply = oneshot::Sender<Result<Acknowledged, EngineError>>;
+/// Who waits for what became of a command.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    sender: oneshot::Sender<Result<Acknowledged, EngineError>>,
+    /// The place of a command from outside among those that are not answered yet.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Reply {
+    /// For a command from inside, or, with its turn, for one from outside.
+    pub(crate) fn new(
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> (Self, oneshot::Receiver<Result<Acknowledged, EngineError>>) {
+        let (sender, answer) = oneshot::channel();
+        (Self { sender, _turn: turn }, answer)
+    }
+
+    /// Answers; who does not listen any more has given up waiting, not the command.
+    pub(crate) fn send(self, outcome: Result<Acknowledged, EngineError>) {
+        let _ = self.sender.send(outcome);
+    }
+}
 
 /// A command that waits for its turn.
 #[derive(Debug)]
@@ -62,13 +83,15 @@ pub(crate) enum Message {
     /// A journal was read and folded.
     Loaded { run: RunId, outcome: Result<Box<LoadedRun>, EngineError> },
     /// A commit is durable, or failed.
-    Committed { run: RunId, outcome: Result<(), StoreError> },
+    Committed { run: RunId, outcome: Result<(), StoreError>, batch: Batch },
+    /// A commit that failed is to be tried again.
+    Resubmit { run: RunId, batch: Batch },
     /// An attempt came to its end.
     AttemptEnded { key: AttemptKey, end: AttemptEnd },
     /// From outside: tell when the run has ended or waits for a person.
     Watch { run: RunId, reply: oneshot::Sender<Result<RunHeader, EngineError>> },
     /// The header of a watched run was read.
-    HeaderRead { run: RunId, outcome: Result<Option<RunHeader>, EngineError> },
+    HeaderRead { run: RunId, outcome: Result<Option<RunHeader>, StoreError> },
     /// From outside: from now on serve the timers of all runs in the store, the earliest at this time.
     ServeTimers(Option<Timestamp>),
     /// The earliest timer is due.

@@ -18,11 +18,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use pawl_core::RunId;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use active::ActiveRun;
 pub(crate) use context::{Context, Mailbox};
-pub(crate) use message::{Acknowledged, Message, NewRun, Queued};
+pub(crate) use message::{Acknowledged, Message, NewRun, Queued, Reply};
 use timers::Timers;
 use watch::Watchers;
 
@@ -41,6 +41,8 @@ pub(crate) struct Driver {
     context: Arc<Context>,
     outside: mpsc::Receiver<Message>,
     inside: mpsc::UnboundedReceiver<Message>,
+    /// Followers listen to it, and hear of the loop's end by its own.
+    grown: broadcast::Sender<RunId>,
     slots: HashMap<RunId, Slot>,
     watchers: Watchers,
     timers: Timers,
@@ -53,11 +55,13 @@ impl Driver {
         context: Arc<Context>,
         outside: mpsc::Receiver<Message>,
         inside: mpsc::UnboundedReceiver<Message>,
+        grown: broadcast::Sender<RunId>,
     ) -> Self {
         Self {
             context,
             outside,
             inside,
+            grown,
             slots: HashMap::new(),
             watchers: Watchers::default(),
             timers: Timers::default(),
@@ -92,7 +96,8 @@ impl Driver {
             Message::Command { run, queued } => self.enqueue(run, queued),
             Message::TakeUp(run) => self.take_up(run),
             Message::Loaded { run, outcome } => self.loaded(run, outcome),
-            Message::Committed { run, outcome } => self.committed(run, outcome),
+            Message::Committed { run, outcome, batch } => self.committed(run, outcome, batch),
+            Message::Resubmit { run, batch } => self.submit(run, batch),
             Message::AttemptEnded { key, end } => self.attempt_ended(key, end),
             Message::Watch { run, reply } => self.watch(run, reply),
             Message::HeaderRead { run, outcome } => self.header_read(run, outcome),

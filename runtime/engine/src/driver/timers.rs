@@ -12,7 +12,7 @@ use crate::EngineError;
 /// How many due runs are taken from the store at once.
 const DUE_PAGE_RUNS: usize = 256;
 /// The pause after the store failed, for a run or for all.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 /// The pause before a due run that cannot be read is tried again.
 const DAMAGE_PAUSE: Duration = Duration::from_secs(60);
 

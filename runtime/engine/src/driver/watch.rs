@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pawl_core::RunId;
 use pawl_core::view::{RunHeader, Status, Waiting};
+use pawl_store::StoreError;
 use tokio::sync::oneshot;
 
 use super::message::Message;
@@ -16,15 +17,17 @@ pub(super) type Watchers = HashMap<RunId, Vec<oneshot::Sender<Result<RunHeader, 
 
 impl Driver {
     pub(super) fn watch(&mut self, run: RunId, reply: oneshot::Sender<Result<RunHeader, EngineError>>) {
-        self.watchers.entry(run).or_default().push(reply);
+        let waiting = self.watchers.entry(run).or_default();
+        waiting.retain(|watcher| !watcher.is_closed());
+        waiting.push(reply);
         let context = Arc::clone(&self.context);
         tokio::spawn(async move {
-            let outcome = context.store.run(run).await.map_err(EngineError::from);
+            let outcome = context.store.run(run).await;
             context.mailbox.send(Message::HeaderRead { run, outcome });
         });
     }
 
-    pub(super) fn header_read(&mut self, run: RunId, outcome: Result<Option<RunHeader>, EngineError>) {
+    pub(super) fn header_read(&mut self, run: RunId, outcome: Result<Option<RunHeader>, StoreError>) {
         match outcome {
             Ok(Some(header)) if is_settled(&header) && !self.slots.contains_key(&run) => {
                 self.tell(run, &header);
@@ -34,12 +37,7 @@ impl Driver {
             // It waits for time, or was left by a process that is gone: this one goes on with it.
             Ok(Some(_)) => self.take_up(run),
             Ok(None) => self.fail_watchers(run, || EngineError::UnknownRun(run)),
-            Err(error) => {
-                let reason = error.to_string();
-                self.fail_watchers(run, || {
-                    EngineError::Store(pawl_store::StoreError::Engine(reason.clone()))
-                });
-            }
+            Err(error) => self.fail_watchers(run, || EngineError::Store(error.clone())),
         }
     }
 

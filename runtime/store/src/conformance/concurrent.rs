@@ -38,7 +38,7 @@ async fn write(store: Arc<dyn Store>, number: u64) {
     for commit in 0..COMMITS {
         let mut append = sample::append(run, commit * 2, 2);
         append.header = Some(sample::header(run, Status::Running));
-        store.commit(sample::batch([append])).await.unwrap();
+        store.commit(&sample::batch([append])).await.unwrap();
         assert_eq!(store.journal(run, 1).await.unwrap(), written(number, commit + 1));
     }
 }
@@ -63,7 +63,7 @@ async fn rivals(store: &Arc<dyn Store>) {
     let rivals: Vec<_> = (0..WRITERS)
         .map(|_| {
             let store = Arc::clone(store);
-            tokio::spawn(async move { store.commit(sample::batch([sample::append(run, 0, 1)])).await })
+            tokio::spawn(async move { store.commit(&sample::batch([sample::append(run, 0, 1)])).await })
         })
         .collect();
     let mut winners = 0;

@@ -64,8 +64,8 @@ pub async fn check<S: Subject>(make: impl Fn() -> S) {
 
 async fn check_step(store: &dyn Store, step: &Step, at: &str) {
     match step {
-        Step::Commit(batch) => store.commit(batch.clone()).await.expect(at),
-        Step::Conflict(batch, run, seq) => match store.commit(batch.clone()).await {
+        Step::Commit(batch) => store.commit(batch).await.expect(at),
+        Step::Conflict(batch, run, seq) => match store.commit(batch).await {
             Err(StoreError::Conflict { run: of, found, .. }) => {
                 assert_eq!((of, found), (*run, *seq), "{at}");
             }

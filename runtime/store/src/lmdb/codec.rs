@@ -85,8 +85,12 @@ fn length(length: usize) -> Result<[u8; 4], StoreError> {
 
 /// How many events a record holds.
 pub(super) fn framed_count(record: &[u8]) -> Result<u64, StoreError> {
-    let count = record.first_chunk().ok_or_else(|| damaged("a journal record"))?;
-    Ok(u32::from_be_bytes(*count).into())
+    match record.first_chunk().map(|count| u32::from_be_bytes(*count)) {
+        None => Err(damaged("a journal record")),
+        // None is ever written; a page that was lost reads so.
+        Some(0) => Err(StoreError::Damaged("a journal record is empty".into())),
+        Some(count) => Ok(count.into()),
+    }
 }
 
 /// The events of a record, in order, without the first `skip`.
@@ -94,6 +98,7 @@ pub(super) fn unframe(record: &[u8], skip: usize) -> Result<Vec<Vec<u8>>, StoreE
     let broken = || damaged("a journal record");
     let (count, rest) = record.split_first_chunk().ok_or_else(broken)?;
     let count = u32::from_be_bytes(*count) as usize;
+    framed_count(record)?;
     let (lengths, mut bytes) =
         count.checked_mul(4).and_then(|at| rest.split_at_checked(at)).ok_or_else(broken)?;
     let mut events = Vec::with_capacity(count.saturating_sub(skip));
@@ -135,6 +140,7 @@ mod tests {
         assert_eq!(framed_count(&record).unwrap(), 3);
         assert_eq!(unframe(&record, 0).unwrap(), events);
         assert_eq!(unframe(&record, 2).unwrap(), events[2..]);
+        assert!(unframe(&[0; 64], 0).is_err() && framed_count(&[0; 64]).is_err());
         for end in 0..record.len() {
             assert!(unframe(&record[..end], 0).is_err(), "cut at {end}");
         }

@@ -59,6 +59,7 @@ impl Committer {
     /// Writes the members of a group, and, where it may, whatever else is
     /// waiting, in one durable transaction.
     fn transact(&mut self, group: &mut Group, join: bool) -> Result<(), StoreError> {
+        let mut reopened = false;
         loop {
             let environment = Arc::clone(&self.environment);
             let outcome = environment.with(|opened| self.attempt(opened, group, join));
@@ -66,6 +67,10 @@ impl Committer {
                 Ok(()) => return Ok(()),
                 Err(WriteError::Engine(heed::Error::Mdb(heed::MdbError::MapFull)))
                     if environment.grow()? => {}
+                Err(WriteError::Engine(heed::Error::Mdb(heed::MdbError::Panic))) if !reopened => {
+                    environment.reopen()?;
+                    reopened = true;
+                }
                 Err(WriteError::Engine(error)) => {
                     return Err(failure::from_write(error, environment.dir(), group.bytes));
                 }

@@ -100,18 +100,33 @@ impl Environment {
             return Ok(false);
         }
         close(opened.env);
-        let data_dir = self.dir.parent().unwrap_or(&self.dir);
-        match open_existing(data_dir, &self.dir, larger) {
+        match self.open_existing(larger) {
             Ok(opened) => *place = Some(opened),
             // Where the address space is limited, the old size still fits.
             Err(error) => {
                 tracing::warn!(%error, larger, "the map could not grow");
-                *place = Some(open_existing(data_dir, &self.dir, size)?);
+                *place = Some(self.open_existing(size)?);
                 return Ok(false);
             }
         }
         tracing::info!(from = size, to = larger, "the map grew");
         Ok(true)
+    }
+
+    /// Closes the environment and opens it again: after the disk refused the
+    /// page that makes a transaction count, LMDB takes nothing more until then.
+    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+        let mut place = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = place.take().ok_or(StoreError::Closed)?;
+        let size = opened.env.info().map_size as u64;
+        close(opened.env);
+        *place = Some(self.open_existing(size)?);
+        tracing::warn!("the store was opened again after a failed write");
+        Ok(())
+    }
+
+    fn open_existing(&self, map_size: u64) -> Result<Opened, StoreError> {
+        open_existing(self.dir.parent().unwrap_or(&self.dir), &self.dir, map_size)
     }
 
     /// Closes the environment, so that it can be opened again in this process.

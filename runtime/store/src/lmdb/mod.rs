@@ -7,7 +7,10 @@
 //! none of LMDB's flags that trade this away is set.
 //!
 //! A transaction that fails, because the map or the disk is full or the engine
-//! refuses, leaves nothing behind, and the store goes on with the next one.
+//! refuses, leaves nothing behind, and the store goes on with the next one. The
+//! exception is a disk that refuses the very page that makes a transaction
+//! count: whether it counts is then known only when the store is opened again,
+//! which the next commit does.
 
 mod codec;
 mod committer;
@@ -122,7 +125,7 @@ impl Drop for LmdbStore {
 // by a page, so that handing it to another thread would cost more than it.
 #[async_trait]
 impl Store for LmdbStore {
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         let batch = Prepared::new(batch)?;
         let (reply, outcome) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;

@@ -54,13 +54,13 @@ pub(super) struct PreparedApproval {
 }
 
 impl Prepared {
-    pub(super) fn new(batch: Batch) -> Result<Self, StoreError> {
-        crate::batch::check_runs(&batch)?;
-        let runs = batch.runs.into_iter().map(PreparedRun::new).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn new(batch: &Batch) -> Result<Self, StoreError> {
+        crate::batch::check_runs(batch)?;
+        let runs = batch.runs.iter().map(PreparedRun::new).collect::<Result<Vec<_>, _>>()?;
         for blob in &batch.blobs {
             within_limit(blob.bytes.len())?;
         }
-        Ok(Self { runs, blobs: batch.blobs })
+        Ok(Self { runs, blobs: batch.blobs.clone() })
     }
 
     pub(super) fn appends(&self) -> usize {
@@ -69,7 +69,7 @@ impl Prepared {
 }
 
 impl PreparedRun {
-    fn new(commit: RunCommit) -> Result<Self, StoreError> {
+    fn new(commit: &RunCommit) -> Result<Self, StoreError> {
         let record = match commit.events.as_slice() {
             [] => None,
             events => Some(codec::frame(events)?),
@@ -81,7 +81,7 @@ impl PreparedRun {
             record,
             header: commit.header.as_ref().map(PreparedHeader::new).transpose()?,
             opened: commit.opened.iter().map(PreparedApproval::new).collect::<Result<_, _>>()?,
-            closed: commit.closed,
+            closed: commit.closed.clone(),
         })
     }
 }

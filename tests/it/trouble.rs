@@ -1,0 +1,170 @@
+//! A store that fails for a while: nothing that was done is done again, and nobody is told what is not durable.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use async_trait::async_trait;
+use pawl_core::journal::EncodedEvent;
+use pawl_core::view::{OpenApproval, RunHeader, Status};
+use pawl_core::{ApprovalId, Digest, Duration, RunId, Timestamp};
+use pawl_engine::{EngineError, ManualClock};
+use pawl_store::memory::MemoryStore;
+use pawl_store::{
+    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo,
+};
+use pawl_tests::{BEGIN, Scene, patiently};
+use serde_json::json;
+use tokio::sync::watch;
+
+/// A real store whose disk is full whenever the test says so.
+#[derive(Debug)]
+struct Failing {
+    store: MemoryStore,
+    /// How many commits it still takes; any number, when nothing is said.
+    takes: watch::Sender<Option<u32>>,
+    refused: watch::Sender<u32>,
+}
+
+impl Failing {
+    fn new() -> Arc<Self> {
+        let (takes, refused) = (watch::Sender::new(None), watch::Sender::new(0));
+        Arc::new(Self { store: MemoryStore::new(), takes, refused })
+    }
+
+    /// Waits until this many commits were refused.
+    async fn refused(&self, times: u32) -> Result<()> {
+        let mut refused = self.refused.subscribe();
+        patiently("a refused commit", refused.wait_for(|refused| *refused >= times)).await??;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Failing {
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut full = false;
+        self.takes.send_modify(|takes| match takes {
+            None => {}
+            Some(0) => full = true,
+            Some(left) => *left -= 1,
+        });
+        if full {
+            self.refused.send_modify(|refused| *refused += 1);
+            return Err(StoreError::Full("the test says so".into()));
+        }
+        self.store.commit(batch).await
+    }
+
+    async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {
+        self.store.journal(run, from_seq).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError> {
+        self.store.run(run).await
+    }
+
+    async fn runs(&self, filter: &RunFilter, page: &Page<RunId>) -> Result<RunPage, StoreError> {
+        self.store.runs(filter, page).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<(Timestamp, RunId)>, StoreError> {
+        self.store.due(now, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store.next_due().await
+    }
+
+    async fn approvals(
+        &self,
+        filter: &ApprovalFilter,
+        page: &Page<String>,
+    ) -> Result<ApprovalPage, StoreError> {
+        self.store.approvals(filter, page).await
+    }
+
+    async fn approval(&self, id: &ApprovalId) -> Result<Option<OpenApproval>, StoreError> {
+        self.store.approval(id).await
+    }
+
+    async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError> {
+        self.store.run_of_approval(id).await
+    }
+
+    async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.store.blob(digest).await
+    }
+
+    async fn info(&self) -> Result<StoreInfo, StoreError> {
+        self.store.info().await
+    }
+}
+
+const PAY: &str = r"
+pawl: 1
+workflow: pay
+version: 1.0.0
+steps:
+  - id: ask
+    human: { title: Go on? }
+  - id: pay
+    tool: payments.refund
+    with: { order: A-1001, amount: 5 }
+outputs: { receipt: '${{ steps.pay.output.receipt }}' }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_cannot_be_stored_is_kept_until_it_can() -> Result<()> {
+    let store = Failing::new();
+    let clock = ManualClock::new(BEGIN);
+    let scene = Scene::on(Arc::clone(&store) as _, clock, |_| {}).await?;
+    let run = scene.start(PAY, json!({})).await?;
+    let approval = scene.asked(run).await?;
+    // The answer is stored, and the payment's result is not.
+    store.takes.send_replace(Some(1));
+    scene.answer(&approval, "approve", json!({})).await?;
+    store.refused(1).await?;
+    scene.clock.advance(Duration::from_secs(1));
+    store.refused(2).await?;
+    store.takes.send_replace(None);
+    scene.clock.advance(Duration::from_secs(2));
+    let header = scene.ended(run).await?;
+    ensure!(header.status == Status::Completed, "{:?}", header.error);
+    let names: Vec<_> = scene.engine.history(run).await?.envelopes.iter().map(|e| e.event.name()).collect();
+    ensure!(names.iter().filter(|name| **name == "attempt-started").count() == 1, "{names:?}");
+    ensure!(!names.contains(&"outcome-unknown"), "{names:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_of_a_decision_that_is_not_stored() -> Result<()> {
+    let store = Failing::new();
+    let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), |_| {}).await?;
+    let run = scene.start(PAY, json!({})).await?;
+    let approval = scene.asked(run).await?;
+    store.takes.send_replace(Some(0));
+    // Both wait for the run to be loaded and are decided in one round: the second rests on the first.
+    let (first, second) = tokio::join!(
+        scene.answer(&approval, "approve", json!({})),
+        scene.answer(&approval, "reject", json!({}))
+    );
+    for answered in [first, second] {
+        ensure!(matches!(answered, Err(EngineError::Store(StoreError::Full(_)))), "{answered:?}");
+    }
+    store.takes.send_replace(None);
+    scene.answer(&approval, "approve", json!({})).await?;
+    ensure!(scene.ended(run).await?.status == Status::Completed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_follower_hears_of_the_end_of_the_engine() -> Result<()> {
+    let scene = Scene::new().await?;
+    let run = scene.start(PAY, json!({})).await?;
+    let mut follower = scene.engine.follow(run, 1);
+    while follower.next().await?.event.name() != "approval-opened" {}
+    scene.engine.shut_down().await?;
+    let end = patiently("the follower's end", follower.next()).await?;
+    ensure!(matches!(end, Err(EngineError::Closed)), "{end:?}");
+    Ok(())
+}
