@@ -128,8 +128,10 @@ fn an_agent_whose_time_is_up_in_a_payment_asks_about_the_payment() {
     assert_eq!(bench.attempts(), Vec::<u32>::new());
     assert_eq!(bench.state.wake_at(), None, "the timeout does not run on while a person is asked");
 
+    bench.now = Timestamp(1_000_000);
     bench.answer("succeeded", json!({ "output": "paid" }));
     assert_eq!(bench.attempts(), [1], "the same attempt goes on, with the answer");
+    assert_eq!(bench.state.wake_at(), Some(Timestamp(1_010_000)), "and with its whole timeout");
 }
 
 #[test]

@@ -138,6 +138,11 @@ impl RunState {
         self.approvals.iter()
     }
 
+    /// The last output of a step that has one.
+    pub fn output(&self, step: &str) -> Option<&Value> {
+        self.outputs.get(&StepId::new(step)).map(AsRef::as_ref)
+    }
+
     /// What its agents keep in memory.
     pub const fn memory(&self) -> &BTreeMap<String, Value> {
         &self.memory
