@@ -3,8 +3,9 @@
 //! `cargo bench -p pawl-tests --bench durable_steps [-- SECONDS]`
 //!
 //! Each run is three tool steps, each a call into a sandboxed component, on the
-//! default store in a temporary folder: four durable commits. The same number
-//! of commits of the same size is then made on the bare store, in the same
+//! default store in a temporary folder: four durable commits. As many commits
+//! as all these runs took, with the bytes of a real run and its changes of the
+//! header, four one after the other, are then made on a bare store, in the same
 //! process on the same disk, so that a row can be read as a ratio.
 
 use std::fmt::Write as _;
@@ -14,10 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use pawl_core::event::Event;
-use pawl_core::journal::{Head, encode};
+use pawl_core::RunId;
+use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::{Digest, RunId, Timestamp, VisitId};
 use pawl_engine::{Engine, EngineConfig, StartOptions, Workflow};
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::{Batch, RunCommit, Store};
@@ -61,8 +61,10 @@ async fn measure(span: Duration) -> Result<()> {
         "at once", "runs/s", "p50 ms", "p99 ms", "CPU µs/step", "bare commits/s", "p50 ms", "p99 ms", "share"
     )?;
     for at_once in AT_ONCE {
-        let runs = Figures::of(span, at_once, RunLoop::open().await?).await?;
-        let commits = Figures::of(span, at_once, CommitLoop::open()?).await?;
+        let runs = RunLoop::open().await?;
+        let bare = BareRuns::open(runs.recorded().await?)?;
+        let runs = Figures::of(Until::Over(span), at_once, runs).await?;
+        let bare = Figures::of(Until::Done(runs.done), at_once, bare).await?;
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
         let (steps, factor) = ((runs.done * STEPS) as f64, COMMITS as f64);
         writeln!(
@@ -72,15 +74,16 @@ async fn measure(span: Duration) -> Result<()> {
             runs.p50_ms,
             runs.p99_ms,
             runs.cpu.as_secs_f64() * 1e6 / steps,
-            commits.rate,
-            commits.p50_ms,
-            commits.p99_ms,
-            100.0 * runs.rate * factor / commits.rate,
+            bare.rate * factor,
+            bare.p50_ms,
+            bare.p99_ms,
+            100.0 * runs.rate / bare.rate,
         )?;
     }
     write!(
         table,
-        "share: {COMMITS} commits a run, as part of what the bare store does at the same concurrency"
+        "p50 and p99: of a run, and of {COMMITS} bare commits one after the other; share: runs/s, as part of \
+         what the bare store does with the same commits"
     )?;
     #[expect(clippy::print_stdout, reason = "the benchmark's result")]
     {
@@ -94,6 +97,13 @@ trait Work: Send + Sync + 'static {
     fn once(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// How long something is done over and over.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    Over(Duration),
+    Done(u64),
+}
+
 struct Figures {
     done: u64,
     rate: f64,
@@ -103,18 +113,23 @@ struct Figures {
 }
 
 impl Figures {
-    async fn of(span: Duration, at_once: usize, work: impl Work) -> Result<Self> {
+    async fn of(until: Until, at_once: usize, work: impl Work) -> Result<Self> {
         let work = Arc::new(work);
         for _ in 0..20 {
             work.once().await?;
         }
+        let begins = Arc::new(AtomicU64::new(0));
         let (cpu, begun) = (cpu_time()?, Instant::now());
         let workers: Vec<_> = (0..at_once)
             .map(|_| {
-                let work = Arc::clone(&work);
+                let (work, begins) = (Arc::clone(&work), Arc::clone(&begins));
+                let goes_on = move || match until {
+                    Until::Over(span) => begun.elapsed() < span,
+                    Until::Done(count) => begins.fetch_add(1, Ordering::Relaxed) < count,
+                };
                 tokio::spawn(async move {
                     let mut took = Vec::new();
-                    while begun.elapsed() < span {
+                    while goes_on() {
                         let start = Instant::now();
                         work.once().await?;
                         took.push(start.elapsed());
@@ -168,56 +183,64 @@ impl Work for RunLoop {
     }
 }
 
-struct CommitLoop {
+impl RunLoop {
+    /// What each commit of a run writes: its events, and the header where it is written.
+    async fn recorded(&self) -> Result<Vec<(Vec<EncodedEvent>, Option<RunHeader>)>> {
+        let run = self.engine.start(&self.workflow, json!({ "text": "to and fro" }), StartOptions::default());
+        let run = run.await?;
+        let last = self.engine.settled(run).await?;
+        let encoded = self.engine.store().journal(run, 1).await?;
+        let envelopes = self.engine.history(run).await?.envelopes;
+        let mut commits = vec![Vec::new()];
+        for (event, envelope) in encoded.into_iter().zip(&envelopes) {
+            let ends = envelope.event.name() == "attempt-started";
+            commits.last_mut().context("a commit")?.push(event);
+            if ends {
+                commits.push(Vec::new());
+            }
+        }
+        anyhow::ensure!(commits.len() as u64 == COMMITS, "a run of {} commits", commits.len());
+        let first = RunHeader { status: Status::Running, outputs: None, ..last.clone() };
+        let mut headers = vec![None; commits.len()];
+        headers[0] = Some(first);
+        headers[commits.len() - 1] = Some(last);
+        Ok(commits.into_iter().zip(headers).collect())
+    }
+}
+
+/// The commits of runs, and nothing else of them.
+struct BareRuns {
     store: LmdbStore,
-    next: AtomicU64,
+    commits: Vec<(Vec<EncodedEvent>, Option<RunHeader>)>,
     _folder: tempfile::TempDir,
 }
 
-impl CommitLoop {
-    fn open() -> Result<Self> {
+impl BareRuns {
+    fn open(commits: Vec<(Vec<EncodedEvent>, Option<RunHeader>)>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let store = LmdbStore::open(folder.path(), LmdbOptions::default())?;
-        Ok(Self { store, next: AtomicU64::new(0), _folder: folder })
+        Ok(Self { store, commits, _folder: folder })
     }
 }
 
-impl Work for CommitLoop {
-    /// What one step of a run writes: three events, no header.
+impl Work for BareRuns {
     async fn once(&self) -> Result<()> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let run = RunId::from_bytes(u128::from(number).to_be_bytes());
-        let mut head = Head::empty(run);
-        let visit = VisitId(1);
-        let output = json!({ "text": "to and fro" });
-        let event = Event::StepCompleted { visit, output: output.into() };
-        let events = encode(&mut head, Timestamp(number), &[event.clone(), event.clone(), event]);
-        let commit = RunCommit {
-            run,
-            expected_seq: 0,
-            events,
-            header: number.is_multiple_of(COMMITS).then(|| header(run, head)),
-            opened: Vec::new(),
-            closed: Vec::new(),
-        };
-        self.store.commit(&Batch { runs: vec![commit], blobs: Vec::new() }).await.context("a bare commit")
-    }
-}
-
-fn header(id: RunId, head: Head) -> RunHeader {
-    RunHeader {
-        id,
-        workflow: "three-steps".into(),
-        version: "1.0.0".into(),
-        definition: Digest::of(b""),
-        status: Status::Completed,
-        waiting: None,
-        outputs: None,
-        error: None,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-        wake_at: None,
-        head,
+        let run = RunId::new(uuid::Uuid::now_v7());
+        let mut expected_seq = 0;
+        for (events, header) in &self.commits {
+            let commit = RunCommit {
+                run,
+                expected_seq,
+                events: events.clone(),
+                header: header.clone().map(|header| RunHeader { id: run, ..header }),
+                opened: Vec::new(),
+                closed: Vec::new(),
+            };
+            expected_seq += events.len() as u64;
+            let batch = Batch { runs: vec![commit], blobs: Vec::new() };
+            self.store.commit(&batch).await.context("a bare commit")?;
+        }
+        Ok(())
     }
 }
 
