@@ -38,7 +38,7 @@ pub(crate) struct Service {
 /// The engine's settings for a data folder.
 pub(crate) fn engine_config(place: &Place) -> EngineConfig {
     let plugin_folder = (!place.ephemeral).then(|| place.plugins());
-    let sandbox = SandboxConfig { cache_dir: Some(place.cache()), ..SandboxConfig::default() };
+    let sandbox = SandboxConfig { cache_dir: place.cache(), ..SandboxConfig::default() };
     EngineConfig { plugin_folder, sandbox, ..EngineConfig::default() }
 }
 
