@@ -92,14 +92,19 @@ impl Place {
             return inside;
         }
         let digest = pawl_core::Digest::of(folder.as_os_str().as_encoded_bytes());
-        let runtime = named("XDG_RUNTIME_DIR").filter(|folder| folder.is_absolute() && folder.is_dir());
-        runtime.unwrap_or_else(std::env::temp_dir).join(format!("pawl-{}.sock", digest.short()))
+        runtime_folder(named("XDG_RUNTIME_DIR")).join(format!("pawl-{}.sock", digest.short()))
     }
 }
 
 /// A path that the environment names.
 fn named(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Where sockets go that have no room in the data folder. The environment may name a folder that is
+/// long gone, as it does after `su`.
+fn runtime_folder(named: Option<PathBuf>) -> PathBuf {
+    named.filter(|folder| folder.is_absolute() && folder.is_dir()).unwrap_or_else(std::env::temp_dir)
 }
 
 /// Compiled code of those who have no data folder.
@@ -133,5 +138,14 @@ mod tests {
         assert_eq!(user_cache(caches, home.clone()), Some("/caches/pawl".into()));
         assert_eq!(user_cache(None, home), Some("/home/ann/.cache/pawl".into()));
         assert_eq!(user_cache(None, None), None);
+    }
+
+    #[test]
+    fn a_socket_goes_to_a_folder_that_is_there() {
+        let there = tempfile::tempdir().unwrap();
+        assert_eq!(runtime_folder(Some(there.path().into())), there.path());
+        for named in [None, Some(there.path().join("gone")), Some("relative".into())] {
+            assert_eq!(runtime_folder(named), std::env::temp_dir());
+        }
     }
 }

@@ -247,16 +247,21 @@ impl Service {
         if self.engine.in_memory().await.is_ok_and(|runs| runs == 0) {
             return true;
         }
+        !self.is_under_way().await
+    }
+
+    /// Whether a run that was asked to go on is in the middle of a step. Forgets those that have
+    /// ended, and only those: one that waits for time goes on as long as this process lives.
+    async fn is_under_way(&self) -> bool {
         let driven: Vec<_> = self.driven().iter().copied().collect();
         for run in driven {
             match self.store().run(run).await.ok().flatten().map(|header| header.status) {
-                Some(Status::Pending | Status::Running) => return false,
-                // It may wait for time, and go on as long as this process lives.
+                Some(Status::Pending | Status::Running) => return true,
                 Some(status) if !status.is_final() => {}
                 _ => self.let_go(run),
             }
         }
-        true
+        false
     }
 
     /// Returns when nothing that was asked for is in the middle of a step, or nobody can be asked
@@ -291,5 +296,54 @@ pub(super) async fn open_approvals(
             Some(next) => page.after = Some(next),
             None => return Ok(open),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pawl_store::memory::MemoryStore;
+    use serde_json::json;
+
+    /// A run that waits for a while at first.
+    async fn waiting(wait: &str) -> (Service, RunId) {
+        let place = Place::new(None, true);
+        let service = Service::open(Arc::new(MemoryStore::new()), &place).await.unwrap();
+        let text = format!(
+            "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n  - {{ id: pause, wait: {wait} }}\n  - {{ id: x, set: {{ x: 1 }} }}"
+        );
+        let start = Request::Start {
+            file: "w.yaml".into(),
+            text,
+            base: ".".into(),
+            inputs: json!({}),
+            allow_http: std::collections::BTreeSet::new(),
+            by: crate::actor::operator(),
+        };
+        let Ok(Reply::Started(Opened { run, .. })) = service.handle(start).await else {
+            panic!("not started")
+        };
+        (service, run)
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waits_for_time_is_not_forgotten_and_one_that_has_ended_is() {
+        let (service, run) = waiting("100ms").await;
+        while service.is_under_way().await {
+            tokio::task::yield_now().await;
+        }
+        assert!(service.driven().contains(&run), "its wait may end before this process does");
+        service.engine.settled(run).await.unwrap();
+        assert!(!service.is_under_way().await);
+        assert!(!service.driven().contains(&run));
+    }
+
+    #[tokio::test]
+    async fn what_is_in_hand_is_waited_for() {
+        let (service, _) = waiting("1h").await;
+        let in_hand = service.begin();
+        assert!(!service.is_quiet().await);
+        drop(in_hand);
+        assert!(service.settle().await);
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -114,6 +115,7 @@ impl Line {
     /// Makes a request, which is accepted.
     fn ask(socket: &Path, request: &Value) -> Self {
         let mut stream = UnixStream::connect(socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         writeln!(stream, "{}", json!({ "pawl": 2, "request": request })).unwrap();
         let mut line = Self { stream: BufReader::new(stream) };
         assert_eq!(line.hear(), "accepted");
