@@ -105,7 +105,21 @@ for order in A-1003 A-1005; do
   [[ "$paid" == 1 ]] || fail "the refund of $order is logged $paid times, not once"
 done
 
+echo "readme: the first answer comes within 200 ms of the program's start, once code is cached"
+first_answer_max_ms=200
+best_ms=""
+expect 0 run workflows/hello.yaml
+for _ in 1 2 3 4 5; do
+  began="$(date +%s%N)"
+  expect 0 run workflows/hello.yaml
+  took_ms=$((($(date +%s%N) - began) / 1000000))
+  [[ -n "$best_ms" && "$best_ms" -le "$took_ms" ]] || best_ms="$took_ms"
+done
+has out "Hello, world!"
+echo "readme: $best_ms ms, the best of five"
+[[ "$best_ms" -le "$first_answer_max_ms" ]] || fail "it took $best_ms ms at best, not at most $first_answer_max_ms"
+
 echo "readme: the journals are whole"
 expect 0 verify
-has err "all 2 journals are whole"
+has err "all 8 journals are whole"
 echo "readme: all as the README says"

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -17,8 +18,15 @@ pub const TALLY_HOST: &str = "127.0.0.1:47917";
 /// The longest body that is read.
 const BODY_MAX_BYTES: usize = 64 * 1024;
 
-/// The address is fixed, so one test at a time has the server.
+/// The address is fixed, since the guests name it: one test at a time has the server, in this process
+/// by this and among all processes by a file's lock.
 static TURN: Mutex<()> = Mutex::new(());
+/// How long the tests of another process may have the address.
+const TURN_MAX: Duration = Duration::from_mins(10);
+/// How long any other program may have the port: it is one that a connection can get by chance.
+const BIND_MAX: Duration = Duration::from_mins(1);
+/// The pause between two tries.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// One call that reached the server.
 #[derive(Debug, Clone)]
@@ -48,16 +56,18 @@ pub struct TallyServer {
     stop: Arc<AtomicBool>,
     desk: Arc<Desk>,
     thread: Option<JoinHandle<()>>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: (MutexGuard<'static, ()>, File),
 }
 
 impl TallyServer {
     /// Starts the server; it keeps its file in `folder`.
     pub fn start(folder: &Path) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = (turn, lock(&std::env::temp_dir().join("pawl-tally.lock"))?);
         let file = folder.join("calls.jsonl");
         let log = OpenOptions::new().create(true).append(true).open(&file)?;
-        let listener = TcpListener::bind(TALLY_HOST).with_context(|| format!("{TALLY_HOST} is in use"))?;
+        let listener = again(BIND_MAX, || TcpListener::bind(TALLY_HOST))
+            .with_context(|| format!("bind {TALLY_HOST}"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let desk = Arc::new(Desk {
@@ -108,6 +118,28 @@ impl TallyServer {
             anyhow::Ok(Call { tool: text("tool")?, key: text("key")?, arguments: value["arguments"].clone() })
         };
         text.lines().map(parse).collect()
+    }
+}
+
+/// Has a file's lock until the file is closed, or this process has ended.
+fn lock(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
+    again(TURN_MAX, || file.try_lock()).with_context(|| format!("lock {}", path.display()))?;
+    Ok(file)
+}
+
+/// Tries until it works, for some time.
+fn again<T, E>(
+    within: Duration,
+    mut tried: impl FnMut() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let since = Instant::now();
+    loop {
+        match tried() {
+            Err(_) if since.elapsed() < within => std::thread::sleep(RETRY),
+            outcome => return outcome,
+        }
     }
 }
 
@@ -181,5 +213,25 @@ fn chunked(reader: &mut impl BufRead, body: &mut String) -> Result<()> {
             return Ok(());
         }
         body.push_str(std::str::from_utf8(&bytes[..size])?);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_in_use_for_a_while_is_waited_for() -> Result<()> {
+        let turn = lock(&std::env::temp_dir().join("pawl-tally.lock"))?;
+        let folder = tempfile::tempdir()?;
+        let other = again(BIND_MAX, || TcpListener::bind(TALLY_HOST))?;
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(RETRY * 4);
+            drop(turn);
+            std::thread::sleep(RETRY * 4);
+            drop(other);
+        });
+        TallyServer::start(folder.path())?;
+        ends.join().map_err(|_| anyhow::anyhow!("the other one ends"))
     }
 }

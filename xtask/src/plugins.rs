@@ -18,6 +18,9 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Folders of plugins, and where their components are committed; relative to the root.
 const PLACES: [(&str, &str); 2] = [("plugins", "plugins/dist"), ("plugins/tests", "tests/guests")];
 
+/// What stands in a component for the folder of a registry's sources.
+const REGISTRY: &str = "/cargo/registry/src";
+
 /// Files by their path relative to the root: what a build gives.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -56,7 +59,11 @@ fn ensure_target() -> Result<()> {
 /// Builds all guests and returns the folder of the components.
 fn build(root: &Path) -> Result<PathBuf> {
     let target = root.join("plugins/target/dist");
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let cargo = || Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Only what is there can be renamed.
+    let fetched = cargo().args(["fetch", "--locked", "--quiet"]).current_dir(root.join("plugins")).status();
+    ensure!(fetched.context("cargo cannot be started")?.success(), "what the plugins need cannot be fetched");
+    let status = cargo()
         .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(&target)
         .current_dir(root.join("plugins"))
@@ -70,7 +77,7 @@ fn build(root: &Path) -> Result<PathBuf> {
 
 /// Names every folder of this machine by one that is the same everywhere.
 fn remaps(root: &Path) -> Result<Vec<String>> {
-    let registry = env::var_os("CARGO_HOME")
+    let cargo_home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(env::home_dir()?.join(".cargo")))
         .context("there is neither CARGO_HOME nor a home folder")?;
@@ -82,13 +89,26 @@ fn remaps(root: &Path) -> Result<Vec<String>> {
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
     // The library's own name for its source; with the component rust-src, rustc uses the real path.
     let library = format!("{sysroot}/lib/rustlib/src/rust");
-    Ok([
+    let mut renamed = vec![
         (root.display().to_string(), "/pawl".to_owned()),
-        (registry.display().to_string(), "/cargo".to_owned()),
+        (cargo_home.display().to_string(), "/cargo".to_owned()),
         (library, format!("/rustc/{commit}")),
-    ]
-    .map(|(from, to)| format!("--remap-path-prefix={from}={to}"))
-    .into())
+    ];
+    // After its parent: of several prefixes that fit, rustc takes the last.
+    renamed.extend(registries(&cargo_home)?.into_iter().map(|folder| (folder, REGISTRY.to_owned())));
+    Ok(renamed.into_iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")).collect())
+}
+
+/// The folders that sources were fetched into. Each is named after the host that they came from, and
+/// a mirror gives the same sources.
+fn registries(cargo_home: &Path) -> Result<BTreeSet<String>> {
+    let sources = cargo_home.join("registry/src");
+    let read = match fs::read_dir(&sources) {
+        Ok(read) => read,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", sources.display())),
+    };
+    read.map(|entry| Ok(entry?.path().display().to_string())).collect()
 }
 
 /// The components and manifests of the plugins in `sources`, and their digests.
@@ -226,4 +246,25 @@ fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{name} cannot be started"))?;
     ensure!(output.status.success(), "{name} failed: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_has_the_same_name_whatever_its_host() -> Result<()> {
+        let home = env::temp_dir().join(format!("pawl-registries-{}", std::process::id()));
+        assert!(registries(&home)?.is_empty());
+        let folders =
+            ["one.example-0123", "two.example-4567"].map(|name| home.join("registry/src").join(name));
+        for folder in &folders {
+            fs::create_dir_all(folder)?;
+        }
+        let found = registries(&home)?;
+        fs::remove_dir_all(&home)?;
+        let expected: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+        Ok(())
+    }
 }

@@ -82,6 +82,13 @@ pub(crate) enum Command {
     Doctor(command::doctor::DoctorArgs),
 }
 
+impl Command {
+    /// Whether it goes on with runs, and serves others meanwhile.
+    pub(crate) const fn drives(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Resume(_) | Self::Approve(_) | Self::Reject(_) | Self::Answer(_))
+    }
+}
+
 impl Cli {
     /// The data folder: named after the command, else before it, else by default.
     pub(crate) fn place(&self) -> Place {

@@ -1,5 +1,8 @@
 //! Offers to answer an approval at once, on a terminal.
 
+use std::io::IsTerminal as _;
+
+use crossterm::{cursor, event, terminal};
 use inquire::{Confirm, InquireError, Select, Text};
 use pawl_core::view::OpenApproval;
 use serde_json::{Map, Value};
@@ -9,6 +12,7 @@ use crate::backend::Request;
 use crate::fault::{Fault, FaultKind};
 use crate::question::{self, Field};
 use crate::session::Session;
+use crate::summary::one_line;
 use crate::values;
 
 /// The choice that leaves the approval open.
@@ -17,14 +21,31 @@ const LATER: &str = "later";
 /// What a person chose and filled in.
 type Filled = (String, Map<String, Value>);
 
-/// Asks a person. Gives whether they answered; what the form refuses is asked again.
-pub(crate) async fn answer(session: &mut Session, open: &OpenApproval) -> Result<bool, Fault> {
+/// What came of asking.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// The approval is open no more.
+    Answered,
+    /// It is left open.
+    Later,
+    /// Ctrl-C, which is a key like any other while a terminal asks.
+    Interrupted,
+}
+
+/// Asks a person; what the form refuses is asked again.
+pub(crate) async fn answer(session: &mut Session, open: &OpenApproval) -> Result<Asked, Fault> {
     session.out.note(&format!("\n{}\n", question::describe(open)));
     loop {
         let asked = open.clone();
-        let filled = tokio::task::spawn_blocking(move || fill_in(&asked)).await;
-        let Some((action, data)) = filled.map_err(|error| Fault::failed(error.to_string()))?? else {
-            return Ok(false);
+        let filled = tokio::task::spawn_blocking(move || prompt(&asked)).await;
+        let (action, data) = match filled.map_err(|error| Fault::failed(error.to_string()))? {
+            Ok(Some(filled)) => filled,
+            Ok(None) | Err(InquireError::OperationCanceled) => return Ok(Asked::Later),
+            Err(InquireError::OperationInterrupted) => return Ok(Asked::Interrupted),
+            Err(error) => {
+                return Err(Fault::failed(format!("cannot ask on this terminal: {error}"))
+                    .hint("use --no-interactive and answer with the command that is printed"));
+            }
         };
         let request = Request::Answer {
             approval: open.id.clone(),
@@ -33,45 +54,47 @@ pub(crate) async fn answer(session: &mut Session, open: &OpenApproval) -> Result
             by: actor::operator(),
             comment: None,
         };
-        match session.backend.answer(request).await {
-            Ok(_) => return Ok(true),
-            Err(fault) if fault.kind == FaultKind::Failed => session.out.note(&fault.message),
-            Err(fault) => return Err(fault),
+        let Err(fault) = session.backend.answer(request).await else { return Ok(Asked::Answered) };
+        if session.backend.approval(&open.id).await?.is_none() {
+            // Someone else was faster, or its time is up: the run tells what came of it.
+            session.out.note(&fault.message);
+            return Ok(Asked::Answered);
         }
+        if fault.kind != FaultKind::Failed {
+            return Err(fault);
+        }
+        session.out.note(&fault.message);
     }
 }
 
-fn fill_in(open: &OpenApproval) -> Result<Option<Filled>, Fault> {
-    match prompt(open) {
-        Ok(filled) => Ok(filled),
-        Err(InquireError::OperationCanceled | InquireError::OperationInterrupted) => Ok(None),
-        Err(error) => Err(Fault::failed(format!("cannot ask on this terminal: {error}"))
-            .hint("use --no-interactive and answer with the command that is printed")),
+/// After a prompt that was left in its middle, the terminal is as it was before.
+pub(crate) fn give_back_terminal() {
+    if std::io::stdin().is_terminal() && terminal::is_raw_mode_enabled().unwrap_or(false) {
+        // There is nothing else to try.
+        let _ = terminal::disable_raw_mode();
+        let _ = crossterm::execute!(std::io::stderr(), event::DisableBracketedPaste, cursor::Show);
     }
 }
 
 fn prompt(open: &OpenApproval) -> Result<Option<Filled>, InquireError> {
-    let mut choices = open.actions.clone();
+    let mut choices: Vec<_> = open.actions.iter().map(|action| one_line(action)).collect();
     choices.push(LATER.to_owned());
-    let last = choices.len() - 1;
     let chosen = Select::new("Answer?", choices).raw_prompt()?;
-    if chosen.index == last {
-        return Ok(None);
-    }
+    let Some(action) = open.actions.get(chosen.index) else { return Ok(None) };
     let mut data = Map::new();
     for field in open.form.as_ref().map(question::fields).unwrap_or_default() {
         if let Some(value) = fill_in_field(open.form.as_ref(), &field)? {
             data.insert(field.name.to_owned(), value);
         }
     }
-    Ok(Some((chosen.value, data)))
+    Ok(Some((action.clone(), data)))
 }
 
 fn fill_in_field(form: Option<&Value>, field: &Field<'_>) -> Result<Option<Value>, InquireError> {
-    let label = format!("{}:", field.name);
+    let label = format!("{}:", one_line(field.name));
     if let Some(choices) = field.choices() {
         let names =
-            choices.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            choices.iter().map(|value| value.as_str().map_or_else(|| one_line(&value.to_string()), one_line));
         let chosen = Select::new(&label, names.collect()).raw_prompt()?;
         return Ok(choices.get(chosen.index).cloned());
     }

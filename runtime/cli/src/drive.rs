@@ -3,7 +3,7 @@
 use pawl_core::RunId;
 use pawl_core::view::{OpenApproval, RunHeader, Status, Waiting};
 
-use crate::ask;
+use crate::ask::{self, Asked};
 use crate::backend::Next;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -17,17 +17,28 @@ use crate::summary::one_line;
 /// How often the process that drives a run may end before there is a new event.
 const MOVES_MAX: u32 = 10;
 
-/// How a run came to rest.
-enum Rest {
-    /// It has ended or waits for a person.
-    Settled(Box<RunHeader>),
-    /// A signal came first.
-    Stopped(Exit),
+/// Shows a run's progress from a seq on until it rests, then what it gave, why it failed, or what
+/// is asked. Where `interactive`, a person may answer at once. A signal ends it, whatever it waits for.
+pub(crate) async fn drive(
+    session: &mut Session,
+    run: RunId,
+    show_from: u64,
+    interactive: bool,
+) -> Result<Exit, Fault> {
+    let mut stop = session.stop.clone();
+    let exit = tokio::select! {
+        biased;
+        exit = stop.wait() => exit,
+        ended = drive_on(session, run, show_from, interactive) => ended?,
+    };
+    if matches!(exit, Exit::Signal(_)) {
+        ask::give_back_terminal();
+        stopped(session, run).await;
+    }
+    Ok(exit)
 }
 
-/// Shows a run's progress from a seq on until it rests, then what it gave, why it failed, or what
-/// is asked. Where `interactive`, a person may answer at once.
-pub(crate) async fn drive(
+async fn drive_on(
     session: &mut Session,
     run: RunId,
     show_from: u64,
@@ -35,10 +46,7 @@ pub(crate) async fn drive(
 ) -> Result<Exit, Fault> {
     let mut progress = Progress::new(session.out, String::new(), show_from);
     loop {
-        let header = match to_rest(session, run, &mut progress).await? {
-            Rest::Settled(header) => header,
-            Rest::Stopped(exit) => return Ok(stopped(session, run, exit)),
-        };
+        let header = to_rest(session, run, &mut progress).await?;
         let Some(Waiting::Approval { approval, .. }) = &header.waiting else {
             return Ok(ended(session.out, &header, progress.failed_step()));
         };
@@ -46,8 +54,12 @@ pub(crate) async fn drive(
             // Someone else has just answered.
             continue;
         };
-        if interactive && session.out.can_ask() && ask::answer(session, &open).await? {
-            continue;
+        if interactive && session.out.can_ask() {
+            match ask::answer(session, &open).await? {
+                Asked::Answered => continue,
+                Asked::Later => {}
+                Asked::Interrupted => return Ok(Exit::INTERRUPTED),
+            }
         }
         session.out.document(&shape::run(&header));
         session.out.note(&waits(session, &open));
@@ -55,20 +67,20 @@ pub(crate) async fn drive(
     }
 }
 
-async fn to_rest(session: &mut Session, run: RunId, progress: &mut Progress) -> Result<Rest, Fault> {
+/// Follows a run until it has ended or waits for a person.
+async fn to_rest(
+    session: &mut Session,
+    run: RunId,
+    progress: &mut Progress,
+) -> Result<Box<RunHeader>, Fault> {
     let mut moves = 0;
     loop {
         let seen = progress.next_seq();
         let mut feed = session.backend.follow(run, progress.next_seq()).await?;
         loop {
-            let next = tokio::select! {
-                biased;
-                exit = session.stop.wait() => return Ok(Rest::Stopped(exit)),
-                next = feed.next() => next?,
-            };
-            match next {
+            match feed.next().await? {
                 Next::Event(envelope) => progress.see(&envelope),
-                Next::Settled(header) => return Ok(Rest::Settled(header)),
+                Next::Settled(header) => return Ok(header),
                 Next::Moved => break,
             }
         }
@@ -82,7 +94,8 @@ async fn to_rest(session: &mut Session, run: RunId, progress: &mut Progress) -> 
     }
 }
 
-fn stopped(session: &Session, run: RunId, exit: Exit) -> Exit {
+/// Says how to go on; the document is the run as it stands.
+async fn stopped(session: &Session, run: RunId) {
     let (out, place) = (session.out, &session.place);
     if place.ephemeral {
         out.note("\nstopped; the run was ephemeral and is gone");
@@ -93,7 +106,11 @@ fn stopped(session: &Session, run: RunId, exit: Exit) -> Exit {
         let resume = place.command(&format!("resume {run}"));
         out.note(&format!("\nstopped; everything recorded is kept, go on with:\n  {resume}"));
     }
-    exit
+    if out.is_json()
+        && let Ok(header) = session.backend.find_run(&run.to_string()).await
+    {
+        out.document(&shape::run(&header));
+    }
 }
 
 /// Says what a run gave, or why it gave nothing.

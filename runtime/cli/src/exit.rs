@@ -20,6 +20,11 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// Stopped by SIGINT.
+    pub(crate) const INTERRUPTED: Self = Self::Signal(2);
+    /// Stopped by SIGTERM.
+    pub(crate) const TERMINATED: Self = Self::Signal(15);
+
     /// The number that the shell sees.
     pub(crate) const fn code(self) -> u8 {
         match self {

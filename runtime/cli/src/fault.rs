@@ -1,6 +1,7 @@
 //! Why a command did not do what was asked: one type for what happens here and
 //! for what another process reports.
 
+use pawl_core::journal::JournalError;
 use pawl_core::{InvalidId, Refusal};
 use pawl_engine::EngineError;
 use pawl_store::StoreError;
@@ -116,9 +117,8 @@ impl From<EngineError> for Fault {
             }
             EngineError::Refused(refusal) => refusal.into(),
             EngineError::Store(error) => error.into(),
-            EngineError::Journal(_) | EngineError::Missing { .. } | EngineError::Closed => {
-                with_hint(FaultKind::Failed, &text)
-            }
+            EngineError::Journal(error) => error.into(),
+            EngineError::Missing { .. } | EngineError::Closed => with_hint(FaultKind::Failed, &text),
             EngineError::Sandbox(_) => {
                 with_hint(FaultKind::Unusable, &text).or_hint("`pawl doctor` tries each part by itself")
             }
@@ -129,6 +129,22 @@ impl From<EngineError> for Fault {
 impl Fault {
     fn or_hint(self, hint: &str) -> Self {
         if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+}
+
+impl From<JournalError> for Fault {
+    fn from(error: JournalError) -> Self {
+        let text = error.to_string();
+        match error {
+            // Who or what did it cannot be told from the bytes.
+            JournalError::Gap { .. } | JournalError::Chain { .. } => {
+                let known = text.split_once("; ").map_or(text.as_str(), |(known, _)| known);
+                Self::failed(format!("{known}: the journal is not as it was written")).hint(
+                    "restore the data folder from a backup; `pawl verify` shows every run that is affected",
+                )
+            }
+            JournalError::Damaged { .. } | JournalError::Newer { .. } => with_hint(FaultKind::Failed, &text),
+        }
     }
 }
 
@@ -166,8 +182,37 @@ impl From<StoreError> for Fault {
     }
 }
 
+/// Arguments that cannot be used: what is wrong comes first, how it is written after that.
+impl From<&clap::Error> for Fault {
+    fn from(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+        let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+        let fault = Self::usage(message);
+        if rest.is_empty() { fault.hint("see `pawl --help`") } else { fault.hint(rest.trim()) }
+    }
+}
+
 impl From<InvalidId> for Fault {
     fn from(error: InvalidId) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pawl_core::RunId;
+
+    #[test]
+    fn a_broken_journal_says_what_is_known_and_what_to_do() {
+        let run = RunId::from_bytes([7; 16]);
+        for error in [JournalError::Gap { run, expected: 2, found: 3 }, JournalError::Chain { run, seq: 2 }] {
+            let fault = Fault::from(error);
+            assert!(fault.message.ends_with("the journal is not as it was written"), "{fault:?}");
+            assert!(fault.hint.is_some_and(|hint| hint.contains("backup")));
+        }
+        let newer = Fault::from(JournalError::Newer { run, seq: 1, found: 9 });
+        assert_eq!(newer.hint.as_deref(), Some("use the newer pawl that wrote it"));
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Inspector {
 impl Inspector {
     pub(crate) fn new(place: &Place) -> Result<Self, Fault> {
         let config = SandboxConfig {
-            cache_dir: Some(place.cache()),
+            cache_dir: place.cache(),
             agents_max: 1,
             tools_max: 1,
             ..SandboxConfig::default()

@@ -26,6 +26,7 @@ mod summary;
 mod values;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -34,6 +35,10 @@ use args::Cli;
 use exit::Exit;
 use fault::Fault;
 use output::Output;
+use stop::Stop;
+
+/// How long a command that was stopped may take to be taken down, in milliseconds.
+const CLEAN_UP_MAX_MS: u64 = 200;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -54,7 +59,13 @@ fn main() -> ExitCode {
 fn refused(error: &clap::Error) -> Exit {
     // Whoever reads may be gone; there is no one to tell.
     let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
+    if !error.use_stderr() {
+        return Exit::Ok;
+    }
+    // What was understood of the arguments is lost, so they are looked at as they stand.
+    let wanted = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    Output::new(wanted).document(&Fault::from(error).to_json());
+    Exit::Usage
 }
 
 fn run(cli: Cli, out: Output) -> Result<Exit, Fault> {
@@ -62,11 +73,32 @@ fn run(cli: Cli, out: Output) -> Result<Exit, Fault> {
         .enable_all()
         .build()
         .map_err(|error| Fault::failed(format!("cannot start: {error}")))?;
-    let place = cli.place();
-    let exit = runtime.block_on(command::run(cli.command, place, out));
+    let ended = runtime.block_on(until_stopped(cli, out));
     // What is still under way was given up or handed over.
     runtime.shutdown_background();
-    exit
+    ended
+}
+
+/// Carries the command out, until its end or until a signal comes, whatever it waits for then.
+async fn until_stopped(cli: Cli, out: Output) -> Result<Exit, Fault> {
+    let mut stop = Stop::listen()?;
+    let (place, drives) = (cli.place(), cli.command.drives());
+    // In a task, so that a signal is heard even while the command keeps its thread busy.
+    let mut under_way = tokio::spawn(command::run(cli.command, place, out, stop.clone()));
+    let exit = tokio::select! {
+        ended = &mut under_way => match ended.map_err(tokio::task::JoinError::try_into_panic) {
+            Ok(ended) => return ended,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Err(Err(_)) => return Err(Fault::failed("the command was cut off")),
+        },
+        // Who drives a run says itself how to go on with it.
+        exit = async { if drives { stop.overdue().await } else { stop.wait().await } } => exit,
+    };
+    under_way.abort();
+    // The socket's file goes with it.
+    let _ = tokio::time::timeout(Duration::from_millis(CLEAN_UP_MAX_MS), under_way).await;
+    out.stopped(exit);
+    Ok(exit)
 }
 
 fn trace(verbose: u8) {

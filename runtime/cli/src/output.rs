@@ -1,15 +1,23 @@
 //! What goes where: data on stdout, all else on stderr. Given `--json`, stdout
-//! gets one document and nothing else.
+//! gets one document and nothing else. What guests wrote stands in both, so no
+//! control character reaches a terminal.
 //!
 //! A reader that goes away (`pawl runs | head -1`) is no error: what cannot be
 //! written is dropped.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{Cell, Table, presets};
 use serde_json::Value;
 
+use crate::exit::Exit;
 use crate::fault::Fault;
+
+/// Whether this process has printed its one document.
+static DOCUMENT_PRINTED: AtomicBool = AtomicBool::new(false);
 
 /// Where a command writes to.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +37,14 @@ impl Output {
         }
     }
 
-    /// The one document of `--json`; nothing without it.
+    /// Whether there is a document to print.
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// The one document of `--json`; nothing without it, nor when there was one before.
     pub(crate) fn document(self, document: &Value) {
-        if self.json {
+        if self.json && !DOCUMENT_PRINTED.swap(true, Ordering::SeqCst) {
             write_line(std::io::stdout().lock(), &pretty(document));
         }
     }
@@ -48,6 +61,16 @@ impl Output {
         self.note(&fault.text());
     }
 
+    /// A signal came before the command could say anything.
+    pub(crate) fn stopped(self, exit: Exit) {
+        let name = if exit == Exit::INTERRUPTED { "SIGINT" } else { "SIGTERM" };
+        let message = format!("stopped by {name}");
+        self.document(&serde_json::json!({
+            "error": { "kind": "stopped", "message": message, "hint": null, "details": null },
+        }));
+        self.note(&message);
+    }
+
     /// Whether a person can be asked here: no `--json`, and both ends are a terminal.
     pub(crate) fn can_ask(self) -> bool {
         !self.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
@@ -55,8 +78,33 @@ impl Output {
 }
 
 fn write_line(mut to: impl Write, text: &str) {
+    let text = visible(text);
     // Nobody reads on: there is no one to tell.
     let _ = to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n")).and_then(|()| to.flush());
+}
+
+/// Text in which nothing but a line's end is a command to the terminal, and nothing stands elsewhere
+/// than it is written. What is taken out is shown as JSON escapes it, so that a document stays the
+/// same document.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_command(c) {
+            // Writing to memory does not fail.
+            let _ = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c);
+        }
+    }
+    Cow::Owned(plain)
+}
+
+fn is_command(c: char) -> bool {
+    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    (c.is_control() && c != '\n') || reorders
 }
 
 /// JSON as people read it.
@@ -88,5 +136,21 @@ mod tests {
     fn a_table_has_no_lines_and_no_trailing_space() {
         let text = table(["id", "status"], [["a".into(), "completed".into()], ["bcd".into(), "x".into()]]);
         assert_eq!(text, "ID   STATUS\na    completed\nbcd  x");
+    }
+
+    #[test]
+    fn nothing_that_is_printed_moves_the_cursor() {
+        let cases = [
+            ("plain\n✓ text", "plain\n✓ text"),
+            ("\u{1b}[2J\r", "\\u001b[2J\\u000d"),
+            ("\u{9b}1A\u{7f}", "\\u009b1A\\u007f"),
+            ("pay\u{202e}11", "pay\\u202e11"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(visible(text), shown);
+        }
+        let kept = serde_json::json!({ "a\u{9b}": "\u{1b}\u{7f}\n" });
+        let read: Value = serde_json::from_str(&visible(&pretty(&kept))).unwrap();
+        assert_eq!(read, kept);
     }
 }

@@ -1,7 +1,7 @@
 //! The data folder and what lies in it.
 
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::fault::Fault;
 
@@ -30,11 +30,15 @@ fn program() -> String {
 impl Place {
     /// The folder of `--data`, else of `PAWL_DATA`, else the default.
     pub(crate) fn new(data: Option<PathBuf>, ephemeral: bool) -> Self {
-        let flag = data.as_deref().filter(|folder| *folder != Path::new(DEFAULT));
+        let usual = named("PAWL_DATA").unwrap_or_else(|| PathBuf::from(DEFAULT));
+        Self::with_usual(data, usual, ephemeral)
+    }
+
+    /// The folder of `--data`, else the one that a command without it uses.
+    fn with_usual(data: Option<PathBuf>, usual: PathBuf, ephemeral: bool) -> Self {
+        let flag = data.as_deref().filter(|folder| *folder != usual);
         let flag = flag.map(|folder| crate::values::quoted(&folder.display().to_string()));
-        let from_environment = || std::env::var_os("PAWL_DATA").filter(|folder| !folder.is_empty());
-        let folder = data.or_else(|| from_environment().map(PathBuf::from));
-        Self { folder: folder.unwrap_or_else(|| PathBuf::from(DEFAULT)), flag, ephemeral }
+        Self { folder: data.unwrap_or(usual), flag, ephemeral }
     }
 
     /// A command that finds this folder again: `pawl --data DIR resume`.
@@ -50,9 +54,13 @@ impl Place {
         self.folder.join("plugins")
     }
 
-    /// Where compiled code is kept: in the data folder, or for the user where there is none.
-    pub(crate) fn cache(&self) -> PathBuf {
-        if self.ephemeral || !self.folder.is_dir() { user_cache() } else { self.folder.join("cache") }
+    /// Where compiled code is kept: in the data folder, or for the user where there is none; nowhere
+    /// when the user has no folder either, for in one of everybody others could leave code to be run.
+    pub(crate) fn cache(&self) -> Option<PathBuf> {
+        if !self.ephemeral && self.folder.is_dir() {
+            return Some(self.folder.join("cache"));
+        }
+        user_cache(named("XDG_CACHE_HOME"), named("HOME"))
     }
 
     /// Makes the data folder where there is none.
@@ -84,16 +92,60 @@ impl Place {
             return inside;
         }
         let digest = pawl_core::Digest::of(folder.as_os_str().as_encoded_bytes());
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        runtime.join(format!("pawl-{}.sock", digest.short()))
+        runtime_folder(named("XDG_RUNTIME_DIR")).join(format!("pawl-{}.sock", digest.short()))
     }
 }
 
+/// A path that the environment names.
+fn named(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Where sockets go that have no room in the data folder. The environment may name a folder that is
+/// long gone, as it does after `su`.
+fn runtime_folder(named: Option<PathBuf>) -> PathBuf {
+    named.filter(|folder| folder.is_absolute() && folder.is_dir()).unwrap_or_else(std::env::temp_dir)
+}
+
 /// Compiled code of those who have no data folder.
-fn user_cache() -> PathBuf {
-    let named = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    named("XDG_CACHE_HOME")
-        .or_else(|| named("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("pawl")
+fn user_cache(caches: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    let caches = caches.or_else(|| home.map(|home| home.join(".cache")))?;
+    Some(caches.join("pawl"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_names_the_folder_where_another_would_be_used() {
+        let cases = [
+            (None, ".pawl", "pawl runs"),
+            (Some("data"), ".pawl", "pawl --data data runs"),
+            (Some(".pawl"), ".pawl", "pawl runs"),
+            (Some(".pawl"), "data", "pawl --data .pawl runs"),
+            (Some("data"), "data", "pawl runs"),
+        ];
+        for (data, usual, command) in cases {
+            let place = Place::with_usual(data.map(PathBuf::from), usual.into(), false);
+            assert_eq!(place.command("runs"), command, "{data:?} {usual}");
+        }
+    }
+
+    #[test]
+    fn compiled_code_is_kept_in_a_folder_of_the_user_or_nowhere() {
+        let (caches, home) = (Some(PathBuf::from("/caches")), Some(PathBuf::from("/home/ann")));
+        assert_eq!(user_cache(caches, home.clone()), Some("/caches/pawl".into()));
+        assert_eq!(user_cache(None, home), Some("/home/ann/.cache/pawl".into()));
+        assert_eq!(user_cache(None, None), None);
+    }
+
+    #[test]
+    fn a_socket_goes_to_a_folder_that_is_there() {
+        let there = tempfile::tempdir().unwrap();
+        assert_eq!(runtime_folder(Some(there.path().into())), there.path());
+        for named in [None, Some(there.path().join("gone")), Some("relative".into())] {
+            assert_eq!(runtime_folder(named), std::env::temp_dir());
+        }
+    }
 }

@@ -64,6 +64,11 @@ impl Progress {
         self.out.note(&format!("{}  {}{separator}{note}", self.prefix, header.status.name()));
     }
 
+    /// Says that nothing more can be said of the run, where there are several.
+    pub(crate) fn stuck(&self) {
+        self.out.note(&format!("{}  cannot go on", self.prefix));
+    }
+
     fn lines(&self, event: &Event, time: Timestamp) -> Vec<String> {
         match event {
             Event::StepSkipped { visit, .. } => self.step('-', *visit, "skipped"),

@@ -99,7 +99,7 @@ impl<'a> Field<'a> {
             other => other,
         };
         let need = if self.required { "" } else { ", optional" };
-        format!("{} ({kind}{need})", one_line(self.name))
+        format!("{} ({}{need})", one_line(self.name), one_line(kind))
     }
 
     /// `note=ok`: something that the form accepts as far as its type goes.

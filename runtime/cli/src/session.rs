@@ -12,27 +12,27 @@ use crate::stop::Stop;
 pub(crate) struct Session {
     pub(crate) place: Place,
     pub(crate) out: Output,
-    pub(crate) backend: Backend,
     pub(crate) stop: Stop,
     serves: bool,
+    // Before the backend: while there is a socket, this process holds the store.
     listener: Option<Listener>,
+    pub(crate) backend: Backend,
 }
 
 impl Session {
     /// For a command that looks, or changes something and ends.
     pub(crate) async fn open(place: Place, out: Output) -> Result<Self, Fault> {
-        Self::new(place, out, false).await
+        Self::new(place, out, Stop::never(), false).await
     }
 
     /// For a command that drives runs: meanwhile, others get their work done through it.
-    pub(crate) async fn serving(place: Place, out: Output) -> Result<Self, Fault> {
-        Self::new(place, out, true).await
+    pub(crate) async fn serving(place: Place, out: Output, stop: Stop) -> Result<Self, Fault> {
+        Self::new(place, out, stop, true).await
     }
 
-    async fn new(place: Place, out: Output, serves: bool) -> Result<Self, Fault> {
-        let stop = Stop::new()?;
+    async fn new(place: Place, out: Output, stop: Stop, serves: bool) -> Result<Self, Fault> {
         let backend = backend::open(&place).await?;
-        let mut session = Self { place, out, backend, stop, serves, listener: None };
+        let mut session = Self { place, out, stop, serves, listener: None, backend };
         session.listen();
         Ok(session)
     }
@@ -55,17 +55,21 @@ impl Session {
         Ok(())
     }
 
-    /// Ends well or with a fault.
+    /// Ends well or with a fault. The fault is told first: what others have under way may take long.
     pub(crate) async fn end(self, ended: Result<Exit, Fault>) -> Result<Exit, Fault> {
-        let exit = ended.as_ref().map_or_else(Fault::exit, |exit| *exit);
+        let out = self.out;
+        let exit = ended.unwrap_or_else(|fault| {
+            out.fault(&fault);
+            fault.exit()
+        });
         self.close(exit).await;
-        ended
+        Ok(exit)
     }
 
     /// Those who were served meanwhile are not left in the middle of a step.
     async fn close(self, exit: Exit) {
         match (self.listener, exit) {
-            (Some(listener), Exit::Signal(_)) => listener.abandon(),
+            (Some(listener), Exit::Signal(_)) => drop(listener),
             (Some(listener), _) => listener.close(self.out).await,
             (None, _) => {}
         }

@@ -42,7 +42,7 @@ pub(crate) fn of(event: &Event) -> String {
         }
         Event::OutcomeUnknown { visit, call, reason } => {
             let call = call.map(|call| format!(", call {call}")).unwrap_or_default();
-            format!("visit {visit}{call}: {reason}")
+            format!("visit {visit}{call}: {}", one_line(reason))
         }
         Event::ApprovalOpened(opened) => {
             let due = opened.due.map(|due| format!("; due {due}")).unwrap_or_default();
@@ -59,7 +59,8 @@ pub(crate) fn of(event: &Event) -> String {
             let (by, via) = (&decided.by.name, &decided.by.via);
             let data = payload(&decided.data);
             let comment = comment.unwrap_or_default();
-            format!("{} {} by {by} via {via} with {data}{comment}", decided.approval, decided.action)
+            let action = one_line(&decided.action);
+            format!("{} {action} by {by} via {via} with {data}{comment}", decided.approval)
         }
         Event::WaitStarted { visit, until } => format!("visit {visit}: until {until}"),
         Event::StepCompleted { visit, output } => format!("visit {visit}: {}", payload(output)),
@@ -105,13 +106,15 @@ fn work_with_input(given: &Work) -> String {
 pub(crate) fn call(request: &CallRequest) -> String {
     match request {
         CallRequest::ToolList => "tools.list".into(),
-        CallRequest::Tool { name, arguments } => format!("{name} {}", value(arguments)),
+        CallRequest::Tool { name, arguments } => format!("{} {}", one_line(name), value(arguments)),
         CallRequest::Human(question) => format!("asks \"{}\"", one_line(&question.title)),
-        CallRequest::MemoryGet { key } => format!("memory.get {key}"),
-        CallRequest::MemoryPut { key, value: kept } => format!("memory.put {key} {}", value(kept)),
+        CallRequest::MemoryGet { key } => format!("memory.get {}", one_line(key)),
+        CallRequest::MemoryPut { key, value: kept } => {
+            format!("memory.put {} {}", one_line(key), value(kept))
+        }
         CallRequest::Sleep { duration } => format!("sleeps {duration}"),
         CallRequest::Log { message, .. } => format!("log \"{}\"", one_line(message)),
-        CallRequest::Denied { capability, .. } => format!("{capability} (denied)"),
+        CallRequest::Denied { capability, .. } => format!("{} (denied)", one_line(capability)),
     }
 }
 

@@ -68,10 +68,15 @@ pub(crate) fn read_file(path: &Path) -> Result<Map<String, Value>, Fault> {
     })?;
     let is_yaml = path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml");
     let value: Value = if is_yaml {
-        serde_saphyr::from_str(&text)
-            .map_err(|error| Fault::usage(format!("{shown} is not YAML: {error}")))?
+        serde_saphyr::from_str(&text).map_err(|error| {
+            Fault::usage(format!("{shown} is not YAML: {error}"))
+                .hint("correct it at that place; write name: value pairs")
+        })?
     } else {
-        serde_json::from_str(&text).map_err(|error| Fault::usage(format!("{shown} is not JSON: {error}")))?
+        serde_json::from_str(&text).map_err(|error| {
+            Fault::usage(format!("{shown} is not JSON: {error}"))
+                .hint("correct it at that place; a file of YAML has a name that ends in .yaml or .yml")
+        })?
     };
     match value {
         Value::Object(object) => Ok(object),

@@ -7,8 +7,9 @@ use std::pin::Pin;
 use pawl_core::RunId;
 use pawl_core::journal::Envelope;
 use pawl_core::view::RunHeader;
-use pawl_engine::{Engine, EngineError, Follower};
+use pawl_engine::{EngineError, Follower};
 
+use super::Service;
 use super::client::RemoteFeed;
 use crate::fault::Fault;
 
@@ -46,8 +47,8 @@ impl Feed {
         Self::Gone
     }
 
-    pub(super) fn live(engine: Engine, run: RunId, from_seq: u64) -> Self {
-        Self::Live(Box::new(LiveFeed::new(engine, run, from_seq)))
+    pub(super) fn live(service: Service, run: RunId, from_seq: u64) -> Self {
+        Self::Live(Box::new(LiveFeed::new(service, run, from_seq)))
     }
 
     /// What comes next; waits for it. May be dropped and called again without loss.
@@ -68,6 +69,8 @@ type Settling = Pin<Box<dyn Future<Output = Result<RunHeader, EngineError>> + Se
 
 /// Follows a run of this process's engine.
 pub(crate) struct LiveFeed {
+    service: Service,
+    run: RunId,
     follower: Follower,
     settling: Settling,
     /// Events up to the one that settled the run.
@@ -82,13 +85,23 @@ impl std::fmt::Debug for LiveFeed {
 }
 
 impl LiveFeed {
-    fn new(engine: Engine, run: RunId, from_seq: u64) -> Self {
+    fn new(service: Service, run: RunId, from_seq: u64) -> Self {
+        let engine = service.engine().clone();
         let follower = engine.follow(run, from_seq);
         let settling = Box::pin(async move { engine.settled(run).await });
-        Self { follower, settling, last: VecDeque::new(), settled: None }
+        Self { service, run, follower, settling, last: VecDeque::new(), settled: None }
     }
 
     async fn next(&mut self) -> Result<Next, Fault> {
+        let next = self.wait().await;
+        if next.is_err() {
+            // Its header may say that it runs, but nobody can go on with it here.
+            self.service.let_go(self.run);
+        }
+        next
+    }
+
+    async fn wait(&mut self) -> Result<Next, Fault> {
         if self.settled.is_none() {
             tokio::select! {
                 biased;

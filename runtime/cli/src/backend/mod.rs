@@ -51,7 +51,16 @@ fn strange() -> Fault {
         .hint("stop that process and try again")
 }
 
-/// The process that held the folder ended before it accepted a request: whoever holds it now does
+/// A request or its answer is longer than a line may be.
+fn too_long() -> Fault {
+    let mib = protocol::LINE_MAX_BYTES >> 20;
+    Fault::failed(format!(
+        "what would pass between this process and the one that holds the data folder is longer than {mib} MiB"
+    ))
+    .hint("wait until that process has ended and try again, or ask for less")
+}
+
+/// The process that held the folder ended before it did what was asked: whoever holds it now does
 /// it, if need be this process for as long as that takes.
 async fn once_more(place: &Place, request: Request) -> Result<Reply, Fault> {
     match open(place).await? {
@@ -63,6 +72,18 @@ async fn once_more(place: &Place, request: Request) -> Result<Reply, Fault> {
         }
         Backend::Remote(socket, place) => {
             client::call(&socket, &request).await?.ok_or_else(|| open::gone(&place))
+        }
+    }
+}
+
+/// The journal that a feed gives; nothing when the process that read it ended first.
+async fn collect(mut feed: Feed) -> Result<Option<History>, Fault> {
+    let mut envelopes = Vec::new();
+    loop {
+        match feed.next().await? {
+            Next::Event(envelope) => envelopes.push(*envelope),
+            Next::Settled(header) => return Ok(Some(History { header: *header, envelopes })),
+            Next::Moved => return Ok(None),
         }
     }
 }
@@ -142,15 +163,17 @@ impl Backend {
 
     /// A run's journal.
     pub(crate) async fn history(&self, run: RunId) -> Result<History, Fault> {
-        let mut feed = self.feed(Request::History { run }).await?;
-        let mut envelopes = Vec::new();
-        loop {
-            match feed.next().await? {
-                Next::Event(envelope) => envelopes.push(*envelope),
-                Next::Settled(header) => return Ok(History { header: *header, envelopes }),
-                Next::Moved => return Err(strange()),
-            }
+        if let Some(history) = collect(self.feed(Request::History { run }).await?).await? {
+            return Ok(history);
         }
+        let Self::Remote(_, place) = self else { return Err(strange()) };
+        let other = open(place).await?;
+        let history = match other.feed(Request::History { run }).await {
+            Ok(feed) => collect(feed).await,
+            Err(fault) => Err(fault),
+        };
+        other.close().await;
+        history?.ok_or_else(|| open::gone(place))
     }
 
     /// A run's events from a seq on, until it has ended or waits for a person. Goes on with the
@@ -162,12 +185,8 @@ impl Backend {
     async fn feed(&self, request: Request) -> Result<Feed, Fault> {
         match self {
             Self::Direct(service) => service.feed(request).await,
-            Self::Remote(socket, place) => match client::feed(socket, &request).await {
-                Some(feed) => Ok(feed),
-                // Whoever follows a run looks for it again.
-                None if matches!(request, Request::Follow { .. }) => Ok(Feed::moved()),
-                None => Err(open::gone(place)),
-            },
+            // Whoever wants them looks for the run again.
+            Self::Remote(socket, _) => Ok(client::feed(socket, &request).await?.unwrap_or_else(Feed::moved)),
         }
     }
 

@@ -1,8 +1,10 @@
 //! What goes over the socket: one JSON document a line, one request a connection.
 //!
-//! The client sends one [`Call`]. The server answers `accepted` at once, then
-//! any number of `event` lines, then one of `done`, `fault` or `moved`, and
-//! closes. A version that it does not know is answered with `fault`.
+//! The client sends one [`Call`]. The server answers `accepted` at once. The
+//! client sends [`Go`], and only then the server begins: a client that has given
+//! up meanwhile can make the request elsewhere. The server sends any number of
+//! `event` lines, then one of `done`, `fault` or `moved`, and closes. A version
+//! that it does not know is answered with `fault`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,13 +19,15 @@ use serde_json::Value;
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 1;
-/// The longest line, in bytes; a longer one ends the connection.
+pub(crate) const PROTOCOL_VERSION: u32 = 2;
+/// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
 pub(crate) const ACCEPT_MAX_MS: u64 = 5_000;
-/// Connections served at once; more wait.
+/// Connections served at once, but for those that follow a run; more wait.
 pub(crate) const CONNECTIONS_MAX: usize = 256;
+/// Connections that follow a run at once; more wait.
+pub(crate) const FOLLOWERS_MAX: usize = 512;
 
 /// The line of a client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +36,14 @@ pub(crate) struct Call {
     pub(crate) pawl: u32,
     /// What is asked. Read only after the version is known.
     pub(crate) request: Value,
+}
+
+/// The client's answer to `accepted`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Go {
+    /// Begin.
+    Go,
 }
 
 /// What commands ask for.
@@ -122,11 +134,18 @@ pub(crate) enum Request {
     About,
 }
 
+impl Request {
+    /// Whether it changes nothing that making it twice would change again.
+    pub(super) const fn only_looks(&self) -> bool {
+        !matches!(self, Self::Start { .. } | Self::Answer { .. } | Self::Cancel { .. })
+    }
+}
+
 /// A line of the server.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Line {
-    /// The request is understood and under way.
+    /// The request is understood, and under way when the client says so.
     Accepted,
     /// One event of a journal.
     Event(Box<Envelope>),
@@ -134,7 +153,8 @@ pub(crate) enum Line {
     Done(Reply),
     /// The end: it was not.
     Fault(Fault),
-    /// The end: this process ends; ask the one that holds the data folder next, or be it.
+    /// The end: this process ends, and what was asked for was not done here; ask the one that holds
+    /// the data folder next, or be it.
     Moved,
 }
 

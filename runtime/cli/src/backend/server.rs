@@ -9,14 +9,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::BufReader;
+use tokio::io::{AsyncWrite, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::Service;
 use super::feed::{Feed, Next};
-use super::protocol::{ACCEPT_MAX_MS, CONNECTIONS_MAX, Call, Line, PROTOCOL_VERSION, Reply, Request};
+use super::protocol::{
+    ACCEPT_MAX_MS, CONNECTIONS_MAX, Call, FOLLOWERS_MAX, Go, Line, PROTOCOL_VERSION, Reply, Request,
+};
 use super::wire::{self, WireError};
 use crate::fault::Fault;
 use crate::place::Place;
@@ -24,11 +26,25 @@ use crate::place::Place;
 /// How long connections may take to end after that, in milliseconds.
 const CLOSE_MAX_MS: u64 = 2_000;
 
-/// Listens until it is closed.
+/// The pause after a connection could not be accepted, in milliseconds.
+const ACCEPT_PAUSE_MS: u64 = 100;
+
+/// How far this process is with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It takes requests.
+    Open,
+    /// It takes no more.
+    Closing,
+    /// And nothing is in the middle of a step.
+    Quiet,
+}
+
+/// Listens until it is closed or dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
     service: Service,
-    closing: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     serving: tokio::task::JoinHandle<()>,
     files: Vec<PathBuf>,
 }
@@ -64,95 +80,172 @@ impl Listener {
             std::fs::write(&note, socket.as_os_str().as_encoded_bytes())?;
             files.push(note);
         }
-        let closing = watch::Sender::new(false);
-        let serving = tokio::spawn(serve(listener, service.clone(), closing.subscribe()));
-        Ok(Self { service: service.clone(), closing, serving, files })
+        let phase = watch::Sender::new(Phase::Open);
+        let serving = tokio::spawn(serve(listener, service.clone(), phase.subscribe()));
+        Ok(Self { service: service.clone(), phase, serving, files })
     }
 
     /// Takes no more requests, lets steps that are under way end, and hands over those who
     /// follow a run that waits.
-    pub(crate) async fn close(self, out: crate::output::Output) {
-        for file in &self.files {
-            // Whoever finds it now is refused, and tries to open the store.
-            let _ = std::fs::remove_file(file);
-        }
-        self.closing.send_replace(true);
+    pub(crate) async fn close(mut self, out: crate::output::Output) {
+        // Whoever finds a file now is refused, and tries to open the store.
+        self.remove_files();
+        self.phase.send_replace(Phase::Closing);
         if !self.service.is_quiet().await {
             out.note("ends when the steps under way are done");
-            self.service.settle().await;
         }
-        let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MAX_MS), self.serving).await;
+        let mut is_settled = self.service.settle().await;
+        self.phase.send_replace(Phase::Quiet);
+        let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MAX_MS), &mut self.serving).await;
+        // Time has passed, and with it the wait of a run may have ended.
+        is_settled &= self.service.settle().await;
+        if !is_settled {
+            out.note("the steps under way took too long and are cut off; `pawl resume` goes on with them");
+        }
     }
 
-    /// Stops at once.
-    pub(crate) fn abandon(self) {
-        for file in &self.files {
+    fn remove_files(&mut self) {
+        for file in self.files.drain(..) {
             let _ = std::fs::remove_file(file);
         }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.remove_files();
         self.serving.abort();
     }
 }
 
-async fn serve(listener: UnixListener, service: Service, closing: watch::Receiver<bool>) {
-    let mut ends = closing.clone();
-    let turns = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn serve(listener: UnixListener, service: Service, phase: watch::Receiver<Phase>) {
+    let mut ends = phase.clone();
+    // Those who follow a run stay long: they have turns of their own, so that they keep nobody else
+    // from being served.
+    let any = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
-            _ = ends.wait_for(|closing| *closing) => break,
+            _ = ends.wait_for(|phase| *phase > Phase::Open) => break,
             Some(_) = connections.join_next() => {}
-            accepted = accept(&listener, &turns) => match accepted {
-                Ok((stream, turn)) => {
-                    let (service, closing) = (service.clone(), closing.clone());
-                    connections.spawn(async move {
-                        let _turn = turn;
-                        if let Err(error) = converse(stream, service, closing).await {
-                            tracing::debug!("a connection ended early: {error}");
-                        }
-                    });
-                }
-                Err(error) => tracing::warn!("cannot accept a connection: {error}"),
-            },
+            (stream, turn) = accept(&listener, &any) => {
+                let stream = BufReader::new(stream);
+                let talk = Conversation { stream, service: service.clone(), phase: phase.clone() };
+                let followers = Arc::clone(&followers);
+                connections.spawn(async move {
+                    if let Err(error) = talk.hold(turn, followers).await {
+                        tracing::debug!("a connection ended early: {error}");
+                    }
+                });
+            }
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-async fn accept(
-    listener: &UnixListener,
-    turns: &Arc<Semaphore>,
-) -> std::io::Result<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
-    let turn = Arc::clone(turns).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, turn))
+/// The next connection, and its turn.
+async fn accept(listener: &UnixListener, turns: &Arc<Semaphore>) -> (UnixStream, OwnedSemaphorePermit) {
+    loop {
+        if let Ok(turn) = Arc::clone(turns).acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _)) => return (stream, turn),
+                Err(error) => tracing::warn!("cannot accept a connection: {error}"),
+            }
+        }
+        // Most likely too many files are open: not to be tried again at once.
+        tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+    }
 }
 
 /// One connection, one request.
-async fn converse(
-    stream: UnixStream,
+struct Conversation {
+    stream: BufReader<UnixStream>,
     service: Service,
-    closing: watch::Receiver<bool>,
-) -> Result<(), WireError> {
-    let mut stream = BufReader::new(stream);
-    let mut buffer = Vec::new();
-    let first = wire::receive::<Call>(&mut stream, &mut buffer);
-    let within = Duration::from_millis(ACCEPT_MAX_MS);
-    let Ok(call) = tokio::time::timeout(within, first).await else { return Ok(()) };
-    let request = match understand(call?) {
-        Ok(request) => request,
-        Err(fault) => return wire::send(&mut stream, &Line::Fault(fault)).await,
-    };
-    wire::send(&mut stream, &Line::Accepted).await?;
-    if matches!(request, Request::History { .. } | Request::Follow { .. }) {
-        return match service.feed(request).await {
-            Ok(feed) => relay(&mut stream, feed, &service, closing).await,
-            Err(fault) => wire::send(&mut stream, &Line::Fault(fault)).await,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Conversation {
+    async fn hold(mut self, turn: OwnedSemaphorePermit, followers: Arc<Semaphore>) -> Result<(), WireError> {
+        let Some(request) = self.request().await? else { return Ok(()) };
+        let _turn = if matches!(request, Request::Follow { .. }) {
+            drop(turn);
+            followers.acquire_owned().await.ok()
+        } else {
+            Some(turn)
         };
+        // In this order: whoever closes sees what is in hand after it has said that it closes.
+        let in_hand = self.service.begin();
+        if *self.phase.borrow() > Phase::Open {
+            return wire::send(&mut self.stream, &Line::Moved).await;
+        }
+        if !matches!(request, Request::History { .. } | Request::Follow { .. }) {
+            let line = self.service.handle(request).await.map_or_else(Line::Fault, Line::Done);
+            drop(in_hand);
+            return reply(&mut self.stream, &line).await;
+        }
+        let feed = self.service.feed(request).await;
+        drop(in_hand);
+        match feed {
+            Ok(feed) => self.relay(feed).await,
+            Err(fault) => wire::send(&mut self.stream, &Line::Fault(fault)).await,
+        }
     }
-    let line = service.handle(request).await.map_or_else(Line::Fault, Line::Done);
-    wire::send(&mut stream, &line).await
+
+    /// What is asked for. Nothing has been done yet, and the client is still there.
+    async fn request(&mut self) -> Result<Option<Request>, WireError> {
+        let mut buffer = Vec::new();
+        let within = Duration::from_millis(ACCEPT_MAX_MS);
+        let first = wire::receive::<Call>(&mut self.stream, &mut buffer);
+        let Ok(call) = tokio::time::timeout(within, first).await else { return Ok(None) };
+        let request = match understand(call?) {
+            Ok(request) => request,
+            Err(fault) => {
+                wire::send(&mut self.stream, &Line::Fault(fault)).await?;
+                return Ok(None);
+            }
+        };
+        wire::send(&mut self.stream, &Line::Accepted).await?;
+        let second = wire::receive::<Go>(&mut self.stream, &mut buffer);
+        let Ok(go) = tokio::time::timeout(within, second).await else { return Ok(None) };
+        go.map(|Go::Go| Some(request))
+    }
+
+    /// Passes a run's events on. When this process ends, a run that is in the middle of a step is
+    /// followed until it is not; the client goes on elsewhere with what remains.
+    async fn relay(mut self, mut feed: Feed) -> Result<(), WireError> {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = feed.next() => next,
+                _ = self.phase.wait_for(|phase| *phase == Phase::Quiet) => Ok(Next::Moved),
+            };
+            let line = match next {
+                Ok(Next::Event(envelope)) => Line::Event(envelope),
+                Ok(Next::Settled(header)) => Line::Done(Reply::Run(header)),
+                Ok(Next::Moved) => Line::Moved,
+                Err(fault) => Line::Fault(fault),
+            };
+            let is_last = !matches!(line, Line::Event(_));
+            reply(&mut self.stream, &line).await?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Sends a line, or that it is too long to be sent.
+async fn reply(stream: &mut (impl AsyncWrite + Unpin + Send), line: &Line) -> Result<(), WireError> {
+    match wire::send(stream, line).await {
+        Err(error @ WireError::TooLong) => {
+            wire::send(stream, &Line::Fault(super::too_long())).await?;
+            Err(error)
+        }
+        sent => sent,
+    }
 }
 
 fn understand(call: Call) -> Result<Request, Fault> {
@@ -168,37 +261,17 @@ fn understand(call: Call) -> Result<Request, Fault> {
         .map_err(|error| Fault::failed(format!("the request cannot be understood: {error}")))
 }
 
-/// Passes a run's events on. When this process ends, a run that is in the middle of a step is
-/// followed until it is not; the client goes on elsewhere with what remains.
-async fn relay(
-    stream: &mut BufReader<UnixStream>,
-    mut feed: Feed,
-    service: &Service,
-    mut closing: watch::Receiver<bool>,
-) -> Result<(), WireError> {
-    loop {
-        let next = tokio::select! {
-            biased;
-            next = feed.next() => next,
-            () = quiet(service, &mut closing) => Ok(Next::Moved),
-        };
-        let line = match next {
-            Ok(Next::Event(envelope)) => {
-                wire::send(stream, &Line::Event(envelope)).await?;
-                continue;
-            }
-            Ok(Next::Settled(header)) => Line::Done(Reply::Run(header)),
-            Ok(Next::Moved) => Line::Moved,
-            Err(fault) => Line::Fault(fault),
-        };
-        return wire::send(stream, &line).await;
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::protocol::LINE_MAX_BYTES;
 
-/// Returns when this process ends and nothing is in the middle of a step.
-async fn quiet(service: &Service, closing: &mut watch::Receiver<bool>) {
-    if closing.wait_for(|closing| *closing).await.is_err() {
-        return;
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_is_told_as_a_fault() {
+        let mut sent = Vec::new();
+        let line = Line::Fault(Fault::failed("x".repeat(LINE_MAX_BYTES)));
+        assert!(matches!(reply(&mut sent, &line).await, Err(WireError::TooLong)));
+        let told = wire::receive(&mut BufReader::new(&sent[..]), &mut Vec::new()).await.unwrap();
+        assert!(matches!(told, Line::Fault(fault) if fault == super::super::too_long()));
     }
-    service.settle().await;
 }

@@ -1,7 +1,8 @@
 //! Carries requests out on the engine of this process.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pawl_core::plugin::Permissions;
@@ -26,6 +27,8 @@ const MATCHES_SHOWN: usize = 3;
 const OVERDUE_MAX_MS: u64 = 2_000;
 /// How often an ending process looks whether steps are still under way, in milliseconds.
 const QUIET_POLL_MS: u64 = 20;
+/// How long an ending process waits for the steps that are under way, in milliseconds.
+const SETTLE_MAX_MS: u64 = 600_000;
 
 /// The operations of this process's engine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,19 +36,35 @@ pub(crate) struct Service {
     engine: Engine,
     /// Runs that were asked to go on.
     driven: Arc<Mutex<HashSet<RunId>>>,
+    /// Requests of others that are being carried out.
+    in_hand: Arc<AtomicUsize>,
+}
+
+/// A request that is being carried out, until it is dropped.
+#[derive(Debug)]
+pub(super) struct InHand(Arc<AtomicUsize>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// The engine's settings for a data folder.
 pub(crate) fn engine_config(place: &Place) -> EngineConfig {
     let plugin_folder = (!place.ephemeral).then(|| place.plugins());
-    let sandbox = SandboxConfig { cache_dir: Some(place.cache()), ..SandboxConfig::default() };
+    let sandbox = SandboxConfig { cache_dir: place.cache(), ..SandboxConfig::default() };
     EngineConfig { plugin_folder, sandbox, ..EngineConfig::default() }
 }
 
 impl Service {
     pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
         let engine = Engine::open(store, engine_config(place)).await?;
-        Ok(Self { engine, driven: Arc::default() })
+        Ok(Self { engine, driven: Arc::default(), in_hand: Arc::default() })
+    }
+
+    pub(super) const fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     fn store(&self) -> &dyn Store {
@@ -87,7 +106,7 @@ impl Service {
             Request::Follow { run, from_seq } => {
                 self.header(run).await?;
                 self.drive(run);
-                Ok(Feed::live(self.engine.clone(), run, from_seq))
+                Ok(Feed::live(self.clone(), run, from_seq))
             }
             _ => Err(super::strange()),
         }
@@ -199,41 +218,67 @@ impl Service {
         })))
     }
 
+    fn driven(&self) -> MutexGuard<'_, HashSet<RunId>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn drive(&self, run: RunId) {
-        self.driven.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+        self.driven().insert(run);
+    }
+
+    /// Nobody waits any more until a run is out of its step: it cannot go on here.
+    pub(super) fn let_go(&self, run: RunId) {
+        self.driven().remove(&run);
+    }
+
+    /// From now on until it is dropped, something is under way.
+    pub(super) fn begin(&self) -> InHand {
+        self.in_hand.fetch_add(1, Ordering::SeqCst);
+        InHand(Arc::clone(&self.in_hand))
     }
 
     /// Whether nothing that was asked for is in the middle of a step: what then ends with this
     /// process can go on in another.
     pub(super) async fn is_quiet(&self) -> bool {
-        let driven: Vec<_> =
-            self.driven.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
-        for run in driven {
-            if is_under_way(self.store(), run).await {
-                return false;
-            }
-            self.driven.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+        if self.in_hand.load(Ordering::SeqCst) > 0 {
+            return false;
         }
-        true
+        // What cannot be read or written is not in memory, whatever its header says.
+        if self.engine.in_memory().await.is_ok_and(|runs| runs == 0) {
+            return true;
+        }
+        !self.is_under_way().await
     }
 
-    /// Returns when nothing that was asked for is in the middle of a step.
-    pub(super) async fn settle(&self) {
-        while !self.is_quiet().await {
-            tokio::time::sleep(Duration::from_millis(QUIET_POLL_MS)).await;
+    /// Whether a run that was asked to go on is in the middle of a step. Forgets those that have
+    /// ended, and only those: one that waits for time goes on as long as this process lives.
+    async fn is_under_way(&self) -> bool {
+        let driven: Vec<_> = self.driven().iter().copied().collect();
+        for run in driven {
+            match self.store().run(run).await.ok().flatten().map(|header| header.status) {
+                Some(Status::Pending | Status::Running) => return true,
+                Some(status) if !status.is_final() => {}
+                _ => self.let_go(run),
+            }
         }
+        false
+    }
+
+    /// Returns when nothing that was asked for is in the middle of a step, or nobody can be asked
+    /// to wait for that any longer. Gives whether it is so.
+    pub(super) async fn settle(&self) -> bool {
+        let quiet = async {
+            while !self.is_quiet().await {
+                tokio::time::sleep(Duration::from_millis(QUIET_POLL_MS)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_millis(SETTLE_MAX_MS), quiet).await.is_ok()
     }
 
     pub(super) async fn shut_down(&self) {
         // It was shut down before, then: that is what was wanted.
         let _ = self.engine.shut_down().await;
     }
-}
-
-/// Whether a run is in the middle of a step. One that cannot be read is not.
-pub(super) async fn is_under_way(store: &dyn Store, run: RunId) -> bool {
-    let header = store.run(run).await.ok().flatten();
-    header.is_some_and(|header| matches!(header.status, Status::Pending | Status::Running))
 }
 
 /// Everything open, oldest first, of a run or of all.
@@ -251,5 +296,54 @@ pub(super) async fn open_approvals(
             Some(next) => page.after = Some(next),
             None => return Ok(open),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pawl_store::memory::MemoryStore;
+    use serde_json::json;
+
+    /// A run that waits for a while at first.
+    async fn waiting(wait: &str) -> (Service, RunId) {
+        let place = Place::new(None, true);
+        let service = Service::open(Arc::new(MemoryStore::new()), &place).await.unwrap();
+        let text = format!(
+            "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n  - {{ id: pause, wait: {wait} }}\n  - {{ id: x, set: {{ x: 1 }} }}"
+        );
+        let start = Request::Start {
+            file: "w.yaml".into(),
+            text,
+            base: ".".into(),
+            inputs: json!({}),
+            allow_http: std::collections::BTreeSet::new(),
+            by: crate::actor::operator(),
+        };
+        let Ok(Reply::Started(Opened { run, .. })) = service.handle(start).await else {
+            panic!("not started")
+        };
+        (service, run)
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waits_for_time_is_not_forgotten_and_one_that_has_ended_is() {
+        let (service, run) = waiting("100ms").await;
+        while service.is_under_way().await {
+            tokio::task::yield_now().await;
+        }
+        assert!(service.driven().contains(&run), "its wait may end before this process does");
+        service.engine.settled(run).await.unwrap();
+        assert!(!service.is_under_way().await);
+        assert!(!service.driven().contains(&run));
+    }
+
+    #[tokio::test]
+    async fn what_is_in_hand_is_waited_for() {
+        let (service, _) = waiting("1h").await;
+        let in_hand = service.begin();
+        assert!(!service.is_quiet().await);
+        drop(in_hand);
+        assert!(service.settle().await);
     }
 }

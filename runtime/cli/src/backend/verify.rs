@@ -57,7 +57,8 @@ async fn check(engine: &Engine, header: &RunHeader) -> Result<Verified, Fault> {
     let history = match engine.history(run).await {
         Ok(history) => history,
         Err(error @ (EngineError::Journal(_) | EngineError::Missing { .. } | EngineError::UnknownRun(_))) => {
-            let problems = vec![error.to_string()];
+            let Fault { message, hint, .. } = error.into();
+            let problems = vec![hint.map_or_else(|| message.clone(), |hint| format!("{message}; {hint}"))];
             return Ok(Verified { run, events: 0, head: None, problems });
         }
         Err(error) => return Err(error.into()),

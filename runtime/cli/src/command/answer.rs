@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::output::Output;
 use crate::place::Place;
 use crate::session::Session;
+use crate::stop::Stop;
 use crate::{shape, values};
 
 #[derive(Debug, Args)]
@@ -70,13 +71,13 @@ impl AnswerArgs {
     }
 }
 
-pub(crate) async fn run(args: AnyArgs, place: Place, out: Output) -> Result<Exit, Fault> {
+pub(crate) async fn run(args: AnyArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
     let approval: ApprovalId = args.answer.id.parse().map_err(|error| {
         Fault::from(error)
             .hint(format!("it has 26 letters and digits; `{}` lists them", place.command("approvals")))
     })?;
     let by = args.answer.by.actor()?;
-    let mut session = Session::serving(place, out).await?;
+    let mut session = Session::serving(place, out, stop).await?;
     let ended = answer(&mut session, &args, approval, by).await;
     session.end(ended).await
 }

@@ -44,7 +44,7 @@ pub(crate) async fn run(place: Place, out: Output) -> Result<Exit, Fault> {
     let mut findings = vec![
         Finding { what: "data folder", outcome: data_folder(&place, existed) },
         Finding { what: "store", outcome: store(&place, existed).await },
-        Finding { what: "cache folder", outcome: writable(&place.cache()) },
+        Finding { what: "cache folder", outcome: cache(&place) },
     ];
     match workbench(&place).await {
         Ok(engine) => {
@@ -104,6 +104,15 @@ fn writable(folder: &Path) -> Result<String, Fault> {
         Fault::unusable(format!("{}: {error}", folder.display()))
             .hint("make it writable for you, or name another data folder with --data DIR")
     })
+}
+
+fn cache(place: &Place) -> Result<String, Fault> {
+    match place.cache() {
+        Some(folder) => writable(&folder),
+        None => {
+            Ok("there is none: HOME and XDG_CACHE_HOME are not set, so code is compiled each time".to_owned())
+        }
+    }
 }
 
 async fn store(place: &Place, existed: bool) -> Result<String, Fault> {

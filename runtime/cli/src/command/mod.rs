@@ -19,20 +19,21 @@ use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
 use crate::place::Place;
+use crate::stop::Stop;
 
-/// Carries out a command.
-pub(crate) async fn run(command: Command, place: Place, out: Output) -> Result<Exit, Fault> {
+/// Carries out a command. Those that drive runs are told when to stop.
+pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
     match command {
-        Command::Run(args) => run::run(args, place, out).await,
+        Command::Run(args) => run::run(args, place, out, stop).await,
         Command::Runs(args) => runs::run(args, place, out).await,
         Command::Show(args) => show::run(args, place, out).await,
         Command::Events(args) => events::run(args, place, out).await,
         Command::Approvals(args) => approvals::run(args, place, out).await,
-        Command::Approve(args) => answer::run(args.with("approve"), place, out).await,
-        Command::Reject(args) => answer::run(args.with("reject"), place, out).await,
-        Command::Answer(args) => answer::run(args, place, out).await,
+        Command::Approve(args) => answer::run(args.with("approve"), place, out, stop).await,
+        Command::Reject(args) => answer::run(args.with("reject"), place, out, stop).await,
+        Command::Answer(args) => answer::run(args, place, out, stop).await,
         Command::Cancel(args) => cancel::run(args, place, out).await,
-        Command::Resume(args) => resume::run(args, place, out).await,
+        Command::Resume(args) => resume::run(args, place, out, stop).await,
         Command::Check(args) => check::run(args, place, out).await,
         Command::Graph(args) => graph::run(&args, out),
         Command::Plugin(args) => plugin::run(args, place, out).await,

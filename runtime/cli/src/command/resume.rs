@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::args::DataArgs;
-use crate::backend::{Backend, Next};
+use crate::backend::{Backend, Next, Request};
 use crate::drive::drive;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -18,6 +18,7 @@ use crate::place::Place;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::shape;
+use crate::stop::Stop;
 
 /// Runs followed at once; the rest waits for its turn.
 const FOLLOWED_MAX: usize = 200;
@@ -37,8 +38,8 @@ pub(crate) struct ResumeArgs {
     pub(crate) data: DataArgs,
 }
 
-pub(crate) async fn run(args: ResumeArgs, place: Place, out: Output) -> Result<Exit, Fault> {
-    let mut session = Session::serving(place, out).await?;
+pub(crate) async fn run(args: ResumeArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
+    let mut session = Session::serving(place, out, stop).await?;
     let ended = match &args.run {
         Some(run) => resume_one(&mut session, run, !args.no_interactive).await,
         None => resume_all(&mut session).await,
@@ -52,31 +53,68 @@ async fn resume_one(session: &mut Session, run: &str, interactive: bool) -> Resu
     drive(session, header.id, header.head.seq + 1, interactive).await
 }
 
-/// What became of each run that was taken up.
-type Rests = BTreeMap<RunId, RunHeader>;
+/// What became of the runs that were taken up.
+#[derive(Debug, Default)]
+struct Rests {
+    /// Those that have ended or wait for a person.
+    settled: BTreeMap<RunId, RunHeader>,
+    /// Those that cannot go on here, as they were, and why. They keep no other from going on.
+    stuck: BTreeMap<RunId, (RunHeader, Fault)>,
+}
+
+/// Runs that are followed, by their ids.
+type Known = BTreeMap<RunId, Follow>;
+
+/// A run that is followed.
+#[derive(Debug)]
+struct Follow {
+    /// As it was when it was taken up.
+    header: RunHeader,
+    progress: Progress,
+}
 
 async fn resume_all(session: &mut Session) -> Result<Exit, Fault> {
-    let mut rests = Rests::new();
-    let mut known = BTreeMap::new();
-    loop {
-        let unfinished = session.backend.recover().await?;
-        let (waiting, open): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(waits_for_person);
-        rests.extend(waiting.into_iter().map(|header| (header.id, header)));
-        for header in &open {
-            known.entry(header.id).or_insert_with(|| progress(session.out, header));
+    let (mut known, mut rests) = (Known::new(), Rests::default());
+    let mut stop = session.stop.clone();
+    let exit = tokio::select! {
+        biased;
+        exit = stop.wait() => exit,
+        rested = resume_on(session, &mut known, &mut rests) => {
+            rested?;
+            return Ok(conclude(session, &rests));
         }
-        let open = open.into_iter().map(|header| header.id).collect();
-        match follow(session, open, &mut known, &mut rests).await? {
-            Followed::All => break,
-            Followed::Stopped(exit) => {
-                let resume = session.place.command("resume");
-                session.out.note(&format!("\nstopped; everything recorded is kept, go on with:\n  {resume}"));
-                return Ok(exit);
-            }
-            Followed::Moved => session.reopen().await?,
-        }
+    };
+    let resume = session.place.command("resume");
+    session.out.note(&format!("\nstopped; everything recorded is kept, go on with:\n  {resume}"));
+    if session.out.is_json() {
+        let all = Request::Runs { statuses: Vec::new(), workflow: None, limit: usize::MAX };
+        let mut runs = session.backend.runs(all).await?;
+        runs.retain(|run| known.contains_key(&run.id) || rests.settled.contains_key(&run.id));
+        runs.sort_by_key(|run| run.id);
+        session.out.document(&runs.iter().map(shape::run).collect());
     }
-    Ok(conclude(session, &rests))
+    Ok(exit)
+}
+
+/// Returns when every run has ended, waits for a person, or cannot go on here.
+async fn resume_on(session: &mut Session, known: &mut Known, rests: &mut Rests) -> Result<(), Fault> {
+    loop {
+        let mut unfinished = session.backend.recover().await?;
+        unfinished.retain(|header| !rests.stuck.contains_key(&header.id));
+        let (waiting, open): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(waits_for_person);
+        rests.settled.extend(waiting.into_iter().map(|header| (header.id, header)));
+        let runs = open.iter().map(|header| header.id).collect();
+        for header in open {
+            known.entry(header.id).or_insert_with(|| {
+                let progress = progress(session.out, &header);
+                Follow { header, progress }
+            });
+        }
+        if !follow(session, runs, known, rests).await {
+            return Ok(());
+        }
+        session.reopen().await?;
+    }
 }
 
 fn waits_for_person(header: &RunHeader) -> bool {
@@ -94,25 +132,12 @@ fn short(run: RunId) -> String {
     id[id.len() - SHORT_ID_CHARS..].to_owned()
 }
 
-/// How following several runs ended.
-enum Followed {
-    /// Each has ended or waits for a person.
-    All,
-    /// A signal came first.
-    Stopped(Exit),
-    /// The process that drove them ended first.
-    Moved,
-}
-
 /// News of a run, or why there is none.
 type News = (RunId, Result<Next, Fault>);
 
-async fn follow(
-    session: &mut Session,
-    open: Vec<RunId>,
-    known: &mut BTreeMap<RunId, Progress>,
-    rests: &mut Rests,
-) -> Result<Followed, Fault> {
+/// Follows runs until each has come to rest. Gives whether the process that drove one of them ended
+/// first.
+async fn follow(session: &Session, open: Vec<RunId>, known: &mut Known, rests: &mut Rests) -> bool {
     let (news, mut coming) = mpsc::channel(NEWS_MAX);
     let mut followers = JoinSet::new();
     let mut left = open.into_iter();
@@ -120,7 +145,7 @@ async fn follow(
     loop {
         while followers.len() < FOLLOWED_MAX {
             let Some(run) = left.next() else { break };
-            let from_seq = known.get(&run).map_or(1, Progress::next_seq);
+            let from_seq = known.get(&run).map_or(1, |follow| follow.progress.next_seq());
             followers.spawn(follow_one(session.backend.clone(), run, from_seq, news.clone()));
         }
         if followers.is_empty() {
@@ -128,41 +153,33 @@ async fn follow(
         }
         tokio::select! {
             biased;
-            exit = session.stop.wait() => return Ok(Followed::Stopped(exit)),
-            Some((run, next)) = coming.recv() => moved |= heard(run, next, known, rests)?,
+            Some((run, next)) = coming.recv() => moved |= heard(run, next, known, rests),
             Some(_) = followers.join_next() => {}
         }
     }
     drop(news);
     while let Some((run, next)) = coming.recv().await {
-        moved |= heard(run, next, known, rests)?;
+        moved |= heard(run, next, known, rests);
     }
-    Ok(if moved { Followed::Moved } else { Followed::All })
+    moved
 }
 
 /// Gives whether the run goes on elsewhere.
-fn heard(
-    run: RunId,
-    next: Result<Next, Fault>,
-    known: &mut BTreeMap<RunId, Progress>,
-    rests: &mut Rests,
-) -> Result<bool, Fault> {
-    match next? {
-        Next::Event(envelope) => {
-            if let Some(progress) = known.get_mut(&run) {
-                progress.see(&envelope);
-            }
-            Ok(false)
+fn heard(run: RunId, next: Result<Next, Fault>, known: &mut Known, rests: &mut Rests) -> bool {
+    let Some(Follow { header, progress }) = known.get_mut(&run) else { return false };
+    match next {
+        Ok(Next::Event(envelope)) => progress.see(&envelope),
+        Ok(Next::Settled(header)) => {
+            progress.end(&header);
+            rests.settled.insert(run, *header);
         }
-        Next::Settled(header) => {
-            if let Some(progress) = known.get(&run) {
-                progress.end(&header);
-            }
-            rests.insert(run, *header);
-            Ok(false)
+        Ok(Next::Moved) => return true,
+        Err(fault) => {
+            progress.stuck();
+            rests.stuck.insert(run, (header.clone(), fault));
         }
-        Next::Moved => Ok(true),
     }
+    false
 }
 
 async fn follow_one(backend: Backend, run: RunId, from_seq: u64, news: mpsc::Sender<News>) {
@@ -183,24 +200,34 @@ async fn follow_one(backend: Backend, run: RunId, from_seq: u64, news: mpsc::Sen
     }
 }
 
-fn conclude(session: &Session, rests: &Rests) -> Exit {
+fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
     let out = session.out;
-    out.document(&rests.values().map(shape::run).collect());
-    let count = |status: Status| rests.values().filter(|header| header.status == status).count();
+    let cannot = |(header, fault): &(RunHeader, Fault)| {
+        let mut run = shape::run(header);
+        run["fault"] = fault.to_json()["error"].take();
+        run
+    };
+    out.document(&settled.values().map(shape::run).chain(stuck.values().map(cannot)).collect());
+    let count = |status: Status| settled.values().filter(|header| header.status == status).count();
     let (completed, waiting) = (count(Status::Completed), count(Status::Waiting));
-    let failed = rests.len() - completed - waiting;
-    if rests.is_empty() {
+    let failed = settled.len() - completed - waiting;
+    for (run, (_, fault)) in stuck {
+        out.note(&format!("run {run} cannot go on\n{}", fault.text()));
+    }
+    if settled.is_empty() && stuck.is_empty() {
         out.note("no unfinished runs");
     } else {
+        let stuck = if stuck.is_empty() { String::new() } else { format!(", {} cannot go on", stuck.len()) };
         out.note(&format!(
-            "{completed} completed, {waiting} wait for a person, {failed} failed or cancelled"
+            "{completed} completed, {waiting} wait for a person, {failed} failed or cancelled{stuck}"
         ));
     }
     if waiting > 0 {
         let approvals = session.place.command("approvals");
         out.note(&format!("hint: `{approvals}` shows what is asked"));
     }
-    rests.values().fold(Exit::Ok, |exit, header| {
+    let from = if stuck.is_empty() { Exit::Ok } else { Exit::Failed };
+    settled.values().fold(from, |exit, header| {
         exit.and(match header.status {
             Status::Completed => Exit::Ok,
             Status::Waiting => Exit::Waits,

@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::output::Output;
 use crate::place::Place;
 use crate::session::Session;
+use crate::stop::Stop;
 use crate::values;
 
 #[derive(Debug, Args)]
@@ -41,9 +42,9 @@ pub(crate) struct RunArgs {
     pub(crate) data: DataArgs,
 }
 
-pub(crate) async fn run(args: RunArgs, place: Place, out: Output) -> Result<Exit, Fault> {
+pub(crate) async fn run(args: RunArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
     let start = request(&args)?;
-    let mut session = Session::serving(place, out).await?;
+    let mut session = Session::serving(place, out, stop).await?;
     let ended = start_and_drive(&mut session, start, !args.no_interactive).await;
     session.end(ended).await
 }

@@ -32,10 +32,12 @@ pub(crate) async fn run(args: ShowArgs, place: Place, out: Output) -> Result<Exi
 async fn show(session: &Session, run: &str) -> Result<Exit, Fault> {
     let run = session.backend.find_run(run).await?.id;
     let history = session.backend.history(run).await?;
+    // All that can fail comes before the document.
+    let approvals = session.backend.approvals(Some(run)).await?;
     let story = Story::of(&history.envelopes);
     session.out.document(&document(&history, &story));
     session.out.text(&text(&history, &story));
-    if let Some(open) = session.backend.approvals(Some(run)).await?.first() {
+    if let Some(open) = approvals.first() {
         session.out.note(&crate::drive::waits(session, open));
     }
     Ok(Exit::Ok)

@@ -41,7 +41,9 @@ async fn verify(session: &Session, run: Option<&str>) -> Result<Exit, Fault> {
         (1, 0) => "the journal is whole".to_owned(),
         (all, 0) => format!("all {all} journals are whole"),
         (all, wrong) => {
-            format!("{wrong} of {all} runs have problems\nhint: restore the data folder from a backup")
+            format!(
+                "{wrong} of {all} runs have problems\nhint: where nothing else is said, restore the data folder from a backup"
+            )
         }
     });
     Ok(if wrong == 0 { Exit::Ok } else { Exit::Failed })

@@ -9,6 +9,8 @@ fn arguments_that_cannot_be_used_are_named() {
     same!("help", home.pawl(&["--help"]));
     same!("unknown_command", home.pawl(&["rum"]));
     same!("unknown_status", home.pawl(&["runs", "--status", "asleep"]));
+    same!("unknown_command_json", home.pawl(&["rum", "--json"]));
+    same!("unknown_status_json", home.pawl(&["runs", "--json", "--status", "asleep"]));
 }
 
 #[test]
@@ -25,6 +27,12 @@ fn files_and_inputs_that_cannot_be_used_are_named() {
     same!("input_no_json", home.pawl(&["run", &refund, "--input-json", "{"]));
     same!("input_no_object", home.pawl(&["run", &refund, "--input-json", "[]"]));
     same!("input_no_file", home.pawl(&["run", &refund, "--input-file", "nosuch.json"]));
+    home.write("broken.json", "{\"amount\": ");
+    home.write("broken.yaml", "amount: [1");
+    home.write("list.yaml", "- amount");
+    same!("input_file_json", home.pawl(&["run", &refund, "--input-file", "broken.json"]));
+    same!("input_file_yaml", home.pawl(&["run", &refund, "--input-file", "broken.yaml"]));
+    same!("input_file_list", home.pawl(&["run", &refund, "--input-file", "list.yaml"]));
     assert_eq!(home.json(&["runs"]), serde_json::json!([]));
 }
 

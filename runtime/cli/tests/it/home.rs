@@ -5,8 +5,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -53,13 +55,22 @@ impl Home {
         command.arg0("pawl").args(args).current_dir(self.folder.path());
         command.env("PAWL_DATA", "data").env("USER", "ann").env("COLUMNS", "100");
         command.env("XDG_CACHE_HOME", self.folder.path().join("cache-home"));
+        command.env_remove("XDG_RUNTIME_DIR");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end, which must come.
     pub(crate) fn pawl(&self, args: &[&str]) -> Said {
-        self.command(args).output().unwrap().into()
+        let child = self.command(args).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(child.wait_with_output().unwrap()));
+        if let Ok(output) = told.recv_timeout(PATIENCE) {
+            return output.into();
+        }
+        kill_process(pid, Signal::KILL).unwrap();
+        panic!("{args:?} does not end: {}", Said::from(told.recv().unwrap()).show())
     }
 
     /// Runs a command and gives its document.
@@ -85,12 +96,10 @@ impl Home {
     /// Starts a command and waits until it holds the folder and says something with these words.
     pub(crate) fn holder(&self, args: &[&str], words: &str) -> Holder {
         let mut child = self.command(args).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut heard = String::new();
-        while !heard.contains(words) {
-            assert_ne!(stderr.read_line(&mut heard).unwrap(), 0, "it ended: {heard}");
-        }
-        Holder { child, stderr, heard }
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut holder = Holder { child, stderr, heard: String::new() };
+        holder.says(words);
+        holder
     }
 }
 
@@ -102,14 +111,13 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Stops it as a debugger would; returns when none of its threads runs any more.
     pub(crate) fn stop(&self) {
-        self.signal("STOP");
+        self.signal(Signal::STOP);
         let tasks = format!("/proc/{}/task", self.child.id());
         until("every thread is stopped", || {
             std::fs::read_dir(&tasks).unwrap().all(|task| {
@@ -117,6 +125,24 @@ impl Holder {
                 stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
             })
         });
+    }
+
+    /// Returns when it listens to signals: before that, they end it without a word.
+    pub(crate) fn listens(&self) {
+        let status = format!("/proc/{}/status", self.child.id());
+        until("signals are listened to", || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+            [Signal::INT, Signal::TERM].iter().all(|signal| caught & (1 << (signal.as_raw() - 1)) != 0)
+        });
+    }
+
+    /// Goes on until it says something with these words.
+    pub(crate) fn says(&mut self, words: &str) {
+        while !self.heard.contains(words) {
+            assert_ne!(self.stderr.read_line(&mut self.heard).unwrap(), 0, "it ended: {}", self.heard);
+        }
     }
 
     /// Waits for its end.
@@ -157,6 +183,30 @@ pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// An instant so many seconds from now, as a workflow reads it.
+pub(crate) fn in_seconds(seconds: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let at = now + Duration::from_secs(seconds);
+    pawl_core::Timestamp(u64::try_from(at.as_millis()).unwrap()).to_string()
+}
+
+/// Waits until an instant, then says something.
+pub(crate) const PAUSE: &str = "\
+pawl: 1
+workflow: pause
+version: 1.0.0
+inputs:
+  until: { type: string, default: \"2999-01-01T00:00:00Z\" }
+steps:
+  - id: pause
+    wait: { until: \"${{ inputs.until }}\" }
+  - id: done
+    tool: echo.say
+    with: { text: done }
+outputs:
+  text: ${{ steps.done.output.text }}
+";
+
 /// The real workflow of this name.
 pub(crate) fn workflow(name: &str) -> String {
     format!("{}/../../workflows/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -177,7 +227,7 @@ pub(crate) const FILTERS: [(&str, &str); 13] = [
     (r"/\S*/\.\./\.\./workflows/", "workflows/"),
     (r"/\S*/cache-home/", "[cache]/"),
     // Tables are as wide as what they hold.
-    (r"(\S) {3,}", "$1   "),
+    (r"(\S) {2,}", "$1  "),
 ];
 
 /// Compares with the snapshot of this name.

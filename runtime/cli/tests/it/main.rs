@@ -10,3 +10,5 @@ mod home;
 mod runs;
 mod shared;
 mod signals;
+mod terminal;
+mod unreadable;

@@ -1,24 +1,15 @@
 //! Two processes on one data folder.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::home::{Home, same, until, workflow};
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
-const PAUSE: &str = "\
-pawl: 1
-workflow: pause
-version: 1.0.0
-inputs:
-  until: { type: string, default: \"2999-01-01T00:00:00Z\" }
-steps:
-  - id: pause
-    wait: { until: \"${{ inputs.until }}\" }
-  - id: done
-    tool: echo.say
-    with: { text: done }
-outputs:
-  text: ${{ steps.done.output.text }}
-";
+use crate::home::{Home, PAUSE, in_seconds, same, until, workflow};
 
 #[test]
 fn a_second_process_gets_its_work_done_through_the_first() {
@@ -41,7 +32,7 @@ fn a_second_process_gets_its_work_done_through_the_first() {
     same!("shared_verify", home.pawl(&["verify"]));
     same!("shared_doctor", home.pawl(&["doctor"]));
     same!("input_missing", home.pawl(&["run", &workflow("refund.yaml"), "--input", "amount=5"]));
-    holder.signal("TERM");
+    holder.signal(Signal::TERM);
     same!("shared_holder", holder.said());
     assert_eq!(home.json(&["runs", "--status", "completed"]).as_array().unwrap().len(), 2);
     assert!(!home.path("data/pawl.sock").exists());
@@ -54,7 +45,7 @@ fn a_run_goes_on_when_the_process_that_drove_it_is_gone() {
     let holder = home.holder(&["run", "pause.yaml"], "pause        wait");
     let waiting = home.newest();
     let second = home.holder(&["run", &workflow("wait.yaml")], "wait 1.0.0");
-    holder.signal("KILL");
+    holder.signal(Signal::KILL);
     // The second opens the store that it had no need of before, and serves others in its turn.
     let said = second.said();
     assert_eq!(said.code, Some(0), "{}", said.show());
@@ -67,13 +58,16 @@ fn a_run_goes_on_when_the_process_that_drove_it_is_gone() {
 fn a_process_that_ends_hands_over_those_who_wait() {
     let home = Home::new();
     home.write("pause.yaml", PAUSE);
-    let first = home.holder(&["run", &workflow("wait.yaml")], "pause        wait");
+    // What both use is compiled before, so that the second is served well before the first ends.
+    home.pawl(&["run", &workflow("hello.yaml")]);
+    let input = format!("until={}", in_seconds(5));
+    let first = home.holder(&["run", "pause.yaml", "--input", &input], "pause        wait");
     let second = home.holder(&["run", "pause.yaml"], "pause        wait");
     let first = first.said();
     assert_eq!(first.code, Some(0), "{}", first.show());
     // The second holds the folder now.
     until("the second listens", || home.path("data/pawl.sock").exists());
-    same!("shared_after", home.pawl(&["runs"]));
+    same!("shared_after", home.pawl(&["runs", "--workflow", "pause"]));
     let waiting = home.json(&["runs", "--status", "waiting"]);
     let cancel = home.pawl(&["cancel", waiting[0]["id"].as_str().unwrap()]);
     assert_eq!(cancel.code, Some(0), "{}", cancel.show());
@@ -87,14 +81,14 @@ fn a_holder_that_does_not_answer_is_named() {
     let holder = home.holder(&["run", "pause.yaml"], "pause        wait");
     holder.stop();
     same!("no_answer", home.pawl(&["runs"]));
-    holder.signal("KILL");
+    holder.signal(Signal::KILL);
     holder.said();
     assert!(home.path("data/pawl.sock").exists());
     // What the dead left behind is in nobody's way.
     assert_eq!(home.pawl(&["runs"]).code, Some(0));
     let resumed = home.holder(&["resume"], "pause 1.0.0");
     until("the socket is new", || home.pawl(&["runs"]).code == Some(0));
-    resumed.signal("INT");
+    resumed.signal(Signal::INT);
     assert_eq!(resumed.said().code, Some(130));
 }
 
@@ -107,7 +101,90 @@ fn a_folder_with_a_long_path_has_its_socket_elsewhere() {
     assert!(home.path(&folder).join("pawl.sock.path").exists());
     let said = home.pawl(&["runs", "--json", "--data", &folder]);
     assert_eq!(said.code, Some(0), "{}", said.show());
-    holder.signal("INT");
+    holder.signal(Signal::INT);
     same!("long_path", holder.said());
     assert!(!home.path(&folder).join("pawl.sock.path").exists());
+}
+
+/// A connection that speaks the protocol by hand.
+struct Line {
+    stream: BufReader<UnixStream>,
+}
+
+impl Line {
+    /// Makes a request, which is accepted.
+    fn ask(socket: &Path, request: &Value) -> Self {
+        let mut stream = UnixStream::connect(socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        writeln!(stream, "{}", json!({ "pawl": 2, "request": request })).unwrap();
+        let mut line = Self { stream: BufReader::new(stream) };
+        assert_eq!(line.hear(), "accepted");
+        line
+    }
+
+    /// Lets the other side begin.
+    fn go(mut self) -> Self {
+        self.stream.get_mut().write_all(b"\"go\"\n").unwrap();
+        self
+    }
+
+    fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+}
+
+/// A start of the workflow that waits.
+fn start(home: &Home) -> Value {
+    let by = json!({ "name": "user:ann", "groups": [], "operator": true, "via": "test" });
+    json!({ "start": {
+        "file": "pause.yaml", "text": PAUSE, "base": home.path(""), "inputs": {}, "allow_http": [], "by": by,
+    } })
+}
+
+#[test]
+fn those_who_follow_keep_nobody_else_from_being_served() {
+    let home = Home::new();
+    home.write("pause.yaml", PAUSE);
+    let holder = home.holder(&["run", "pause.yaml"], "pause        wait");
+    let follow = json!({ "follow": { "run": home.newest(), "from_seq": 1 } });
+    let socket = home.path("data/pawl.sock");
+    let mut followers: Vec<_> = (0..300).map(|_| Line::ask(&socket, &follow).go()).collect();
+    for follower in &mut followers {
+        assert!(follower.hear()["event"].is_object());
+    }
+    let said = home.pawl(&["runs"]);
+    assert_eq!(said.code, Some(0), "{}", said.show());
+    holder.signal(Signal::INT);
+    holder.said();
+}
+
+#[test]
+fn a_request_has_no_effect_before_its_client_knows_that_it_is_accepted() {
+    let home = Home::new();
+    home.write("pause.yaml", PAUSE);
+    let holder = home.holder(&["run", "pause.yaml"], "pause        wait");
+    let socket = home.path("data/pawl.sock");
+    drop(Line::ask(&socket, &start(&home)));
+    let started = Line::ask(&socket, &start(&home)).go().hear();
+    assert!(started["done"]["started"].is_object(), "{started}");
+    assert_eq!(home.json(&["runs"]).as_array().unwrap().len(), 2);
+    holder.signal(Signal::INT);
+    holder.said();
+}
+
+#[test]
+fn a_process_that_ends_begins_nothing_more() {
+    let home = Home::new();
+    home.write("pause.yaml", PAUSE);
+    let holder = home.holder(&["run", "pause.yaml"], "pause        wait");
+    let socket = home.path("data/pawl.sock");
+    let late = Line::ask(&socket, &start(&home));
+    assert_eq!(home.pawl(&["cancel", &home.newest()]).code, Some(0));
+    // It closes, and still has this connection.
+    until("the socket is gone", || !socket.exists());
+    assert_eq!(late.go().hear(), "moved");
+    assert_eq!(holder.said().code, Some(1));
+    assert_eq!(home.json(&["runs"]).as_array().unwrap().len(), 1);
 }
