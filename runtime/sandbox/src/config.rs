@@ -58,7 +58,7 @@ impl Default for SandboxConfig {
             component_max_bytes: 64 << 20,
             loaded_max: 128,
             stack_max_bytes: 512 << 10,
-            describe: Limits { guest_time_max_ms: 2_000, ..Limits::default() },
+            describe: Limits { guest_time_max_ms: 2_000, wall_time_max_ms: 10_000, ..Limits::default() },
         }
     }
 }
