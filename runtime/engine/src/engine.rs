@@ -77,7 +77,7 @@ impl Engine {
         let (inside, from_inside) = mpsc::unbounded_channel();
         let context = Arc::new(Context {
             store,
-            catalog: Catalog::new(sandbox, config.plugin_folder.clone()),
+            catalog: Catalog::new(sandbox, config.plugin_folder.clone(), config.limits.clone()),
             definitions: Definitions::default(),
             mailbox: Mailbox::new(inside),
             grown: broadcast::Sender::new(NOTICES_MAX),
