@@ -7,7 +7,7 @@ use pawl_core::call::CallRequest;
 use pawl_core::event::Event;
 use pawl_core::journal::{Envelope, Head, encode};
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, FailureKind, RunId, RunState, Timestamp};
+use pawl_core::{ApprovalId, Failure, FailureKind, RunId, RunState, Timestamp};
 use pawl_engine::{ManualClock, StartOptions};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{Batch, Blob, RunCommit, Store};
@@ -122,6 +122,29 @@ async fn a_replay_that_ends_before_its_recorded_calls_do_fails() -> Result<()> {
     let said = "the agent ended after call 5, and the journal goes on: recorded {\"human\":";
     ensure!(failure.message.starts_with(said), "{failure}");
     ensure!(failure.message.contains("Refund 515.00 EUR to ann for A-1003, A-1005?"), "{failure}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replay_that_fails_before_its_recorded_calls_were_made_is_no_plain_failure() -> Result<()> {
+    let (scene, run, approval) = asked().await?;
+    let mut envelopes = scene.engine.history(run).await?.envelopes;
+    // The agent gives up when its first call fails, and yet it has made more.
+    let first = envelopes.iter_mut().find_map(|envelope| match &mut envelope.event {
+        Event::CallCompleted { call: 1, response, .. } => Some(response),
+        _ => None,
+    });
+    *first.context("the first call")? = Err(Failure::new(FailureKind::Transient, "busy"));
+
+    let store = written(&scene, run, &envelopes).await?;
+    let scene = Scene::on(store, ManualClock::new(BEGIN), |_| {}).await?;
+    scene.answer(&approval, "approve", Value::Null).await?;
+    let failure = scene.ended(run).await?.error.context("a failure")?;
+    assert_eq!(failure.kind, FailureKind::Diverged, "{failure}");
+    ensure!(
+        failure.message.starts_with("the agent ended after call 1, and the journal goes on"),
+        "{failure}"
+    );
     Ok(())
 }
 

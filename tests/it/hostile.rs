@@ -145,3 +145,34 @@ async fn a_component_that_does_not_fit_its_manifest_is_refused_before_anything_r
     ensure!(message.contains("wasi:http/outgoing-handler"), "{message}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_manifest_that_asks_for_more_than_the_operator_allows_is_refused() -> Result<()> {
+    let scene = Scene::with(|config| config.limits.memory_max_bytes = 8 << 20).await?;
+    let folder = tempfile::tempdir()?;
+    let guests = pawl_tests::workflow("../tests/guests");
+    std::fs::copy(guests.join("spin.wasm"), folder.path().join("spin.wasm"))?;
+    // The only component of its folder: the file needs no name of its own.
+    let manifest = "name = 'spin'\nversion = '0.1.0'\nkind = 'tool'\ncapabilities = ['log']\n[limits]\nmemory_max_bytes = 8388609\n";
+    std::fs::write(folder.path().join("plugin.toml"), manifest)?;
+    let text = "pawl: 1\nworkflow: w\nversion: 1.0.0\nplugins: { spin: ./spin.wasm }\nsteps:\n  - id: a\n    tool: spin.forever\n";
+    let refused = scene.engine.prepare_workflow("w.yaml", text, folder.path()).await;
+    let message = refused.err().context("a refusal")?.to_string();
+    ensure!(
+        message.contains("asks for memory_max_bytes = 8388609, and this pawl allows 8388608"),
+        "{message}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_whose_calls_hold_too_much_fails_at_its_limit() -> Result<()> {
+    let scene = Scene::with(|config| config.recorded_calls_max_bytes = 200).await?;
+    let workflow = scene.engine.load_workflow(&pawl_tests::workflow("planner.yaml")).await?;
+    let inputs = json!({ "customer": "ann" });
+    let run = scene.engine.start(&workflow, inputs, pawl_engine::StartOptions::default()).await?;
+    let failure = scene.ended(run).await?.error.context("a failure")?;
+    assert_eq!(failure.kind, FailureKind::Limit);
+    ensure!(failure.message.contains("recorded_calls_max_bytes (200)"), "{failure}");
+    scene.holds(0).await
+}

@@ -104,7 +104,8 @@ async fn a_value_that_is_too_large_to_cross_fails_its_step_by_name() -> Result<(
         assert_eq!(failure.kind, kind);
         let expected = format!(
             "the plugin went beyond payload_max_bytes (10000): {what}; \
-             raise limits.payload_max_bytes if it needs more, or correct the plugin"
+             correct the plugin, or raise this limit where it was set: in its plugin.toml as far as pawl's \
+             own limit, which only a program that embeds pawl can raise"
         );
         assert_eq!(failure.message, expected);
     }

@@ -53,12 +53,14 @@ pub struct Failure {
     pub details: Option<Value>,
     /// The earliest time from now at which a retry makes sense.
     pub retry_after: Option<Duration>,
+    /// Whether it may have happened nevertheless: see [`Failure::ambiguous`].
+    pub is_ambiguous: bool,
 }
 
 impl Failure {
     /// A failure with a message and nothing else.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), details: None, retry_after: None }
+        Self { kind, message: message.into(), details: None, retry_after: None, is_ambiguous: false }
     }
 
     /// The request is wrong; the same request will fail again.
@@ -79,6 +81,17 @@ impl Failure {
     /// The request is not allowed.
     pub fn denied(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Denied, message)
+    }
+
+    /// Says that nobody knows whether what was asked for has happened: it was sent, and the answer
+    /// did not come or cannot be read. An [`at_most_once`](crate::Tool::at_most_once) tool that
+    /// returns such a failure stops there instead, so that a person is asked and nothing is tried
+    /// again; for other tools it changes nothing. What [`http`](crate::http) gives is marked by
+    /// itself; keep the mark when you make another failure of it.
+    #[must_use]
+    pub fn ambiguous(mut self) -> Self {
+        self.is_ambiguous = true;
+        self
     }
 
     /// Adds what a program can use.
@@ -117,6 +130,7 @@ impl From<types::Failure> for Failure {
             // Details that are not JSON are kept as the text they are.
             details: failure.details.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))),
             retry_after: failure.retry_after_ms.map(Duration::from_millis),
+            is_ambiguous: false,
         }
     }
 }

@@ -12,6 +12,13 @@
 //!     .json()?;
 //! # Ok(()) }
 //! ```
+//!
+//! ## What a failure says about what happened
+//! Nothing was done at the other end when the connection could not be made, the host was not
+//! granted, the request was malformed, or the status was 300 to 499 (but 408). Any other failure of
+//! a request that changes something (by its method: not `GET`, `HEAD`, `OPTIONS` or `TRACE`) is
+//! [ambiguous](Failure::ambiguous): the answer was cut off, is too long or cannot be read, or the
+//! status was 408 or 500 to 599. An `at-most-once` tool that returns it asks a person.
 
 use std::time::Duration;
 
@@ -72,6 +79,39 @@ pub struct Response {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether what was asked for changes something.
+    changes: bool,
+}
+
+/// A request as failures name it.
+#[derive(Clone, Copy)]
+struct Sent<'a> {
+    method: &'a str,
+    url: &'a str,
+}
+
+impl Sent<'_> {
+    fn fail(self, kind: FailureKind, reason: &str) -> Failure {
+        Failure::new(kind, format!("{} {}: {reason}", self.method, self.url))
+    }
+
+    /// A failure after the request was sent, or a part of it.
+    fn fail_open(self, kind: FailureKind, reason: &str) -> Failure {
+        open(self.fail(kind, reason), changes(self.method))
+    }
+
+    fn cut_off(self) -> Failure {
+        self.fail_open(FailureKind::Transient, "the connection ended early")
+    }
+}
+
+/// HTTP's own rule: a method that is safe changes nothing, whatever comes of it.
+fn changes(method: &str) -> bool {
+    !matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
+}
+
+fn open(failure: Failure, changes: bool) -> Failure {
+    if changes { failure.ambiguous() } else { failure }
 }
 
 impl Request {
@@ -106,7 +146,8 @@ impl Request {
     pub fn send(self) -> Result<Response, Failure> {
         let Self { method, url, headers, body, body_max_bytes } = self;
         let body = body?;
-        let wrong = |what: &str| Failure::invalid_input(format!("{method} {url}: {what}"));
+        let sent = Sent { method: &method, url: &url };
+        let wrong = |what: &str| sent.fail(FailureKind::InvalidInput, what);
 
         let fields = Fields::new();
         for (name, value) in &headers {
@@ -130,7 +171,7 @@ impl Request {
             .and_then(|()| request.set_path_with_query(Some(&path)))
             .map_err(|()| wrong("the method or the URL is malformed"))?;
 
-        let failed = |code: &ErrorCode| trouble(&method, &url, code);
+        let failed = |code: &ErrorCode| trouble(sent, code);
         let outgoing = request.body().map_err(|()| wrong("the request has no body to write"))?;
         let response = handle(request, None).map_err(|code| failed(&code))?;
         // A host that refuses the connection also closes the body, and its own answer says more.
@@ -139,10 +180,10 @@ impl Request {
         let response = match response.get() {
             Some(Ok(Ok(response))) => response,
             Some(Ok(Err(code))) => return Err(failed(&code)),
-            Some(Err(())) | None => return Err(cut_off(&method, &url)),
+            Some(Err(())) | None => return Err(sent.cut_off()),
         };
-        written.map_err(|()| cut_off(&method, &url))?;
-        read_response(&response, body_max_bytes, &method, &url)
+        written.map_err(|()| sent.cut_off())?;
+        read_response(&response, body_max_bytes, sent)
     }
 }
 
@@ -155,7 +196,8 @@ impl Response {
 
     /// The response if its status is 200 to 299; otherwise a failure, by who can act: `transient`
     /// for 408, 429 and 500 to 599 (with `retry-after`, if it is there), `denied` for 401 and 403,
-    /// `permanent` for the rest. The beginning of the body stands in its details.
+    /// `permanent` for the rest. The beginning of the body stands in its details. After 408 and 500
+    /// to 599 it is [ambiguous](Failure::ambiguous), unless the method changes nothing.
     pub fn success(self) -> Result<Self, Failure> {
         let kind = match self.status {
             200..=299 => return Ok(self),
@@ -169,13 +211,16 @@ impl Response {
             Failure::new(kind, format!("the answer was status {}", self.status)).details(details);
         failure.retry_after =
             self.header("retry-after").and_then(|value| value.parse().ok()).map(Duration::from_secs);
-        Err(failure)
+        // The other end, or something on the way to it, gave up on what it may have begun.
+        let is_open = matches!(self.status, 408 | 500..=599);
+        Err(open(failure, is_open && self.changes))
     }
 
-    /// The body as a type.
+    /// The body as a type. Where it does not fit, the request has been answered nevertheless.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let body = String::from_utf8_lossy(&self.body);
         json::read(&body, FailureKind::Permanent, "the response's body is not what was expected")
+            .map_err(|failure| open(failure, self.changes))
     }
 }
 
@@ -219,22 +264,17 @@ fn write_body(outgoing: OutgoingBody, body: &[u8]) -> Result<(), ()> {
     OutgoingBody::finish(outgoing, None).map_err(|_| ())
 }
 
-fn read_response(
-    response: &IncomingResponse,
-    max: usize,
-    method: &str,
-    url: &str,
-) -> Result<Response, Failure> {
+fn read_response(response: &IncomingResponse, max: usize, sent: Sent<'_>) -> Result<Response, Failure> {
     let status = response.status();
     let headers = response.headers().entries();
-    let incoming = response.consume().map_err(|()| cut_off(method, url))?;
+    let incoming = response.consume().map_err(|()| sent.cut_off())?;
     let body = read_body(&incoming, max).map_err(|error| match error {
-        ReadError::CutOff => cut_off(method, url),
+        ReadError::CutOff => sent.cut_off(),
         ReadError::TooLong => {
-            Failure::permanent(format!("{method} {url}: the response is longer than {max} bytes"))
+            sent.fail_open(FailureKind::Permanent, &format!("the response is longer than {max} bytes"))
         }
     })?;
-    Ok(Response { status, headers, body })
+    Ok(Response { status, headers, body, changes: changes(sent.method) })
 }
 
 enum ReadError {
@@ -257,24 +297,31 @@ fn read_body(incoming: &IncomingBody, max: usize) -> Result<Vec<u8>, ReadError> 
     }
 }
 
-fn cut_off(method: &str, url: &str) -> Failure {
-    Failure::transient(format!("{method} {url}: the connection ended early"))
-}
-
 /// Who can act on what the host says: the operator where it was not allowed, the author where the
-/// request is malformed; the rest passes.
-fn trouble(method: &str, url: &str, code: &ErrorCode) -> Failure {
-    let kind = match code {
-        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => FailureKind::Denied,
+/// request is malformed; the rest passes. Only what is known to come before anything was sent is
+/// definite.
+fn trouble(sent: Sent<'_>, code: &ErrorCode) -> Failure {
+    let (kind, is_definite) = match code {
+        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => (FailureKind::Denied, true),
         ErrorCode::HttpRequestUriInvalid
         | ErrorCode::HttpRequestUriTooLong
         | ErrorCode::HttpRequestMethodInvalid
         | ErrorCode::HttpRequestHeaderSize(_)
         | ErrorCode::HttpRequestHeaderSectionSize(_)
         | ErrorCode::HttpRequestBodySize(_)
-        | ErrorCode::HttpRequestLengthRequired => FailureKind::InvalidInput,
-        ErrorCode::TlsCertificateError | ErrorCode::ConfigurationError => FailureKind::Permanent,
-        _ => FailureKind::Transient,
+        | ErrorCode::HttpRequestLengthRequired => (FailureKind::InvalidInput, true),
+        ErrorCode::TlsCertificateError | ErrorCode::ConfigurationError => (FailureKind::Permanent, true),
+        ErrorCode::DnsTimeout
+        | ErrorCode::DnsError(_)
+        | ErrorCode::DestinationNotFound
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpUnroutable
+        | ErrorCode::ConnectionRefused
+        | ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionLimitReached
+        | ErrorCode::TlsProtocolError
+        | ErrorCode::TlsAlertReceived(_) => (FailureKind::Transient, true),
+        _ => (FailureKind::Transient, false),
     };
     let reason = match code {
         ErrorCode::HttpRequestDenied => {
@@ -284,7 +331,7 @@ fn trouble(method: &str, url: &str, code: &ErrorCode) -> Failure {
         ErrorCode::InternalError(Some(message)) => message.clone(),
         other => format!("{other:?}"),
     };
-    Failure::new(kind, format!("{method} {url}: {reason}"))
+    if is_definite { sent.fail(kind, &reason) } else { sent.fail_open(kind, &reason) }
 }
 
 #[cfg(test)]
@@ -305,5 +352,54 @@ mod tests {
         assert_eq!(parts("ftp://a.test"), None);
         assert_eq!(parts("http:///x"), None);
         assert_eq!(parts("a.test/x"), None);
+    }
+
+    fn of(method: &str) -> Sent<'_> {
+        Sent { method, url: "http://a.test/pay" }
+    }
+
+    #[test]
+    fn what_came_before_sending_is_definite_and_the_rest_is_not() {
+        let cases = [
+            (ErrorCode::ConnectionRefused, FailureKind::Transient, false),
+            (ErrorCode::ConnectionTimeout, FailureKind::Transient, false),
+            (ErrorCode::ConnectionLimitReached, FailureKind::Transient, false),
+            (ErrorCode::HttpRequestDenied, FailureKind::Denied, false),
+            (ErrorCode::HttpRequestUriInvalid, FailureKind::InvalidInput, false),
+            (ErrorCode::ConnectionTerminated, FailureKind::Transient, true),
+            (ErrorCode::ConnectionReadTimeout, FailureKind::Transient, true),
+            (ErrorCode::HttpResponseTimeout, FailureKind::Transient, true),
+            (ErrorCode::HttpResponseIncomplete, FailureKind::Transient, true),
+            (ErrorCode::HttpProtocolError, FailureKind::Transient, true),
+            (ErrorCode::InternalError(None), FailureKind::Transient, true),
+        ];
+        for (code, kind, is_ambiguous) in cases {
+            let failure = trouble(of("POST"), &code);
+            assert_eq!((failure.kind, failure.is_ambiguous), (kind, is_ambiguous), "{code:?}");
+            assert!(!trouble(of("GET"), &code).is_ambiguous, "{code:?}");
+        }
+        assert!(of("POST").cut_off().is_ambiguous && of("PURGE").cut_off().is_ambiguous);
+        assert!(!of("HEAD").cut_off().is_ambiguous);
+    }
+
+    #[test]
+    fn statuses_say_who_can_act_and_whether_it_happened() {
+        let answer = |status, changes| Response { status, headers: vec![], body: b"x".to_vec(), changes };
+        let cases = [
+            (400, FailureKind::Permanent, false),
+            (403, FailureKind::Denied, false),
+            (408, FailureKind::Transient, true),
+            (429, FailureKind::Transient, false),
+            (500, FailureKind::Transient, true),
+            (503, FailureKind::Transient, true),
+        ];
+        for (status, kind, is_ambiguous) in cases {
+            let failure = answer(status, true).success().unwrap_err();
+            assert_eq!((failure.kind, failure.is_ambiguous), (kind, is_ambiguous), "{status}");
+            assert!(!answer(status, false).success().unwrap_err().is_ambiguous, "{status}");
+        }
+        assert!(answer(200, true).success().is_ok());
+        assert!(answer(200, true).json::<u32>().unwrap_err().is_ambiguous);
+        assert!(!answer(200, false).json::<u32>().unwrap_err().is_ambiguous);
     }
 }

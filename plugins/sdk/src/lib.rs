@@ -10,7 +10,8 @@
 //! crate-type = ["cdylib"]
 //!
 //! [dependencies]
-//! pawl-plugin = "0.1"
+//! # Not published: name where your copy of pawl is, or its git repository.
+//! pawl-plugin = { path = "../pawl/plugins/sdk" }
 //! schemars = "1"
 //! serde = { version = "1", features = ["derive"] }
 //! ```

@@ -72,6 +72,10 @@ impl Tool {
     }
 
     /// A tool that must not be called twice; after a crash in mid-call a person decides.
+    ///
+    /// A failure that it returns means that it did not happen, and `retry` may call it again. One
+    /// that is [ambiguous](Failure::ambiguous), as those of [`http`](crate::http) are once a request
+    /// was sent, is not returned: the component stops with its text, and a person is asked.
     pub fn at_most_once<I, O, F>(name: &'static str, summary: &'static str, function: F) -> Self
     where
         I: DeserializeOwned + JsonSchema,
@@ -96,10 +100,22 @@ impl Tool {
             function: Box::new(move |context, arguments| {
                 let what = format!("arguments of `{name}`");
                 let input = json::read(arguments, FailureKind::InvalidInput, &what)?;
-                json::write(&function(context, input)?, &format!("the result of `{name}`"))
+                let result = function(context, input);
+                if effect == types::Effect::AtMostOnce
+                    && let Err(failure) = &result
+                    && failure.is_ambiguous
+                {
+                    stop(name, failure);
+                }
+                json::write(&result?, &format!("the result of `{name}`"))
             }),
         }
     }
+}
+
+/// A trap is the one end of a call that says to the host that its outcome is open.
+fn stop(name: &str, failure: &Failure) -> ! {
+    panic!("nobody knows whether `{name}` has happened, look there before it is tried again: {failure}")
 }
 
 impl fmt::Debug for Tool {
@@ -288,6 +304,29 @@ mod tests {
     #[test]
     fn an_unknown_tool_is_invalid_input_that_names_those_there_are() {
         assert_eq!(invalid("add", "{}"), "there is no tool `add`; this plugin has sum, pay");
+    }
+
+    /// Calls a tool that fails as a request does that was cut off, passed on with `?`.
+    fn cut_off(constructor: fn(&'static str, &'static str, Lost) -> Tool) -> Result<String, Failure> {
+        let request = || Err::<Output, _>(Failure::transient("POST /pay: cut off").ambiguous());
+        let tool = constructor("pay", "Pays.", Box::new(move |_, _| Ok(request()?)));
+        (tool.function)(&Context::default(), r#"{"items":[]}"#)
+    }
+
+    type Lost = Box<dyn Fn(&Context, Input) -> Result<Output, Failure>>;
+
+    #[test]
+    #[should_panic(
+        expected = "nobody knows whether `pay` has happened, look there before it is tried again: transient: POST /pay: cut off"
+    )]
+    fn an_ambiguous_failure_of_an_at_most_once_tool_stops_it() {
+        let _ = cut_off(Tool::at_most_once);
+    }
+
+    #[test]
+    fn an_ambiguous_failure_of_another_tool_is_returned() {
+        assert_eq!(cut_off(Tool::idempotent).unwrap_err().kind, FailureKind::Transient);
+        assert_eq!(cut_off(Tool::pure).unwrap_err().kind, FailureKind::Transient);
     }
 
     #[test]

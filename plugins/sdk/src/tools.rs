@@ -77,7 +77,8 @@ impl Call {
     }
 }
 
-/// Calls several tools at once; results stand in the order of the calls.
+/// Calls several tools; results stand in the order of the calls. In this version one is called after
+/// the other, and the agent goes on when the last has answered.
 pub fn call_all<T: DeserializeOwned>(calls: Vec<Call>) -> Vec<Result<T, Failure>> {
     let names: Vec<_> = calls.iter().map(|call| call.name.clone()).collect();
     let calls: Vec<_> =

@@ -22,6 +22,9 @@ pub struct EngineConfig {
     /// What an agent's calls that are answered at once may hold until the next one that is
     /// recorded, as JSON, in bytes.
     pub silent_calls_max_bytes: usize,
+    /// What all calls of one agent's attempt and their answers may hold, as JSON, in bytes: they are
+    /// in memory whenever the agent runs.
+    pub recorded_calls_max_bytes: usize,
     /// What the agents of a run may keep in its memory, as JSON, in bytes.
     pub run_memory_max_bytes: usize,
     /// Commands that were not decided yet; more wait before they are accepted.
@@ -38,6 +41,7 @@ impl Default for EngineConfig {
             limits: Limits::default(),
             payload_inline_max_bytes: 64 * 1024,
             silent_calls_max_bytes: 16 * 1024 * 1024,
+            recorded_calls_max_bytes: 64 * 1024 * 1024,
             run_memory_max_bytes: 4 * 1024 * 1024,
             commands_max: 4_096,
             clock: Arc::new(SystemClock),

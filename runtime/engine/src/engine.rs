@@ -88,7 +88,7 @@ impl Engine {
         let grown = broadcast::Sender::new(NOTICES_MAX);
         let context = Arc::new(Context {
             store,
-            catalog: Catalog::new(sandbox, config.plugin_folder.clone()),
+            catalog: Catalog::new(sandbox, config.plugin_folder.clone(), config.limits.clone()),
             definitions: Definitions::default(),
             mailbox: Mailbox::new(inside),
             grown: grown.downgrade(),

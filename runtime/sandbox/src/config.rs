@@ -58,7 +58,7 @@ impl Default for SandboxConfig {
             component_max_bytes: 64 << 20,
             loaded_max: 128,
             stack_max_bytes: 512 << 10,
-            describe: Limits { guest_time_max_ms: 2_000, ..Limits::default() },
+            describe: Limits { guest_time_max_ms: 2_000, wall_time_max_ms: 10_000, ..Limits::default() },
         }
     }
 }
@@ -124,7 +124,28 @@ fn cache(folder: &Path) -> Result<Cache, SandboxError> {
     let unusable = |reason: String| SandboxError::CacheDir { path: folder.to_owned(), reason };
     std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
     let folder = folder.canonicalize().map_err(|error| unusable(error.to_string()))?;
+    remove_unfinished(&folder);
     let mut config = CacheConfig::new();
     config.with_directory(folder);
     Cache::new(config).map_err(|error| unusable(format!("{error:#}")))
+}
+
+/// Removes what a process that was killed left half written: wasmtime makes such a file only where
+/// there is none, so that its entry would never be written again. All go, however young, since a
+/// restart follows a kill at once. Should another process be writing one at this moment, it loses
+/// that entry, says so in its log, and compiles the next time.
+fn remove_unfinished(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let is_unfinished = entry.file_name().to_string_lossy().contains(".wip-");
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_unfinished(&entry.path()),
+            Ok(kind) if kind.is_file() && is_unfinished => {
+                if let Err(error) = std::fs::remove_file(entry.path()) {
+                    tracing::warn!(%error, path = %entry.path().display(), "an unfinished file stays in the cache");
+                }
+            }
+            _ => {}
+        }
+    }
 }

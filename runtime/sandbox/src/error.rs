@@ -86,6 +86,16 @@ pub enum SandboxError {
         /// What is wrong, and what would be right.
         reason: String,
     },
+    /// The manifest is another plugin's, or its file has another's name.
+    #[error(
+        "plugin.toml says name = {manifest:?}, but the file's name makes the plugin {used:?}; give both the same name"
+    )]
+    ManifestName {
+        /// What the manifest says.
+        manifest: String,
+        /// The name under which the component was found.
+        used: String,
+    },
     /// The manifest names the other kind.
     #[error("plugin.toml says kind = \"{}\", but the component is a plugin of kind \"{}\"; correct plugin.toml or the path", manifest.name(), component.name())]
     ManifestKind {

@@ -1,10 +1,11 @@
 //! Why a guest stopped, in words.
 
 use pawl_core::{Failure, FailureKind};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::limits::Exceeded;
+use crate::limits::{Exceeded, HANDLES_MAX};
 use crate::state::{HostState, Stop};
 
 /// How many frames of the guest a message shows.
@@ -32,7 +33,13 @@ pub(crate) fn explain(error: &wasmtime::Error, state: &HostState, stack_max_byte
         refused.failure(&cause)
     } else if error.is::<PoolConcurrencyLimitError>() {
         Failure::new(FailureKind::Transient, format!("all instances are in use: {error}; try again later"))
-    } else if is_copy_limit(error) {
+    } else if state.is_http_refused && is_table_full(error) {
+        let message = "the plugin stopped: it used wasi:http, which is for tools that were granted `http`";
+        Failure::new(FailureKind::Trap, message)
+    } else if is_table_full(error) || says(error, "store handle limit exceeded") {
+        let handles = Exceeded { limit: "handles_max", value: HANDLES_MAX as u64 };
+        handles.failure("it holds too many resources of the host at once")
+    } else if says(error, "fuel allocated for hostcalls") {
         payload(state).failure("a text or list it handed over is too large")
     } else {
         Failure::new(FailureKind::Trap, format!("the plugin stopped: {cause}"))
@@ -43,9 +50,13 @@ fn payload(state: &HostState) -> Exceeded {
     Exceeded { limit: "payload_max_bytes", value: state.limits.payload_max_bytes }
 }
 
-/// wasmtime's own bound on what one call copies has a private error type.
-fn is_copy_limit(error: &wasmtime::Error) -> bool {
-    error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
+fn is_table_full(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full))
+}
+
+/// wasmtime's own bounds on what one call copies and on handles have no error type.
+fn says(error: &wasmtime::Error, words: &str) -> bool {
+    error.chain().any(|cause| cause.to_string().contains(words))
 }
 
 fn cause(error: &wasmtime::Error, state: &HostState, stack_max_bytes: usize) -> String {

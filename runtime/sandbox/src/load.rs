@@ -6,27 +6,31 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use pawl_core::plugin::{AgentDescription, Description, EffectClass, PluginKind, ToolDescription};
 use pawl_core::{Digest, Failure, FailureKind, Timestamp};
 use serde_json::Value;
+use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, LinkerInstance, ResourceType};
 
-use crate::bindings::agent::AgentPre;
+use crate::bindings::agent::{Agent, AgentPre};
 use crate::bindings::host::types::Effect;
-use crate::bindings::tool::ToolPre;
+use crate::bindings::tool::{Tool, ToolPre};
 use crate::bindings::{agent_guest, tool_guest};
+use crate::entry::Entry;
 use crate::error::SandboxError;
 use crate::fault::{Fault, explain};
 use crate::imports::Need;
-use crate::meter::Metered;
+use crate::json;
 use crate::plugin::{LoadedPlugin, World};
-use crate::run::store;
 use crate::sandbox::Sandbox;
 use crate::state::{HostState, Role};
 
 const TOOL_EXPORT: &str = "pawl:plugin/tool-guest@0.1.";
 const AGENT_EXPORT: &str = "pawl:plugin/agent-guest@0.1.";
+/// All text of a description together.
+const DESCRIPTION_MAX_BYTES: usize = 256 << 10;
 
 impl Sandbox {
     /// Compiles a component, or takes it from memory or disk, and asks it to describe itself.
@@ -91,23 +95,13 @@ impl Sandbox {
         let limits = self.config().describe.clone();
         let active = self.activate();
         let state = HostState::new(Role::Describe, limits, Timestamp(0), [0; 32], &BTreeSet::new(), active);
-        let meter = Arc::clone(&state.meter);
-        let mut store = store(self.engine(), state);
-        let said = Metered::new(meter, async {
-            Ok(match world {
-                World::Tool(world) => {
-                    let guest = world.instantiate_async(&mut store).await?;
-                    Said::Tools(guest.pawl_plugin_tool_guest().call_describe(&mut store).await?)
-                }
-                World::Agent(world) => {
-                    let guest = world.instantiate_async(&mut store).await?;
-                    Said::Agent(guest.pawl_plugin_agent_guest().call_describe(&mut store).await?)
-                }
-            })
-        })
-        .await;
-        let state = store.into_data();
+        let (state, said) = self.enter(world, state).await;
         match said {
+            Ok(said) if said.bytes() > DESCRIPTION_MAX_BYTES => {
+                let message =
+                    format!("it has more than DESCRIPTION_MAX_BYTES ({DESCRIPTION_MAX_BYTES}) of text");
+                Err(SandboxError::Description(message))
+            }
             Ok(Said::Tools(tools)) => self::tools(tools),
             Ok(Said::Agent(agent)) => self::agent(agent),
             Err(error) => {
@@ -137,9 +131,54 @@ fn stub(
     }
 }
 
-enum Said {
+/// The instance of either world.
+pub(crate) enum Guest {
+    Tool(Tool),
+    Agent(Agent),
+}
+
+/// What a component says of itself.
+pub(crate) enum Said {
     Tools(Vec<tool_guest::ToolDescription>),
     Agent(agent_guest::AgentDescription),
+}
+
+impl Said {
+    /// All its text. It stands in every run's journal, and in memory for as long as it is loaded.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Tools(tools) => {
+                let texts = |tool: &tool_guest::ToolDescription| {
+                    tool.name.len() + tool.summary.len() + tool.input_schema.len() + tool.output_schema.len()
+                };
+                tools.iter().map(texts).sum()
+            }
+            Self::Agent(agent) => {
+                let capabilities: usize = agent.capabilities.iter().map(String::len).sum();
+                agent.summary.len() + capabilities + agent.input_schema.len() + agent.output_schema.len()
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Entry for World {
+    type Guest = Guest;
+    type Said = Said;
+
+    async fn instantiate(&self, store: &mut Store<HostState>) -> wasmtime::Result<Guest> {
+        Ok(match self {
+            Self::Tool(world) => Guest::Tool(world.instantiate_async(store).await?),
+            Self::Agent(world) => Guest::Agent(world.instantiate_async(store).await?),
+        })
+    }
+
+    async fn call(&self, guest: &Guest, store: &mut Store<HostState>) -> wasmtime::Result<Said> {
+        Ok(match guest {
+            Guest::Tool(guest) => Said::Tools(guest.pawl_plugin_tool_guest().call_describe(store).await?),
+            Guest::Agent(guest) => Said::Agent(guest.pawl_plugin_agent_guest().call_describe(store).await?),
+        })
+    }
 }
 
 fn kind(exports: &[String]) -> Result<PluginKind, SandboxError> {
@@ -208,9 +247,9 @@ pub(crate) fn is_name(text: &str) -> bool {
 
 /// A JSON Schema is an object, or `true` or `false`.
 fn schema(what: &str, text: &str) -> Result<Value, SandboxError> {
-    match serde_json::from_str(text) {
+    match json::read(text) {
         Ok(schema @ (Value::Object(_) | Value::Bool(_))) => Ok(schema),
         Ok(_) => Err(SandboxError::Description(format!("{what} is neither an object nor a boolean"))),
-        Err(error) => Err(SandboxError::Description(format!("{what} is not JSON: {error}"))),
+        Err(reason) => Err(SandboxError::Description(format!("{what} {reason}"))),
     }
 }

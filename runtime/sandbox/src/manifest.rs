@@ -76,9 +76,9 @@ pub struct Manifest {
     /// What routes match.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// What it may use; an operator's ceiling cuts it (`Limits::at_most`).
+    /// What it may use at most, where it says so; see [`Manifest::limits_within`].
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: BTreeMap<String, u64>,
 }
 
 impl Manifest {
@@ -96,7 +96,36 @@ impl Manifest {
             let reason = format!("is {:?}; write three numbers, such as \"1.4.0\"", manifest.version);
             return Err(SandboxError::ManifestValue { key: "version", reason });
         }
+        // Names that are none are told now, not when the plugin is first used.
+        manifest.limits_within(&Limits::MOST)?;
         Ok(manifest)
+    }
+
+    /// What an attempt may use: the ceiling, where the manifest does not ask for less. More than the
+    /// ceiling it will not get, so asking for it is an error rather than a limit met later.
+    pub fn limits_within(&self, ceiling: &Limits) -> Result<Limits, SandboxError> {
+        let wrong = |reason: String| SandboxError::ManifestValue { key: "limits", reason };
+        let json = |error: serde_json::Error| wrong(error.to_string());
+        let mut limits = serde_json::to_value(ceiling).map_err(json)?;
+        for (name, asked) in &self.limits {
+            let allowed = limits.get(name).and_then(serde_json::Value::as_u64);
+            if let Some(allowed) = allowed.filter(|allowed| asked > allowed) {
+                return Err(wrong(format!(
+                    "asks for {name} = {asked}, and this pawl allows {allowed}; a manifest can only narrow: \
+                     leave the line out, or write less"
+                )));
+            }
+            limits[name] = (*asked).into();
+        }
+        serde_json::from_value(limits).map_err(json)
+    }
+
+    /// Compares it with the name under which the component is used, where that is the file's name.
+    pub fn check_name(&self, used: &str) -> Result<(), SandboxError> {
+        if self.name == used {
+            return Ok(());
+        }
+        Err(SandboxError::ManifestName { manifest: self.name.clone(), used: used.to_owned() })
     }
 
     /// Compares it with the component beside it.
@@ -130,8 +159,8 @@ mod tests {
         let good = "name = 'orders'\nversion = '1.4.0'\nkind = 'tool'\ncapabilities = ['http']\n\
                     [labels]\nlang = 'de'\n[limits]\nmemory_max_bytes = 1000000";
         let manifest = Manifest::parse(good).unwrap();
-        assert_eq!(manifest.limits.memory_max_bytes, 1_000_000);
-        assert_eq!(manifest.limits.guest_time_max_ms, Limits::default().guest_time_max_ms);
+        let limits = manifest.limits_within(&Limits::default()).unwrap();
+        assert_eq!(limits, Limits { memory_max_bytes: 1_000_000, ..Limits::default() });
         let cases = [
             ("name = 'or.ders'\nversion = '1.4.0'\nkind = 'tool'", "`name` is \"or.ders\""),
             ("name = 'orders'\nversion = '1.4'\nkind = 'tool'", "`version` is \"1.4\""),
@@ -145,5 +174,16 @@ mod tests {
             let error = Manifest::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+    #[test]
+    fn a_manifest_that_asks_for_more_than_there_is_is_told_so() {
+        let text = "name = 'a'\nversion = '1.0.0'\nkind = 'tool'\n[limits]\nlog_max_bytes = 20";
+        let manifest = Manifest::parse(text).unwrap();
+        let ceiling = |log_max_bytes| Limits { log_max_bytes, ..Limits::default() };
+        assert_eq!(manifest.limits_within(&ceiling(20)).unwrap(), ceiling(20));
+        let error = manifest.limits_within(&ceiling(10)).unwrap_err().to_string();
+        assert!(error.contains("asks for log_max_bytes = 20, and this pawl allows 10"), "{error}");
+        let error = manifest.check_name("b").unwrap_err().to_string();
+        assert!(error.contains("\"a\"") && error.contains("\"b\""), "{error}");
     }
 }

@@ -67,24 +67,29 @@ impl Meter {
     pub(crate) fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent_ns.load(Relaxed))
     }
-}
 
-/// A guest's future under its meter.
-pub(crate) struct Metered<F> {
-    meter: Arc<Meter>,
-    guest: Pin<Box<F>>,
-}
-
-impl<F: Future> Metered<F> {
-    pub(crate) fn new(meter: Arc<Meter>, guest: F) -> Self {
-        Self { meter, guest: Box::pin(guest) }
+    /// How long the attempt has lasted by the machine's clock.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
     }
 }
 
-impl<F: Future> Future for Metered<F> {
-    type Output = F::Output;
+/// A guest's future under its meter.
+pub(crate) struct Metered<'g, R> {
+    meter: Arc<Meter>,
+    guest: Pin<Box<dyn Future<Output = R> + Send + 'g>>,
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+impl<'g, R> Metered<'g, R> {
+    pub(crate) fn new(meter: Arc<Meter>, guest: Pin<Box<dyn Future<Output = R> + Send + 'g>>) -> Self {
+        Self { meter, guest }
+    }
+}
+
+impl<R> Future for Metered<'_, R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         self.meter.restart();
         let polled = self.guest.as_mut().poll(context);
         self.meter.charge();

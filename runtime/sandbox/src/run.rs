@@ -1,52 +1,68 @@
-//! Entering a guest: one store, one instance, one call, then both are gone.
+//! What the engine asks of the sandbox: one call of a tool, one run of an agent.
 //!
-//! Nothing a guest does ends in an error of the host: it ends in a failure of its attempt. Dropping
-//! the future drops the guest wherever it is.
+//! Nothing a guest does ends in an error of the host: it ends in a failure of its attempt.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
+use async_trait::async_trait;
 use pawl_core::plugin::{Permissions, PluginKind};
 use pawl_core::{Failure, FailureKind};
 use serde_json::Value;
-use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::Store;
 
-use crate::bindings::{agent_guest, tool_guest};
+use crate::bindings::{agent, agent_guest, tool, tool_guest};
+use crate::entry::Entry;
 use crate::fault::{Fault, explain};
 use crate::host::from_guest;
+use crate::json;
 use crate::limits::{Exceeded, Limits};
-use crate::meter::Metered;
+use crate::load::{NAME_MAX_BYTES, is_name};
 use crate::plugin::{LoadedPlugin, World};
 use crate::sandbox::Sandbox;
 use crate::state::{HostState, Role, Stop};
 use crate::task::{AgentEnd, AgentHost, AgentTask, ToolCall, ToolEnd};
 
-/// What one call may copy out of a guest at least, so that WASI streams work under small limits.
-const COPY_MIN_BYTES: u64 = 2 << 20;
-
-/// A store with all guards on.
-pub(crate) fn store(engine: &Engine, state: HostState) -> Store<HostState> {
-    let copy_max = state.limits.payload_max_bytes.saturating_mul(2).max(COPY_MIN_BYTES);
-    let mut store = Store::new(engine, state);
-    store.limiter(|state| state);
-    store.set_hostcall_fuel(usize::try_from(copy_max).unwrap_or(usize::MAX));
-    store.epoch_deadline_callback(|store| on_tick(store.data()));
-    store.set_epoch_deadline(1);
-    store
+/// A tool's call, on its way into the guest.
+struct Calling<'a> {
+    world: &'a tool::ToolPre<HostState>,
+    context: tool_guest::CallContext,
+    tool: &'a str,
+    arguments: String,
 }
 
-/// Charges the guest for its time, and lets others run.
-fn on_tick(state: &HostState) -> wasmtime::Result<UpdateDeadline> {
-    state.meter.charge();
-    let allowed = state.limits.guest_time_max_ms;
-    if state.meter.spent().as_millis() >= u128::from(allowed) {
-        return Err(Stop::limit("guest_time_max_ms", allowed).into());
+#[async_trait]
+impl Entry for Calling<'_> {
+    type Guest = tool::Tool;
+    type Said = Result<String, tool_guest::Failure>;
+
+    async fn instantiate(&self, store: &mut Store<HostState>) -> wasmtime::Result<tool::Tool> {
+        self.world.instantiate_async(store).await
     }
-    if let Some(exceeded) = state.hooks.exceeded() {
-        return Err(Stop::Limit(exceeded).into());
+
+    async fn call(&self, guest: &tool::Tool, store: &mut Store<HostState>) -> wasmtime::Result<Self::Said> {
+        let guest = guest.pawl_plugin_tool_guest();
+        guest.call_call(store, &self.context, self.tool, &self.arguments).await
     }
-    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+}
+
+/// An agent's run, on its way into the guest.
+struct Running<'a> {
+    world: &'a agent::AgentPre<HostState>,
+    task: agent_guest::Task,
+}
+
+#[async_trait]
+impl Entry for Running<'_> {
+    type Guest = agent::Agent;
+    type Said = Result<agent_guest::Outcome, agent_guest::Failure>;
+
+    async fn instantiate(&self, store: &mut Store<HostState>) -> wasmtime::Result<agent::Agent> {
+        self.world.instantiate_async(store).await
+    }
+
+    async fn call(&self, guest: &agent::Agent, store: &mut Store<HostState>) -> wasmtime::Result<Self::Said> {
+        guest.pawl_plugin_agent_guest().call_run(store, &self.task).await
+    }
 }
 
 impl Sandbox {
@@ -62,8 +78,6 @@ impl Sandbox {
         let _turn = self.turn(PluginKind::Tool).await;
         let active = self.activate();
         let state = HostState::new(Role::Tool, call.limits, call.now, call.seed, &call.grants.http, active);
-        let meter = Arc::clone(&state.meter);
-        let mut store = store(self.engine(), state);
         let context = tool_guest::CallContext {
             idempotency_key: call.idempotency_key,
             run: call.run,
@@ -71,17 +85,12 @@ impl Sandbox {
             attempt: call.attempt,
             deadline_ms: call.deadline.map(|deadline| deadline.0),
         };
-        let ended = Metered::new(meter, async {
-            let guest = world.instantiate_async(&mut store).await?;
-            guest.pawl_plugin_tool_guest().call_call(&mut store, &context, &call.tool, &arguments).await
-        })
-        .await;
-        // Dropping what the guest held ends its unfinished lines of output.
-        let state = close(store);
+        let calling = Calling { world, context, tool: &call.tool, arguments };
+        let (state, ended) = self.enter(&calling, state).await;
         let result = match ended {
             Ok(_) if let Some(exceeded) = state.hooks.exceeded() => Err(exceeded.failure("")),
             Ok(Ok(text)) => parse(&state, "the tool's result", &text),
-            Ok(Err(failure)) => Err(from_guest(failure)),
+            Ok(Err(failure)) => Err(from_guest(failure, &state.limits)),
             Err(error) => Err(match explain(&error, &state, self.stack_max_bytes()) {
                 Fault::Failed(failure) => failure,
                 Fault::Suspended => Failure::new(FailureKind::Trap, "a tool cannot be suspended"),
@@ -109,17 +118,11 @@ impl Sandbox {
         let active = self.activate();
         let no_hosts = BTreeSet::new();
         let state = HostState::new(Role::Agent(host), task.limits, task.now, task.seed, &no_hosts, active);
-        let meter = Arc::clone(&state.meter);
-        let mut store = store(self.engine(), state);
         let task = agent_guest::Task { run: task.run, step: task.step, attempt: task.attempt, input };
-        let ended = Metered::new(meter, async {
-            let guest = world.instantiate_async(&mut store).await?;
-            guest.pawl_plugin_agent_guest().call_run(&mut store, &task).await
-        })
-        .await;
-        let mut state = close(store);
+        let (mut state, ended) = self.enter(&Running { world, task }, state).await;
         let end = self.agent_end(&state, ended);
-        if end == AgentEnd::Suspended {
+        // After an abort the engine has its failure: a line more would get another in its place.
+        if end == AgentEnd::Suspended || state.is_aborted {
             return end;
         }
         match state.send_log().await {
@@ -139,11 +142,18 @@ impl Sandbox {
             Ok(Ok(agent_guest::Outcome::Completed(text))) => {
                 parse(state, "the agent's result", &text).map(AgentEnd::Completed)
             }
+            Ok(Ok(agent_guest::Outcome::Handoff(to))) if !is_name(&to.agent) => {
+                let message = format!(
+                    "the agent hands off to what is no name of an agent: letters, digits, `-` and `_`, \
+                     at most {NAME_MAX_BYTES} of them"
+                );
+                Err(Failure::new(FailureKind::InvalidOutput, message))
+            }
             Ok(Ok(agent_guest::Outcome::Handoff(to))) => {
                 parse(state, "the input of the agent's handoff", &to.input)
                     .map(|input| AgentEnd::Handoff { agent: to.agent, input })
             }
-            Ok(Err(failure)) => Err(from_guest(failure)),
+            Ok(Err(failure)) => return AgentEnd::GaveUp(from_guest(failure, &state.limits)),
             Err(error) => match explain(&error, state, self.stack_max_bytes()) {
                 Fault::Suspended => return AgentEnd::Suspended,
                 Fault::Failed(failure) => Err(failure),
@@ -158,8 +168,8 @@ fn parse(state: &HostState, what: &str, text: &str) -> Result<Value, Failure> {
     if let Err(Stop::Limit(exceeded)) = state.check_payload(text) {
         return Err(exceeded.failure(what));
     }
-    serde_json::from_str(text).map_err(|error| {
-        let message = format!("{what} is not JSON: {error}; this is the plugin's fault, correct it there");
+    json::read(text).map_err(|reason| {
+        let message = format!("{what} {reason}; this is the plugin's fault, correct it there");
         Failure::new(FailureKind::InvalidOutput, message)
     })
 }
@@ -185,11 +195,4 @@ fn prepare(
         return Err(Failure { kind: FailureKind::InvalidInput, ..failure });
     }
     Ok(text)
-}
-
-/// Ends the instance and everything it held.
-fn close(store: Store<HostState>) -> HostState {
-    let mut state = store.into_data();
-    state.table = ResourceTable::new();
-    state
 }

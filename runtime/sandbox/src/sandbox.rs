@@ -14,6 +14,7 @@ use crate::SandboxError;
 use crate::config::{self, SandboxConfig};
 use crate::host;
 use crate::plugin::LoadedPlugin;
+use crate::room::Room;
 use crate::state::HostState;
 use crate::ticker::{Active, Ticker};
 
@@ -28,6 +29,7 @@ struct Inner {
     ticker: Ticker,
     agents: Semaphore,
     tools: Semaphore,
+    room: Room,
     loaded: Mutex<Loaded>,
 }
 
@@ -59,6 +61,7 @@ impl Sandbox {
         Ok(Self(Arc::new(Inner {
             agents: Semaphore::new(config.agents_max as usize),
             tools: Semaphore::new(config.tools_max as usize),
+            room: Room::default(),
             config,
             engine,
             linker,
@@ -81,6 +84,10 @@ impl Sandbox {
 
     pub(crate) fn stack_max_bytes(&self) -> usize {
         self.0.config.stack_max_bytes
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.0.room
     }
 
     /// Keeps the ticker beating for an instance.

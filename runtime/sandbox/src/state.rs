@@ -16,11 +16,12 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use crate::config::{
     CORE_INSTANCES_MAX, MEMORIES_MAX, POOL_MEMORY_MAX_BYTES, POOL_TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
-use crate::host::http::HttpHooks;
+use crate::host::http::{FIELDS_MAX_BYTES, HttpHooks};
 use crate::host::log::{LogBook, SharedLog};
 use crate::host::random::Sequence;
 use crate::host::wasi::SharedTime;
-use crate::limits::{Exceeded, Limits};
+use crate::json;
+use crate::limits::{Exceeded, HANDLES_MAX, Limits};
 use crate::meter::Meter;
 use crate::task::{AgentHost, CallReply};
 use crate::ticker::Active;
@@ -68,10 +69,18 @@ pub(crate) struct HostState {
     pub(crate) wasi: Option<WasiCtx>,
     pub(crate) http: WasiHttpCtx,
     pub(crate) hooks: HttpHooks,
+    /// Stands in for `table` where `wasi:http` is not granted: nothing goes into it.
+    pub(crate) closed: ResourceTable,
+    /// Whether the guest tried to use `wasi:http` nevertheless.
+    pub(crate) is_http_refused: bool,
     /// Growth that was refused; a trap after it is this limit's doing.
     pub(crate) refused: Option<Exceeded>,
+    /// Whether the engine ended the attempt: nothing more is told to it then.
+    pub(crate) is_aborted: bool,
     memory_bytes: usize,
     host_calls: u32,
+    /// Whether the engine was told or asked anything.
+    has_asked: bool,
     /// Keeps the ticker going.
     _active: Active,
 }
@@ -86,6 +95,10 @@ impl HostState {
         active: Active,
     ) -> Self {
         let log = LogBook::shared(limits.log_max_bytes);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS_MAX_BYTES);
+        let mut closed = ResourceTable::new();
+        closed.set_max_capacity(0);
         Self {
             role,
             hooks: HttpHooks::new(hosts, &limits, &log),
@@ -93,16 +106,42 @@ impl HostState {
             log,
             time: SharedTime::new(now),
             seed,
-            random: Sequence::new(seed, "pawl:plugin/random"),
+            random: Sequence::new(seed, RANDOM),
             meter: Meter::new(),
-            table: ResourceTable::new(),
+            table: table(),
             wasi: None,
-            http: WasiHttpCtx::new(),
+            http,
+            closed,
+            is_http_refused: false,
             refused: None,
+            is_aborted: false,
             memory_bytes: 0,
             host_calls: 0,
+            has_asked: false,
             _active: active,
         }
+    }
+
+    /// How long the guest may be there at all. An agent's waits are its host's.
+    pub(crate) fn wall_max_ms(&self) -> Option<u64> {
+        match self.role {
+            Role::Describe | Role::Tool => Some(self.limits.wall_time_max_ms),
+            Role::Agent(_) => None,
+        }
+    }
+
+    /// Whether anything of the guest was seen outside: then it cannot begin again unnoticed.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.has_asked || self.hooks.has_sent() || !self.log().is_empty()
+    }
+
+    /// As it was at the beginning, for another instance.
+    pub(crate) fn renew(&mut self) {
+        self.table = table();
+        self.wasi = None;
+        self.random = Sequence::new(self.seed, RANDOM);
+        self.refused = None;
+        self.memory_bytes = 0;
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, LogBook> {
@@ -129,8 +168,8 @@ impl HostState {
     /// Reads JSON that the guest gave; what does not parse is the guest's to handle.
     pub(crate) fn json(&self, what: &str, text: &str) -> Result<Result<Value, Failure>, Stop> {
         self.check_payload(text)?;
-        Ok(serde_json::from_str(text)
-            .map_err(|error| Failure::new(FailureKind::InvalidInput, format!("{what} is not JSON: {error}"))))
+        Ok(json::read(text)
+            .map_err(|reason| Failure::new(FailureKind::InvalidInput, format!("{what} {reason}"))))
     }
 
     /// Writes JSON for the guest.
@@ -165,6 +204,7 @@ impl HostState {
             let message = format!("{} cannot be used here: nothing is granted", request.function());
             return Ok(Err(Failure::new(FailureKind::Denied, message)));
         };
+        self.has_asked = true;
         self.meter.leave_guest();
         let reply = host.call(request).await;
         self.meter.enter_guest();
@@ -174,9 +214,21 @@ impl HostState {
                 Ok(response)
             }
             CallReply::Suspend => Err(Stop::Suspended),
-            CallReply::Abort(failure) => Err(Stop::Aborted(failure)),
+            CallReply::Abort(failure) => {
+                self.is_aborted = true;
+                Err(Stop::Aborted(failure))
+            }
         }
     }
+}
+
+/// The name of the sequence behind `random.next`.
+const RANDOM: &str = "pawl:plugin/random";
+
+fn table() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(HANDLES_MAX);
+    table
 }
 
 impl ResourceLimiter for HostState {

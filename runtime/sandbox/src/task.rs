@@ -100,7 +100,9 @@ pub enum AgentEnd {
         /// What it gets.
         input: Value,
     },
-    /// Without one.
+    /// With a failure that the agent itself returned.
+    GaveUp(Failure),
+    /// Otherwise without a result: a trap, a limit, a refusal.
     Failed(Failure),
     /// Not yet: the host said so.
     Suspended,

@@ -105,6 +105,32 @@ async fn suspending_unwinds_and_aborting_fails() {
 }
 
 #[tokio::test]
+async fn nothing_is_told_to_the_host_after_it_aborted() {
+    // Text without a line's end becomes a line only when the instance is gone.
+    let guest = caller(&format!(
+        "(call $-method-output-stream-blocking-write-and-flush (call $get-stderr) (i32.const 2000) (i32.const 5) (i32.const 3032))
+         {CALL} {GIVE}"
+    ))
+    .import("wasi:cli/stderr@0.2.12", "get-stderr", "(result i32)")
+    .import("wasi:io/streams@0.2.12", "[method]output-stream.blocking-write-and-flush", "(param i32 i32 i32 i32)");
+    let script = Script::new(|request| {
+        let what = if matches!(request, CallRequest::Log { .. }) { "the line" } else { "the call" };
+        CallReply::Abort(Failure::new(FailureKind::Diverged, what))
+    });
+    check_failure(&end(&guest, &script).await, FailureKind::Diverged, "the call");
+    assert_eq!(script.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_the_agent_returns_is_told_apart() {
+    let body = "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store8 (i32.const 1032) (i32.const 1))
+        (i32.store (i32.const 1036) (i32.const 2000)) (i32.store (i32.const 1040) (i32.const 4))
+        (i32.store8 (i32.const 1044) (i32.const 0)) (i32.store8 (i32.const 1056) (i32.const 0)) (i32.const 1024)";
+    let gave_up = end(&agent(body).items(&text_at(2000, "busy")), &null()).await;
+    assert_eq!(gave_up, AgentEnd::GaveUp(Failure::new(FailureKind::Transient, "busy")));
+}
+
+#[tokio::test]
 async fn a_host_that_waits_is_not_charged_and_can_be_dropped() {
     struct Never;
     #[async_trait::async_trait]
@@ -215,6 +241,36 @@ async fn people_are_asked_with_actions_filled_in() {
     assert_eq!((question.title.as_str(), question.actions.len()), ("Pay?", 2));
     let wrong = Script::new(|_| answer(json!("yes"), 2_000));
     check_failure(&end(&guest, &wrong).await, FailureKind::Permanent, "human.ask");
+}
+
+#[tokio::test]
+async fn a_short_form_reaches_the_host_as_a_schema_and_counts_as_a_call() {
+    let guest = agent(
+        "(i32.store (i32.const 3200) (i32.const 2000)) (i32.store (i32.const 3204) (i32.const 4))
+         (i32.store8 (i32.const 3224) (i32.const 1))
+         (i32.store (i32.const 3228) (i32.const 2016)) (i32.store (i32.const 3232) (i32.const 17))
+         (call $ask (i32.const 3200) (i32.const 3000))
+         (call $ok (i32.load (i32.const 3016)) (i32.load (i32.const 3020)))",
+    )
+    .import("pawl:plugin/human@0.1.0", "ask", "(param i32 i32)")
+    .items(&text_at(2000, "Pay?"))
+    .items(&text_at(2016, r#"{"note":"string"}"#));
+    let script = Script::new(|_| answer(json!({"action": "approve", "data": 1, "by": "user:ann"}), 2_000));
+    assert_eq!(end(&guest, &script).await, AgentEnd::Completed(json!(1)));
+    let asked = script.asked();
+    let [CallRequest::Human(question)] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!(
+        question.form,
+        Some(json!({
+            "type": "object",
+            "properties": {"note": {"type": "string"}},
+            "required": ["note"],
+            "additionalProperties": false,
+        }))
+    );
+    let limits = Limits { host_calls_max: 1, ..Limits::default() };
+    let counted = end_with(&guest, all_grants(), limits, &script).await;
+    check_failure(&counted, FailureKind::Limit, "host_calls_max (1)");
 }
 
 #[tokio::test]

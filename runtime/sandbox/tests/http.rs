@@ -158,3 +158,52 @@ async fn https_finds_its_provider() {
     assert_eq!(said(&end), Ok(TLS_FAILED), "{end:?}");
     server.abort();
 }
+
+/// Sends 20 requests, waits for none of them, and then for a while.
+fn flood() -> Guest {
+    let body = "(local $n i32) (local $request i32)
+      (loop $again
+        (local.set $request (call $-constructor-outgoing-request (call $-constructor-fields)))
+        (drop (call $-method-outgoing-request-set-scheme (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
+        (drop (call $-method-outgoing-request-set-authority (local.get $request) (i32.const 1)
+          (i32.add (local.get $args_ptr) (i32.const 1)) (i32.sub (local.get $args_len) (i32.const 2))))
+        (drop (call $-method-outgoing-request-set-path-with-query (local.get $request) (i32.const 1) (i32.const 2900) (i32.const 1)))
+        (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 2000))
+        (if (i32.load8_u (i32.const 2000)) (then unreachable))
+        (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 20))))
+      (call $-method-pollable-block (call $subscribe-duration (i64.const 300000000)))
+      (call $ok (local.get $args_ptr) (local.get $args_len))";
+    tool(body)
+        .items(&text_at(2900, "/"))
+        .import(TYPES, "[method]outgoing-request.set-path-with-query", "(param i32 i32 i32 i32) (result i32)")
+        .import(TYPES, "[constructor]fields", "(result i32)")
+        .import(TYPES, "[constructor]outgoing-request", "(param i32) (result i32)")
+        .import(TYPES, "[method]outgoing-request.set-scheme", "(param i32 i32 i32 i32 i32) (result i32)")
+        .import(TYPES, "[method]outgoing-request.set-authority", "(param i32 i32 i32 i32) (result i32)")
+        .import("wasi:io/poll@0.2.12", "[method]pollable.block", "(param i32)")
+        .import("wasi:clocks/monotonic-clock@0.2.12", "subscribe-duration", "(param i64) (result i32)")
+        .import("wasi:http/outgoing-handler@0.2.12", "handle", "(param i32 i32 i32 i32)")
+}
+
+#[tokio::test]
+async fn sixteen_requests_are_under_way_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    let server = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok(Ok((stream, _))) =
+            tokio::time::timeout(std::time::Duration::from_millis(1_500), listener.accept()).await
+        {
+            held.push(stream);
+        }
+        held.len()
+    });
+    let sandbox = sandbox();
+    let plugin = sandbox.load(&flood().build()).await.unwrap();
+    let mut call = call(Limits::default());
+    call.grants = Permissions { http: BTreeSet::from([authority.clone()]), ..Permissions::default() };
+    call.arguments = Value::from(authority);
+    let end = sandbox.call_tool(&plugin, call).await;
+    assert!(end.result.is_ok(), "{end:?}");
+    assert_eq!(server.await.unwrap(), 16);
+}

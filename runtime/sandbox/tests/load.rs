@@ -47,6 +47,38 @@ async fn compiled_code_is_kept_on_disk() {
 }
 
 #[tokio::test]
+async fn what_a_killed_process_left_in_the_cache_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = SandboxConfig {
+        cache_dir: Some(folder.path().to_owned()),
+        agents_max: 1,
+        tools_max: 1,
+        ..SandboxConfig::default()
+    };
+    let inner = folder.path().join("modules").join("wasmtime-48");
+    std::fs::create_dir_all(&inner).unwrap();
+    let left = inner.join("abc.wip-atomic-write-mod");
+    std::fs::write(&left, "half").unwrap();
+    std::fs::write(inner.join("abc"), "whole").unwrap();
+    Sandbox::new(config).unwrap();
+    assert!(!left.exists());
+    assert!(inner.join("abc").exists());
+}
+
+#[tokio::test]
+async fn a_describe_that_waits_is_given_up() {
+    let config = SandboxConfig {
+        agents_max: 1,
+        tools_max: 1,
+        describe: Limits { wall_time_max_ms: 0, ..Limits::default() },
+        ..SandboxConfig::default()
+    };
+    let guest = tool(ECHO).items("(func $begin (loop $again (br $again))) (start $begin)");
+    let error = Sandbox::new(config).unwrap().load(&guest.build()).await.unwrap_err().to_string();
+    assert!(error.contains("wall_time_max_ms (0)"), "{error}");
+}
+
+#[tokio::test]
 async fn a_memory_that_begins_too_large_is_refused() {
     let sandbox = sandbox();
     let error = sandbox.load(&tool(ECHO).pages(2_000).build()).await.unwrap_err().to_string();
@@ -140,6 +172,10 @@ async fn wrong_descriptions_are_refused() {
         (tool(ECHO).names(&["a", "a"]), "two tools are named `a`"),
         (tool(ECHO).names(&["a.b"]), "the tool name \"a.b\""),
         (tool(ECHO).names(&[]), "it lists no tool"),
+        (
+            tool(ECHO).schema(&format!("{{\"x\":\"{}\"}}", "x".repeat(270_000))).pages(8),
+            "DESCRIPTION_MAX_BYTES (262144)",
+        ),
     ];
     for (guest, part) in cases {
         let error = sandbox.load(&guest.build()).await.unwrap_err().to_string();

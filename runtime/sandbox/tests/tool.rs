@@ -55,6 +55,65 @@ async fn an_endless_loop_ends_at_its_time() {
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
+/// A guest that waits on the monotonic clock for some nanoseconds, then sees that they have passed.
+fn waiting(nanos: u64) -> Guest {
+    const CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
+    let body = format!(
+        "(local $begin i64) (local.set $begin (call $now))
+         (call $-method-pollable-block (call $subscribe-duration (i64.const {nanos})))
+         (if (i64.lt_u (i64.sub (call $now) (local.get $begin)) (i64.const {nanos})) (then unreachable)) {ECHO}"
+    );
+    tool(&body)
+        .import(CLOCK, "now", "(result i64)")
+        .import(CLOCK, "subscribe-duration", "(param i64) (result i32)")
+        .import("wasi:io/poll@0.2.12", "[method]pollable.block", "(param i32)")
+}
+
+#[tokio::test]
+async fn a_wait_ends_at_the_wall_time() {
+    let limits = Limits { wall_time_max_ms: 50, ..Limits::default() };
+    let forever = end(&waiting(u64::MAX / 4), limits).await;
+    check_failure(&forever, FailureKind::Limit, &["wall_time_max_ms (50)"]);
+}
+
+#[tokio::test]
+async fn a_tools_monotonic_clock_moves() {
+    let end = end(&waiting(20_000_000), Limits::default()).await;
+    assert!(end.result.is_ok(), "{end:?}");
+}
+
+#[tokio::test]
+async fn failures_are_cut_to_their_limits() {
+    // A failure: kind at 1032, message at 1036, details at 1044.
+    let body = "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store8 (i32.const 1032) (i32.const 2))
+        (i32.store (i32.const 1036) (i32.const 8192)) (i32.store (i32.const 1040) (i32.const 20000))
+        (i32.store8 (i32.const 1044) (i32.const 1))
+        (i32.store (i32.const 1048) (i32.const 8192)) (i32.store (i32.const 1052) (i32.const 20000))
+        (i32.store8 (i32.const 1056) (i32.const 0)) (i32.const 1024)";
+    let guest = tool(body).items(&text_at(8_192, &"x".repeat(20_000)));
+    let failed = end(&guest, Limits { payload_max_bytes: 10_000, ..Limits::default() }).await;
+    check_failure(
+        &failed,
+        FailureKind::Permanent,
+        &["FAILURE_MESSAGE_MAX_BYTES", "its details were dropped"],
+    );
+    let failure = failed.result.unwrap_err();
+    assert!(failure.message.len() < 17_000 && failure.details.is_none());
+    let whole = end(&guest, Limits::default()).await.result.unwrap_err();
+    assert!(whole.details.is_some());
+}
+
+#[tokio::test]
+async fn a_result_that_is_nested_too_deeply_is_the_plugins_fault() {
+    let guest = |depth: usize| {
+        let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        tool(&format!("(call $ok (i32.const 8192) (i32.const {}))", text.len())).items(&text_at(8_192, &text))
+    };
+    assert!(end(&guest(64), Limits::default()).await.result.is_ok());
+    let deep = end(&guest(65), Limits::default()).await;
+    check_failure(&deep, FailureKind::InvalidOutput, &["JSON_MAX_DEPTH is 64"]);
+}
+
 #[tokio::test]
 async fn a_loop_of_host_calls_ends_at_its_time() {
     let guest = tool("(loop $again (drop (call $now)) (br $again)) unreachable").import(

@@ -24,6 +24,9 @@ use crate::driver::{Acknowledged, Context};
 use crate::journal;
 use crate::plugins::{AGENT_SCHEMAS, limits_of};
 
+/// How much of a request an error shows.
+const SHOWN_MAX_BYTES: usize = 4 * 1024;
+
 /// Runs an agent from the top.
 pub(super) async fn run(
     context: &Arc<Context>,
@@ -59,6 +62,7 @@ pub(super) async fn run(
         context: Arc::clone(context),
         memory: Memory::new(task.memory.clone()),
         silent_bytes: 0,
+        recorded_bytes: 0,
         now: task.started_at,
         task,
         made: 0,
@@ -68,7 +72,11 @@ pub(super) async fn run(
     let end = context.catalog.sandbox().run_agent(&ready.loaded, request, Box::new(host)).await;
     let result = match end {
         AgentEnd::Suspended => return AttemptEnd::Suspended,
-        AgentEnd::Completed(_) if (calls.load(Ordering::Relaxed) as usize) < recorded => {
+        // Only what the agent itself came to: a limit, or a call that could not be recorded, says
+        // nothing about what its code would have gone on to do.
+        AgentEnd::Completed(_) | AgentEnd::GaveUp(_) | AgentEnd::Handoff { .. }
+            if (calls.load(Ordering::Relaxed) as usize) < recorded =>
+        {
             Err(ended_early(context, run, visit, calls.load(Ordering::Relaxed)).await)
         }
         AgentEnd::Completed(value) => schemas
@@ -77,7 +85,7 @@ pub(super) async fn run(
                 fits(gives, &value, FailureKind::InvalidOutput, excluded)
             })
             .map(|()| value),
-        AgentEnd::Failed(failure) => Err(failure),
+        AgentEnd::GaveUp(failure) | AgentEnd::Failed(failure) => Err(failure),
         AgentEnd::Handoff { agent, .. } => Err(Failure::new(
             FailureKind::Denied,
             format!("the agent hands off to '{agent}', and this version has no handoff; call a step instead"),
@@ -103,6 +111,9 @@ struct Host {
     silent: Arc<Mutex<Vec<AnsweredCall>>>,
     /// How much they hold, as JSON.
     silent_bytes: usize,
+    /// How much all calls and their answers hold, those that are replayed among them, so that a
+    /// replay comes to the same sum.
+    recorded_bytes: usize,
 }
 
 #[async_trait]
@@ -111,7 +122,10 @@ impl AgentHost for Host {
         self.made += 1;
         self.calls.store(self.made, Ordering::Relaxed);
         let recorded = self.task.recorded.get(self.made as usize - 1).cloned();
-        match recorded {
+        if let Err(failure) = self.count_recorded(&request) {
+            return CallReply::Abort(failure);
+        }
+        let reply = match recorded {
             Some(state) if state.digest != request.digest() => {
                 CallReply::Abort(self.diverged(&request, &state).await)
             }
@@ -122,7 +136,11 @@ impl AgentHost for Host {
                 self.make(request).await.unwrap_or_else(CallReply::Abort)
             }
             Some(_) => CallReply::Suspend,
+        };
+        if let CallReply::Answer { response, .. } = &reply {
+            self.recorded_bytes += response_bytes(response);
         }
+        reply
     }
 }
 
@@ -186,10 +204,26 @@ impl Host {
         }
     }
 
+    /// Bounds what is recorded of the attempt: checked where a call begins, so that what a tool has
+    /// done is recorded, whatever it answers.
+    fn count_recorded(&mut self, request: &CallRequest) -> Result<(), Failure> {
+        self.recorded_bytes += json_bytes(request);
+        let max = self.context.config.recorded_calls_max_bytes;
+        if self.recorded_bytes <= max {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Limit,
+            format!(
+                "the agent went beyond recorded_calls_max_bytes ({max}): its calls and their answers hold \
+                 too much together; let it ask for less, or share the work among several steps"
+            ),
+        ))
+    }
+
     /// Bounds what waits to be recorded.
     fn count_silent(&mut self, request: &CallRequest, response: &CallResponse) -> Result<(), Failure> {
-        let response = response.as_ref().map_or_else(|failure| failure.message.len(), json_bytes);
-        self.silent_bytes += json_bytes(&request.to_json()) + response;
+        self.silent_bytes += json_bytes(request) + response_bytes(response);
         let max = self.context.config.silent_calls_max_bytes;
         if self.silent_bytes <= max {
             return Ok(());
@@ -326,10 +360,26 @@ impl Host {
                 "call {} of the agent differs from the journal: recorded {before}, now {}; \
                  the agent's code must be deterministic between its calls",
                 self.made,
-                request.to_json()
+                shown(request.to_json().to_string())
             ),
         )
     }
+}
+
+fn response_bytes(response: &CallResponse) -> usize {
+    match response {
+        Ok(value) => json_bytes(value),
+        Err(failure) => failure.message.len() + failure.details.as_ref().map_or(0, json_bytes),
+    }
+}
+
+/// A request as errors show it: they are for people, and stand in the journal.
+fn shown(mut request: String) -> String {
+    if request.len() > SHOWN_MAX_BYTES {
+        request.truncate(request.floor_char_boundary(SHOWN_MAX_BYTES));
+        request.push_str(" […]");
+    }
+    request
 }
 
 /// The error of a replay that asks for less.
@@ -358,5 +408,5 @@ async fn recorded_request(context: &Context, run: RunId, visit: VisitId, call: u
         }
         _ => None,
     });
-    Some(request?.to_json().to_string())
+    Some(shown(request?.to_json().to_string()))
 }

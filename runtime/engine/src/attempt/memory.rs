@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pawl_core::{Failure, FailureKind};
+use serde::Serialize;
 use serde_json::Value;
 
 /// The run's memory as one attempt sees it.
@@ -49,7 +50,7 @@ fn weight(key: &str, value: &Value) -> usize {
 }
 
 /// The length of a value as JSON, without making it.
-pub(super) fn json_bytes(value: &Value) -> usize {
+pub(super) fn json_bytes(value: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

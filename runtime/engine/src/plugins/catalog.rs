@@ -41,6 +41,8 @@ pub(crate) struct ReadyPlugin {
 pub(crate) struct Catalog {
     sandbox: Sandbox,
     folder: Option<PathBuf>,
+    /// What one attempt may use at most.
+    ceiling: Limits,
     ready: Mutex<HashMap<Digest, Arc<ReadyPlugin>>>,
 }
 
@@ -48,8 +50,8 @@ pub(crate) struct Catalog {
 pub(crate) const AGENT_SCHEMAS: &str = "";
 
 impl Catalog {
-    pub(crate) fn new(sandbox: Sandbox, folder: Option<PathBuf>) -> Self {
-        Self { sandbox, folder, ready: Mutex::default() }
+    pub(crate) fn new(sandbox: Sandbox, folder: Option<PathBuf>, ceiling: Limits) -> Self {
+        Self { sandbox, folder, ceiling, ready: Mutex::default() }
     }
 
     pub(crate) const fn sandbox(&self) -> &Sandbox {
@@ -124,18 +126,21 @@ impl Catalog {
             source: Box::new(source),
         };
         let ready = self.load(&entry.bytes).await.map_err(failed)?;
-        let mut limits = BTreeMap::new();
+        let mut limits = self.ceiling.clone();
         if let Some(text) = &entry.manifest {
             let manifest = Manifest::parse(text).map_err(failed)?;
             manifest.check(&ready.loaded).map_err(failed)?;
-            limits = narrowed(&manifest.limits);
+            if matches!(entry.origin, PluginOrigin::Folder(_)) {
+                manifest.check_name(&entry.name).map_err(failed)?;
+            }
+            limits = manifest.limits_within(&self.ceiling).map_err(failed)?;
         }
         let blob = Blob { digest: ready.loaded.digest(), bytes: Arc::clone(&entry.bytes) };
         let pin = PluginPin {
             component: blob.digest,
             origin: entry.origin.clone(),
             description: ready.loaded.description().clone(),
-            limits,
+            limits: as_map(&limits),
         };
         Ok((pin, blob))
     }
@@ -171,20 +176,42 @@ impl Catalog {
     }
 }
 
-/// The limits in which a manifest differs from the defaults, as a pin holds them.
-fn narrowed(limits: &Limits) -> BTreeMap<String, u64> {
-    let as_map = |limits: &Limits| -> BTreeMap<String, u64> {
-        serde_json::to_value(limits).and_then(serde_json::from_value).unwrap_or_default()
-    };
-    let defaults = as_map(&Limits::default());
-    as_map(limits).into_iter().filter(|(name, value)| defaults.get(name) != Some(value)).collect()
+/// Limits by name, as a pin holds them.
+fn as_map(limits: &Limits) -> BTreeMap<String, u64> {
+    serde_json::to_value(limits).and_then(serde_json::from_value).unwrap_or_default()
 }
 
 /// What an attempt of a pinned plugin may use.
+///
+/// A pin holds all limits as they were when the run started, since a guest can see where most of
+/// them are: under others its replay would differ from the journal. Only how long it may take
+/// follows today's settings. Pins of older journals hold what a manifest narrowed and no more;
+/// today's settings stand for the rest of those.
 pub(crate) fn limits_of(pin: &PluginPin, ceiling: &Limits) -> Limits {
     let own = serde_json::to_value(&pin.limits).and_then(serde_json::from_value::<Limits>);
-    own.map_or_else(|_| ceiling.clone(), |own| own.at_most(ceiling))
+    let Ok(own) = own else { return ceiling.clone() };
+    let narrowed = own.at_most(ceiling);
+    let is_whole = SEEN_BY_GUESTS.iter().all(|name| pin.limits.contains_key(*name));
+    if !is_whole {
+        return narrowed;
+    }
+    Limits {
+        guest_time_max_ms: narrowed.guest_time_max_ms,
+        wall_time_max_ms: narrowed.wall_time_max_ms,
+        http_wait_max_ms: narrowed.http_wait_max_ms,
+        ..own
+    }
 }
+
+/// The limits that a whole pin has in any version; those of time may be added to.
+const SEEN_BY_GUESTS: [&str; 6] = [
+    "memory_max_bytes",
+    "host_calls_max",
+    "payload_max_bytes",
+    "log_max_bytes",
+    "table_elements_max",
+    "http_body_max_bytes",
+];
 
 fn compile(
     description: &Description,
@@ -220,18 +247,76 @@ fn read_file(name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntr
         reason: error.to_string(),
     };
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-    let beside = path.with_extension("toml");
-    let manifest = match std::fs::read_to_string(&beside) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(unreadable(&beside, &error)),
-    };
+    let mut manifest = None;
+    for beside in [Some(path.with_extension("toml")), shared_manifest(path)].into_iter().flatten() {
+        match std::fs::read_to_string(&beside) {
+            Ok(text) => manifest = Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(unreadable(&beside, &error)),
+        }
+        break;
+    }
     Ok(PluginEntry { name: name.to_owned(), origin, bytes: bytes.into(), manifest })
+}
+
+/// A `plugin.toml` says whose it is only where there is one component beside it.
+fn shared_manifest(path: &Path) -> Option<PathBuf> {
+    let is_component = |file: &Path| file.extension().is_some_and(|extension| extension == "wasm");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let files = std::fs::read_dir(folder).ok()?;
+    let components = files.filter_map(Result::ok).filter(|file| is_component(&file.path())).take(2).count();
+    (components == 1).then(|| folder.join("plugin.toml"))
 }
 
 fn place(origin: &PluginOrigin) -> String {
     match origin {
         PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => path.clone(),
         PluginOrigin::Shipped => "shipped with pawl".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin(limits: BTreeMap<String, u64>) -> PluginPin {
+        PluginPin {
+            component: Digest::of(b""),
+            origin: PluginOrigin::Shipped,
+            description: Description::Tools(Vec::new()),
+            limits,
+        }
+    }
+
+    #[test]
+    fn a_whole_pin_keeps_its_limits_and_only_time_follows_the_settings() {
+        let began = Limits { log_max_bytes: 1_000_000, guest_time_max_ms: 5_000, ..Limits::default() };
+        let today = Limits { log_max_bytes: 10, guest_time_max_ms: 1_000, ..Limits::default() };
+        let kept = limits_of(&pin(as_map(&began)), &today);
+        assert_eq!(kept, Limits { guest_time_max_ms: 1_000, ..began });
+        assert!(SEEN_BY_GUESTS.iter().all(|name| as_map(&today).contains_key(*name)));
+    }
+
+    #[test]
+    fn an_older_pin_holds_what_its_manifest_narrowed() {
+        let today = Limits { memory_max_bytes: 50, ..Limits::default() };
+        let older = pin(BTreeMap::from([("log_max_bytes".to_owned(), 7)]));
+        assert_eq!(limits_of(&older, &today), Limits { log_max_bytes: 7, ..today.clone() });
+        assert_eq!(limits_of(&pin(BTreeMap::new()), &today), today);
+    }
+
+    #[test]
+    fn a_manifest_is_named_after_its_component_or_stands_beside_the_only_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let manifest = || read_file("a", &file("a.wasm"), PluginOrigin::Shipped).unwrap().manifest;
+        std::fs::write(file("a.wasm"), "").unwrap();
+        assert_eq!(manifest(), None);
+        std::fs::write(file("plugin.toml"), "shared").unwrap();
+        assert_eq!(manifest().as_deref(), Some("shared"));
+        std::fs::write(file("b.wasm"), "").unwrap();
+        assert_eq!(manifest(), None, "whose would it be?");
+        std::fs::write(file("a.toml"), "own").unwrap();
+        assert_eq!(manifest().as_deref(), Some("own"));
     }
 }

@@ -1,18 +1,24 @@
 //! `wasi:http`: requests of tools to the hosts that were granted, and to no other.
 //!
 //! The authority of each request is checked, redirects included, since the guest itself has to
-//! follow them. TLS verifies against Mozilla's roots. Requests end with the attempt.
+//! follow them. TLS verifies against Mozilla's roots. Requests end with the attempt. What the host
+//! holds for a guest (names, fields, pieces of bodies, connections) is bounded here: it is not in
+//! the guest's memory.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pawl_core::call::LogLevel;
-use wasmtime::component::Linker;
+use tokio::sync::Semaphore;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, LinkerInstance, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::HostOutgoingRequest as _;
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
+use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
     default_send_request,
@@ -20,10 +26,30 @@ use wasmtime_wasi_http::{
 
 use crate::host::log::SharedLog;
 use crate::limits::{Exceeded, Limits};
-use crate::state::HostState;
+use crate::state::{HostState, Role};
 
 /// Ports that an entry without a port stands for.
 const DEFAULT_PORTS: [u16; 2] = [80, 443];
+
+/// The interface whose setters are replaced.
+const TYPES: &str = "wasi:http/types@0.2.12";
+/// Requests of one attempt that are under way at once; more wait. Each has a socket, and those are
+/// the process's.
+const REQUESTS_AT_ONCE_MAX: usize = 16;
+/// The header fields of one request, as the host holds them.
+pub(crate) const FIELDS_MAX_BYTES: usize = 16 << 10;
+/// The head of a response.
+const RESPONSE_HEAD_MAX_BYTES: usize = 64 << 10;
+/// What a header field costs beside its name and value.
+const FIELD_COST_BYTES: usize = 32;
+/// A method or scheme that has no number of its own.
+const METHOD_MAX_BYTES: usize = 64;
+/// A host and its port.
+const AUTHORITY_MAX_BYTES: usize = 1 << 10;
+/// A path with its query.
+const PATH_MAX_BYTES: usize = 16 << 10;
+/// What a request's body may be ahead of the network, in pieces of this size.
+const CHUNK_BYTES: usize = 64 << 10;
 
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(Response<WasiBody>, Rest), Error>> + Send>;
@@ -32,7 +58,51 @@ type Sent = Box<dyn Future<Output = Result<(Response<WasiBody>, Rest), Error>> +
 pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let options = types::LinkOptions::default();
     types::add_to_linker::<_, WasiHttp>(linker, &options, HostState::http)?;
-    outgoing_handler::add_to_linker::<_, WasiHttp>(linker, HostState::http)
+    outgoing_handler::add_to_linker::<_, WasiHttp>(linker, HostState::http)?;
+    linker.allow_shadowing(true);
+    bound_texts(&mut linker.instance(TYPES)?)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Replaces the setters whose texts wasmtime keeps however long they are.
+fn bound_texts(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
+    type Request = Resource<HostOutgoingRequest>;
+    type Set = wasmtime::Result<(Result<(), ()>,)>;
+    type Store<'s> = StoreContextMut<'s, HostState>;
+    types.func_wrap(
+        "[method]outgoing-request.set-method",
+        |mut store: Store<'_>, (request, method): (Request, types::Method)| -> Set {
+            let is_long = matches!(&method, types::Method::Other(name) if name.len() > METHOD_MAX_BYTES);
+            Ok((if is_long { Err(()) } else { store.data_mut().http().set_method(request, method)? },))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-scheme",
+        |mut store: Store<'_>, (request, scheme): (Request, Option<types::Scheme>)| -> Set {
+            let is_long =
+                matches!(&scheme, Some(types::Scheme::Other(name)) if name.len() > METHOD_MAX_BYTES);
+            Ok((if is_long { Err(()) } else { store.data_mut().http().set_scheme(request, scheme)? },))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-authority",
+        |mut store: Store<'_>, (request, authority): (Request, Option<String>)| -> Set {
+            let is_long = authority.as_ref().is_some_and(|text| text.len() > AUTHORITY_MAX_BYTES);
+            Ok((if is_long { Err(()) } else { store.data_mut().http().set_authority(request, authority)? },))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-path-with-query",
+        |mut store: Store<'_>, (request, path): (Request, Option<String>)| -> Set {
+            let is_long = path.as_ref().is_some_and(|text| text.len() > PATH_MAX_BYTES);
+            Ok((if is_long {
+                Err(())
+            } else {
+                store.data_mut().http().set_path_with_query(request, path)?
+            },))
+        },
+    )
 }
 
 /// wasmtime's sender takes the process's provider and panics when there are several and none is
@@ -46,7 +116,10 @@ pub(crate) fn choose_tls_provider() {
 
 impl WasiHttpView for HostState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+        let is_granted = matches!(self.role, Role::Tool) && !self.hooks.allowed.is_empty();
+        self.is_http_refused |= !is_granted;
+        let table = if is_granted { &mut self.table } else { &mut self.closed };
+        WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.http }
     }
 }
 
@@ -58,6 +131,7 @@ pub(crate) struct HttpHooks {
     body_max_bytes: usize,
     requests: u32,
     requests_max: u32,
+    at_once: Arc<Semaphore>,
 }
 
 /// One entry of `permissions.http`.
@@ -92,7 +166,13 @@ impl HttpHooks {
             body_max_bytes: usize::try_from(limits.http_body_max_bytes).unwrap_or(usize::MAX),
             requests: 0,
             requests_max: limits.host_calls_max,
+            at_once: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
         }
+    }
+
+    /// Whether the guest sent a request.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.requests > 0
     }
 
     /// Whether the guest asked for too much. It has got an error then; the attempt ends at the
@@ -117,8 +197,10 @@ impl HttpHooks {
     fn options(&self, asked: Option<RequestOptions>) -> RequestOptions {
         let asked = asked.unwrap_or_default();
         let within = |asked: Option<Duration>| Some(asked.map_or(self.wait, |asked| asked.min(self.wait)));
+        // A little less than the whole, so that the guest can tell that nothing was sent.
+        let connect = self.wait / 8 * 7;
         RequestOptions {
-            connect_timeout: within(asked.connect_timeout),
+            connect_timeout: within(asked.connect_timeout).map(|asked| asked.min(connect)),
             first_byte_timeout: within(asked.first_byte_timeout),
             between_bytes_timeout: within(asked.between_bytes_timeout),
         }
@@ -142,16 +224,40 @@ impl WasiHttpHooks for HttpHooks {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
         let (options, wait, max) = (self.options(options), self.wait, self.body_max_bytes);
+        let at_once = Arc::clone(&self.at_once);
         Box::new(async move {
+            let began = Instant::now();
+            let turn = tokio::time::timeout(wait, at_once.acquire_owned()).await;
+            let Ok(Ok(turn)) = turn else { return Err(Error::ConnectionLimitReached) };
             let request = request.map(|body| limited(body, max, Error::HttpRequestBodySize));
             let sending = default_send_request(request, Some(options));
+            let left = wait.saturating_sub(began.elapsed());
             let (response, rest) =
-                tokio::time::timeout(wait, sending).await.map_err(|_| Error::HttpResponseTimeout)??;
+                tokio::time::timeout(left, sending).await.map_err(|_| Error::HttpResponseTimeout)??;
+            check_head(&response)?;
             let response =
                 response.map(|body| limited(body.boxed_unsync(), max, Error::HttpResponseBodySize));
+            // The connection lives in `rest`, which ends with the body, however that ends.
+            let rest = async move {
+                let _turn = turn;
+                rest.await
+            };
             Ok((response, Box::new(rest) as Rest))
         })
     }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
+    }
+}
+
+fn check_head<B>(response: &Response<B>) -> Result<(), Error> {
+    let fields = response.headers().iter();
+    let bytes: usize = fields.map(|(name, value)| FIELD_COST_BYTES + name.as_str().len() + value.len()).sum();
+    if bytes <= RESPONSE_HEAD_MAX_BYTES {
+        return Ok(());
+    }
+    Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()))
 }
 
 /// A body that fails beyond the limit instead of going on.

@@ -61,6 +61,11 @@ impl LogBook {
         }
     }
 
+    /// Whether there is no line that was not taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// The lines since the last time.
     pub(crate) fn take_lines(&mut self) -> Vec<(LogLevel, String)> {
         std::mem::take(&mut self.lines)

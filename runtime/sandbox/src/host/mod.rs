@@ -16,6 +16,8 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings::host as own;
 use crate::bindings::host::types;
+use crate::json;
+use crate::limits::Limits;
 use crate::state::HostState;
 
 impl types::Host for HostState {}
@@ -60,21 +62,34 @@ pub(crate) fn to_guest(failure: Failure) -> types::Failure {
     }
 }
 
-/// A failure that the guest gives. Details that are not JSON are kept as text.
-pub(crate) fn from_guest(failure: types::Failure) -> Failure {
+/// The message of a failure that a guest gives.
+const FAILURE_MESSAGE_MAX_BYTES: usize = 16 << 10;
+
+/// A failure that the guest gives. Details that are not JSON are kept as text. It is cut to its
+/// limits rather than refused: what went wrong is worth more than how it was told.
+pub(crate) fn from_guest(failure: types::Failure, limits: &Limits) -> Failure {
     let kind = match failure.kind {
         types::FailureKind::InvalidInput => FailureKind::InvalidInput,
         types::FailureKind::Transient => FailureKind::Transient,
         types::FailureKind::Permanent => FailureKind::Permanent,
         types::FailureKind::Denied => FailureKind::Denied,
     };
+    let had_details = failure.details.is_some();
+    let mut message = failure.message;
+    if message.len() > FAILURE_MESSAGE_MAX_BYTES {
+        message.truncate(message.floor_char_boundary(FAILURE_MESSAGE_MAX_BYTES));
+        message.push_str(" […] (cut: FAILURE_MESSAGE_MAX_BYTES)");
+    }
+    let details = failure.details.filter(|text| text.len() as u64 <= limits.payload_max_bytes);
+    if had_details && details.is_none() {
+        message.push_str(" (its details were dropped: they are larger than payload_max_bytes)");
+    }
     Failure {
         kind,
-        message: failure.message,
+        message,
         // The journal does not tell `null` from nothing.
-        details: failure
-            .details
-            .map(|text| serde_json::from_str(&text).unwrap_or(text.into()))
+        details: details
+            .map(|text| json::read(&text).unwrap_or(text.into()))
             .filter(|details: &serde_json::Value| !details.is_null()),
         retry_after_ms: failure.retry_after_ms,
     }

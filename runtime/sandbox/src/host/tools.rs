@@ -44,9 +44,17 @@ impl Host for HostState {
 
     /// One after the other for now; the results stand in the order of the calls.
     async fn call_all(&mut self, calls: Vec<ToolCall>) -> wasmtime::Result<Vec<Answer>> {
-        let mut answers = Vec::with_capacity(calls.len());
+        let mut answers = Vec::new();
+        // Together they go into the guest's memory: what cannot fit is not gathered first.
+        let memory_max = self.limits.memory_max_bytes;
+        let mut bytes = 0_u64;
         for call in calls {
-            answers.push(self.tool(call.name, &call.arguments).await?);
+            let answer = self.tool(call.name, &call.arguments).await?;
+            bytes = bytes.saturating_add(answer.as_ref().map_or(0, String::len) as u64);
+            if bytes > memory_max {
+                return Err(Stop::limit("memory_max_bytes", memory_max).into());
+            }
+            answers.push(answer);
         }
         Ok(answers)
     }

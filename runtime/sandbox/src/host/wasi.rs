@@ -2,7 +2,8 @@
 //!
 //! No arguments, no environment, no folders, no sockets. Output goes to the plugin's log. Clocks
 //! stand at the journal's time, and randomness follows from the attempt's seed. An agent that
-//! waits on a clock does not wait: a durable pause is `timers.sleep`.
+//! waits on a clock does not wait: a durable pause is `timers.sleep`. A tool's wait is real, and so
+//! its monotonic clock moves; its wall clock stands still like any other.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -109,9 +110,19 @@ fn context(time: &SharedTime, log: &SharedLog, seed: [u8; 32]) -> WasiCtx {
         .build()
 }
 
+impl HostState {
+    /// For a tool, the journal's time and how long it has been there since: a loop that waits for
+    /// an instant would not end otherwise. A tool's result is recorded as a whole, so that nothing
+    /// replays what it read here.
+    fn monotonic_nanos(&self) -> u64 {
+        let passed = if matches!(self.role, Role::Tool) { self.meter.elapsed() } else { Duration::ZERO };
+        self.time.nanos().saturating_add(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 impl monotonic_clock::Host for HostState {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.time.nanos())
+        Ok(self.monotonic_nanos())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
@@ -119,7 +130,7 @@ impl monotonic_clock::Host for HostState {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let duration = when.saturating_sub(self.time.nanos());
+        let duration = when.saturating_sub(self.monotonic_nanos());
         self.subscribe_duration(duration)
     }
 

@@ -20,8 +20,10 @@ const STRANGE: &str = "package acme:x@1.0.0; interface y { f: func(); }";
 const WORLDS: &str = r"package test:guests;
 world tool { include pawl:plugin/tool@0.1.0; import acme:x/y@1.0.0; import pawl:plugin/tools@0.1.0;
   import wasi:cli/stderr@0.2.12; import wasi:cli/environment@0.2.12; import wasi:cli/exit@0.2.12;
-  import wasi:random/random@0.2.12; import wasi:clocks/wall-clock@0.2.12; }
-world agent { include pawl:plugin/agent@0.1.0; import wasi:http/outgoing-handler@0.2.12; }
+  import wasi:random/random@0.2.12; import wasi:clocks/wall-clock@0.2.12;
+  import wasi:clocks/monotonic-clock@0.2.12; }
+world agent { include pawl:plugin/agent@0.1.0; import wasi:http/outgoing-handler@0.2.12;
+  import wasi:cli/stderr@0.2.12; }
 world neither { import pawl:plugin/log@0.1.0; export run: func(); }";
 
 /// Static texts of a guest live from here.
