@@ -1,5 +1,6 @@
 //! Canonical JSON: keys sorted by code point, no white space. What a digest is taken of.
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// The one text that equal values share, however their keys were ordered.
@@ -13,7 +14,7 @@ pub fn canonical_json(value: &Value) -> String {
 }
 
 /// The length of a value's JSON text, in bytes, without making it.
-pub fn json_bytes(value: &Value) -> usize {
+pub fn json_bytes(value: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

@@ -131,7 +131,13 @@ fn defaults_of_a_form_are_filled_in_by_people_and_by_time() {
         if answered {
             let approval = bench.state.approvals().next().expect("an approval").0.clone();
             let data = json!({ "sum": 5 });
-            bench.tell(Command::Decide { approval, action: "approve".into(), data, by: ann(), comment: None });
+            bench.tell(Command::Decide {
+                approval,
+                action: "approve".into(),
+                data,
+                by: ann(),
+                comment: None,
+            });
         } else {
             bench.run_out();
         }

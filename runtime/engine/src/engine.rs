@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use pawl_core::definition::Definition;
 use pawl_core::event::{Actor, RunStarted};
+use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::plugin::Permissions;
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_sandbox::Sandbox;
 use pawl_store::{Page, RunFilter, Store};
@@ -247,7 +247,12 @@ impl Engine {
 
     /// A run's journal as it grows, from a seq on (1 is the first).
     pub fn follow(&self, run: RunId, from_seq: u64) -> Follower {
-        Follower::new(Arc::clone(self.store()), run, from_seq, self.context.grown.upgrade().map(|grown| grown.subscribe()))
+        Follower::new(
+            Arc::clone(self.store()),
+            run,
+            from_seq,
+            self.context.grown.upgrade().map(|grown| grown.subscribe()),
+        )
     }
 
     /// A run's whole journal, checked and folded.

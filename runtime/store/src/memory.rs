@@ -98,7 +98,7 @@ impl State {
 #[async_trait]
 impl Store for MemoryStore {
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        crate::batch::check_runs(&batch)?;
+        crate::batch::check_runs(batch)?;
         self.with(|state| state.commit(batch.clone()))
     }
 

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use pawl_core::Digest;
 use pawl_core::plugin::{Description, PluginOrigin};
 use pawl_engine::PluginEntry;
-use pawl_sandbox::{LoadedPlugin, Manifest};
+use pawl_sandbox::{Limits, LoadedPlugin, Manifest};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
@@ -94,7 +94,10 @@ async fn load(inspector: &Inspector, entry: &PluginEntry) -> Result<Arc<LoadedPl
     let loaded = inspector.load(&entry.name, &entry.bytes).await?;
     if let Some(manifest) = &entry.manifest {
         Manifest::parse(manifest)
-            .and_then(|manifest| manifest.check(&loaded))
+            .and_then(|manifest| {
+                manifest.limits_within(&Limits::default())?;
+                manifest.check(&loaded)
+            })
             .map_err(|error| Fault::usage(error.to_string()).hint("correct the file beside the component"))?;
     }
     Ok(loaded)

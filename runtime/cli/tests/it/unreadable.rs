@@ -28,7 +28,7 @@ fn newer(home: &Home) -> String {
     let commit = RunCommit { run, expected_seq: 0, events, header, opened: Vec::new(), closed: Vec::new() };
     let store = LmdbStore::open(&home.path("data"), LmdbOptions::default()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(store.commit(Batch { runs: vec![commit], blobs: Vec::new() })).unwrap();
+    runtime.block_on(store.commit(&Batch { runs: vec![commit], blobs: Vec::new() })).unwrap();
     run.to_string()
 }
 

@@ -106,7 +106,9 @@ impl Draft<'_> {
     /// not hold up the others, nor fill the memory or the journal.
     fn beyond_limits(&self, step: &Step) -> Option<Failure> {
         let message = if self.state.visits.len() >= RUN_MAX_VISITS as usize {
-            format!("the run has more visits than run_max_visits ({RUN_MAX_VISITS}) allows; split the workflow")
+            format!(
+                "the run has more visits than run_max_visits ({RUN_MAX_VISITS}) allows; split the workflow"
+            )
         } else if self.visits >= TRANSITION_MAX_VISITS {
             format!(
                 "the run went through more than transition_max_visits ({TRANSITION_MAX_VISITS}) steps without \

@@ -52,7 +52,13 @@ struct Cost<'s> {
 
 impl<'s> Cost<'s> {
     /// Applies a part to a place, with all that it applies to the same place.
-    fn apply(&mut self, part: &'s Value, times: usize, place: &mut Place, depth: usize) -> Result<(), String> {
+    fn apply(
+        &mut self,
+        part: &'s Value,
+        times: usize,
+        place: &mut Place,
+        depth: usize,
+    ) -> Result<(), String> {
         if depth > REFERENCES_MAX {
             return Err("its references go round in a circle or are nested too deeply".to_owned());
         }
@@ -174,10 +180,22 @@ mod tests {
             ("a chain of a few", doubling(5, &json!({})), true),
             ("a chain of many", doubling(40, &json!({})), false),
             ("a list", json!({ "properties": { "next": this } }), true),
-            ("a tree", json!({ "properties": { "left": this, "right": this, "all": { "items": this } } }), true),
-            ("any JSON", json!({ "anyOf": [{ "type": "string" }, { "items": this }, { "additionalProperties": this }] }), true),
+            (
+                "a tree",
+                json!({ "properties": { "left": this, "right": this, "all": { "items": this } } }),
+                true,
+            ),
+            (
+                "any JSON",
+                json!({ "anyOf": [{ "type": "string" }, { "items": this }, { "additionalProperties": this }] }),
+                true,
+            ),
             ("a pair", json!({ "prefixItems": [this, this], "items": false }), true),
-            ("doubled with each level", json!({ "properties": { "next": { "allOf": [this, this] } } }), false),
+            (
+                "doubled with each level",
+                json!({ "properties": { "next": { "allOf": [this, this] } } }),
+                false,
+            ),
             ("doubled by two lists", json!({ "allOf": [{ "items": this }, { "items": this }] }), false),
             ("round in a circle", json!({ "allOf": [this] }), false),
             ("elsewhere", json!({ "$ref": "other.json" }), false),

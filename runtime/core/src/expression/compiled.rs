@@ -8,9 +8,9 @@ use minijinja::{Error, ErrorKind};
 use serde_json::Value;
 
 use super::environment::{ENVIRONMENT, FILTERS, FUNCTIONS, TESTS};
+use super::output::{self, Budget};
 use super::reference::{Reference, Root, references};
 use super::token::{KEYWORDS, Kind, Tokens};
-use super::output::{self, Budget};
 use super::{EXPRESSION_FUEL, EXPRESSION_MAX_BYTES, Scope};
 use crate::diagnostic::among;
 

@@ -74,7 +74,8 @@ impl Reads {
     }
 
     fn text(&self, text: &str) -> Value {
-        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(text.len()));
+        let left =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(text.len()));
         if left.is_err() {
             return missing(format!(
                 "it reads more text than expression_read_max_bytes ({EXPRESSION_READ_MAX_BYTES}) allows; \
@@ -98,7 +99,8 @@ pub(super) struct Lazy {
 impl Lazy {
     /// A whole document.
     pub(super) fn document(document: &Arc<Json>, origin: Origin, asks: bool, reads: &Reads) -> Value {
-        let root = Self { document: Arc::clone(document), origin, path: Vec::new(), asks, reads: reads.clone() };
+        let root =
+            Self { document: Arc::clone(document), origin, path: Vec::new(), asks, reads: reads.clone() };
         let json = Arc::clone(document);
         root.into_value(&json)
     }

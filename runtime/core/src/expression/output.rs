@@ -36,9 +36,9 @@ impl Budget {
         make: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         self.depth = self.depth.checked_sub(1).ok_or(TooDeep)?;
-        let made = make(self);
+        let outcome = make(self);
         self.depth += 1;
-        made
+        outcome
     }
 
     /// Takes what a whole JSON value needs: about as many bytes as its text has.

@@ -84,7 +84,7 @@ impl Object for Context {
             Root::Steps => {
                 let (outputs, reads) = (Arc::clone(&self.outputs), self.reads.clone());
                 minijinja::Value::from_object(Steps { outputs, asks, reads })
-            },
+            }
         })
     }
 }
@@ -154,7 +154,9 @@ impl Object for StepValue {
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<minijinja::Value> {
         let id = &self.id;
         Some(match &self.output {
-            Some(output) if name == "output" => Lazy::document(output, Origin::Output(id.clone()), self.asks, &self.reads),
+            Some(output) if name == "output" => {
+                Lazy::document(output, Origin::Output(id.clone()), self.asks, &self.reads)
+            }
             _ if self.asks => absent(),
             None if name == "output" => missing(format!(
                 "step '{id}' has no output here, since it did not run; ask with `steps.{id}.output is defined`, or give a `default(…)`"

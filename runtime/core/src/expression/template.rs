@@ -6,9 +6,7 @@ use serde_json::{Map, Value};
 
 use super::output::{Budget, TooDeep};
 use super::segment::{self, Piece};
-use super::{
-    EvaluationError, Expression, InvalidExpression, Problem, Scope, TEMPLATE_MAX_DEPTH,
-};
+use super::{EvaluationError, Expression, InvalidExpression, Problem, Scope, TEMPLATE_MAX_DEPTH};
 
 /// A value with expressions in it: a string that is exactly one expression
 /// keeps its type, any other becomes text.

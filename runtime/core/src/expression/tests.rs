@@ -179,7 +179,7 @@ fn text_that_is_read_again_and_again_has_a_limit() {
     let mut world = World::new();
     world.inputs = Arc::new(json!({ "text": "x".repeat(EXPRESSION_READ_MAX_BYTES / 4) }));
     assert_eq!(world.evaluate("[inputs.text, inputs.text] | length"), Ok(json!(2)));
-    let reads = vec!["inputs.text"; 5].join(", ");
+    let reads = ["inputs.text"; 5].join(", ");
     let error = world.evaluate(&format!("[{reads}] | map('length') | sum")).unwrap_err();
     assert!(error.contains("expression_read_max_bytes"), "{error}");
 }

@@ -130,11 +130,18 @@ impl<'a> Check<'a> {
 
     /// The item of a list that is written as this text, or the list.
     fn item(&self, list: &str, text: &str) -> String {
-        (0..)
-            .map(|number| format!("{list}/{number}"))
-            .take_while(|at| self.loaded.places.has(at))
-            .find(|at| self.problems.text.get(self.loaded.places.value(at)).is_some_and(|item| item.contains(text)))
-            .unwrap_or_else(|| list.to_owned())
+        let mut number = 0;
+        loop {
+            let at = format!("{list}/{number}");
+            if !self.loaded.places.has(&at) {
+                return list.to_owned();
+            }
+            let written = self.problems.text.get(self.loaded.places.value(&at));
+            if written.is_some_and(|item| item.contains(text)) {
+                return at;
+            }
+            number += 1;
+        }
     }
 
     /// Compares what is written out of the arguments with the schema; what is computed may be anything.

@@ -84,7 +84,8 @@ fn cases() -> Vec<(String, String)> {
     let mut cases = files("src/source/cases");
     cases.push(("too-large.yaml".to_owned(), "#".repeat(SOURCE_MAX_BYTES + 1)));
     let text = "x".repeat(100_000);
-    cases.push(("too-many-bytes.yaml".to_owned(), format!("x-a: &a {text}\nx-b: [{}]", "*a, ".repeat(1_000))));
+    cases
+        .push(("too-many-bytes.yaml".to_owned(), format!("x-a: &a {text}\nx-b: [{}]", "*a, ".repeat(1_000))));
     cases
         .push(("too-deep.yaml".to_owned(), "[".repeat(YAML_MAX_DEPTH + 1) + &"]".repeat(YAML_MAX_DEPTH + 1)));
     cases

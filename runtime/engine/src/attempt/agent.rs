@@ -12,12 +12,12 @@ use pawl_core::call::{CallRequest, CallResponse, LogLevel};
 use pawl_core::event::Event;
 use pawl_core::plugin::{EffectClass, PluginPin};
 use pawl_core::state::{CallProgress, CallState};
-use pawl_core::{AnsweredCall, Command, Digest, Failure, FailureKind, RunId, Timestamp, VisitId};
+use pawl_core::{AnsweredCall, Command, Digest, Failure, FailureKind, RunId, Timestamp, VisitId, json_bytes};
 use pawl_sandbox::{AgentEnd, AgentHost, AgentTask, CallReply};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::memory::{Memory, json_bytes};
+use super::memory::Memory;
 use super::tool::{self, ToolTry, fits, unusable};
 use super::{AttemptEnd, AttemptTask};
 use crate::driver::{Acknowledged, Context};

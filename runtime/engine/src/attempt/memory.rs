@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pawl_core::{Failure, FailureKind};
-use serde::Serialize;
+use pawl_core::{Failure, FailureKind, json_bytes};
 use serde_json::Value;
 
 /// The run's memory as one attempt sees it.
@@ -47,25 +46,6 @@ impl Memory {
 
 fn weight(key: &str, value: &Value) -> usize {
     key.len() + json_bytes(value)
-}
-
-/// The length of a value as JSON, without making it.
-pub(super) fn json_bytes(value: &impl Serialize) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // Counting cannot fail.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Driver {
     /// Gives a batch to the store.
     pub(super) fn submit(&self, run: RunId, batch: Batch) {
         let context = Arc::clone(&self.context);
-        let lost = || StoreError::Engine("the commit was given up by a panic, which is a fault of pawl".into());
+        let lost =
+            || StoreError::Engine("the commit was given up by a panic, which is a fault of pawl".into());
         let panicked = OnPanic::new(&context.mailbox, move || {
             let batch = Batch::default();
             Message::Committed { run, outcome: Err(lost()), batch }
@@ -91,7 +92,8 @@ impl Driver {
     /// given up, and the journal says what is true.
     fn not_committed(&mut self, run: RunId, error: &StoreError, batch: Batch) {
         let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
-        let hopeless = matches!(error, StoreError::Conflict { .. } | StoreError::Closed) || batch.runs.is_empty();
+        let hopeless =
+            matches!(error, StoreError::Conflict { .. } | StoreError::Closed) || batch.runs.is_empty();
         let precious = active.pending.as_ref().is_some_and(|pending| pending.precious);
         if hopeless || !precious {
             tracing::error!(%run, "a commit failed: {error}");
