@@ -213,7 +213,7 @@ pub(crate) fn workflow(name: &str) -> String {
 }
 
 /// What differs from one time to the next.
-pub(crate) const FILTERS: [(&str, &str); 13] = [
+pub(crate) const FILTERS: [(&str, &str); 14] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[run]"),
     (r"\b[0-9a-f]{64}\b", "[digest]"),
     (r"\b[0-9a-hjkmnp-tv-z]{26}\b", "[approval]"),
@@ -224,6 +224,8 @@ pub(crate) const FILTERS: [(&str, &str); 13] = [
     (r"\bR-[0-9a-f]{3,16}", "[receipt]"),
     (r"process \d+", "process [pid]"),
     (r"\d+ KiB, on \w+", "[size], on [file system]"),
+    // The components that ship with pawl are built anew now and then.
+    (r"needs \d+ bytes and", "needs [size] bytes and"),
     (r"/\S*/\.\./\.\./workflows/", "workflows/"),
     (r"/\S*/cache-home/", "[cache]/"),
     // Tables are as wide as what they hold.
