@@ -14,7 +14,7 @@ struct Case {
     file: &'static str,
     inputs: Value,
     answers: Vec<(&'static str, Value)>,
-    /// The steps in order of arrival; a skipped one stands in brackets.
+    /// The steps of the workflow's own list in order of arrival; a skipped one stands in brackets.
     path: &'static [&'static str],
     /// The outputs; for a run that fails, the kind and the message.
     end: Result<Value, (&'static str, &'static str)>,
@@ -103,6 +103,33 @@ fn switch_cases() -> Vec<Case> {
     ]
 }
 
+/// Workflows with lists of steps within steps.
+fn list_cases() -> Vec<Case> {
+    let case = |file, inputs, path, outputs| Case { file, inputs, answers: vec![], path, end: Ok(outputs) };
+    let missing = "there is no order `A-9999`; there are A-1001, A-1002, A-1003, A-1004, A-1005, A-1006";
+    let lines = json!([
+        { "output": "1. desk lamp, 49.9 EUR" },
+        { "output": "2. office chair, 189.0 EUR" },
+        { "error": { "kind": "permanent", "message": missing } },
+    ]);
+    let guess = "unknown, since attempt 2 fails, as the first 5 do";
+    vec![
+        case("map.yaml", json!({}), &["each"][..], json!({ "lines": lines })),
+        case("map.yaml", json!({ "orders": [] }), &["each"], json!({ "lines": [] })),
+        Case {
+            file: "parallel.yaml",
+            inputs: json!({}),
+            answers: vec![("urgent", Value::Null)],
+            path: &["both"],
+            end: Ok(json!({ "item": "desk lamp", "urgent": true })),
+        },
+        case("loop.yaml", json!({}), &["poll"], json!({ "tries": 3 })),
+        case("loop.yaml", json!({ "ready_after": 1 }), &["poll"], json!({ "tries": 1 })),
+        case("catch.yaml", json!({}), &["weather"], json!({ "weather": guess })),
+        case("catch.yaml", json!({ "fail_times": 1 }), &["weather"], json!({ "weather": "sunny" })),
+    ]
+}
+
 fn other_cases() -> Vec<Case> {
     let case = |file, inputs, path, end| Case { file, inputs, answers: vec![], path, end };
     vec![
@@ -145,7 +172,7 @@ fn other_cases() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    let cases = [refund_cases(), planner_cases(), switch_cases(), other_cases()];
+    let cases = [refund_cases(), planner_cases(), switch_cases(), list_cases(), other_cases()];
     cases.into_iter().flatten().collect()
 }
 
@@ -199,8 +226,8 @@ async fn run(scene: &Scene, case: &Case) -> Result<()> {
 
 fn path(events: &[Event]) -> Vec<String> {
     let step = |event: &Event| match event {
-        Event::StepStarted { step, .. } => Some(step.to_string()),
-        Event::StepSkipped { step, .. } => Some(format!("({step})")),
+        Event::StepStarted { step, frame, .. } if frame.is_root() => Some(step.to_string()),
+        Event::StepSkipped { step, frame, .. } if frame.is_root() => Some(format!("({step})")),
         _ => None,
     };
     events.iter().filter_map(step).collect()

@@ -1,7 +1,7 @@
 //! What a person sees of a run while it goes on: a line when a step is done or
 //! waits, an agent's calls indented below the agent.
 
-use pawl_core::event::{Asker, Event, Work};
+use pawl_core::event::{Asker, Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Timestamp, VisitId};
@@ -104,12 +104,24 @@ impl Progress {
                 }
             }
             Event::ApprovalDecided(decided) => self.decided(&decided.approval, &answer(decided)),
+            Event::FrameStarted { visit, entry, .. } => self.entered(*visit, entry),
             Event::WaitStarted { visit, until } => self.step('…', *visit, &format!("until {until}")),
             Event::StepCompleted { visit, .. } => self.done(*visit),
             Event::StepFailed { visit, failure } => {
                 self.step('✗', *visit, &summary::one_line(&failure.to_string()))
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// A line where a step begins to go through lists of steps, and where its failure is caught.
+    fn entered(&self, visit: VisitId, entry: &Entry) -> Vec<String> {
+        match entry {
+            Entry::Branch(0) | Entry::Item(0) | Entry::Loop => self.step('▸', visit, ""),
+            Entry::Catch { failure } => {
+                self.step('!', visit, &format!("caught {}", summary::one_line(&failure.to_string())))
+            }
+            Entry::Branch(_) | Entry::Item(_) | Entry::Finally { .. } => Vec::new(),
         }
     }
 

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use pawl_core::call::CallRequest;
-use pawl_core::event::{ApprovalDecided, Asker, Event};
+use pawl_core::event::{ApprovalDecided, Asker, Entry, Event};
 use pawl_core::journal::Envelope;
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, Duration, Timestamp, VisitId};
+use pawl_core::{ApprovalId, Duration, FrameId, StepId, Timestamp, VisitId};
 
 use crate::summary;
 
@@ -62,6 +62,10 @@ impl Step {
 pub(crate) struct Story {
     steps: BTreeMap<VisitId, Step>,
     asked: BTreeMap<ApprovalId, (VisitId, Asker)>,
+    /// The visit within which each frame is, and what tells it from its like.
+    frames: BTreeMap<FrameId, (VisitId, String)>,
+    /// The frame of each visit that is not the workflow's own.
+    framed: BTreeMap<VisitId, FrameId>,
 }
 
 impl Story {
@@ -91,11 +95,13 @@ impl Story {
     pub(crate) fn tell(&mut self, envelope: &Envelope) {
         let time = envelope.time;
         match &envelope.event {
-            Event::StepStarted { visit, step, .. } => {
-                self.steps.insert(*visit, Step::new(step.to_string(), Status::Running, time));
+            Event::StepStarted { visit, step, frame, .. } => {
+                self.framed.insert(*visit, *frame);
+                let id = self.name(step, *frame);
+                self.steps.insert(*visit, Step::new(id, Status::Running, time));
             }
-            Event::StepSkipped { visit, step, .. } => {
-                let mut skipped = Step::new(step.to_string(), Status::Skipped, time);
+            Event::StepSkipped { visit, step, frame, .. } => {
+                let mut skipped = Step::new(self.name(step, *frame), Status::Skipped, time);
                 skipped.ended = Some(time);
                 self.steps.insert(*visit, skipped);
             }
@@ -118,7 +124,60 @@ impl Story {
                     step.ended = Some(time);
                 }
             }
+            Event::FrameStarted { frame, visit, entry } => self.enter(*frame, *visit, entry),
+            Event::TurnStarted { frame, turn } => {
+                if let Some((_, label)) = self.frames.get_mut(frame) {
+                    *label = format!("[{turn}]");
+                }
+            }
+            Event::FrameFailed { frame, .. } | Event::FrameCancelled { frame } => self.stop(*frame, time),
             event => self.tell_of_step(event, time),
+        }
+    }
+
+    /// A step's id with the items and turns around it: `pay[3]`.
+    fn name(&self, step: &StepId, frame: FrameId) -> String {
+        let mut labels = Vec::new();
+        let mut at = frame;
+        while let Some((visit, label)) = self.frames.get(&at) {
+            labels.push(label.as_str());
+            at = self.framed.get(visit).copied().unwrap_or_default();
+        }
+        labels.reverse();
+        format!("{step}{}", labels.concat())
+    }
+
+    fn enter(&mut self, frame: FrameId, visit: VisitId, entry: &Entry) {
+        let (label, work) = match entry {
+            Entry::Branch(_) => (String::new(), Some("parallel")),
+            Entry::Item(number) => (format!("[{number}]"), Some("map")),
+            Entry::Loop => ("[0]".to_owned(), Some("loop")),
+            Entry::Catch { .. } | Entry::Finally { .. } => (String::new(), None),
+        };
+        self.frames.insert(frame, (visit, label));
+        if let Entry::Catch { failure } = entry {
+            self.change(visit, |step| step.note = summary::one_line(&failure.to_string()));
+        }
+        if let Some(work) = work {
+            self.change(visit, |step| work.clone_into(&mut step.work));
+        }
+    }
+
+    /// What was under way in a frame, and in frames within it, is not needed any more.
+    fn stop(&mut self, frame: FrameId, time: Timestamp) {
+        let visits: Vec<VisitId> =
+            self.framed.iter().filter(|(_, at)| **at == frame).map(|(id, _)| *id).collect();
+        for visit in visits {
+            let within = self.frames.iter().filter(|(_, (holder, _))| *holder == visit);
+            for inner in within.map(|(id, _)| *id).collect::<Vec<_>>() {
+                self.stop(inner, time);
+            }
+            self.change(visit, |step| {
+                if step.ended.is_none() {
+                    step.status = Status::Cancelled;
+                    step.ended = Some(time);
+                }
+            });
         }
     }
 

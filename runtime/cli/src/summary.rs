@@ -1,7 +1,8 @@
 //! One line for each event, for `pawl events`.
 
+use pawl_core::FrameId;
 use pawl_core::call::CallRequest;
-use pawl_core::event::{Asker, Because, Event, Payload, Work};
+use pawl_core::event::{ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, Work};
 use serde_json::Value;
 
 /// The longest value that is shown in a line, in characters.
@@ -13,10 +14,18 @@ pub(crate) fn of(event: &Event) -> String {
         Event::RunStarted(s) => {
             format!("{} {} by {} with {}", s.workflow, s.version, s.by.name, payload(&s.inputs))
         }
-        Event::StepStarted { visit, step, because } => format!("{step} (visit {visit}): {}", why(*because)),
-        Event::StepSkipped { visit, step, because } => {
-            format!("{step} (visit {visit}): {}; its `if` does not hold", why(*because))
+        Event::StepStarted { visit, step, because, frame } => {
+            format!("{step} (visit {visit}{}): {}", in_frame(*frame), why(*because))
         }
+        Event::StepSkipped { visit, step, because, frame } => {
+            format!("{step} (visit {visit}{}): {}; its `if` does not hold", in_frame(*frame), why(*because))
+        }
+        Event::ItemsTaken { .. }
+        | Event::FrameStarted { .. }
+        | Event::TurnStarted { .. }
+        | Event::FrameCompleted { .. }
+        | Event::FrameFailed { .. }
+        | Event::FrameCancelled { .. } => of_frame(event),
         Event::AttemptStarted { visit, attempt, work, .. } => {
             let work = work.as_deref().map(|work| format!(": {}", work_with_input(work)));
             format!("visit {visit}, attempt {attempt}{}", work.unwrap_or_default())
@@ -44,24 +53,8 @@ pub(crate) fn of(event: &Event) -> String {
             let call = call.map(|call| format!(", call {call}")).unwrap_or_default();
             format!("visit {visit}{call}: {}", one_line(reason))
         }
-        Event::ApprovalOpened(opened) => {
-            let due = opened.due.map(|due| format!("; due {due}")).unwrap_or_default();
-            let asker = match opened.asker {
-                Asker::Step => String::new(),
-                Asker::Call(call) => format!(", call {call}"),
-                Asker::UnknownStep | Asker::UnknownCall(_) => ", unknown outcome".into(),
-            };
-            let title = one_line(&opened.question.title);
-            format!("visit {}{asker}: {} \"{title}\"{due}", opened.visit, opened.approval)
-        }
-        Event::ApprovalDecided(decided) => {
-            let comment = decided.comment.as_deref().map(|text| format!(": {}", one_line(text)));
-            let (by, via) = (&decided.by.name, &decided.by.via);
-            let data = payload(&decided.data);
-            let comment = comment.unwrap_or_default();
-            let action = one_line(&decided.action);
-            format!("{} {action} by {by} via {via} with {data}{comment}", decided.approval)
-        }
+        Event::ApprovalOpened(opened) => asked(opened),
+        Event::ApprovalDecided(decided) => decision(decided),
         Event::WaitStarted { visit, until } => format!("visit {visit}: until {until}"),
         Event::StepCompleted { visit, output } => format!("visit {visit}: {}", payload(output)),
         Event::StepFailed { visit, failure } => {
@@ -75,6 +68,59 @@ pub(crate) fn of(event: &Event) -> String {
         Event::RunCancelled { by, reason } => {
             let reason = reason.as_deref().map(|text| format!(": {}", one_line(text)));
             format!("by {}{}", by.name, reason.unwrap_or_default())
+        }
+    }
+}
+
+fn asked(opened: &ApprovalOpened) -> String {
+    let due = opened.due.map(|due| format!("; due {due}")).unwrap_or_default();
+    let asker = match opened.asker {
+        Asker::Step => String::new(),
+        Asker::Call(call) => format!(", call {call}"),
+        Asker::UnknownStep | Asker::UnknownCall(_) => ", unknown outcome".into(),
+    };
+    let title = one_line(&opened.question.title);
+    format!("visit {}{asker}: {} \"{title}\"{due}", opened.visit, opened.approval)
+}
+
+fn decision(decided: &ApprovalDecided) -> String {
+    let comment = decided.comment.as_deref().map(|text| format!(": {}", one_line(text)));
+    let (by, via) = (&decided.by.name, &decided.by.via);
+    let data = payload(&decided.data);
+    let comment = comment.unwrap_or_default();
+    let action = one_line(&decided.action);
+    format!("{} {action} by {by} via {via} with {data}{comment}", decided.approval)
+}
+
+/// What an event of a list of steps within a step says.
+fn of_frame(event: &Event) -> String {
+    match event {
+        Event::ItemsTaken { visit, items } => format!("visit {visit}: {}", payload(items)),
+        Event::FrameStarted { frame, visit, entry } => {
+            format!("frame {frame} in visit {visit}: {}", entered(entry))
+        }
+        Event::TurnStarted { frame, turn } => format!("frame {frame}: turn {}", turn.saturating_add(1)),
+        Event::FrameCompleted { frame } | Event::FrameCancelled { frame } => format!("frame {frame}"),
+        Event::FrameFailed { frame, failure } => {
+            format!("frame {frame}: {}", one_line(&failure.to_string()))
+        }
+        _ => String::new(),
+    }
+}
+
+fn in_frame(frame: FrameId) -> String {
+    if frame.is_root() { String::new() } else { format!(", frame {frame}") }
+}
+
+fn entered(entry: &Entry) -> String {
+    match entry {
+        Entry::Branch(number) => format!("branch {}", number + 1),
+        Entry::Item(number) => format!("item {number}"),
+        Entry::Loop => "the first turn".into(),
+        Entry::Catch { failure } => format!("catch {}", one_line(&failure.to_string())),
+        Entry::Finally { outcome: Ok(_) } => "finally, after it gave an output".into(),
+        Entry::Finally { outcome: Err(failure) } => {
+            format!("finally, after {}", one_line(&failure.to_string()))
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::call::{CallRequest, LogLevel, Question};
 use crate::plugin::{EffectClass, Permissions, PluginPins};
-use crate::{ApprovalId, Digest, Failure, StepId, Timestamp, VisitId};
+use crate::{ApprovalId, Digest, Failure, FrameId, StepId, Timestamp, VisitId};
 
 /// A JSON value in an event: in place, or in the blob store when it is large.
 ///
@@ -76,6 +76,28 @@ pub enum Because {
     Branch(u32),
     /// The case of the `switch` with this number, from 0, held.
     Case(u32),
+}
+
+/// Why a list of steps within a step is gone through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// The branch of a `parallel` with this number, from 0.
+    Branch(u32),
+    /// The item of a `map` with this number, from 0.
+    Item(u32),
+    /// The turns of a `loop`.
+    Loop,
+    /// A `catch`: the step failed so.
+    Catch {
+        /// Why.
+        failure: Failure,
+    },
+    /// A `finally`: what came of the step, which holds when these steps are done.
+    Finally {
+        /// Its output, or why it failed.
+        outcome: Result<Payload, Failure>,
+    },
 }
 
 /// What an attempt does, with everything evaluated.
@@ -198,6 +220,9 @@ pub enum Event {
         step: StepId,
         /// Why it came here.
         because: Because,
+        /// Which going-through of its list of steps it belongs to.
+        #[serde(default, skip_serializing_if = "FrameId::is_root")]
+        frame: FrameId,
     },
     /// A new visit is skipped: its `if` did not hold. It has no output.
     StepSkipped {
@@ -207,6 +232,49 @@ pub enum Event {
         step: StepId,
         /// Why it came here.
         because: Because,
+        /// Which going-through of its list of steps it belongs to.
+        #[serde(default, skip_serializing_if = "FrameId::is_root")]
+        frame: FrameId,
+    },
+    /// A `map` has its items: each is gone through.
+    ItemsTaken {
+        /// The visit.
+        visit: VisitId,
+        /// A list.
+        items: Payload,
+    },
+    /// A list of steps within a visit is gone through from here on.
+    FrameStarted {
+        /// The new frame.
+        frame: FrameId,
+        /// The visit within which it is.
+        visit: VisitId,
+        /// Why.
+        entry: Entry,
+    },
+    /// A `loop` begins its next turn.
+    TurnStarted {
+        /// The frame.
+        frame: FrameId,
+        /// From 1 for the second turn on.
+        turn: u32,
+    },
+    /// The frame is done; its result is the output of its last completed step.
+    FrameCompleted {
+        /// The frame.
+        frame: FrameId,
+    },
+    /// A step of the frame failed, and the frame with it. What else was under way in it is stopped.
+    FrameFailed {
+        /// The frame.
+        frame: FrameId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The frame is not needed any more. What was under way in it is stopped.
+    FrameCancelled {
+        /// The frame.
+        frame: FrameId,
     },
     /// The visit's next attempt is under way.
     AttemptStarted {
@@ -334,6 +402,12 @@ impl Event {
             Self::RunStarted(_) => "run-started",
             Self::StepStarted { .. } => "step-started",
             Self::StepSkipped { .. } => "step-skipped",
+            Self::ItemsTaken { .. } => "items-taken",
+            Self::FrameStarted { .. } => "frame-started",
+            Self::TurnStarted { .. } => "turn-started",
+            Self::FrameCompleted { .. } => "frame-completed",
+            Self::FrameFailed { .. } => "frame-failed",
+            Self::FrameCancelled { .. } => "frame-cancelled",
             Self::AttemptStarted { .. } => "attempt-started",
             Self::AttemptFailed { .. } => "attempt-failed",
             Self::ToolLogged { .. } => "tool-logged",
@@ -355,16 +429,23 @@ impl Event {
     pub fn payload_mut(&mut self) -> Option<&mut Payload> {
         match self {
             Self::RunStarted(started) => Some(&mut started.inputs),
+            Self::ItemsTaken { items, .. } => Some(items),
             Self::AttemptStarted { work, .. } => work.as_deref_mut().map(|work| match work {
                 Work::Tool { arguments, .. } => arguments,
                 Work::Agent { input, .. } => input,
             }),
             Self::CallCompleted { response, .. } => response.as_mut().ok(),
             Self::ApprovalDecided(decided) => Some(&mut decided.data),
-            Self::StepCompleted { output, .. } => Some(output),
+            Self::FrameStarted { entry: Entry::Finally { outcome: Ok(output) }, .. }
+            | Self::StepCompleted { output, .. } => Some(output),
             Self::RunCompleted { outputs } => Some(outputs),
             Self::StepStarted { .. }
             | Self::StepSkipped { .. }
+            | Self::FrameStarted { .. }
+            | Self::TurnStarted { .. }
+            | Self::FrameCompleted { .. }
+            | Self::FrameFailed { .. }
+            | Self::FrameCancelled { .. }
             | Self::AttemptFailed { .. }
             | Self::ToolLogged { .. }
             | Self::CallStarted { .. }

@@ -91,6 +91,28 @@ impl fmt::Display for VisitId {
     }
 }
 
+/// One going-through of a list of steps within a run: 0 is the workflow's own list, others are
+/// dense from 1 in the order in which they began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FrameId(pub u32);
+
+impl FrameId {
+    /// The workflow's own list of steps.
+    pub const ROOT: Self = Self(0);
+
+    /// Whether it is the workflow's own list of steps.
+    pub fn is_root(&self) -> bool {
+        *self == Self::ROOT
+    }
+}
+
+impl fmt::Display for FrameId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// An approval's id: 16 random bytes as text, unguessable, so that knowing it means having been told.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

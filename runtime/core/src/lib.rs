@@ -34,10 +34,10 @@ pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, within_depth};
 pub use command::{AnsweredCall, Command, Entropy, Moment, Refusal};
-pub use decide::{RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide};
+pub use decide::{MAP_MAX_ITEMS, RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide};
 pub use digest::Digest;
 pub use effect::{Effect, effects};
 pub use failure::{Failure, FailureKind};
-pub use id::{ApprovalId, InvalidId, RunId, StepId, VisitId};
+pub use id::{ApprovalId, FrameId, InvalidId, RunId, StepId, VisitId};
 pub use state::RunState;
 pub use time::{Duration, InvalidDuration, InvalidTimestamp, Timestamp};

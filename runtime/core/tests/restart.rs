@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 /// Steps in a generated workflow, at most.
 const STEPS_MAX: usize = 6;
 /// Commits of one run before the simulation gives up on it.
-const COMMITS_MAX: usize = 400;
+const COMMITS_MAX: usize = 5_000;
 
 #[derive(Debug, Clone)]
 enum Verb {
@@ -35,6 +35,10 @@ enum Verb {
     Set,
     Switch,
     Wait,
+    Fail,
+    Parallel { branches: Vec<Vec<Step>>, join: &'static str },
+    Map { items: u32, at_once: u32, collect: bool, body: Vec<Step> },
+    Loop { turns: u32, body: Vec<Step> },
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ struct Step {
     /// Jumps back to this step, as long as `max_visits` allows.
     back: Option<usize>,
     skipped: bool,
+    catch: bool,
+    finally: bool,
 }
 
 fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
@@ -57,10 +63,29 @@ fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Verb::Set),
         1 => Just(Verb::Switch),
         1 => Just(Verb::Wait),
+        1 => Just(Verb::Fail),
     ];
-    let step = (verb, proptest::option::weighted(0.2, 0..STEPS_MAX), proptest::bool::weighted(0.1))
-        .prop_map(|(verb, back, skipped)| Step { verb, back, skipped });
-    proptest::collection::vec(step, 1..=STEPS_MAX)
+    let simple = step(verb).boxed();
+    let nested = simple.prop_recursive(2, 16, 3, |inner| {
+        let body = || proptest::collection::vec(inner.clone(), 1..3);
+        let branches = proptest::collection::vec(body(), 1..4);
+        let verb = prop_oneof![
+            (branches, 0..3_usize)
+                .prop_map(|(branches, join)| Verb::Parallel { branches, join: ["all", "any", "1"][join] }),
+            (0..4_u32, 1..3_u32, any::<bool>(), body())
+                .prop_map(|(items, at_once, collect, body)| Verb::Map { items, at_once, collect, body }),
+            (0..3_u32, body()).prop_map(|(turns, body)| Verb::Loop { turns, body }),
+        ];
+        prop_oneof![2 => inner, 1 => step(verb)]
+    });
+    proptest::collection::vec(nested, 1..=STEPS_MAX)
+}
+
+fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
+    let back = proptest::option::weighted(0.2, 0..STEPS_MAX);
+    let rarely = || proptest::bool::weighted(0.15);
+    (verb, back, proptest::bool::weighted(0.1), rarely(), rarely())
+        .prop_map(|(verb, back, skipped, catch, finally)| Step { verb, back, skipped, catch, finally })
 }
 
 /// The workflow as a person would have written it.
@@ -69,48 +94,110 @@ fn yaml(steps: &[Step]) -> String {
         "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\n\
          permissions: { tools: [world.act, world.once], human: true, timers: true }\nsteps:\n",
     );
+    write_steps(&mut text, steps, 1, "s");
+    text
+}
+
+fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
+    let pad = "    ".repeat(depth);
     for (index, step) in steps.iter().enumerate() {
-        let _ = writeln!(text, "  - id: s{index}\n    max_visits: 3");
+        let id = format!("{prefix}{index}");
+        let mut line = |line: &str| {
+            let _ = writeln!(text, "{pad}{line}");
+        };
+        line(&format!("- id: {id}"));
+        line("  max_visits: 3");
         if step.skipped {
-            let _ = writeln!(text, "    if: inputs.n < 0");
+            line("  if: inputs.n < 0");
         }
-        match &step.verb {
-            Verb::Tool { at_most_once, retries, timeout } => {
-                let tool = if *at_most_once { "once" } else { "act" };
-                let _ = writeln!(text, "    tool: world.{tool}\n    with: {{ step: {index} }}");
-                let _ = writeln!(text, "    retry: {{ max_attempts: {retries}, delay: 10ms }}");
-                if *timeout {
-                    let _ = writeln!(text, "    timeout: 1s");
-                }
-            }
-            Verb::Agent => {
-                let _ = writeln!(text, "    agent: thinker\n    with: {{ step: {index} }}");
-            }
-            Verb::Human { due } => {
-                let _ = writeln!(text, "    human:\n      title: Go on with ${{{{ inputs.n }}}}?");
-                if *due {
-                    let _ = writeln!(text, "      due: 1h\n      on_timeout: reject");
-                }
-            }
-            Verb::Set => {
-                let _ = writeln!(text, "    set: {{ doubled: \"${{{{ inputs.n * 2 }}}}\" }}");
-            }
-            Verb::Switch => {
-                let next = if index + 1 < steps.len() { format!("s{}", index + 1) } else { "end".into() };
-                let _ = writeln!(
-                    text,
-                    "    switch:\n      - when: inputs.n > 5\n        to: {next}\n      - to: end"
-                );
-            }
-            Verb::Wait => {
-                let _ = writeln!(text, "    wait: 5m");
-            }
+        let next = if index + 1 < steps.len() { format!("{prefix}{}", index + 1) } else { "end".into() };
+        for own in verb_lines(&step.verb, index, &next) {
+            line(&own);
         }
-        if let Some(back) = step.back.filter(|back| *back <= index && !matches!(step.verb, Verb::Switch)) {
-            let _ = writeln!(text, "    then:\n      - when: inputs.n % 2 == 0\n        to: s{back}");
+        write_lists(text, &step.verb, depth, &id);
+        let mut line = |line: &str| {
+            let _ = writeln!(text, "{pad}{line}");
+        };
+        let switch = matches!(step.verb, Verb::Switch);
+        if step.catch && !switch {
+            line(&format!("  catch: [{{ id: {id}c, set: \"${{{{ error.kind }}}}\" }}]"));
+        }
+        if step.finally && !switch {
+            line(&format!("  finally: [{{ id: {id}f, tool: world.act, with: {{}} }}]"));
+        }
+        if let Some(back) =
+            step.back.filter(|back| *back <= index && !switch && !matches!(step.verb, Verb::Fail))
+        {
+            line("  then:");
+            line("    - when: inputs.n % 2 == 0");
+            line(&format!("      to: {prefix}{back}"));
         }
     }
-    text
+}
+
+fn verb_lines(verb: &Verb, index: usize, next: &str) -> Vec<String> {
+    match verb {
+        Verb::Tool { at_most_once, retries, timeout } => {
+            let tool = if *at_most_once { "once" } else { "act" };
+            let mut lines = vec![
+                format!("  tool: world.{tool}"),
+                format!("  with: {{ step: {index} }}"),
+                format!("  retry: {{ max_attempts: {retries}, delay: 10ms }}"),
+            ];
+            lines.extend(timeout.then(|| "  timeout: 1s".to_owned()));
+            lines
+        }
+        Verb::Agent => vec!["  agent: thinker".into(), format!("  with: {{ step: {index} }}")],
+        Verb::Human { due } => {
+            let mut lines = vec!["  human:".into(), "    title: Go on with ${{ inputs.n }}?".into()];
+            if *due {
+                lines.extend(["    due: 1h".into(), "    on_timeout: reject".into()]);
+            }
+            lines
+        }
+        Verb::Set => vec!["  set: { doubled: \"${{ inputs.n * 2 }}\" }".into()],
+        Verb::Switch => {
+            vec![
+                "  switch:".into(),
+                format!("    - {{ when: inputs.n > 5, to: {next} }}"),
+                "    - to: end".into(),
+            ]
+        }
+        Verb::Wait => vec!["  wait: 5m".into()],
+        Verb::Fail => vec!["  fail: as it should".into()],
+        Verb::Parallel { .. } | Verb::Map { .. } | Verb::Loop { .. } => Vec::new(),
+    }
+}
+
+/// The verbs that have lists of steps.
+fn write_lists(text: &mut String, verb: &Verb, depth: usize, id: &str) {
+    let pad = "    ".repeat(depth);
+    match verb {
+        Verb::Parallel { branches, join } => {
+            let _ = writeln!(text, "{pad}  parallel:\n{pad}    join: {join}\n{pad}    branches:");
+            for (number, branch) in branches.iter().enumerate() {
+                let _ = writeln!(text, "{pad}      b{number}:");
+                write_steps(text, branch, depth + 2, &format!("{id}b{number}s"));
+            }
+        }
+        Verb::Map { items, at_once, collect, body } => {
+            let on_error = if *collect { "collect" } else { "fail" };
+            let _ = writeln!(
+                text,
+                "{pad}  map:\n{pad}    items: range({items})\n{pad}    as: one\n{pad}    max_parallel: {at_once}\n\
+                 {pad}    on_error: {on_error}\n{pad}    steps:"
+            );
+            write_steps(text, body, depth + 2, &format!("{id}m"));
+        }
+        Verb::Loop { turns, body } => {
+            let _ = writeln!(
+                text,
+                "{pad}  loop:\n{pad}    while: index < {turns}\n{pad}    max_visits: 5\n{pad}    steps:"
+            );
+            write_steps(text, body, depth + 2, &format!("{id}l"));
+        }
+        _ => {}
+    }
 }
 
 fn pins() -> BTreeMap<String, PluginPin> {

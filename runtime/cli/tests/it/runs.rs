@@ -31,6 +31,18 @@ fn a_failed_attempt_is_tried_again() {
 }
 
 #[test]
+fn steps_within_steps_are_shown_with_their_items_and_turns() {
+    let home = Home::new();
+    same!("list_map", home.pawl(&["run", &workflow("map.yaml"), "--input", "orders=[\"A-1004\"]"]));
+    same!("list_map_show", home.pawl(&["show", &home.newest()]));
+    same!("list_loop", home.pawl(&["run", &workflow("loop.yaml"), "--input", "ready_after=2"]));
+    same!("list_loop_events", home.pawl(&["events", &home.newest()]));
+    same!("list_catch", home.pawl(&["run", &workflow("catch.yaml")]));
+    same!("list_catch_events", home.pawl(&["events", &home.newest()]));
+    same!("list_graph", home.pawl(&["graph", &workflow("parallel.yaml")]));
+}
+
+#[test]
 fn a_run_that_fails_says_at_which_step_and_why() {
     let home = Home::new();
     let args = ["--input", "key=a", "--input", "fail_times=9"];

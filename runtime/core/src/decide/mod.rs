@@ -6,20 +6,30 @@
 
 mod advance;
 mod answer;
+mod arrive;
 mod attempt;
 mod call;
+mod frame;
+mod map;
+mod parallel;
 mod recover;
+mod repeat;
+mod settle;
 mod start;
 mod tick;
 mod unknown;
 
+pub use map::MAP_MAX_ITEMS;
+
+use std::collections::VecDeque;
+
 use crate::command::{Command, Moment, Refusal};
-use crate::definition::Definition;
-use crate::event::{Actor, Event, Payload};
-use crate::expression::Scope;
+use crate::definition::{Definition, Target, Verb};
+use crate::event::{Actor, Because, Event, Payload};
+use crate::expression::{Layer, Scope};
 use crate::state::{Phase, RunState};
 use crate::view::Status;
-use crate::{Failure, Timestamp, json_bytes};
+use crate::{Failure, FrameId, Timestamp, VisitId, json_bytes};
 
 /// How many steps one command may go through before something is waited for.
 pub const TRANSITION_MAX_VISITS: u32 = 10_000;
@@ -66,6 +76,7 @@ pub fn decide(
         Command::Recover => draft.recover(),
         Command::Cancel { by, reason } => draft.cancel(by, reason),
     }
+    draft.settle_all();
     Ok(draft.events)
 }
 
@@ -76,6 +87,8 @@ struct Draft<'a> {
     now: Timestamp,
     entropy: crate::command::Entropy,
     events: Vec<Event>,
+    /// What follows from what was decided so far, in order.
+    next: VecDeque<Next>,
     /// How many visits were begun.
     visits: u32,
     /// How many bytes of outputs were made.
@@ -86,7 +99,16 @@ impl<'a> Draft<'a> {
     fn new(state: &'a mut RunState, definition: &'a Definition, moment: Moment) -> Self {
         // A clock that was set back does not make a journal's times go back.
         let now = moment.now.max(state.updated_at());
-        Self { state, definition, now, entropy: moment.entropy, events: Vec::new(), visits: 0, bytes: 0 }
+        Self {
+            state,
+            definition,
+            now,
+            entropy: moment.entropy,
+            events: Vec::new(),
+            next: VecDeque::new(),
+            visits: 0,
+            bytes: 0,
+        }
     }
 
     /// Records a fact.
@@ -97,6 +119,12 @@ impl<'a> Draft<'a> {
                 self.bytes = self.bytes.saturating_add(json_bytes(output));
             }
             Event::RunStarted(_)
+            | Event::ItemsTaken { .. }
+            | Event::FrameStarted { .. }
+            | Event::TurnStarted { .. }
+            | Event::FrameCompleted { .. }
+            | Event::FrameFailed { .. }
+            | Event::FrameCancelled { .. }
             | Event::AttemptStarted { .. }
             | Event::AttemptFailed { .. }
             | Event::ToolLogged { .. }
@@ -116,12 +144,40 @@ impl<'a> Draft<'a> {
         self.events.push(event);
     }
 
-    /// What expressions see at this point.
-    fn scope<'s>(&'s self, error: Option<&'s Failure>) -> Scope<'s> {
-        Scope { inputs: &self.state.inputs, outputs: &self.state.outputs, run: &self.state.facts, error }
+    /// What expressions see in a frame.
+    fn scope(&self, frame: FrameId) -> Scope<'_> {
+        let mut layers = Vec::new();
+        let mut at = Some(frame);
+        while let Some(frame) = at.and_then(|id| self.state.frames.get(&id)) {
+            let within = frame.within.as_ref().and_then(|(visit, _)| self.state.visits.get(visit));
+            let name = within.and_then(|visit| {
+                let step = self.step_named(&visit.step)?;
+                if let Verb::Map(map) = &step.verb { map.name.as_deref() } else { None }
+            });
+            // A `catch` or `finally` of a `map` has no item of its own.
+            let name = name.filter(|_| frame.item.is_some());
+            layers.push(Layer {
+                outputs: &frame.outputs,
+                item: frame.item.as_ref(),
+                name,
+                index: frame.index(),
+                error: frame.failure(),
+            });
+            at = within.map(|visit| visit.frame);
+        }
+        Scope { inputs: &self.state.inputs, run: &self.state.facts, layers }
     }
 
     fn cancel(&mut self, by: Actor, reason: Option<String>) {
         self.push(Event::RunCancelled { by, reason });
     }
+}
+
+/// What follows from a decision. Kept in a queue, so that lists of steps
+/// within lists of steps, and circles, need no stack.
+enum Next {
+    /// A frame goes on at a place.
+    Go(FrameId, Target, Because),
+    /// Something came of a visit.
+    Settle(VisitId, Result<serde_json::Value, Failure>),
 }

@@ -1,12 +1,13 @@
 //! Nothing → the first steps.
 
 use super::Draft;
-use crate::definition::{StepIndex, Target};
-use crate::event::{Because, Event, RunStarted};
+use crate::FrameId;
+use crate::definition::BlockIndex;
+use crate::event::{Event, RunStarted};
 
 impl Draft<'_> {
     pub(super) fn start(&mut self, started: RunStarted) {
         self.push(Event::RunStarted(Box::new(started)));
-        self.go(Target::Step(StepIndex(0)), Because::First);
+        self.go_to_first(FrameId::ROOT, BlockIndex::ROOT);
     }
 }

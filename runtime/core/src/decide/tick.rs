@@ -26,6 +26,8 @@ impl Draft<'_> {
                 Due::Unanswered(approval) => self.answer_late(&approval),
                 Due::Deadline(visit) => self.time_out(visit),
             }
+            // What is due next is read from the state that this leads to.
+            self.settle_all();
         }
     }
 

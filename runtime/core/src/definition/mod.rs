@@ -3,6 +3,7 @@
 //! Made by [`crate::source::load`] alone. Every expression in it is compiled,
 //! every target exists, every duration is a number of milliseconds.
 
+mod block;
 mod retry;
 mod schema;
 mod schema_cost;
@@ -11,11 +12,15 @@ mod verb;
 
 use std::collections::BTreeMap;
 
+pub use block::{Block, BlockIndex, Role};
 pub use retry::RetryPolicy;
 pub(crate) use schema::reason;
 pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, Schema};
 pub use step::{Branch, Step, StepIndex, Target, Then};
-pub use verb::{AgentStep, Case, FailStep, HumanStep, SwitchStep, ToolStep, Verb, WaitStep};
+pub use verb::{
+    AgentStep, Case, FailStep, HumanStep, Join, LoopStep, MapStep, OnError, ParallelStep, SwitchStep,
+    ToolStep, Verb, WaitStep,
+};
 
 use crate::expression::Template;
 use crate::plugin::Permissions;
@@ -39,8 +44,10 @@ pub struct Definition {
     pub plugins: BTreeMap<String, String>,
     /// What the steps' plugins may do, unless a step narrows it.
     pub permissions: Permissions,
-    /// The steps in their order; a [`StepIndex`] points here.
+    /// All steps, those within steps too, in the order of the source; a [`StepIndex`] points here.
     pub steps: Vec<Step>,
+    /// The lists of steps; a [`BlockIndex`] points here. The first is the workflow's own.
+    pub blocks: Vec<Block>,
     /// What a completed run gives, with the schema of each where one is declared.
     pub outputs: BTreeMap<String, Output>,
 }
@@ -65,6 +72,22 @@ impl Definition {
         self.steps.iter().position(|step| step.id == *id).map(StepIndex)
     }
 
+    /// The list at an index that came from this definition.
+    pub fn block(&self, index: BlockIndex) -> Option<&Block> {
+        self.blocks.get(index.0)
+    }
+
+    /// The lists that a list stands in, itself first, the workflow's own last.
+    pub fn around(&self, block: BlockIndex) -> impl Iterator<Item = &Block> {
+        let parent = |block: &Block| self.block(self.step(block.parent?)?.block);
+        std::iter::successors(self.block(block), move |block| parent(block))
+    }
+
+    /// Whether a step's output can be seen from a list of steps.
+    pub fn is_visible(&self, step: StepIndex, from: BlockIndex) -> bool {
+        self.around(from).any(|block| block.steps.contains(&step))
+    }
+
     /// The names of the plugins that its steps use directly, or may reach through an agent's tools.
     pub fn plugin_names(&self) -> std::collections::BTreeSet<&str> {
         let mut names: std::collections::BTreeSet<&str> = self.plugins.keys().map(String::as_str).collect();
@@ -78,7 +101,14 @@ impl Definition {
                 Verb::Tool(tool) => {
                     names.insert(&tool.plugin);
                 }
-                Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => {}
+                Verb::Human(_)
+                | Verb::Set(_)
+                | Verb::Switch(_)
+                | Verb::Wait(_)
+                | Verb::Fail(_)
+                | Verb::Parallel(_)
+                | Verb::Map(_)
+                | Verb::Loop(_) => {}
             }
         }
         names

@@ -1,6 +1,6 @@
 //! A declared unit of a workflow and where it leads.
 
-use super::{RetryPolicy, Verb};
+use super::{BlockIndex, RetryPolicy, Verb};
 use crate::expression::Expression;
 use crate::{Duration, StepId};
 
@@ -23,8 +23,16 @@ pub struct Step {
     pub retry: RetryPolicy,
     /// The longest an attempt may take, waits included.
     pub timeout: Option<Duration>,
-    /// How often a run may arrive here; one more fails the run.
+    /// How often a run may arrive here; one more fails the run. Counted anew in each turn of a `loop` and each item of a `map`.
     pub max_visits: u32,
+    /// The list that it stands in.
+    pub block: BlockIndex,
+    /// The step below it in that list.
+    pub below: Option<StepIndex>,
+    /// What is done when it failed; the output of these steps is its output then.
+    pub catch: Option<BlockIndex>,
+    /// What is done when it is done, whatever came of it.
+    pub finally: Option<BlockIndex>,
 }
 
 /// Where a step leads.
@@ -52,6 +60,6 @@ pub struct Branch {
 pub enum Target {
     /// A step.
     Step(StepIndex),
-    /// The end of the workflow: the run completes.
+    /// The end of the list that the step stands in; the run completes at the end of the workflow's own.
     End,
 }

@@ -1,6 +1,6 @@
 //! What a step does: one verb a step.
 
-use super::{Schema, Target};
+use super::{BlockIndex, Schema, Target};
 use crate::expression::{Expression, Template};
 use crate::plugin::Permissions;
 use crate::{Duration, FailureKind};
@@ -22,6 +22,12 @@ pub enum Verb {
     Wait(WaitStep),
     /// Ends the run as failed.
     Fail(FailStep),
+    /// Goes through several lists of steps at once.
+    Parallel(ParallelStep),
+    /// Goes through a list of steps for each item.
+    Map(MapStep),
+    /// Goes through a list of steps again and again.
+    Loop(LoopStep),
 }
 
 impl Verb {
@@ -35,6 +41,9 @@ impl Verb {
             Self::Switch(_) => "switch",
             Self::Wait(_) => "wait",
             Self::Fail(_) => "fail",
+            Self::Parallel(_) => "parallel",
+            Self::Map(_) => "map",
+            Self::Loop(_) => "loop",
         }
     }
 }
@@ -103,6 +112,59 @@ pub enum WaitStep {
     For(Duration),
     /// Until an instant: an expression that gives RFC 3339 text or milliseconds since 1970.
     Until(Template),
+}
+
+/// Goes through several lists of steps at once.
+#[derive(Debug)]
+pub struct ParallelStep {
+    /// The lists by name, in their order; at least one.
+    pub branches: Vec<(String, BlockIndex)>,
+    /// How many must be done.
+    pub join: Join,
+}
+
+/// How many branches must be done before a `parallel` is; the others are cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// Every one; the first that fails ends the step.
+    All,
+    /// So many.
+    Some(u32),
+}
+
+/// Goes through a list of steps for each item.
+#[derive(Debug)]
+pub struct MapStep {
+    /// Gives a list.
+    pub items: Expression,
+    /// The item's name in expressions, beside `item`.
+    pub name: Option<String>,
+    /// How many are gone through at once.
+    pub max_parallel: u32,
+    /// What becomes of the step when an item failed.
+    pub on_error: OnError,
+    /// The steps.
+    pub body: BlockIndex,
+}
+
+/// What becomes of a `map` when an item failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// It fails; the other items are cancelled.
+    Fail,
+    /// It goes on, and its output says what became of each item.
+    Collect,
+}
+
+/// Goes through a list of steps again and again.
+#[derive(Debug)]
+pub struct LoopStep {
+    /// Another turn begins while this holds.
+    pub condition: Expression,
+    /// Turns at most; one more fails the step.
+    pub max_visits: u32,
+    /// The steps.
+    pub body: BlockIndex,
 }
 
 /// Ends the run as failed.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use minijinja::{Error, ErrorKind};
 use serde_json::Value;
@@ -73,7 +74,7 @@ impl fmt::Display for Expression {
 impl Expression {
     /// Compiles an expression and checks the names in it.
     pub fn compile(text: &str) -> Result<Self, InvalidExpression> {
-        let (expression, mistakes) = Self::compile_all(text)?;
+        let (expression, mistakes) = Self::compile_all(text, &[])?;
         match mistakes.into_iter().next() {
             None => Ok(expression),
             Some(mistake) => Err(mistake),
@@ -81,7 +82,11 @@ impl Expression {
     }
 
     /// The expression, with every name in it that does not exist: what it refers to is known all the same.
-    pub(crate) fn compile_all(text: &str) -> Result<(Self, Vec<InvalidExpression>), InvalidExpression> {
+    /// `locals` are the names that the workflow gives to items.
+    pub(crate) fn compile_all(
+        text: &str,
+        locals: &[Arc<str>],
+    ) -> Result<(Self, Vec<InvalidExpression>), InvalidExpression> {
         let whole = 0..text.len();
         if text.len() > EXPRESSION_MAX_BYTES {
             let message = format!("the expression has {} bytes", text.len());
@@ -102,10 +107,10 @@ impl Expression {
         check_nesting(&tokens)?;
         let written = ENVIRONMENT.compile_expression_owned(text.to_owned());
         let written = written.map_err(|error| syntax(&error, text))?;
-        let mut mistakes = unknown_names(&tokens, written.undeclared_variables(false));
+        let mut mistakes = unknown_names(&tokens, written.undeclared_variables(false), locals);
         mistakes.extend(unknown_functions(&tokens));
         mistakes.sort_by_key(|mistake| mistake.range.start);
-        let (references, asking) = references(&tokens);
+        let (references, asking) = references(&tokens, locals);
         let program = if asking == text {
             written
         } else {
@@ -213,9 +218,14 @@ fn check_nesting(tokens: &Tokens<'_>) -> Result<(), InvalidExpression> {
 fn unknown_names(
     tokens: &Tokens<'_>,
     undeclared: impl IntoIterator<Item = String>,
+    locals: &[Arc<str>],
 ) -> Vec<InvalidExpression> {
     let names: BTreeSet<String> = undeclared.into_iter().collect();
-    let known = |name: &str| Root::ALL.iter().any(|root| root.name() == name) || FUNCTIONS.contains(&name);
+    let known = |name: &str| {
+        Root::ALL.iter().any(|root| root.name() == name)
+            || FUNCTIONS.contains(&name)
+            || locals.iter().any(|local| **local == *name)
+    };
     let place = |name: &str| {
         let mut all = 0..tokens.list.len();
         all.find(|index| tokens.at(*index) == name && !matches!(tokens.before(*index), "." | "|"))
@@ -223,10 +233,11 @@ fn unknown_names(
     let unknown = names.iter().filter(|name| !known(name)).map(|name| (name, place(name)));
     // A call is the business of `unknown_functions`, which knows what to suggest.
     let unknown = unknown.filter(|(_, index)| index.is_none_or(|index| tokens.at(index + 1) != "("));
+    let names = || Root::ALL.iter().map(Root::name).chain(locals.iter().map(AsRef::as_ref));
     let mistake = |(name, index): (&String, Option<usize>)| InvalidExpression {
         problem: Problem::Name,
         message: format!("there is no '{name}' in an expression"),
-        help: among(name, "an expression can use", Root::ALL.iter().map(|root| root.name()))
+        help: among(name, "an expression can use", names())
             .map(|help| format!("{help}; a text needs quotes")),
         range: index.map_or(0..tokens.text.len(), |index| tokens.list[index].range.clone()),
     };

@@ -17,6 +17,7 @@ pub(super) enum Origin {
     Inputs,
     Run,
     Error,
+    Item(Arc<str>),
     Output(StepId),
 }
 
@@ -26,6 +27,7 @@ impl fmt::Display for Origin {
             Self::Inputs => f.write_str("inputs"),
             Self::Run => f.write_str("run"),
             Self::Error => f.write_str("error"),
+            Self::Item(name) => f.write_str(name),
             Self::Output(step) => write!(f, "steps.{step}.output"),
         }
     }

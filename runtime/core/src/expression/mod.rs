@@ -21,7 +21,7 @@ mod token;
 pub use compiled::{EvaluationError, Expression, InvalidExpression, Problem};
 pub use environment::{FILTERS, FUNCTIONS, TESTS};
 pub use reference::{Reference, Root, Segment};
-pub use scope::Scope;
+pub use scope::{Layer, Scope};
 pub use template::{InvalidTemplate, Template, Use};
 
 pub(crate) use template::{Part, escaped};

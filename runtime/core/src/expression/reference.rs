@@ -1,11 +1,12 @@
 //! What an expression refers to, found before it is ever evaluated.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::token::{KEYWORDS, Kind, Tokens};
 
 /// A name that an expression can begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Root {
     /// `inputs`.
     Inputs,
@@ -15,34 +16,45 @@ pub enum Root {
     Run,
     /// `error`.
     Error,
+    /// `item`.
+    Item,
+    /// `index`.
+    Index,
+    /// The name that a `map` gives its item.
+    Local(Arc<str>),
 }
 
 impl Root {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Inputs, Self::Steps, Self::Run, Self::Error];
+    /// All but those that a workflow names itself.
+    pub const ALL: [Self; 6] = [Self::Inputs, Self::Steps, Self::Run, Self::Error, Self::Item, Self::Index];
 
     /// The name in an expression.
-    pub const fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Inputs => "inputs",
             Self::Steps => "steps",
             Self::Run => "run",
             Self::Error => "error",
+            Self::Item => "item",
+            Self::Index => "index",
+            Self::Local(name) => name,
         }
     }
 
     /// The name under which the compiled form asks for values that may be absent.
-    pub(super) const fn asking_name(self) -> &'static str {
-        match self {
-            Self::Inputs => "Inputs",
-            Self::Steps => "Steps",
-            Self::Run => "Run",
-            Self::Error => "Error",
-        }
+    ///
+    /// As long as the name, and none that a workflow can give: those begin with a small letter.
+    pub(super) fn asking_name(&self) -> String {
+        let name = self.name();
+        name.chars()
+            .next()
+            .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + &name[1..])
     }
 
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|root| root.name() == name)
+    fn named(name: &str, locals: &[Arc<str>]) -> Option<Self> {
+        let local =
+            || locals.iter().find(|local| ***local == *name).map(|local| Self::Local(Arc::clone(local)));
+        Self::ALL.into_iter().find(|root| root.name() == name).or_else(local)
     }
 }
 
@@ -85,24 +97,24 @@ impl Reference {
 /// A reference that asks begins with another name there, as long as the one
 /// it replaces, and so reads from values that answer "absent" rather than
 /// fail. `["name"]` becomes `.name`, which fails where nothing has the name.
-pub(super) fn references(tokens: &Tokens<'_>) -> (Vec<Reference>, String) {
+pub(super) fn references(tokens: &Tokens<'_>, locals: &[Arc<str>]) -> (Vec<Reference>, String) {
     let mut text = tokens.text.to_owned();
     let mut found = Vec::new();
     for index in 0..tokens.list.len() {
-        let Some(root) = root_at(tokens, index) else { continue };
+        let Some(root) = root_at(tokens, index, locals) else { continue };
         let (path, end) = path_after(tokens, index + 1, &mut text);
         let asks = asks(tokens, end);
         let range = tokens.list[index].range.start..tokens.list[end - 1].range.end;
         if asks {
-            text.replace_range(tokens.list[index].range.clone(), root.asking_name());
+            text.replace_range(tokens.list[index].range.clone(), &root.asking_name());
         }
         found.push(Reference { root, path, asks, range });
     }
     (found, text)
 }
 
-fn root_at(tokens: &Tokens<'_>, index: usize) -> Option<Root> {
-    let named = Root::named(tokens.at(index)).filter(|_| tokens.kind(index) == Some(Kind::Word))?;
+fn root_at(tokens: &Tokens<'_>, index: usize, locals: &[Arc<str>]) -> Option<Root> {
+    let named = Root::named(tokens.at(index), locals).filter(|_| tokens.kind(index) == Some(Kind::Word))?;
     let argument = tokens.at(index + 1) == "=";
     let other = matches!(tokens.before(index), "." | "|") || tokens.is_test(index);
     (!argument && !other).then_some(named)

@@ -11,18 +11,31 @@ use super::lazy::{Lazy, Origin, Reads, absent, missing};
 use super::reference::{Reference, Root};
 use crate::{Failure, StepId};
 
-/// What an expression can see: `inputs`, `steps.<id>.output`, `run`, `error`.
+/// What an expression can see: `inputs`, `steps.<id>.output`, `run`, `item`, `index`, `error`.
 ///
 /// Borrowed from a run's state; nothing is copied until an expression asks for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Scope<'a> {
     /// The run's inputs, an object.
     pub inputs: &'a Arc<Value>,
-    /// The last output of every step that has one.
-    pub outputs: &'a BTreeMap<StepId, Arc<Value>>,
     /// `run`: an object with `id`, `workflow`, `version`, `started_at`.
     pub run: &'a Arc<Value>,
-    /// `error`: the failure at hand, where there is one.
+    /// What the lists of steps have that are gone through, the innermost first, the workflow's own last.
+    pub layers: Vec<Layer<'a>>,
+}
+
+/// What one list of steps that is gone through adds to what an expression can see.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer<'a> {
+    /// The last output of every step of the list that has one.
+    pub outputs: &'a BTreeMap<StepId, Arc<Value>>,
+    /// `item`, and the name that the workflow gives it.
+    pub item: Option<&'a Arc<Value>>,
+    /// The name that the workflow gives the item.
+    pub name: Option<&'a str>,
+    /// `index`.
+    pub index: Option<u32>,
+    /// `error`.
     pub error: Option<&'a Failure>,
 }
 
@@ -31,25 +44,38 @@ impl Scope<'_> {
     pub(super) fn context(&self, references: &[Reference]) -> minijinja::Value {
         let mut outputs = Vec::new();
         let mut error = None;
+        let mut locals = Vec::new();
         for reference in references {
-            match (reference.root, reference.field(0)) {
+            match (&reference.root, reference.field(0)) {
                 (Root::Steps, Some(name)) => {
-                    let known = self.outputs.get_key_value(&StepId::new(name));
-                    outputs.extend(known.map(|(id, output)| (id.clone(), Arc::clone(output))));
+                    let id = StepId::new(name);
+                    let known = self.layers.iter().find_map(|layer| layer.outputs.get(&id));
+                    outputs.extend(known.map(|output| (id, Arc::clone(output))));
                 }
+                // The innermost comes first, and the first of a name is the one that is found.
                 (Root::Steps, None) => {
-                    outputs.extend(self.outputs.iter().map(|(id, output)| (id.clone(), Arc::clone(output))));
+                    let all = self.layers.iter().flat_map(|layer| layer.outputs);
+                    outputs.extend(all.map(|(id, output)| (id.clone(), Arc::clone(output))));
                 }
                 (Root::Error, _) => {
-                    let failure = self.error.and_then(|failure| serde_json::to_value(failure).ok());
+                    let failure = self.layers.iter().find_map(|layer| layer.error);
+                    let failure = failure.and_then(|failure| serde_json::to_value(failure).ok());
                     error = failure.map(Arc::new);
                 }
-                (Root::Inputs | Root::Run, _) => {}
+                (Root::Local(name), _) => {
+                    let named = |layer: &&Layer<'_>| layer.name == Some(&**name);
+                    let item = self.layers.iter().find(named).and_then(|layer| layer.item);
+                    locals.extend(item.map(|item| (Arc::clone(name), Arc::clone(item))));
+                }
+                (Root::Inputs | Root::Run | Root::Item | Root::Index, _) => {}
             }
         }
+        let item = self.layers.iter().find_map(|layer| layer.item).cloned();
+        let index = self.layers.iter().find_map(|layer| layer.index);
         let (inputs, run) = (Arc::clone(self.inputs), Arc::clone(self.run));
         let outputs = Arc::new(outputs);
-        minijinja::Value::from_object(Context { inputs, run, error, outputs, reads: Reads::new() })
+        let reads = Reads::new();
+        minijinja::Value::from_object(Context { inputs, run, error, item, index, locals, outputs, reads })
     }
 }
 
@@ -61,8 +87,41 @@ struct Context {
     inputs: Arc<Value>,
     run: Arc<Value>,
     error: Option<Arc<Value>>,
+    item: Option<Arc<Value>>,
+    index: Option<u32>,
+    locals: Vec<(Arc<str>, Arc<Value>)>,
     outputs: Outputs,
     reads: Reads,
+}
+
+impl Context {
+    fn value(&self, root: &Root, asks: bool) -> minijinja::Value {
+        let document = |document: &Option<Arc<Value>>, origin: Origin| match document {
+            Some(document) => Lazy::document(document, origin, asks, &self.reads),
+            None if asks => absent(),
+            None => missing(format!("there is no {origin} at hand here; ask with `{origin} is defined`")),
+        };
+        match root {
+            Root::Inputs => Lazy::document(&self.inputs, Origin::Inputs, asks, &self.reads),
+            Root::Run => Lazy::document(&self.run, Origin::Run, asks, &self.reads),
+            Root::Error => document(&self.error, Origin::Error),
+            Root::Item => document(&self.item, Origin::Item("item".into())),
+            Root::Index => match self.index {
+                Some(index) => minijinja::Value::from(index),
+                None if asks => absent(),
+                None => missing("there is no index at hand here; ask with `index is defined`".to_owned()),
+            },
+            Root::Local(name) => {
+                let item =
+                    self.locals.iter().find(|(local, _)| local == name).map(|(_, item)| Arc::clone(item));
+                document(&item, Origin::Item(Arc::clone(name)))
+            }
+            Root::Steps => {
+                let (outputs, reads) = (Arc::clone(&self.outputs), self.reads.clone());
+                minijinja::Value::from_object(Steps { outputs, asks, reads })
+            }
+        }
+    }
 }
 
 impl Object for Context {
@@ -71,21 +130,10 @@ impl Object for Context {
     }
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<minijinja::Value> {
-        let root = Root::ALL.into_iter().find(|root| name == root.name() || name == root.asking_name())?;
-        let asks = name == root.asking_name();
-        Some(match root {
-            Root::Inputs => Lazy::document(&self.inputs, Origin::Inputs, asks, &self.reads),
-            Root::Run => Lazy::document(&self.run, Origin::Run, asks, &self.reads),
-            Root::Error => match &self.error {
-                Some(error) => Lazy::document(error, Origin::Error, asks, &self.reads),
-                None if asks => absent(),
-                None => missing("there is no error at hand here; ask with `error is defined`".to_owned()),
-            },
-            Root::Steps => {
-                let (outputs, reads) = (Arc::clone(&self.outputs), self.reads.clone());
-                minijinja::Value::from_object(Steps { outputs, asks, reads })
-            }
-        })
+        let locals = self.locals.iter().map(|(local, _)| Root::Local(Arc::clone(local)));
+        let mut roots = Root::ALL.into_iter().chain(locals);
+        let root = roots.find(|root| name == root.name() || name == root.asking_name())?;
+        Some(self.value(&root, name == root.asking_name()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A value with expressions in it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -61,14 +62,16 @@ pub struct Use<'t> {
 impl Template {
     /// Compiles every expression of a value, or gives every mistake.
     pub fn compile(value: &Value) -> Result<Self, Vec<InvalidTemplate>> {
-        let (template, mistakes) = Self::compile_all(value);
+        let (template, mistakes) = Self::compile_all(value, &[]);
         if mistakes.is_empty() { Ok(template) } else { Err(mistakes) }
     }
 
     /// The template of what could be compiled, and every mistake.
-    pub(crate) fn compile_all(value: &Value) -> (Self, Vec<InvalidTemplate>) {
+    ///
+    /// `locals` are the names that the workflow gives to items.
+    pub(crate) fn compile_all(value: &Value, locals: &[Arc<str>]) -> (Self, Vec<InvalidTemplate>) {
         let mut mistakes = Vec::new();
-        let part = compile(value, &mut Vec::new(), &mut mistakes);
+        let part = compile(value, locals, &mut Vec::new(), &mut mistakes);
         (Self { part }, mistakes)
     }
 
@@ -117,7 +120,12 @@ fn into_text(value: Value) -> String {
     }
 }
 
-fn compile(value: &Value, path: &mut Vec<String>, mistakes: &mut Vec<InvalidTemplate>) -> Part {
+fn compile(
+    value: &Value,
+    locals: &[Arc<str>],
+    path: &mut Vec<String>,
+    mistakes: &mut Vec<InvalidTemplate>,
+) -> Part {
     if path.len() > TEMPLATE_MAX_DEPTH {
         let message = format!("the value is nested deeper than template_max_depth ({TEMPLATE_MAX_DEPTH})");
         let error = InvalidExpression { problem: Problem::Size, message, help: None, range: 0..0 };
@@ -126,14 +134,14 @@ fn compile(value: &Value, path: &mut Vec<String>, mistakes: &mut Vec<InvalidTemp
     }
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => Part::Literal(value.clone()),
-        Value::String(text) => compile_text(text, path, mistakes),
+        Value::String(text) => compile_text(text, locals, path, mistakes),
         Value::Array(items) => {
             let parts: Vec<Part> = items
                 .iter()
                 .enumerate()
                 .map(|(index, item)| {
                     path.push(index.to_string());
-                    let part = compile(item, path, mistakes);
+                    let part = compile(item, locals, path, mistakes);
                     path.pop();
                     part
                 })
@@ -146,7 +154,7 @@ fn compile(value: &Value, path: &mut Vec<String>, mistakes: &mut Vec<InvalidTemp
                 .iter()
                 .map(|(name, item)| {
                     path.push(name.clone());
-                    let part = compile(item, path, mistakes);
+                    let part = compile(item, locals, path, mistakes);
                     path.pop();
                     (name.clone(), part)
                 })
@@ -157,7 +165,12 @@ fn compile(value: &Value, path: &mut Vec<String>, mistakes: &mut Vec<InvalidTemp
     }
 }
 
-fn compile_text(text: &str, path: &[String], mistakes: &mut Vec<InvalidTemplate>) -> Part {
+fn compile_text(
+    text: &str,
+    locals: &[Arc<str>],
+    path: &[String],
+    mistakes: &mut Vec<InvalidTemplate>,
+) -> Part {
     let pieces = match segment::split(text) {
         Ok(pieces) => pieces,
         Err(open) => {
@@ -184,7 +197,7 @@ fn compile_text(text: &str, path: &[String], mistakes: &mut Vec<InvalidTemplate>
                 let mut wrong = |error| {
                     mistakes.push(InvalidTemplate { pointer: pointer(path), within: range.clone(), error });
                 };
-                match Expression::compile_all(&text[range.clone()]) {
+                match Expression::compile_all(&text[range.clone()], locals) {
                     Ok((expression, found)) => {
                         found.into_iter().for_each(wrong);
                         if alone {

@@ -29,7 +29,9 @@ impl World {
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope { inputs: &self.inputs, outputs: &self.outputs, run: &self.run, error: self.failure.as_ref() }
+        let error = self.failure.as_ref();
+        let layer = Layer { outputs: &self.outputs, item: None, name: None, index: None, error };
+        Scope { inputs: &self.inputs, run: &self.run, layers: vec![layer] }
     }
 
     fn evaluate(&self, text: &str) -> Result<Value, String> {
@@ -242,7 +244,7 @@ fn references_are_found_before_anything_is_evaluated() {
     let found: Vec<_> = expression
         .references()
         .iter()
-        .map(|r| (r.root, r.path.len(), r.asks, &expression.source()[r.range.clone()]))
+        .map(|r| (r.root.clone(), r.path.len(), r.asks, &expression.source()[r.range.clone()]))
         .collect();
     assert_eq!(
         found,

@@ -21,6 +21,7 @@ pub fn to_mermaid(definition: &Definition) -> String {
                 Shape::Work => ("[", "]"),
                 Shape::Person => ("[/", "/]"),
                 Shape::Choice => ("{", "}"),
+                Shape::Joined => ("((", "))"),
             };
             let detail = detail.map(|detail| format!("<br/>{}", quoted(&detail))).unwrap_or_default();
             writeln!(out, "    {id}{open}\"{}{detail}\"{close}", quoted(&title))
@@ -42,6 +43,7 @@ pub fn to_dot(definition: &Definition) -> String {
                 Shape::Work => "box",
                 Shape::Person => "parallelogram",
                 Shape::Choice => "diamond",
+                Shape::Joined => "circle",
             };
             let detail = detail.map(|detail| format!("\\n{}", quoted(&detail))).unwrap_or_default();
             writeln!(out, "    {id} [shape={shape}, label=\"{}{detail}\"];", quoted(&title))
@@ -65,6 +67,7 @@ enum Shape {
     Work,
     Person,
     Choice,
+    Joined,
 }
 
 fn draw(definition: &Definition, out: &mut String, write: impl Fn(&mut String, Line) -> std::fmt::Result) {
@@ -77,6 +80,7 @@ fn draw(definition: &Definition, out: &mut String, write: impl Fn(&mut String, L
             Way::Always => String::new(),
             Way::When(condition) => condition.clone(),
             Way::Otherwise => "otherwise".to_owned(),
+            Way::For(what) => what.clone(),
         };
         Some(Line::Way { from: id(definition, inner[from]), to: id(definition, inner[to]), label })
     });
@@ -97,6 +101,9 @@ fn id(definition: &Definition, place: Place) -> String {
         Place::Step(index) => {
             definition.step(index).map_or_else(String::new, |step| format!("step_{}", step.id))
         }
+        Place::Joined(index) => {
+            definition.step(index).map_or_else(String::new, |step| format!("joined_{}", step.id))
+        }
         Place::End => "run_end".to_owned(),
     }
 }
@@ -111,14 +118,21 @@ fn place(definition: &Definition, place: Place) -> Line {
         Place::End => {
             return Line::Place { id, title: "end".to_owned(), detail: None, shape: Shape::Terminal };
         }
+        Place::Joined(index) => {
+            let title = definition.step(index).map(|step| step.id.to_string()).unwrap_or_default();
+            return Line::Place { id, title, detail: None, shape: Shape::Joined };
+        }
         Place::Step(index) => definition.step(index),
     };
     let title = step.map(|step| step.id.to_string()).unwrap_or_default();
     let shape = match step.map(|step| &step.verb) {
         Some(Verb::Human(_)) => Shape::Person,
-        Some(Verb::Switch(_)) => Shape::Choice,
+        Some(Verb::Switch(_) | Verb::Loop(_)) => Shape::Choice,
         Some(Verb::Fail(_)) => Shape::Terminal,
-        Some(Verb::Agent(_) | Verb::Tool(_) | Verb::Set(_) | Verb::Wait(_)) | None => Shape::Work,
+        Some(
+            Verb::Agent(_) | Verb::Tool(_) | Verb::Set(_) | Verb::Wait(_) | Verb::Parallel(_) | Verb::Map(_),
+        )
+        | None => Shape::Work,
     };
     Line::Place { id, title, detail: step.map(detail), shape }
 }
@@ -128,9 +142,14 @@ fn detail(step: &Step) -> String {
         Verb::Agent(agent) => format!("agent {}", agent.agent),
         Verb::Tool(tool) => format!("tool {}.{}", tool.plugin, tool.tool),
         Verb::Wait(crate::definition::WaitStep::For(duration)) => format!("wait {duration}"),
-        Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => {
-            step.verb.name().to_owned()
-        }
+        Verb::Map(map) => format!("map {}", map.items.source().trim()),
+        Verb::Human(_)
+        | Verb::Set(_)
+        | Verb::Switch(_)
+        | Verb::Wait(_)
+        | Verb::Fail(_)
+        | Verb::Parallel(_)
+        | Verb::Loop(_) => step.verb.name().to_owned(),
     };
     match &step.condition {
         Some(condition) => format!("{verb} if {}", condition.source().trim()),

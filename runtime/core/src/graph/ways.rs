@@ -2,7 +2,7 @@
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::definition::{Branch, Case, Definition, Step, StepIndex, Target, Then, Verb};
+use crate::definition::{BlockIndex, Branch, Case, Definition, Role, Step, StepIndex, Target, Then, Verb};
 
 /// A node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Place {
     Start,
     /// A step.
     Step(StepIndex),
+    /// Where the lists of steps within a step come together.
+    Joined(StepIndex),
     /// Where a run completes.
     End,
 }
@@ -24,6 +26,8 @@ pub enum Way {
     When(String),
     /// When nothing before it held.
     Otherwise,
+    /// For what is named: a branch, each item, another turn, a failure.
+    For(String),
 }
 
 /// A definition as a graph. Every way that a run can take is an edge; edges
@@ -33,6 +37,7 @@ pub struct Graph {
     inner: DiGraph<Place, Way>,
     start: NodeIndex,
     steps: Vec<NodeIndex>,
+    joined: Vec<Option<NodeIndex>>,
     end: NodeIndex,
 }
 
@@ -41,14 +46,18 @@ impl Graph {
     pub fn of(definition: &Definition) -> Self {
         let mut inner = DiGraph::new();
         let start = inner.add_node(Place::Start);
-        let steps: Vec<NodeIndex> =
-            (0..definition.steps.len()).map(|index| inner.add_node(Place::Step(StepIndex(index)))).collect();
+        let (mut steps, mut joined) = (Vec::new(), Vec::new());
+        for (index, step) in definition.steps.iter().enumerate() {
+            steps.push(inner.add_node(Place::Step(StepIndex(index))));
+            let joins = !blocks_within(step).is_empty() || step.finally.is_some();
+            joined.push(joins.then(|| inner.add_node(Place::Joined(StepIndex(index)))));
+        }
         let end = inner.add_node(Place::End);
-        let mut graph = Self { inner, start, steps, end };
-        let first = graph.below(None);
+        let mut graph = Self { inner, start, steps, joined, end };
+        let first = graph.first(definition, BlockIndex::ROOT);
         graph.inner.add_edge(start, first, Way::Always);
         for (index, step) in definition.steps.iter().enumerate() {
-            graph.add(index, step);
+            graph.add(definition, index, step);
         }
         graph
     }
@@ -73,57 +82,125 @@ impl Graph {
         self.steps.get(index).copied().unwrap_or(self.end)
     }
 
-    fn below(&self, index: Option<usize>) -> NodeIndex {
-        self.step(index.map_or(0, |index| index + 1))
+    /// The first step of a list.
+    fn first(&self, definition: &Definition, block: BlockIndex) -> NodeIndex {
+        let first = definition.block(block).and_then(|block| block.steps.first());
+        first.map_or(self.end, |first| self.step(first.0))
     }
 
-    fn target(&self, target: Target) -> NodeIndex {
-        match target {
-            Target::Step(index) => self.step(index.0),
-            Target::End => self.end,
+    /// What comes after the last step of a list.
+    fn after(&self, definition: &Definition, block: BlockIndex) -> NodeIndex {
+        let Some((role, parent)) =
+            definition.block(block).and_then(|block| Some((block.role, block.parent?)))
+        else {
+            return self.end;
+        };
+        match role {
+            Role::Workflow => self.end,
+            Role::Turn => self.step(parent.0),
+            Role::Branch | Role::Item | Role::Catch => self.after_work(definition, parent),
+            Role::Finally => self.out_of(parent),
         }
     }
 
-    fn add(&mut self, index: usize, step: &Step) {
+    /// What comes after what a step does: its `finally`, or where it joins.
+    fn after_work(&self, definition: &Definition, index: StepIndex) -> NodeIndex {
+        match definition.step(index).and_then(|step| step.finally) {
+            Some(finally) => self.first(definition, finally),
+            None => self.out_of(index),
+        }
+    }
+
+    /// The node from which a step's own ways lead on.
+    fn out_of(&self, index: StepIndex) -> NodeIndex {
+        self.joined.get(index.0).copied().flatten().unwrap_or_else(|| self.step(index.0))
+    }
+
+    fn below(&self, definition: &Definition, step: &Step) -> NodeIndex {
+        step.below.map_or_else(|| self.after(definition, step.block), |below| self.step(below.0))
+    }
+
+    fn target(&self, definition: &Definition, step: &Step, target: Target) -> NodeIndex {
+        match target {
+            Target::Step(index) => self.step(index.0),
+            Target::End => self.after(definition, step.block),
+        }
+    }
+
+    fn add(&mut self, definition: &Definition, index: usize, step: &Step) {
+        self.add_within(definition, index, step);
         match &step.verb {
             Verb::Switch(switch) => {
                 let cases = switch.cases.iter().map(|Case { when, to }| (when.as_ref(), *to));
-                self.choices(index, cases.map(|(when, to)| (when.map(ToString::to_string), to)).collect());
-                self.skipped(index, step);
+                let cases = cases.map(|(when, to)| (when.map(ToString::to_string), to)).collect();
+                self.choices(definition, index, step, cases);
+                self.skipped(definition, index, step);
             }
-            Verb::Fail(_) => self.skipped(index, step),
-            Verb::Agent(_) | Verb::Tool(_) | Verb::Human(_) | Verb::Set(_) | Verb::Wait(_) => {
-                self.then(index, &step.then);
+            Verb::Fail(_) if step.catch.is_none() => self.skipped(definition, index, step),
+            Verb::Agent(_)
+            | Verb::Tool(_)
+            | Verb::Human(_)
+            | Verb::Set(_)
+            | Verb::Wait(_)
+            | Verb::Fail(_)
+            | Verb::Parallel(_)
+            | Verb::Map(_)
+            | Verb::Loop(_) => {
+                self.then(definition, index, step);
                 if !matches!(step.then, Then::Next) {
-                    self.skipped(index, step);
+                    self.skipped(definition, index, step);
                 }
             }
         }
     }
 
+    /// The ways into the lists within a step, and past them.
+    fn add_within(&mut self, definition: &Definition, index: usize, step: &Step) {
+        let from = self.step(index);
+        for (block, label) in blocks_within(step) {
+            let to = self.first(definition, block);
+            self.inner.add_edge(from, to, Way::For(label));
+        }
+        let done = self.after_work(definition, StepIndex(index));
+        let past = match &step.verb {
+            Verb::Parallel(_) | Verb::Fail(_) => None,
+            Verb::Map(_) => Some(Way::For("no items".to_owned())),
+            Verb::Loop(_) => Some(Way::Otherwise),
+            Verb::Agent(_)
+            | Verb::Tool(_)
+            | Verb::Human(_)
+            | Verb::Set(_)
+            | Verb::Switch(_)
+            | Verb::Wait(_) => Some(Way::Always),
+        };
+        if let (Some(past), true) = (past, done != from) {
+            self.inner.add_edge(from, done, past);
+        }
+    }
+
     /// A step that is skipped leads to the one below it, wherever its own way goes.
-    fn skipped(&mut self, index: usize, step: &Step) {
+    fn skipped(&mut self, definition: &Definition, index: usize, step: &Step) {
         if let Some(condition) = &step.condition {
-            let (from, to) = (self.step(index), self.below(Some(index)));
+            let (from, to) = (self.step(index), self.below(definition, step));
             self.inner.add_edge(from, to, Way::When(format!("not ({})", condition.source().trim())));
         }
     }
 
-    fn then(&mut self, index: usize, then: &Then) {
-        let (from, below) = (self.step(index), self.below(Some(index)));
-        match then {
+    fn then(&mut self, definition: &Definition, index: usize, step: &Step) {
+        let (from, below) = (self.out_of(StepIndex(index)), self.below(definition, step));
+        match &step.then {
             Then::Next => {
                 self.inner.add_edge(from, below, Way::Always);
             }
             Then::To(target) => {
-                let to = self.target(*target);
+                let to = self.target(definition, step, *target);
                 self.inner.add_edge(from, to, Way::Always);
             }
             Then::Choose(branches) => {
                 let always = branches.iter().any(|branch| branch.when.is_none());
                 let choices =
                     branches.iter().map(|Branch { when, to }| (when.as_ref().map(ToString::to_string), *to));
-                self.choices(index, choices.collect());
+                self.choices(definition, index, step, choices.collect());
                 if !always {
                     let way = if branches.is_empty() { Way::Always } else { Way::Otherwise };
                     self.inner.add_edge(from, below, way);
@@ -132,16 +209,42 @@ impl Graph {
         }
     }
 
-    fn choices(&mut self, index: usize, choices: Vec<(Option<String>, Target)>) {
-        let from = self.step(index);
+    fn choices(
+        &mut self,
+        definition: &Definition,
+        index: usize,
+        step: &Step,
+        choices: Vec<(Option<String>, Target)>,
+    ) {
+        let from = self.out_of(StepIndex(index));
         for (number, (when, to)) in choices.into_iter().enumerate() {
             let way = match when {
                 Some(when) => Way::When(when.trim().to_owned()),
                 None if number == 0 => Way::Always,
                 None => Way::Otherwise,
             };
-            let to = self.target(to);
+            let to = self.target(definition, step, to);
             self.inner.add_edge(from, to, way);
         }
     }
+}
+
+/// The lists of steps within a step that it leads into itself, and what for. A `finally` comes after them.
+fn blocks_within(step: &Step) -> Vec<(BlockIndex, String)> {
+    let mut blocks = match &step.verb {
+        Verb::Parallel(parallel) => {
+            parallel.branches.iter().map(|(name, block)| (*block, name.clone())).collect()
+        }
+        Verb::Map(map) => vec![(map.body, "each item".to_owned())],
+        Verb::Loop(repeat) => vec![(repeat.body, format!("while {}", repeat.condition.source().trim()))],
+        Verb::Agent(_)
+        | Verb::Tool(_)
+        | Verb::Human(_)
+        | Verb::Set(_)
+        | Verb::Switch(_)
+        | Verb::Wait(_)
+        | Verb::Fail(_) => Vec::new(),
+    };
+    blocks.extend(step.catch.map(|block| (block, "on failure".to_owned())));
+    blocks
 }

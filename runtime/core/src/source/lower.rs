@@ -1,46 +1,47 @@
 //! Readers of nodes: each gives what was meant, or reports what is wrong and gives nothing.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::NAME_MAX_BYTES;
+use super::outline::Outline;
 use super::tree::{Entry, Kind, Node, Span};
 use crate::Duration;
-use crate::definition::StepIndex;
+use crate::definition::{Block, Step};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Expression, InvalidExpression, Problem, Template};
 use crate::plugin::Permissions;
 
 /// Keys of the language that a later version brings.
-const LATER: [&str; 18] = [
-    "parallel",
-    "map",
-    "loop",
+const LATER: [&str; 11] = [
     "workflow",
     "signal",
     "emit",
     "needs",
-    "catch",
     "undo",
-    "finally",
     "vars",
     "budget",
     "concurrency",
     "priority",
     "triggers",
     "rate",
-    "while",
-    "items",
 ];
 
 /// What lowering knows while it goes through the tree.
 pub(super) struct Lower {
     pub(super) problems: Diagnostics,
-    /// The first step of each id.
-    pub(super) ids: BTreeMap<String, StepIndex>,
-    /// Whether each step has `max_visits`.
-    pub(super) counted: Vec<bool>,
+    /// What is known of the steps before they are read.
+    pub(super) outline: Outline,
+    /// The steps that were read so far, at their places in the source; a step's place is taken
+    /// before the steps within it are read.
+    pub(super) steps: Vec<Option<Step>>,
+    /// Where each of them stands.
+    pub(super) pointers: Vec<String>,
+    /// The lists of steps that were begun so far.
+    pub(super) blocks: Vec<Block>,
+    /// The names that the `map`s around the place at hand give to their items.
+    pub(super) locals: Vec<Arc<str>>,
     /// The workflow's own permissions, where it has any.
     pub(super) ceiling: Option<Permissions>,
     /// Whether every jump leads somewhere, so that ways can be followed.
@@ -49,15 +50,16 @@ pub(super) struct Lower {
 
 impl Lower {
     pub(super) fn new(problems: Diagnostics, root: &Node) -> Self {
-        let steps = root.get("steps").and_then(Node::as_list).unwrap_or_default();
-        let mut ids = BTreeMap::new();
-        for (index, step) in steps.iter().enumerate() {
-            if let Some(id) = step.get("id").and_then(Node::as_text) {
-                ids.entry(id.to_owned()).or_insert(StepIndex(index));
-            }
+        Self {
+            problems,
+            outline: Outline::of(root),
+            steps: Vec::new(),
+            pointers: Vec::new(),
+            blocks: Vec::new(),
+            locals: Vec::new(),
+            ceiling: None,
+            ways_known: true,
         }
-        let counted = steps.iter().map(|step| step.get("max_visits").is_some()).collect();
-        Self { problems, ids, counted, ceiling: None, ways_known: true }
     }
 
     pub(super) fn report(
@@ -225,7 +227,7 @@ impl Lower {
 
     /// A value with expressions in it; what cannot be compiled is reported and null.
     pub(super) fn template(&mut self, node: &Node) -> Template {
-        let (template, mistakes) = Template::compile_all(&node.to_json());
+        let (template, mistakes) = Template::compile_all(&node.to_json(), &self.locals);
         for mistake in mistakes {
             let holder = node.at(&mistake.pointer);
             let inner =
@@ -255,7 +257,7 @@ impl Lower {
             self.report(Code::InvalidExpression, &node.span, message, Some(help));
             return None;
         }
-        match Expression::compile_all(text) {
+        match Expression::compile_all(text, &self.locals) {
             Ok((expression, mistakes)) => {
                 for mistake in mistakes {
                     self.mistake(&node.span, text, mistake);

@@ -9,11 +9,13 @@
 //! Plugins are not known here; [`check_plugins`] compares a definition with
 //! what plugins say of themselves.
 
+mod block;
 mod fields;
 mod human;
 mod inputs;
 mod lower;
 mod names;
+mod outline;
 mod permissions;
 mod places;
 mod plugins;
@@ -42,6 +44,12 @@ pub const YAML_MAX_BYTES: usize = 1_024 * 1_024;
 pub const YAML_MAX_DEPTH: usize = 48;
 /// The most steps of a workflow.
 pub const STEPS_MAX: usize = 500;
+/// How deeply lists of steps may be nested in steps.
+pub const BLOCKS_MAX_DEPTH: usize = 8;
+/// The most branches of a `parallel`.
+pub const BRANCHES_MAX: usize = 32;
+/// The most items of a `map` at once.
+pub const MAP_MAX_PARALLEL: u32 = 256;
 /// The most attempts of a visit.
 pub const RETRY_MAX_ATTEMPTS: u32 = 100;
 /// The most visits of a step, and what a step without `max_visits` may have.
@@ -81,10 +89,11 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
         problems.push(Code::WrongType, root.span, message, "", Some("begin with `pawl: 1`".to_owned()));
         return Err(problems);
     }
-    let places = Places::of(&root);
+    let mut places = Places::of(&root);
     let mut lower = lower::Lower::new(problems, &root);
     let definition = workflow::definition(&mut lower, &root);
-    let lower::Lower { mut problems, ways_known, .. } = lower;
+    let lower::Lower { mut problems, ways_known, pointers, .. } = lower;
+    places.set_steps(pointers);
     names::check(&definition, &places, &mut problems);
     if ways_known {
         ways::check(&definition, &places, &mut problems);

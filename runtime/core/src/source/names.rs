@@ -1,13 +1,13 @@
 //! Whether what expressions name exists: inputs, steps, and the fields of values whose shape is known.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Places;
 use super::fields::{Missing, missing_field, template_schema};
 use super::lower::within;
 use super::sites::{Site, sites};
 use crate::StepId;
-use crate::definition::{Definition, Step, Verb};
+use crate::definition::{Definition, OnError, Role, Step, Verb};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Reference, Root};
 
@@ -17,14 +17,25 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
     for site in sites(definition, places) {
         for reference in site.expression.references() {
             let mut report = Report { site: &site, reference, places, problems };
-            match reference.root {
+            match &reference.root {
                 Root::Inputs => check_input(definition, &mut report),
                 Root::Steps => check_step(definition, &schemas, &mut report),
+                Root::Item | Root::Index => check_local(definition, &mut report),
+                Root::Local(_) => {}
                 Root::Run => report.field(&run_schema(), 0, "run"),
                 Root::Error => {
-                    if !reference.asks {
-                        let help = Some("ask with `error is defined`".to_owned());
-                        report.push(Code::UnknownName, "there is no error at hand here".to_owned(), help);
+                    let roles = roles_around(definition, &site);
+                    let caught = roles.contains(&Role::Catch);
+                    if !reference.asks && !caught {
+                        let (message, help) = if roles.contains(&Role::Finally) {
+                            (
+                                "there may be no error at hand here",
+                                "ask with `error is defined`, or `error.message | default(…)`",
+                            )
+                        } else {
+                            ("there is no error at hand here", "an error is at hand within `catch`")
+                        };
+                        report.push(Code::UnknownName, message.to_owned(), Some(help.to_owned()));
                     }
                 }
             }
@@ -80,6 +91,24 @@ fn check_input(definition: &Definition, report: &mut Report<'_>) {
     }
 }
 
+/// What the lists are for that a place stands in, the innermost first.
+fn roles_around(definition: &Definition, site: &Site<'_>) -> Vec<Role> {
+    definition.around(site.block(definition)).map(|block| block.role).collect()
+}
+
+/// `item` is there within `map`, `index` also within `loop`.
+fn check_local(definition: &Definition, report: &mut Report<'_>) {
+    let roles = roles_around(definition, report.site);
+    let root = &report.reference.root;
+    let known = roles.contains(&Role::Item) || (*root == Root::Index && roles.contains(&Role::Turn));
+    if known || report.reference.asks {
+        return;
+    }
+    let within = if *root == Root::Item { "`map`" } else { "`map` and `loop`" };
+    let help = Some(format!("it is there within {within}"));
+    report.push(Code::UnknownName, format!("there is no {} here", root.name()), help);
+}
+
 fn check_step(definition: &Definition, schemas: &[Value], report: &mut Report<'_>) {
     let ids = || definition.steps.iter().map(|step| step.id.as_str());
     let Some(name) = report.reference.field(0) else {
@@ -92,6 +121,13 @@ fn check_step(definition: &Definition, schemas: &[Value], report: &mut Report<'_
         report.push(Code::UnknownStep, format!("there is no step '{name}'"), help);
         return;
     };
+    if !definition.is_visible(index, report.site.block(definition)) {
+        let holder = definition.step(index).and_then(|step| definition.block(step.block)?.parent);
+        let holder = holder.and_then(|holder| definition.step(holder));
+        let help = holder.map(|holder| format!("use steps.{}.output, which is made of it", holder.id));
+        report.push(Code::UnknownStep, format!("the step '{name}' stands in a list that is over here"), help);
+        return;
+    }
     match (report.reference.path.get(1), report.reference.field(1)) {
         (_, Some("output")) => {}
         (_, Some(field)) => {
@@ -113,6 +149,10 @@ fn check_step(definition: &Definition, schemas: &[Value], report: &mut Report<'_
 
 /// What a step's output looks like, as far as the definition alone says.
 fn own_schema(step: &Step) -> Value {
+    // What a `catch` gives takes the place of what the step gives.
+    if step.catch.is_some() {
+        return json!({});
+    }
     match &step.verb {
         Verb::Human(human) => {
             let data = human.form.as_ref().map_or_else(|| json!({}), |form| form.json().clone());
@@ -121,6 +161,15 @@ fn own_schema(step: &Step) -> Value {
         }
         Verb::Set(template) => template_schema(template),
         Verb::Switch(_) => json!({ "type": "object", "properties": { "case": { "type": "integer" } } }),
-        Verb::Agent(_) | Verb::Tool(_) | Verb::Wait(_) | Verb::Fail(_) => json!({}),
+        Verb::Parallel(parallel) => {
+            let branches: Map<_, _> =
+                parallel.branches.iter().map(|(name, _)| (name.clone(), json!({}))).collect();
+            json!({ "type": "object", "properties": branches, "additionalProperties": false })
+        }
+        Verb::Map(map) if map.on_error == OnError::Collect => json!({ "type": "array", "items": {
+            "type": "object", "properties": { "output": {}, "error": {} }, "additionalProperties": false,
+        } }),
+        Verb::Map(_) => json!({ "type": "array" }),
+        Verb::Agent(_) | Verb::Tool(_) | Verb::Wait(_) | Verb::Fail(_) | Verb::Loop(_) => json!({}),
     }
 }

@@ -11,6 +11,7 @@ use crate::expression::escaped;
 pub struct Places {
     values: BTreeMap<String, Range<usize>>,
     keys: BTreeMap<String, Range<usize>>,
+    steps: Vec<String>,
 }
 
 impl Places {
@@ -37,6 +38,15 @@ impl Places {
             Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => {}
         }
         self.values.insert(pointer, node.span.clone());
+    }
+
+    pub(super) fn set_steps(&mut self, pointers: Vec<String>) {
+        self.steps = pointers;
+    }
+
+    /// The pointer of the step at an index: `/steps/0`.
+    pub fn step(&self, index: usize) -> &str {
+        self.steps.get(index).map_or("", String::as_str)
     }
 
     /// Whether there is a value at a pointer.

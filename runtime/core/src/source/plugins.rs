@@ -28,7 +28,8 @@ pub fn check_plugins(loaded: &Loaded, file: &str, text: &str, pins: &PluginPins)
         if let Verb::Agent(agent) = &step.verb {
             check.granted_tools(index, agent.permissions.tools.iter());
         }
-        outputs.push(schemas.map(|(_, output)| output));
+        // What a `catch` gives may take the output's place.
+        outputs.push(schemas.map(|(_, output)| output).filter(|_| step.catch.is_none()));
     }
     check.references(&outputs);
     check.problems
@@ -38,7 +39,14 @@ const fn with(step: &Step) -> Option<&Template> {
     match &step.verb {
         Verb::Agent(agent) => Some(&agent.with),
         Verb::Tool(tool) => Some(&tool.with),
-        Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => None,
+        Verb::Human(_)
+        | Verb::Set(_)
+        | Verb::Switch(_)
+        | Verb::Wait(_)
+        | Verb::Fail(_)
+        | Verb::Parallel(_)
+        | Verb::Map(_)
+        | Verb::Loop(_) => None,
     }
 }
 
@@ -53,14 +61,14 @@ impl<'a> Check<'a> {
     fn step(&mut self, index: usize, step: &'a Step) -> Option<(&'a Value, &'a Value)> {
         match &step.verb {
             Verb::Agent(agent) => {
-                let at = format!("/steps/{index}/agent");
+                let at = format!("{}/agent", self.loaded.places.step(index));
                 match self.plugin(&agent.agent, PluginKind::Agent, &at)? {
                     Description::Agent(agent) => Some((&agent.input_schema, &agent.output_schema)),
                     Description::Tools(_) => None,
                 }
             }
             Verb::Tool(tool) => {
-                let at = format!("/steps/{index}/tool");
+                let at = format!("{}/tool", self.loaded.places.step(index));
                 let description = self.plugin(&tool.plugin, PluginKind::Tool, &at)?;
                 let found = description.tool(&tool.tool);
                 if found.is_none() {
@@ -68,7 +76,14 @@ impl<'a> Check<'a> {
                 }
                 found.map(|tool| (&tool.input_schema, &tool.output_schema))
             }
-            Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => None,
+            Verb::Human(_)
+            | Verb::Set(_)
+            | Verb::Switch(_)
+            | Verb::Wait(_)
+            | Verb::Fail(_)
+            | Verb::Parallel(_)
+            | Verb::Map(_)
+            | Verb::Loop(_) => None,
         }
     }
 
@@ -111,7 +126,7 @@ impl<'a> Check<'a> {
 
     /// The tools that an agent is granted: each must be there, `plugin.*` as well.
     fn granted_tools<'t>(&mut self, index: usize, tools: impl Iterator<Item = &'t String>) {
-        let own = format!("/steps/{index}/permissions/tools");
+        let own = format!("{}/permissions/tools", self.loaded.places.step(index));
         let at = if self.loaded.places.has(&own) { own } else { "/permissions/tools".to_owned() };
         for granted in tools {
             let Some((plugin, tool)) = granted.split_once('.') else { continue };
@@ -165,13 +180,10 @@ impl<'a> Check<'a> {
             if inside || (contains && !missing) {
                 continue;
             }
-            let at = format!("/steps/{index}/with{place}");
+            let step = self.loaded.places.step(index);
+            let at = format!("{step}/with{place}");
             // An absent `with` is an empty map, and its step is where it is missing.
-            let at = if self.loaded.places.has(&format!("/steps/{index}/with")) {
-                at
-            } else {
-                format!("/steps/{index}")
-            };
+            let at = if self.loaded.places.has(&format!("{step}/with")) { at } else { step.to_owned() };
             let help = argument_help(&error, schema.json(), &place);
             let message = format!("the plugin does not accept this: {}", reason(&error));
             let unexpected = unexpected(&error);

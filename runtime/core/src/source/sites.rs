@@ -1,7 +1,7 @@
 //! Every place of a definition where an expression stands.
 
 use super::Places;
-use crate::definition::{Case, Definition, Output, Step, Then, Verb, WaitStep};
+use crate::definition::{BlockIndex, Case, Definition, Output, Step, Then, Verb, WaitStep};
 use crate::expression::{Expression, Template};
 
 /// When an expression is evaluated.
@@ -11,6 +11,8 @@ pub(super) enum Moment {
     Before(usize),
     /// After the step at an index.
     After(usize),
+    /// Between the turns of the step at an index, where the outputs of its steps can be seen.
+    Between(usize),
     /// When the run completes.
     End,
 }
@@ -23,11 +25,27 @@ pub(super) struct Site<'d> {
     pub(super) expression: &'d Expression,
 }
 
+impl Site<'_> {
+    /// The list of steps from which it sees.
+    pub(super) fn block(&self, definition: &Definition) -> BlockIndex {
+        let step = match self.moment {
+            Moment::Before(index) | Moment::After(index) | Moment::Between(index) => {
+                definition.steps.get(index)
+            }
+            Moment::End => None,
+        };
+        match (self.moment, step.map(|step| &step.verb)) {
+            (Moment::Between(_), Some(Verb::Loop(repeat))) => repeat.body,
+            _ => step.map_or(BlockIndex::ROOT, |step| step.block),
+        }
+    }
+}
+
 /// All of them, in the order of the definition.
 pub(super) fn sites<'d>(definition: &'d Definition, places: &Places) -> Vec<Site<'d>> {
     let mut sites = Vec::new();
     for (index, step) in definition.steps.iter().enumerate() {
-        step_sites(step, index, &mut sites);
+        step_sites(step, index, places.step(index), &mut sites);
     }
     for (name, Output { value, .. }) in &definition.outputs {
         let name = crate::expression::escaped(name);
@@ -38,8 +56,7 @@ pub(super) fn sites<'d>(definition: &'d Definition, places: &Places) -> Vec<Site
     sites
 }
 
-fn step_sites<'d>(step: &'d Step, index: usize, sites: &mut Vec<Site<'d>>) {
-    let at = format!("/steps/{index}");
+fn step_sites<'d>(step: &'d Step, index: usize, at: &str, sites: &mut Vec<Site<'d>>) {
     let before = Moment::Before(index);
     if let Some(expression) = &step.condition {
         sites.push(Site { moment: before, pointer: format!("{at}/if"), expression });
@@ -63,7 +80,14 @@ fn step_sites<'d>(step: &'d Step, index: usize, sites: &mut Vec<Site<'d>>) {
         Verb::Wait(WaitStep::Until(template)) => {
             template_sites(template, before, &format!("{at}/wait/until"), sites);
         }
-        Verb::Wait(WaitStep::For(_)) => {}
+        Verb::Wait(WaitStep::For(_)) | Verb::Parallel(_) => {}
+        Verb::Map(map) => {
+            sites.push(Site { moment: before, pointer: format!("{at}/map/items"), expression: &map.items });
+        }
+        Verb::Loop(repeat) => {
+            let (moment, pointer) = (Moment::Between(index), format!("{at}/loop/while"));
+            sites.push(Site { moment, pointer, expression: &repeat.condition });
+        }
         Verb::Fail(fail) => template_sites(&fail.message, before, &format!("{at}/fail/message"), sites),
     }
     if let Then::Choose(branches) = &step.then {

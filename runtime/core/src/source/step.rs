@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::lower::{Lower, get};
 use super::tree::{Entry, Kind, Node, Span};
-use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, verb};
-use crate::definition::{Branch, RetryPolicy, Step, StepIndex, Target, Then, Verb};
+use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, verb};
+use crate::definition::{BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Verb};
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
 use crate::{FailureKind, StepId};
 
 /// The keys of a step.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 21] = [
     "id",
     "description",
     "if",
@@ -24,37 +24,48 @@ const KEYS: [&str; 16] = [
     "switch",
     "wait",
     "fail",
+    "parallel",
+    "map",
+    "loop",
     "with",
     "permissions",
     "retry",
     "timeout",
     "then",
     "max_visits",
+    "catch",
+    "finally",
 ];
 
-/// The target that ends a run.
+/// The target that ends a list of steps.
 const END: &str = "end";
 
-/// Reads the step at an index.
-pub(super) fn step(lower: &mut Lower, node: &Node, index: usize) -> Step {
+/// Reads the step at an index, which stands in a list, at a pointer.
+pub(super) fn step(
+    lower: &mut Lower,
+    node: &Node,
+    index: StepIndex,
+    block: BlockIndex,
+    pointer: &str,
+) -> Step {
     const WHAT: &str = "a step";
     let Some(entries) = lower.map(node, WHAT, &KEYS) else {
         lower.ways_known = false;
-        return harmless(index);
+        return harmless(index, block);
     };
     let id = lower
         .required(entries, "id", WHAT, &node.span, "id: lookup")
         .and_then(|node| id(lower, node, index))
-        .unwrap_or_else(|| StepId::new(format!("step{index}")));
+        .unwrap_or_else(|| StepId::new(format!("step{}", index.0)));
     if let Some(node) = get(entries, "description") {
         lower.text(node, "description");
     }
     let condition = get(entries, "if").and_then(|node| lower.expression(node, "if"));
-    let verb = verb::verb(lower, entries, node, index);
+    let verb = verb::verb(lower, entries, node, index, pointer);
     if let Some(verb) = &verb {
         check_keys(lower, entries, verb);
     }
-    let verb = verb.unwrap_or_else(|| harmless(index).verb);
+    let verb = verb.unwrap_or_else(|| harmless(index, block).verb);
     let then = get(entries, "then").map_or(Then::Next, |node| then(lower, node, index));
     let retry = get(entries, "retry").map(|node| retry(lower, node)).unwrap_or_default();
     let timeout = get(entries, "timeout").and_then(|node| {
@@ -67,29 +78,35 @@ pub(super) fn step(lower: &mut Lower, node: &Node, index: usize) -> Step {
     let max_visits = get(entries, "max_visits")
         .and_then(|node| lower.whole(node, "max_visits", 1..=VISITS_MAX))
         .unwrap_or(VISITS_MAX);
-    Step { id, condition, verb, then, retry, timeout, max_visits }
+    let catch = block::after(lower, entries, "catch", Role::Catch, index, pointer);
+    let finally = block::after(lower, entries, "finally", Role::Finally, index, pointer);
+    Step { id, condition, verb, then, retry, timeout, max_visits, block, below: None, catch, finally }
 }
 
 /// What stands in for a step that was reported, so that the reading goes on.
-fn harmless(index: usize) -> Step {
+fn harmless(index: StepIndex, block: BlockIndex) -> Step {
     Step {
-        id: StepId::new(format!("step{index}")),
+        id: StepId::new(format!("step{}", index.0)),
         condition: None,
         verb: Verb::Set(Template::literal(Value::Null)),
         then: Then::Next,
         retry: RetryPolicy::default(),
         timeout: None,
         max_visits: VISITS_MAX,
+        block,
+        below: None,
+        catch: None,
+        finally: None,
     }
 }
 
-fn id(lower: &mut Lower, node: &Node, index: usize) -> Option<StepId> {
+fn id(lower: &mut Lower, node: &Node, index: StepIndex) -> Option<StepId> {
     let id = lower.text(node, "id")?;
     if id == END {
         let message = "a step cannot be called 'end': that is where a run completes";
         lower.report(Code::InvalidValue, &node.span, message, Some("choose another id".to_owned()));
     } else if lower.name(id, &node.span, "a step", "")
-        && lower.ids.get(id).is_some_and(|first| first.0 != index)
+        && lower.outline.ids.get(id).is_some_and(|first| *first != index)
     {
         let message = format!("there is another step '{id}'");
         lower.report(
@@ -109,6 +126,7 @@ fn check_keys(lower: &mut Lower, entries: &[Entry], verb: &Verb) {
         let help = match (entry.key.as_str(), verb) {
             ("timeout", Verb::Human(_)) => "a human step has `due` and `on_timeout`",
             ("with" | "permissions" | "retry" | "timeout", _) if !works => "it goes with agent and tool",
+            ("catch" | "finally", Verb::Switch(_)) => "put the switch into a step of its own",
             ("then", Verb::Switch(_)) => "the cases of a switch say where it leads",
             ("then", Verb::Fail(_)) => "a run ends where it fails",
             _ => continue,
@@ -118,7 +136,7 @@ fn check_keys(lower: &mut Lower, entries: &[Entry], verb: &Verb) {
     }
 }
 
-fn then(lower: &mut Lower, node: &Node, index: usize) -> Then {
+fn then(lower: &mut Lower, node: &Node, index: StepIndex) -> Then {
     match &node.kind {
         Kind::Text(_) => Then::To(target(lower, node, index)),
         Kind::List(items) => Then::Choose(branches(lower, items, index)),
@@ -133,7 +151,7 @@ fn then(lower: &mut Lower, node: &Node, index: usize) -> Then {
 }
 
 /// The ways of a `then` or a `switch`; one without `when` is always taken, so nothing may follow it.
-pub(super) fn branches(lower: &mut Lower, items: &[Node], index: usize) -> Vec<Branch> {
+pub(super) fn branches(lower: &mut Lower, items: &[Node], index: StepIndex) -> Vec<Branch> {
     const WHAT: &str = "a branch";
     let mut branches = Vec::new();
     let mut always: Option<Span> = None;
@@ -162,7 +180,7 @@ pub(super) fn branches(lower: &mut Lower, items: &[Node], index: usize) -> Vec<B
     branches
 }
 
-fn target(lower: &mut Lower, node: &Node, from: usize) -> Target {
+fn target(lower: &mut Lower, node: &Node, from: StepIndex) -> Target {
     let Some(name) = lower.text(node, "the target") else {
         lower.ways_known = false;
         return Target::End;
@@ -170,19 +188,28 @@ fn target(lower: &mut Lower, node: &Node, from: usize) -> Target {
     if name == END {
         return Target::End;
     }
-    let Some(index) = lower.ids.get(name).copied() else {
+    let Some(index) = lower.outline.ids.get(name).copied() else {
         let message = format!("there is no step '{name}'");
-        let help = among(name, "steps are", lower.ids.keys().map(String::as_str).chain([END]));
+        let help = among(name, "steps are", lower.outline.ids.keys().map(String::as_str).chain([END]));
         lower.report(Code::UnknownTarget, &node.span, message, help);
         lower.ways_known = false;
         return Target::End;
     };
-    if index.0 <= from && !lower.counted.get(index.0).copied().unwrap_or_default() {
+    let known = |index: StepIndex| lower.outline.steps.get(index.0).copied().unwrap_or_default();
+    let ((counted, list), (_, own)) = (known(index), known(from));
+    if list != own {
+        let message = format!("'{name}' stands in another list of steps");
+        let help = Some("a jump stays in its list; `end` leads to the list's end".to_owned());
+        lower.report(Code::UnknownTarget, &node.span, message, help);
+        lower.ways_known = false;
+        return Target::End;
+    }
+    if index <= from && !counted {
         let message = format!("this jumps back to '{name}', which has no max_visits");
         let help = format!("give the step '{name}' a limit, such as `max_visits: 5`");
         lower.report(Code::MissingMaxVisits, &node.span, message, Some(help));
     }
-    Target::Step(StepIndex(index.0))
+    Target::Step(index)
 }
 
 fn retry(lower: &mut Lower, node: &Node) -> RetryPolicy {

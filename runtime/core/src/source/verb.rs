@@ -4,19 +4,26 @@ use serde_json::{Value, json};
 
 use super::lower::{Lower, get};
 use super::tree::{Entry, Kind, Node};
-use super::{human, permissions, step};
+use super::{block, human, permissions, step};
 use crate::FailureKind;
-use crate::definition::{AgentStep, Branch, Case, FailStep, SwitchStep, ToolStep, Verb, WaitStep};
+use crate::definition::{AgentStep, Branch, Case, FailStep, StepIndex, SwitchStep, ToolStep, Verb, WaitStep};
 use crate::diagnostic::Code;
 use crate::expression::Template;
 
 /// The verbs of this version.
-const VERBS: [&str; 7] = ["agent", "tool", "human", "set", "switch", "wait", "fail"];
+const VERBS: [&str; 10] =
+    ["agent", "tool", "human", "set", "switch", "wait", "fail", "parallel", "map", "loop"];
 /// Verbs that a later version brings; they were reported as such.
-const LATER: [&str; 6] = ["parallel", "map", "loop", "workflow", "signal", "emit"];
+const LATER: [&str; 3] = ["workflow", "signal", "emit"];
 
 /// The step's verb; nothing when it has none, or one that cannot be read.
-pub(super) fn verb(lower: &mut Lower, entries: &[Entry], step: &Node, index: usize) -> Option<Verb> {
+pub(super) fn verb(
+    lower: &mut Lower,
+    entries: &[Entry],
+    step: &Node,
+    index: StepIndex,
+    pointer: &str,
+) -> Option<Verb> {
     let verbs: Vec<&Entry> = entries.iter().filter(|entry| VERBS.contains(&entry.key.as_str())).collect();
     let Some(first) = verbs.first() else {
         lower.ways_known = false;
@@ -39,6 +46,9 @@ pub(super) fn verb(lower: &mut Lower, entries: &[Entry], step: &Node, index: usi
         "set" => Some(Verb::Set(lower.template(node))),
         "switch" => switch(lower, node, index),
         "wait" => wait(lower, node),
+        "parallel" => block::parallel(lower, node, index, pointer),
+        "map" => block::map(lower, node, index, pointer),
+        "loop" => block::repeat(lower, node, index, pointer),
         _ => fail(lower, node),
     }
 }
@@ -96,7 +106,7 @@ fn tool(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Option<Verb> {
         .then(|| Verb::Tool(ToolStep { plugin: plugin.to_owned(), tool: tool.to_owned(), with, permissions }))
 }
 
-fn switch(lower: &mut Lower, node: &Node, index: usize) -> Option<Verb> {
+fn switch(lower: &mut Lower, node: &Node, index: StepIndex) -> Option<Verb> {
     let Some(items) = lower.list(node, "switch") else {
         lower.ways_known = false;
         return None;

@@ -9,7 +9,7 @@ use super::Places;
 use super::lower::within;
 use super::sites::{Moment, sites};
 use crate::StepId;
-use crate::definition::Definition;
+use crate::definition::{Definition, StepIndex};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::expression::Root;
 use crate::graph::Graph;
@@ -21,7 +21,7 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
     let first = graph.start();
     for (index, step) in definition.steps.iter().enumerate() {
         if !ways.leads(first, graph.step(index)) {
-            let span = places.value(&format!("/steps/{index}/id"));
+            let span = places.value(&format!("{}/id", places.step(index)));
             let message = format!("no way leads to the step '{}'", step.id);
             let help = "jump to it from somewhere, or remove it".to_owned();
             problems.push(Code::UnreachableStep, span, message, "", Some(help));
@@ -29,11 +29,17 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
     }
     for site in sites(definition, places) {
         for reference in site.expression.references() {
+            // What stands in a list that is over was reported as such.
+            let visible = |index: &StepIndex| definition.is_visible(*index, site.block(definition));
             let name = reference.field(0).filter(|_| reference.root == Root::Steps);
             let Some(from) = name.and_then(|name| definition.index_of(&StepId::new(name))) else { continue };
+            if !visible(&from) {
+                continue;
+            }
             let possible = match site.moment {
                 Moment::After(index) => index == from.0 || ways.leads(graph.step(from.0), graph.step(index)),
                 Moment::Before(index) => ways.leads(graph.step(from.0), graph.step(index)),
+                Moment::Between(_) => true,
                 Moment::End => ways.leads(graph.step(from.0), graph.end()),
             };
             if possible {
@@ -48,7 +54,9 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
                 Moment::Before(index) if index == from.0 => {
                     "a step has its output only when it is done; use it in `then` or below".to_owned()
                 }
-                Moment::Before(_) | Moment::After(_) => format!("no way leads from '{name}' to this step"),
+                Moment::Before(_) | Moment::After(_) | Moment::Between(_) => {
+                    format!("no way leads from '{name}' to this step")
+                }
             };
             problems.push(Code::NeverRanBefore, span, message, "", Some(help));
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::lower::{Lower, get};
 use super::tree::{Entry, Kind, Node};
-use super::{STEPS_MAX, inputs, permissions, step};
+use super::{block, inputs, permissions};
 use crate::Digest;
-use crate::definition::{Definition, LANGUAGE_VERSION, Output, Step};
+use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role};
 use crate::diagnostic::Code;
 
 /// The keys at the top.
@@ -37,10 +37,9 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
     let own = get(entries, "permissions").map(|node| permissions::permissions(lower, node));
     lower.ceiling.clone_from(&own);
     let plugins = get(entries, "plugins").map(|node| plugins(lower, node)).unwrap_or_default();
-    let steps = lower
+    lower
         .required(entries, "steps", WHAT, start, "steps: [{ id: hello, tool: echo.say }]")
-        .map(|node| steps(lower, node))
-        .unwrap_or_default();
+        .map(|node| block::block(lower, node, Role::Workflow, None, "/steps"));
     let outputs = get(entries, "outputs").map(|node| outputs(lower, node)).unwrap_or_default();
     Definition {
         name: name.unwrap_or_default(),
@@ -49,7 +48,8 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
         inputs,
         plugins,
         permissions: own.unwrap_or_default(),
-        steps,
+        steps: std::mem::take(&mut lower.steps).into_iter().flatten().collect(),
+        blocks: std::mem::take(&mut lower.blocks),
         outputs,
     }
 }
@@ -108,21 +108,6 @@ fn plugins(lower: &mut Lower, node: &Node) -> BTreeMap<String, String> {
         }
     }
     plugins
-}
-
-fn steps(lower: &mut Lower, node: &Node) -> Vec<Step> {
-    let items = lower.list(node, "steps").unwrap_or_default();
-    if node.as_list().is_some_and(<[Node]>::is_empty) {
-        let help = Some("write at least one step".to_owned());
-        lower.report(Code::MissingKey, &node.span, "a workflow needs a step", help);
-    }
-    if let Some(first_beyond) = items.get(STEPS_MAX) {
-        let message = format!("the workflow has {} steps", items.len());
-        let help = Some(format!("steps_max is {STEPS_MAX}"));
-        lower.report(Code::OutOfRange, &first_beyond.span, message, help);
-        return Vec::new();
-    }
-    items.iter().enumerate().map(|(index, item)| step::step(lower, item, index)).collect()
 }
 
 fn outputs(lower: &mut Lower, node: &Node) -> BTreeMap<String, Output> {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::visit::CallProgress;
-use super::{Activity, Approval, CallState, Phase, RunState, Visit};
+use super::{Activity, Approval, CallState, Frame, Phase, RunState, Visit};
 use crate::call::CallRequest;
-use crate::event::{ApprovalDecided, ApprovalOpened, Asker, Because, Event, Payload, RunStarted, Work};
-use crate::{Digest, Failure, StepId, Timestamp, VisitId};
+use crate::event::{
+    ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, RunStarted, Work,
+};
+use crate::{Digest, Failure, FrameId, StepId, Timestamp, VisitId};
 
 impl RunState {
     /// Takes one event in.
@@ -16,14 +18,27 @@ impl RunState {
         self.updated_at = time;
         match event {
             Event::RunStarted(started) => self.start(time, started),
-            Event::StepStarted { visit, step, because } => self.arrive(time, *visit, step, *because),
-            Event::StepSkipped { visit, step, because } => {
-                self.arrive(time, *visit, step, *because);
+            Event::StepStarted { visit, step, because, frame } => {
+                self.arrive(time, *visit, step, *because, *frame);
+            }
+            Event::StepSkipped { visit, step, because, frame } => {
+                self.arrive(time, *visit, step, *because, *frame);
                 self.finish(time, *visit, Activity::Skipped);
             }
             Event::AttemptStarted { visit, attempt, work, deadline } => {
                 self.start_attempt(time, *visit, *attempt, work.as_deref(), *deadline);
             }
+            Event::ItemsTaken { visit, items } => self.take_items(*visit, items),
+            Event::FrameStarted { frame, visit, entry } => self.start_frame(*frame, *visit, entry),
+            Event::TurnStarted { frame, turn } => self.start_turn(*frame, *turn),
+            Event::FrameCompleted { frame } => {
+                let last = self.frames.get(frame).and_then(|frame| frame.last.clone()).unwrap_or_default();
+                self.end_frame(time, *frame, Some(Ok(last)));
+            }
+            Event::FrameFailed { frame, failure } => {
+                self.end_frame(time, *frame, Some(Err(failure.clone())));
+            }
+            Event::FrameCancelled { frame } => self.end_frame(time, *frame, None),
             Event::AttemptFailed { visit, retry_at, .. } => self.fail_attempt(*visit, *retry_at),
             Event::ToolLogged { .. } => {}
             Event::CallStarted { visit, call, request, until } => {
@@ -37,8 +52,12 @@ impl RunState {
             Event::ApprovalDecided(decided) => self.take_decision(time, decided),
             Event::WaitStarted { visit, until } => self.set_activity(*visit, Activity::Waiting(*until)),
             Event::StepCompleted { visit, output } => {
-                if let Some(step) = self.finish(time, *visit, Activity::Completed) {
-                    self.outputs.insert(step, Arc::new(output.clone().into_value()));
+                if let Some((step, frame)) = self.finish(time, *visit, Activity::Completed)
+                    && let Some(frame) = self.frames.get_mut(&frame)
+                {
+                    let output = Arc::new(output.clone().into_value());
+                    frame.last = Some(Arc::clone(&output));
+                    frame.outputs.insert(step, output);
                 }
             }
             Event::StepFailed { visit, failure } => {
@@ -70,9 +89,11 @@ impl RunState {
         }));
     }
 
-    fn arrive(&mut self, time: Timestamp, id: VisitId, step: &StepId, because: Because) {
-        *self.arrivals.entry(step.clone()).or_default() += 1;
-        self.visits.insert(id, Visit::arrived(step.clone(), because, time));
+    fn arrive(&mut self, time: Timestamp, id: VisitId, step: &StepId, because: Because, frame: FrameId) {
+        if let Some(frame) = self.frames.get_mut(&frame) {
+            *frame.arrivals.entry(step.clone()).or_default() += 1;
+        }
+        self.visits.insert(id, Visit::arrived(step.clone(), because, frame, time));
         self.active.push(id);
     }
 
@@ -83,7 +104,7 @@ impl RunState {
     }
 
     /// Ends a visit and lets go of what only a visit under way needs.
-    fn finish(&mut self, time: Timestamp, id: VisitId, activity: Activity) -> Option<StepId> {
+    fn finish(&mut self, time: Timestamp, id: VisitId, activity: Activity) -> Option<(StepId, FrameId)> {
         self.active.retain(|active| *active != id);
         let visit = self.visits.get_mut(&id)?;
         visit.activity = activity;
@@ -91,7 +112,79 @@ impl RunState {
         visit.calls = Vec::new();
         visit.work = None;
         visit.deadline = None;
-        Some(visit.step.clone())
+        visit.inside = None;
+        Some((visit.step.clone(), visit.frame))
+    }
+
+    fn take_items(&mut self, id: VisitId, items: &Payload) {
+        let Some(visit) = self.visits.get_mut(&id) else { return };
+        visit.activity = Activity::Inside;
+        let Payload::Inline(Value::Array(items)) = items else { return };
+        let items = items.iter().cloned().map(Arc::new).collect();
+        visit.inside.get_or_insert_default().items = Arc::new(items);
+    }
+
+    fn start_frame(&mut self, id: FrameId, within: VisitId, entry: &Entry) {
+        self.frames_begun = self.frames_begun.max(id.0);
+        let Some(visit) = self.visits.get_mut(&within) else { return };
+        visit.activity = Activity::Inside;
+        // What the step itself did is over once its `catch` or `finally` begins.
+        visit.deadline = None;
+        visit.work = None;
+        visit.calls = Vec::new();
+        let inside = visit.inside.get_or_insert_default();
+        let mut item = None;
+        match entry {
+            Entry::Branch(_) => inside.begun += 1,
+            Entry::Item(index) => {
+                inside.begun += 1;
+                item = inside.items.get(*index as usize).cloned();
+            }
+            Entry::Loop => {}
+            Entry::Catch { .. } => inside.catching = true,
+            Entry::Finally { outcome } => {
+                inside.outcome = Some(outcome.clone().map(|output| Arc::new(output.into_value())));
+            }
+        }
+        inside.open.insert(id);
+        let within = Some((within, entry.clone()));
+        self.frames.insert(id, Frame { within, item, ..Frame::default() });
+    }
+
+    fn start_turn(&mut self, id: FrameId, turn: u32) {
+        if let Some(frame) = self.frames.get_mut(&id) {
+            frame.turn = turn;
+            frame.arrivals.clear();
+        }
+    }
+
+    /// Takes a frame away, with all that is under way in it.
+    fn end_frame(&mut self, time: Timestamp, id: FrameId, result: Option<Result<Arc<Value>, Failure>>) {
+        let Some(frame) = self.frames.remove(&id) else { return };
+        for visit in self.active.clone() {
+            if self.visits.get(&visit).is_some_and(|visit| visit.frame == id) {
+                self.stop(time, visit);
+            }
+        }
+        let Some((within, entry)) = frame.within else { return };
+        let Some(inside) = self.visits.get_mut(&within).and_then(|visit| visit.inside.as_mut()) else {
+            return;
+        };
+        inside.open.remove(&id);
+        if let (Entry::Branch(number) | Entry::Item(number), Some(result)) = (entry, result) {
+            inside.results.insert(number, result);
+        }
+    }
+
+    /// Ends a visit that is not needed any more, with the frames within it.
+    fn stop(&mut self, time: Timestamp, id: VisitId) {
+        self.approvals.values_mut().filter(|approval| approval.visit == id).for_each(Approval::shut);
+        let open =
+            self.visits.get(&id).and_then(|visit| visit.inside.as_ref()).map(|inside| inside.open.clone());
+        for frame in open.unwrap_or_default() {
+            self.end_frame(time, frame, None);
+        }
+        self.finish(time, id, Activity::Cancelled);
     }
 
     fn start_attempt(

@@ -10,9 +10,7 @@ impl RunState {
     pub fn status(&self) -> Status {
         match &self.phase {
             Phase::New => Status::Pending,
-            Phase::Open if self.active().any(|(_, visit)| visit.status() == Status::Running) => {
-                Status::Running
-            }
+            Phase::Open if self.active().any(|(_, visit)| visit.is_busy()) => Status::Running,
             Phase::Open => Status::Waiting,
             Phase::Completed(_) => Status::Completed,
             Phase::Failed(_) => Status::Failed,

@@ -6,6 +6,7 @@
 
 mod apply;
 mod approval;
+mod frame;
 mod header;
 mod visit;
 
@@ -15,10 +16,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use approval::Approval;
+pub use frame::{Frame, Inside};
 pub use visit::{Activity, CallProgress, CallState, Visit};
 
 use crate::plugin::{Permissions, PluginPins};
-use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
+use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 /// Where a run stands as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +54,9 @@ pub struct RunState {
     pub(crate) updated_at: Timestamp,
     pub(crate) visits: BTreeMap<VisitId, Visit>,
     pub(crate) active: Vec<VisitId>,
-    pub(crate) arrivals: BTreeMap<StepId, u32>,
-    pub(crate) outputs: BTreeMap<StepId, Arc<Value>>,
+    pub(crate) frames: BTreeMap<FrameId, Frame>,
+    /// How many frames were begun, the workflow's own not counted.
+    pub(crate) frames_begun: u32,
     pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
     pub(crate) memory: BTreeMap<String, Value>,
 }
@@ -76,8 +79,8 @@ impl RunState {
             updated_at: Timestamp(0),
             visits: BTreeMap::new(),
             active: Vec::new(),
-            arrivals: BTreeMap::new(),
-            outputs: BTreeMap::new(),
+            frames: BTreeMap::from([(FrameId::ROOT, Frame::default())]),
+            frames_begun: 0,
             approvals: BTreeMap::new(),
             memory: BTreeMap::new(),
         }
@@ -91,6 +94,11 @@ impl RunState {
     /// Where it stands as a whole.
     pub const fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// Whether it goes on.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
     }
 
     /// The definition that it started with.
@@ -138,9 +146,14 @@ impl RunState {
         self.approvals.iter()
     }
 
-    /// The last output of a step that has one.
+    /// A frame that is under way.
+    pub fn frame(&self, id: FrameId) -> Option<&Frame> {
+        self.frames.get(&id)
+    }
+
+    /// The last output of a step of the workflow's own list that has one.
     pub fn output(&self, step: &str) -> Option<&Value> {
-        self.outputs.get(&StepId::new(step)).map(AsRef::as_ref)
+        self.frame(FrameId::ROOT)?.outputs.get(&StepId::new(step)).map(AsRef::as_ref)
     }
 
     /// What its agents keep in memory.

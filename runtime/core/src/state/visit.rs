@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::Inside;
 use crate::call::{CallRequest, CallResponse};
 use crate::event::{Because, Work};
 use crate::view::Status;
-use crate::{ApprovalId, Digest, Duration, Failure, StepId, Timestamp};
+use crate::{ApprovalId, Digest, Duration, Failure, FrameId, StepId, Timestamp};
 
 /// One arrival at a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,10 @@ pub struct Visit {
     pub attempt_at: Timestamp,
     /// When the attempt under way fails with `timeout`.
     pub deadline: Option<Timestamp>,
+    /// Which going-through of its list of steps it belongs to.
+    pub frame: FrameId,
+    /// What it keeps of the lists of steps within it.
+    pub inside: Option<Box<Inside>>,
     /// How long an attempt may take.
     pub timeout: Option<Duration>,
     /// The calls of the agent's attempt under way, in order: call `n` stands at `n - 1`.
@@ -41,6 +46,8 @@ pub struct Visit {
 pub enum Activity {
     /// Arrived; the next event of the same commit says more.
     Arrived,
+    /// Lists of steps within it are under way.
+    Inside,
     /// An attempt is under way, or an agent waits inside one.
     Attempting,
     /// The next attempt starts at this instant.
@@ -94,7 +101,7 @@ pub enum CallProgress {
 
 impl Visit {
     /// A visit that has just arrived.
-    pub(crate) const fn arrived(step: StepId, because: Because, at: Timestamp) -> Self {
+    pub(crate) const fn arrived(step: StepId, because: Because, frame: FrameId, at: Timestamp) -> Self {
         Self {
             step,
             because,
@@ -104,6 +111,8 @@ impl Visit {
             attempt_at: at,
             deadline: None,
             timeout: None,
+            frame,
+            inside: None,
             calls: Vec::new(),
             acted_once: false,
             started_at: at,
@@ -143,7 +152,7 @@ impl Visit {
     pub fn status(&self) -> Status {
         match &self.activity {
             Activity::Attempting if self.is_parked() => Status::Waiting,
-            Activity::Arrived | Activity::Attempting => Status::Running,
+            Activity::Arrived | Activity::Attempting | Activity::Inside => Status::Running,
             Activity::BackingOff(_) | Activity::Asking(_) | Activity::Waiting(_) => Status::Waiting,
             Activity::Unknown(_) => Status::Unknown,
             Activity::Skipped => Status::Skipped,
@@ -151,6 +160,11 @@ impl Visit {
             Activity::Failed(_) => Status::Failed,
             Activity::Cancelled => Status::Cancelled,
         }
+    }
+
+    /// Whether something is under way in it itself, not only in lists of steps within it.
+    pub fn is_busy(&self) -> bool {
+        !matches!(self.activity, Activity::Inside) && self.status() == Status::Running
     }
 
     /// Whether nothing more happens to it.

@@ -91,9 +91,14 @@ impl ActiveRun {
         let declared = match &step.verb {
             Verb::Agent(agent) => agent.permissions.clone(),
             Verb::Tool(tool) => tool.permissions.clone(),
-            Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) | Verb::Fail(_) => {
-                Permissions::default()
-            }
+            Verb::Human(_)
+            | Verb::Set(_)
+            | Verb::Switch(_)
+            | Verb::Wait(_)
+            | Verb::Fail(_)
+            | Verb::Parallel(_)
+            | Verb::Map(_)
+            | Verb::Loop(_) => Permissions::default(),
         };
         // The network needs the workflow and the operator; the rest stays inside the run.
         let allowed = &self.state.allowed().http;

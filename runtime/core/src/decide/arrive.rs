@@ -1,0 +1,234 @@
+//! A step is reached: its condition, and the beginning of what it does.
+
+use serde_json::{Map, Value};
+
+use super::advance::{Arrival, evaluation_failure, open};
+use super::map::items_of;
+use super::{Draft, Next, RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS};
+use crate::call::Question;
+use crate::definition::{
+    AgentStep, Case, FailStep, HumanStep, Step, SwitchStep, Target, ToolStep, Verb, WaitStep,
+};
+use crate::event::{Asker, Because, Event, Work};
+use crate::expression::EvaluationError;
+use crate::{Failure, FailureKind, FrameId, Timestamp, VisitId};
+
+impl Draft<'_> {
+    pub(super) fn arrive(&mut self, frame: FrameId, step: &Step, because: Because) -> Arrival {
+        let arrivals = self.state.frames.get(&frame).and_then(|frame| frame.arrivals.get(&step.id)).copied();
+        let arrivals = arrivals.unwrap_or_default();
+        if arrivals >= step.max_visits {
+            return Arrival::Fails(Failure::new(
+                FailureKind::Limit,
+                format!(
+                    "step '{}' was reached more often than max_visits allows ({}); raise max_visits or end the circle",
+                    step.id, step.max_visits
+                ),
+            ));
+        }
+        if let Some(failure) = self.beyond_limits(step) {
+            return Arrival::Fails(failure);
+        }
+        let visit = VisitId(u32::try_from(self.state.visits.len()).unwrap_or(u32::MAX).saturating_add(1));
+        let condition = step.condition.as_ref().map(|condition| condition.holds(&self.scope(frame)));
+        if let Some(Ok(false)) = condition {
+            self.push(Event::StepSkipped { visit, step: step.id.clone(), because, frame });
+            // A skipped step does nothing; its `then` is part of what it does.
+            return Arrival::Leads(step.below.map_or(Target::End, Target::Step), Because::Next);
+        }
+        self.push(Event::StepStarted { visit, step: step.id.clone(), because, frame });
+        let outcome = match condition {
+            Some(Err(error)) => Err(error),
+            _ => self.begin(frame, visit, step),
+        };
+        outcome.unwrap_or_else(|error| self.came_of(visit, Err(evaluation_failure(&error))))
+    }
+
+    /// Why a run can go on no further: one that goes round in a circle must
+    /// not hold up the others, nor fill the memory or the journal.
+    fn beyond_limits(&self, step: &Step) -> Option<Failure> {
+        let message = if self.state.visits.len() >= RUN_MAX_VISITS as usize {
+            format!(
+                "the run has more visits than run_max_visits ({RUN_MAX_VISITS}) allows; split the workflow"
+            )
+        } else if self.visits >= TRANSITION_MAX_VISITS {
+            format!(
+                "the run went through more than transition_max_visits ({TRANSITION_MAX_VISITS}) steps without \
+                 waiting for anything; let a tool do what is heavy"
+            )
+        } else if self.bytes > TRANSITION_MAX_BYTES {
+            format!(
+                "the run made more outputs than transition_max_bytes ({TRANSITION_MAX_BYTES}) allows without \
+                 waiting for anything; let a tool do what is heavy"
+            )
+        } else {
+            return None;
+        };
+        Some(Failure::new(FailureKind::Limit, format!("at step '{}': {message}", step.id)))
+    }
+
+    /// The visit is over as soon as it began.
+    fn came_of(&mut self, visit: VisitId, result: Result<Value, Failure>) -> Arrival {
+        self.next.push_back(Next::Settle(visit, result));
+        Arrival::Stays
+    }
+
+    fn begin(&mut self, frame: FrameId, visit: VisitId, step: &Step) -> Result<Arrival, EvaluationError> {
+        match &step.verb {
+            Verb::Tool(tool) => {
+                let work = self.tool_work(frame, tool)?;
+                Ok(self.attempt_or_fail(visit, step, work))
+            }
+            Verb::Agent(agent) => {
+                let work = self.agent_work(frame, agent)?;
+                Ok(self.attempt_or_fail(visit, step, work))
+            }
+            Verb::Human(human) => self.ask_step(frame, visit, human).map(|()| Arrival::Stays),
+            Verb::Set(template) => {
+                let output = template.evaluate(&self.scope(frame))?;
+                Ok(self.came_of(visit, Ok(output)))
+            }
+            Verb::Switch(switch) => self.choose(frame, visit, switch),
+            Verb::Wait(wait) => self.begin_wait(frame, visit, wait),
+            Verb::Fail(fail) => self.give_up(frame, visit, fail),
+            Verb::Parallel(parallel) => {
+                self.begin_branches(visit, parallel);
+                Ok(Arrival::Stays)
+            }
+            Verb::Map(map) => {
+                let items = map.items.evaluate(&self.scope(frame))?;
+                match items_of(items) {
+                    Ok(items) => {
+                        self.push(Event::ItemsTaken { visit, items: items.into() });
+                        self.go_on_with_items(visit, map);
+                        Ok(Arrival::Stays)
+                    }
+                    Err(failure) => Ok(self.came_of(visit, Err(failure))),
+                }
+            }
+            Verb::Loop(repeat) => {
+                self.begin_turns(visit, repeat);
+                Ok(Arrival::Stays)
+            }
+        }
+    }
+
+    fn attempt_or_fail(&mut self, visit: VisitId, step: &Step, work: Result<Work, Failure>) -> Arrival {
+        match work {
+            Ok(work) => {
+                let deadline = step.timeout.map(|timeout| self.now.after(timeout));
+                let work = Some(Box::new(work));
+                self.push(Event::AttemptStarted { visit, attempt: 1, work, deadline });
+                Arrival::Stays
+            }
+            Err(failure) => self.came_of(visit, Err(failure)),
+        }
+    }
+
+    fn tool_work(&self, frame: FrameId, step: &ToolStep) -> Result<Result<Work, Failure>, EvaluationError> {
+        let arguments = step.with.evaluate(&self.scope(frame))?.into();
+        let Some(pin) = self.state.plugins.get(&step.plugin) else {
+            return Ok(Err(no_plugin(&step.plugin)));
+        };
+        let Some(tool) = pin.description.tool(&step.tool) else {
+            let message = format!("plugin '{}' has no tool '{}'", step.plugin, step.tool);
+            return Ok(Err(Failure::new(FailureKind::InvalidInput, message)));
+        };
+        Ok(Ok(Work::Tool {
+            plugin: step.plugin.clone(),
+            tool: step.tool.clone(),
+            component: pin.component,
+            effect: tool.effect,
+            arguments,
+        }))
+    }
+
+    fn agent_work(&self, frame: FrameId, step: &AgentStep) -> Result<Result<Work, Failure>, EvaluationError> {
+        let input = step.with.evaluate(&self.scope(frame))?.into();
+        Ok(match self.state.plugins.get(&step.agent) {
+            Some(pin) => Ok(Work::Agent { agent: step.agent.clone(), component: pin.component, input }),
+            None => Err(no_plugin(&step.agent)),
+        })
+    }
+
+    fn ask_step(&mut self, frame: FrameId, visit: VisitId, human: &HumanStep) -> Result<(), EvaluationError> {
+        let scope = self.scope(frame);
+        let subject = human.subject.as_ref().map(|subject| subject.evaluate(&scope)).transpose()?;
+        // The journal does not tell `null` from nothing.
+        let subject = subject.filter(|subject| !subject.is_null());
+        let question = Question {
+            title: human.title.evaluate_text(&scope)?,
+            to: human.to.clone(),
+            actions: human.actions.clone(),
+            form: human.form.as_ref().map(|form| form.json().clone()),
+            subject,
+            due: human.due.as_ref().map(|(due, _)| *due),
+            on_timeout: human.due.as_ref().map(|(_, action)| action.clone()),
+        };
+        self.ask(visit, Asker::Step, question);
+        Ok(())
+    }
+
+    fn choose(
+        &mut self,
+        frame: FrameId,
+        visit: VisitId,
+        switch: &SwitchStep,
+    ) -> Result<Arrival, EvaluationError> {
+        for (number, Case { when, to }) in (0..).zip(&switch.cases) {
+            if open(when.as_ref(), &self.scope(frame))? {
+                let output = Value::Object(Map::from_iter([("case".to_owned(), Value::from(number))]));
+                // A switch says itself where it leads, so it has neither `catch` nor `finally` to wait for.
+                self.push(Event::StepCompleted { visit, output: output.into() });
+                return Ok(Arrival::Leads(*to, Because::Case(number)));
+            }
+        }
+        let message = "no case of the switch holds; add a last case without `when`";
+        Ok(self.came_of(visit, Err(Failure::new(FailureKind::Permanent, message))))
+    }
+
+    fn begin_wait(
+        &mut self,
+        frame: FrameId,
+        visit: VisitId,
+        wait: &WaitStep,
+    ) -> Result<Arrival, EvaluationError> {
+        let until = match wait {
+            WaitStep::For(duration) => Ok(self.now.after(*duration)),
+            WaitStep::Until(template) => instant(&template.evaluate(&self.scope(frame))?),
+        };
+        Ok(match until {
+            Ok(until) => {
+                self.push(Event::WaitStarted { visit, until });
+                Arrival::Stays
+            }
+            Err(failure) => self.came_of(visit, Err(failure)),
+        })
+    }
+
+    fn give_up(
+        &mut self,
+        frame: FrameId,
+        visit: VisitId,
+        fail: &FailStep,
+    ) -> Result<Arrival, EvaluationError> {
+        let message = fail.message.evaluate_text(&self.scope(frame))?;
+        Ok(self.came_of(visit, Err(Failure::new(fail.kind, message))))
+    }
+}
+
+fn no_plugin(name: &str) -> Failure {
+    Failure::new(FailureKind::InvalidInput, format!("the run has no plugin '{name}'"))
+}
+
+fn instant(value: &Value) -> Result<Timestamp, Failure> {
+    let parsed = match value {
+        Value::Number(ms) => ms.as_u64().map(Timestamp),
+        Value::String(text) => Timestamp::parse(text).ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    parsed.ok_or_else(|| {
+        let message = format!("cannot wait until {value}; give RFC 3339 text or milliseconds since 1970");
+        Failure::new(FailureKind::InvalidInput, message)
+    })
+}
