@@ -1,13 +1,15 @@
-//! A store that fails for a while: nothing that was done is done again, and nobody is told what is not durable.
+//! A store that fails for a while, or was altered: nothing that was done is done again, nobody is told
+//! what is not durable, and nothing is taken for what was recorded that is not.
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use async_trait::async_trait;
+use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, Digest, Duration, RunId, Timestamp};
-use pawl_engine::{EngineError, ManualClock};
+use pawl_core::{ApprovalId, Digest, Duration, Refusal, RunId, Timestamp};
+use pawl_engine::{EngineError, ManualClock, StartOptions};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
     ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo,
@@ -16,19 +18,26 @@ use pawl_tests::{BEGIN, Scene, patiently};
 use serde_json::json;
 use tokio::sync::watch;
 
-/// A real store whose disk is full whenever the test says so.
+/// A real store whose disk is full, or slow, or altered, whenever the test says so.
 #[derive(Debug)]
 struct Failing {
     store: MemoryStore,
     /// How many commits it still takes; any number, when nothing is said.
     takes: watch::Sender<Option<u32>>,
     refused: watch::Sender<u32>,
+    /// Whether commits wait, and how many do or did.
+    held: watch::Sender<bool>,
+    entered: watch::Sender<u32>,
+    /// Whether blobs come back with their last byte changed.
+    altered: watch::Sender<bool>,
 }
 
 impl Failing {
     fn new() -> Arc<Self> {
         let (takes, refused) = (watch::Sender::new(None), watch::Sender::new(0));
-        Arc::new(Self { store: MemoryStore::new(), takes, refused })
+        let (held, entered) = (watch::Sender::new(false), watch::Sender::new(0));
+        let altered = watch::Sender::new(false);
+        Arc::new(Self { store: MemoryStore::new(), takes, refused, held, entered, altered })
     }
 
     /// Waits until this many commits were refused.
@@ -42,6 +51,9 @@ impl Failing {
 #[async_trait]
 impl Store for Failing {
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.entered.send_modify(|entered| *entered += 1);
+        // The sender is this store's own, so the wait ends only when commits go on.
+        let _ = self.held.subscribe().wait_for(|held| !held).await;
         let mut full = false;
         self.takes.send_modify(|takes| match takes {
             None => {}
@@ -92,7 +104,17 @@ impl Store for Failing {
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        self.store.blob(digest).await
+        let bytes = self.store.blob(digest).await?;
+        if !*self.altered.borrow() {
+            return Ok(bytes);
+        }
+        Ok(bytes.map(|bytes| {
+            let mut bytes = bytes.to_vec();
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+            bytes.into()
+        }))
     }
 
     async fn info(&self) -> Result<StoreInfo, StoreError> {
@@ -177,5 +199,69 @@ async fn a_follower_hears_of_the_end_of_the_engine() -> Result<()> {
     scene.engine.shut_down().await?;
     let end = patiently("the follower's end", follower.next()).await?;
     ensure!(matches!(end, Err(EngineError::Closed)), "{end:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_commands_are_taken_than_may_be_unanswered() -> Result<()> {
+    let store = Failing::new();
+    let change = |config: &mut pawl_engine::EngineConfig| config.commands_max = 2;
+    let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), change).await?;
+    let workflow = scene.workflow(PAY).await?;
+    store.held.send_replace(true);
+    let starts: Vec<_> = (0..5)
+        .map(|_| {
+            let (engine, workflow) = (scene.engine.clone(), workflow.clone());
+            tokio::spawn(async move { engine.start(&workflow, json!({}), StartOptions::default()).await })
+        })
+        .collect();
+    let mut entered = store.entered.subscribe();
+    patiently("two commits", entered.wait_for(|entered| *entered >= 2)).await??;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    ensure!(*entered.borrow() == 2, "{} commands are taken", *entered.borrow());
+    store.held.send_replace(false);
+    for start in starts {
+        patiently("a start", start).await???;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_value_that_was_altered_in_the_store_is_not_taken() -> Result<()> {
+    let store = Failing::new();
+    let change = |config: &mut pawl_engine::EngineConfig| config.payload_inline_max_bytes = 8;
+    let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), change).await?;
+    let run = scene.start(PAY, json!({})).await?;
+    let approval = scene.asked(run).await?;
+    scene.answer(&approval, "approve", json!({})).await?;
+    scene.ended(run).await?;
+    scene.engine.history(run).await?;
+    store.altered.send_replace(true);
+    match scene.engine.history(run).await {
+        Err(EngineError::Missing { what, .. }) => ensure!(what.ends_with("unaltered"), "{what}"),
+        other => bail!("{other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn inputs_and_answers_that_are_nested_too_deeply_are_refused_at_the_door() -> Result<()> {
+    let scene = Scene::new().await?;
+    let deep = (0..=VALUE_MAX_DEPTH).fold(json!(1), |inner, _| json!([inner]));
+    let text = PAY.replace("version: 1.0.0", "version: 1.0.0\ninputs: { any: any }");
+    match scene.start(&text, json!({ "any": deep })).await {
+        Err(error) => ensure!(error.to_string().contains("value_max_depth (64)"), "{error}"),
+        Ok(run) => bail!("{run} was started"),
+    }
+    let run = scene.start(PAY, json!({})).await?;
+    let approval = scene.asked(run).await?;
+    match scene.answer(&approval, "approve", json!({ "any": deep })).await {
+        Err(EngineError::Refused(Refusal::InvalidForm { problems })) => {
+            ensure!(problems.iter().any(|problem| problem.contains("value_max_depth (64)")), "{problems:?}");
+        }
+        other => bail!("{other:?}"),
+    }
     Ok(())
 }

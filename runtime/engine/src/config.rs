@@ -27,7 +27,7 @@ pub struct EngineConfig {
     pub recorded_calls_max_bytes: usize,
     /// What the agents of a run may keep in its memory, as JSON, in bytes.
     pub run_memory_max_bytes: usize,
-    /// Commands that were not decided yet; more wait before they are accepted.
+    /// Commands from outside that are not answered yet; more wait before they are accepted. At least 1.
     pub commands_max: usize,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
