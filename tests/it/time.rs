@@ -12,7 +12,7 @@ use pawl_core::{Duration, FailureKind, RunId, Timestamp};
 use pawl_engine::{Clock, ManualClock, StartOptions};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{Batch, RunCommit, Store as _};
-use pawl_tests::{BEGIN, Scene, waits_until, workflow};
+use pawl_tests::{BEGIN, Scene, patiently, waits_until, workflow};
 use serde_json::{Value, json};
 
 const WAIT: &str = r#"
@@ -287,5 +287,36 @@ async fn a_due_run_that_cannot_be_read_keeps_nobody_busy() -> Result<()> {
     }
     let looked = looks.load(Ordering::Relaxed) - before;
     ensure!(looked < 10, "the engine looked at its clock {looked} times with nothing to do");
+    Ok(())
+}
+
+const TURNS: &str = "
+pawl: 1
+workflow: turns
+version: 1.0.0
+steps:
+  - id: turns
+    loop: { while: index < 5, max_visits: 5, steps: [{ id: pause, wait: 100ms }] }
+";
+
+/// The second wait is begun while the store is asked what is due, and is not to be put off for that.
+#[tokio::test]
+async fn waits_one_after_the_other_are_served_in_time_by_who_serves_the_store() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.engine.recover().await?;
+    let run = scene.start(TURNS, Value::Null).await?;
+    let mut follower = scene.engine.follow(run, 1);
+    for turn in 0..5 {
+        while patiently("a wait", follower.next()).await??.event.name() != "wait-started" {}
+        scene.clock.advance(Duration(100));
+        let done = loop {
+            let envelope = patiently(&format!("the end of wait {turn}"), follower.next()).await??;
+            if envelope.event.name() == "step-completed" {
+                break envelope;
+            }
+        };
+        assert_eq!(done.time, Timestamp(BEGIN.0 + 100 * (turn + 1)));
+    }
+    ensure!(scene.ended(run).await?.status == Status::Completed);
     Ok(())
 }

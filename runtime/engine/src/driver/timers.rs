@@ -133,9 +133,11 @@ impl Driver {
     pub(super) fn due(&mut self, runs: Vec<RunId>, next: Option<Timestamp>) {
         self.timers.asking = false;
         // A run that could not be loaded or committed has a timer of its own: it is tried again then.
+        let found = !runs.is_empty();
         let ready: Vec<_> = runs.into_iter().filter(|run| !self.timers.by_run.contains_key(run)).collect();
         let soonest = self.context.config.clock.now().after(TROUBLE_PAUSE);
-        let next = if ready.is_empty() { next.map(|next| next.max(soonest)) } else { next };
+        let stuck = found && ready.is_empty();
+        let next = if stuck { next.map(|next| next.max(soonest)) } else { next };
         self.timers.store_next = self.timers.store_next.into_iter().chain(next).min();
         for run in ready {
             self.timers.in_hand.insert(run);
