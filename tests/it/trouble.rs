@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use async_trait::async_trait;
+use pawl_core::event::Event;
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
@@ -14,7 +15,7 @@ use pawl_store::memory::MemoryStore;
 use pawl_store::{
     ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo,
 };
-use pawl_tests::{BEGIN, Scene, patiently};
+use pawl_tests::{BEGIN, Scene, patiently, person};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -263,5 +264,46 @@ async fn inputs_and_answers_that_are_nested_too_deeply_are_refused_at_the_door()
         }
         other => bail!("{other:?}"),
     }
+    Ok(())
+}
+
+const BESIDE: &str = "
+pawl: 1
+workflow: beside
+version: 1.0.0
+plugins: { spin: ./tests/guests/spin.wasm }
+steps:
+  - id: both
+    parallel:
+      branches:
+        work: [{ id: spin, tool: spin.forever }]
+        person: [{ id: ask, human: { title: Go on? } }]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_not_cut_off_since_an_answer_cannot_be_stored() -> Result<()> {
+    let store = Failing::new();
+    let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), |_| {}).await?;
+    let run = scene.start(BESIDE, json!({})).await?;
+    let Event::ApprovalOpened(opened) = scene.named(run, "approval-opened").await?.event else {
+        bail!("another event");
+    };
+    store.takes.send_replace(Some(0));
+    let recover = async {
+        store.refused(1).await?;
+        store.takes.send_replace(None);
+        Ok::<_, anyhow::Error>(())
+    };
+    let answered = async {
+        let (answered, recovered) =
+            tokio::join!(scene.answer(&opened.approval, "approve", json!({})), recover);
+        recovered?;
+        Ok(answered?)
+    };
+    passing(&scene, answered).await?;
+    let names: Vec<_> = scene.engine.history(run).await?.envelopes.iter().map(|e| e.event.name()).collect();
+    ensure!(names.iter().filter(|name| **name == "approval-decided").count() == 1, "{names:?}");
+    ensure!(scene.engine.in_memory().await? == 1, "the attempt goes on");
+    scene.engine.cancel(run, person("user:ann", &[], true), None).await?;
     Ok(())
 }

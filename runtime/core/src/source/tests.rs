@@ -235,3 +235,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lists_of_steps_have_a_depth_and_branches_a_number() {
+    let codes = |steps: &str| -> Vec<Code> {
+        let text = format!("pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps: {steps}\n");
+        load("lists.yaml", &text)
+            .err()
+            .map(|problems| problems.list.iter().map(|p| p.code).collect())
+            .unwrap_or_default()
+    };
+    let nested = |levels: usize| {
+        (0..levels).fold("[{ id: s, set: 1 }]".to_owned(), |inner, level| {
+            format!("[{{ id: l{level}, loop: {{ while: index < 1, max_visits: 1, steps: {inner} }} }}]")
+        })
+    };
+    assert_eq!(codes(&nested(BLOCKS_MAX_DEPTH)), []);
+    assert_eq!(codes(&nested(BLOCKS_MAX_DEPTH + 1)), [Code::OutOfRange]);
+    let branches = |count: usize| {
+        let branches: Vec<_> = (0..count).map(|n| format!("b{n}: [{{ id: s{n}, set: 1 }}]")).collect();
+        format!("[{{ id: p, parallel: {{ branches: {{ {} }} }} }}]", branches.join(", "))
+    };
+    assert_eq!(codes(&branches(BRANCHES_MAX)), []);
+    assert_eq!(codes(&branches(BRANCHES_MAX + 1)), [Code::OutOfRange]);
+    let at_once = |most: u32| {
+        format!("[{{ id: m, map: {{ items: '[1]', max_parallel: {most}, steps: [{{ id: s, set: 1 }}] }} }}]")
+    };
+    assert_eq!(codes(&at_once(MAP_MAX_PARALLEL)), []);
+    assert_eq!(codes(&at_once(MAP_MAX_PARALLEL + 1)), [Code::OutOfRange]);
+}

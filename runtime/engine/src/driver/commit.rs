@@ -94,8 +94,9 @@ impl Driver {
         let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
         let hopeless =
             matches!(error, StoreError::Conflict { .. } | StoreError::Closed) || batch.runs.is_empty();
+        // Nor is anything cut off that is under way beside it.
         let precious = active.pending.as_ref().is_some_and(|pending| pending.precious);
-        if hopeless || !precious {
+        if hopeless || (!precious && active.live.is_empty()) {
             tracing::error!(%run, "a commit failed: {error}");
             return self.give_up(run, error);
         }
