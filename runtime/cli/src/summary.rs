@@ -57,6 +57,10 @@ pub(crate) fn of(event: &Event) -> String {
         Event::ApprovalDecided(decided) => decision(decided),
         Event::WaitStarted { visit, until } => format!("visit {visit}: until {until}"),
         Event::StepCompleted { visit, output } => format!("visit {visit}: {}", payload(output)),
+        Event::VarsSet { visit, vars } => {
+            let by = visit.map_or_else(|| "at the start".to_owned(), |visit| format!("visit {visit}"));
+            format!("{by}: {}", payload(vars))
+        }
         Event::StepFailed { visit, failure } => {
             format!("visit {visit}: {}", one_line(&failure.to_string()))
         }

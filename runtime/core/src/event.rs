@@ -365,6 +365,14 @@ pub enum Event {
         /// What it gave.
         output: Payload,
     },
+    /// Variables of the run have new values.
+    VarsSet {
+        /// The visit whose step changed them; absent at the start of the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        visit: Option<VisitId>,
+        /// The new values by name, an object.
+        vars: Payload,
+    },
     /// The visit failed.
     StepFailed {
         /// The visit.
@@ -418,6 +426,7 @@ impl Event {
             Self::ApprovalDecided(_) => "approval-decided",
             Self::WaitStarted { .. } => "wait-started",
             Self::StepCompleted { .. } => "step-completed",
+            Self::VarsSet { .. } => "vars-set",
             Self::StepFailed { .. } => "step-failed",
             Self::RunCompleted { .. } => "run-completed",
             Self::RunFailed { .. } => "run-failed",
@@ -438,6 +447,7 @@ impl Event {
             Self::ApprovalDecided(decided) => Some(&mut decided.data),
             Self::FrameStarted { entry: Entry::Finally { outcome: Ok(output) }, .. }
             | Self::StepCompleted { output, .. } => Some(output),
+            Self::VarsSet { vars, .. } => Some(vars),
             Self::RunCompleted { outputs } => Some(outputs),
             Self::StepStarted { .. }
             | Self::StepSkipped { .. }

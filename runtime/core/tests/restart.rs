@@ -42,11 +42,13 @@ enum Verb {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says whether the step has a key")]
 struct Step {
     verb: Verb,
     /// Jumps back to this step, as long as `max_visits` allows.
     back: Option<usize>,
     skipped: bool,
+    vars: bool,
     catch: bool,
     finally: bool,
 }
@@ -84,14 +86,16 @@ fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
 fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
     let back = proptest::option::weighted(0.2, 0..STEPS_MAX);
     let rarely = || proptest::bool::weighted(0.15);
-    (verb, back, proptest::bool::weighted(0.1), rarely(), rarely())
-        .prop_map(|(verb, back, skipped, catch, finally)| Step { verb, back, skipped, catch, finally })
+    (verb, back, proptest::bool::weighted(0.1), rarely(), rarely(), rarely()).prop_map(
+        |(verb, back, skipped, vars, catch, finally)| Step { verb, back, skipped, vars, catch, finally },
+    )
 }
 
 /// The workflow as a person would have written it.
 fn yaml(steps: &[Step]) -> String {
     let mut text = String::from(
         "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\n\
+         vars: { done: 0, last: \"${{ inputs.n }}\" }\n\
          permissions: { tools: [world.act, world.once], human: true, timers: true }\nsteps:\n",
     );
     write_steps(&mut text, steps, 1, "s");
@@ -119,6 +123,9 @@ fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
             let _ = writeln!(text, "{pad}{line}");
         };
         let switch = matches!(step.verb, Verb::Switch);
+        if step.vars && !matches!(step.verb, Verb::Fail) {
+            line(&format!("  vars: {{ done: \"${{{{ vars.done + 1 }}}}\", last: {id} }}"));
+        }
         if step.catch && !switch {
             line(&format!("  catch: [{{ id: {id}c, set: \"${{{{ error.kind }}}}\" }}]"));
         }

@@ -88,7 +88,7 @@ impl Draft<'_> {
                 let output = template.evaluate(&self.scope(frame))?;
                 Ok(self.came_of(visit, Ok(output)))
             }
-            Verb::Switch(switch) => self.choose(frame, visit, switch),
+            Verb::Switch(switch) => self.choose(frame, visit, step, switch),
             Verb::Wait(wait) => self.begin_wait(frame, visit, wait),
             Verb::Fail(fail) => self.give_up(frame, visit, fail),
             Verb::Parallel(parallel) => {
@@ -173,6 +173,7 @@ impl Draft<'_> {
         &mut self,
         frame: FrameId,
         visit: VisitId,
+        step: &Step,
         switch: &SwitchStep,
     ) -> Result<Arrival, EvaluationError> {
         for (number, Case { when, to }) in (0..).zip(&switch.cases) {
@@ -180,7 +181,10 @@ impl Draft<'_> {
                 let output = Value::Object(Map::from_iter([("case".to_owned(), Value::from(number))]));
                 // A switch says itself where it leads, so it has neither `catch` nor `finally` to wait for.
                 self.push(Event::StepCompleted { visit, output: output.into() });
-                return Ok(Arrival::Leads(*to, Because::Case(number)));
+                return Ok(match self.assign(frame, Some(visit), &step.vars) {
+                    Ok(()) => Arrival::Leads(*to, Because::Case(number)),
+                    Err(failure) => Arrival::Fails(failure),
+                });
             }
         }
         let message = "no case of the switch holds; add a last case without `when`";

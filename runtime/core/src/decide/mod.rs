@@ -18,6 +18,7 @@ mod settle;
 mod start;
 mod tick;
 mod unknown;
+mod vars;
 
 pub use map::MAP_MAX_ITEMS;
 
@@ -118,6 +119,9 @@ impl<'a> Draft<'a> {
             Event::StepCompleted { output: Payload::Inline(output), .. } => {
                 self.bytes = self.bytes.saturating_add(json_bytes(output));
             }
+            Event::VarsSet { vars: Payload::Inline(vars), .. } => {
+                self.bytes = self.bytes.saturating_add(json_bytes(vars));
+            }
             Event::RunStarted(_)
             | Event::ItemsTaken { .. }
             | Event::FrameStarted { .. }
@@ -135,6 +139,7 @@ impl<'a> Draft<'a> {
             | Event::ApprovalDecided(_)
             | Event::WaitStarted { .. }
             | Event::StepCompleted { .. }
+            | Event::VarsSet { .. }
             | Event::StepFailed { .. }
             | Event::RunCompleted { .. }
             | Event::RunFailed { .. }
@@ -165,7 +170,7 @@ impl<'a> Draft<'a> {
             });
             at = within.map(|visit| visit.frame);
         }
-        Scope { inputs: &self.state.inputs, run: &self.state.facts, layers }
+        Scope { inputs: &self.state.inputs, vars: &self.state.vars, run: &self.state.facts, layers }
     }
 
     fn cancel(&mut self, by: Actor, reason: Option<String>) {

@@ -45,6 +45,12 @@ impl Draft<'_> {
             return;
         };
         self.push(Event::StepCompleted { visit: id, output: output.into() });
+        let definition = self.definition;
+        if let Some(step) = definition.step(index)
+            && let Err(failure) = self.assign(frame, Some(id), &step.vars)
+        {
+            return self.fail_frame(frame, failure, Some(step.id.clone()));
+        }
         match self.way_on(frame, index) {
             Ok((target, because)) => self.next.push_back(Next::Go(frame, target, because)),
             Err(error) => {

@@ -8,6 +8,10 @@ use crate::event::{Event, RunStarted};
 impl Draft<'_> {
     pub(super) fn start(&mut self, started: RunStarted) {
         self.push(Event::RunStarted(Box::new(started)));
+        let definition = self.definition;
+        if let Err(failure) = self.assign(FrameId::ROOT, None, &definition.vars) {
+            return self.fail_frame(FrameId::ROOT, failure, None);
+        }
         self.go_to_first(FrameId::ROOT, BlockIndex::ROOT);
     }
 }

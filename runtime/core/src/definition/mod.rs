@@ -8,6 +8,7 @@ mod retry;
 mod schema;
 mod schema_cost;
 mod step;
+mod vars;
 mod verb;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub use retry::RetryPolicy;
 pub(crate) use schema::reason;
 pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, Schema};
 pub use step::{Branch, Step, StepIndex, Target, Then};
+pub use vars::{Assignments, VARS_MAX_BYTES};
 pub use verb::{
     AgentStep, Case, FailStep, HumanStep, Join, LoopStep, MapStep, OnError, ParallelStep, SwitchStep,
     ToolStep, Verb, WaitStep,
@@ -44,6 +46,8 @@ pub struct Definition {
     pub plugins: BTreeMap<String, String>,
     /// What the steps' plugins may do, unless a step narrows it.
     pub permissions: Permissions,
+    /// What the run keeps beside the outputs of its steps, in the order in which they are first made.
+    pub vars: Assignments,
     /// All steps, those within steps too, in the order of the source; a [`StepIndex`] points here.
     pub steps: Vec<Step>,
     /// The lists of steps; a [`BlockIndex`] points here. The first is the workflow's own.

@@ -1,6 +1,6 @@
 //! A declared unit of a workflow and where it leads.
 
-use super::{BlockIndex, RetryPolicy, Verb};
+use super::{Assignments, BlockIndex, RetryPolicy, Verb};
 use crate::expression::Expression;
 use crate::{Duration, StepId};
 
@@ -23,6 +23,8 @@ pub struct Step {
     pub retry: RetryPolicy,
     /// The longest an attempt may take, waits included.
     pub timeout: Option<Duration>,
+    /// What it changes of the run's variables when it is completed.
+    pub vars: Assignments,
     /// How often a run may arrive here; one more fails the run. Counted anew in each turn of a `loop` and each item of a `map`.
     pub max_visits: u32,
     /// The list that it stands in.

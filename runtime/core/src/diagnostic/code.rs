@@ -62,6 +62,7 @@ codes! {
     UnknownFunction = "P0406", Error, "an expression uses a filter, test or function that does not exist";
     ExpressionTooLarge = "P0407", Error, "an expression is too long";
     NoSuchField = "P0408", Error, "an expression uses a field that the value never has";
+    UnknownVar = "P0409", Error, "a variable that is not there";
     UnknownPlugin = "P0501", Error, "a step uses a plugin that is not there";
     UnknownTool = "P0502", Error, "a plugin does not have the tool";
     WrongPluginKind = "P0503", Error, "a plugin of the other kind";

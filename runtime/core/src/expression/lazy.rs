@@ -15,6 +15,7 @@ use crate::StepId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     Inputs,
+    Vars,
     Run,
     Error,
     Item(Arc<str>),
@@ -25,6 +26,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inputs => f.write_str("inputs"),
+            Self::Vars => f.write_str("vars"),
             Self::Run => f.write_str("run"),
             Self::Error => f.write_str("error"),
             Self::Item(name) => f.write_str(name),

@@ -12,6 +12,8 @@ pub enum Root {
     Inputs,
     /// `steps`.
     Steps,
+    /// `vars`.
+    Vars,
     /// `run`.
     Run,
     /// `error`.
@@ -26,13 +28,15 @@ pub enum Root {
 
 impl Root {
     /// All but those that a workflow names itself.
-    pub const ALL: [Self; 6] = [Self::Inputs, Self::Steps, Self::Run, Self::Error, Self::Item, Self::Index];
+    pub const ALL: [Self; 7] =
+        [Self::Inputs, Self::Steps, Self::Vars, Self::Run, Self::Error, Self::Item, Self::Index];
 
     /// The name in an expression.
     pub fn name(&self) -> &str {
         match self {
             Self::Inputs => "inputs",
             Self::Steps => "steps",
+            Self::Vars => "vars",
             Self::Run => "run",
             Self::Error => "error",
             Self::Item => "item",

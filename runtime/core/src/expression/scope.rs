@@ -11,13 +11,15 @@ use super::lazy::{Lazy, Origin, Reads, absent, missing};
 use super::reference::{Reference, Root};
 use crate::{Failure, StepId};
 
-/// What an expression can see: `inputs`, `steps.<id>.output`, `run`, `item`, `index`, `error`.
+/// What an expression can see: `inputs`, `steps.<id>.output`, `vars`, `run`, `item`, `index`, `error`.
 ///
 /// Borrowed from a run's state; nothing is copied until an expression asks for it.
 #[derive(Debug, Clone)]
 pub struct Scope<'a> {
     /// The run's inputs, an object.
     pub inputs: &'a Arc<Value>,
+    /// The run's variables, an object.
+    pub vars: &'a Arc<Value>,
     /// `run`: an object with `id`, `workflow`, `version`, `started_at`.
     pub run: &'a Arc<Value>,
     /// What the lists of steps have that are gone through, the innermost first, the workflow's own last.
@@ -67,15 +69,26 @@ impl Scope<'_> {
                     let item = self.layers.iter().find(named).and_then(|layer| layer.item);
                     locals.extend(item.map(|item| (Arc::clone(name), Arc::clone(item))));
                 }
-                (Root::Inputs | Root::Run | Root::Item | Root::Index, _) => {}
+                (Root::Inputs | Root::Vars | Root::Run | Root::Item | Root::Index, _) => {}
             }
         }
         let item = self.layers.iter().find_map(|layer| layer.item).cloned();
         let index = self.layers.iter().find_map(|layer| layer.index);
         let (inputs, run) = (Arc::clone(self.inputs), Arc::clone(self.run));
+        let vars = Arc::clone(self.vars);
         let outputs = Arc::new(outputs);
         let reads = Reads::new();
-        minijinja::Value::from_object(Context { inputs, run, error, item, index, locals, outputs, reads })
+        minijinja::Value::from_object(Context {
+            inputs,
+            vars,
+            run,
+            error,
+            item,
+            index,
+            locals,
+            outputs,
+            reads,
+        })
     }
 }
 
@@ -85,6 +98,7 @@ type Outputs = Arc<Vec<(StepId, Arc<Value>)>>;
 #[derive(Debug)]
 struct Context {
     inputs: Arc<Value>,
+    vars: Arc<Value>,
     run: Arc<Value>,
     error: Option<Arc<Value>>,
     item: Option<Arc<Value>>,
@@ -103,6 +117,7 @@ impl Context {
         };
         match root {
             Root::Inputs => Lazy::document(&self.inputs, Origin::Inputs, asks, &self.reads),
+            Root::Vars => Lazy::document(&self.vars, Origin::Vars, asks, &self.reads),
             Root::Run => Lazy::document(&self.run, Origin::Run, asks, &self.reads),
             Root::Error => document(&self.error, Origin::Error),
             Root::Item => document(&self.item, Origin::Item("item".into())),

@@ -10,6 +10,7 @@ use crate::{Failure, FailureKind, StepId};
 struct World {
     inputs: Arc<Value>,
     outputs: BTreeMap<StepId, Arc<Value>>,
+    vars: Arc<Value>,
     run: Arc<Value>,
     failure: Option<Failure>,
 }
@@ -23,6 +24,7 @@ impl World {
         Self {
             inputs: Arc::new(json!({"ticket": "broken", "limit": 10, "vip": true, "lang": "de"})),
             outputs: BTreeMap::from([(StepId::new("order"), Arc::new(order))]),
+            vars: Arc::new(json!({"spent": 4})),
             run: Arc::new(json!({"id": "r1", "workflow": "refund"})),
             failure: None,
         }
@@ -31,7 +33,7 @@ impl World {
     fn scope(&self) -> Scope<'_> {
         let error = self.failure.as_ref();
         let layer = Layer { outputs: &self.outputs, item: None, name: None, index: None, error };
-        Scope { inputs: &self.inputs, run: &self.run, layers: vec![layer] }
+        Scope { inputs: &self.inputs, vars: &self.vars, run: &self.run, layers: vec![layer] }
     }
 
     fn evaluate(&self, text: &str) -> Result<Value, String> {
@@ -45,6 +47,8 @@ fn expressions_give_values() {
     let world = World::new();
     let cases = [
         ("inputs.ticket", json!("broken")),
+        ("vars.spent + 1", json!(5)),
+        ("vars.nope | default(0)", json!(0)),
         (" inputs.limit + 1 ", json!(11)),
         ("inputs['ticket'] ~ '!'", json!("broken!")),
         ("steps.order.output.amount > inputs.limit", json!(true)),

@@ -23,6 +23,7 @@ mod scalar;
 mod sites;
 mod step;
 mod tree;
+mod vars;
 mod verb;
 mod ways;
 mod workflow;
@@ -94,6 +95,7 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
     let definition = workflow::definition(&mut lower, &root);
     let lower::Lower { mut problems, ways_known, pointers, .. } = lower;
     places.set_steps(pointers);
+    vars::check(&definition, &places, &mut problems);
     names::check(&definition, &places, &mut problems);
     if ways_known {
         ways::check(&definition, &places, &mut problems);

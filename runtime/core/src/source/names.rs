@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::Places;
 use super::fields::{Missing, missing_field, template_schema};
 use super::lower::within;
-use super::sites::{Site, sites};
+use super::sites::{Moment, Site, sites};
+use super::vars;
 use crate::StepId;
 use crate::definition::{Definition, OnError, Role, Step, Verb};
 use crate::diagnostic::{Code, Diagnostics, among};
@@ -17,11 +18,16 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
     for site in sites(definition, places) {
         for reference in site.expression.references() {
             let mut report = Report { site: &site, reference, places, problems };
+            if let Moment::Start(number) = site.moment {
+                check_at_start(definition, number, &mut report);
+                continue;
+            }
             match &reference.root {
                 Root::Inputs => check_input(definition, &mut report),
                 Root::Steps => check_step(definition, &schemas, &mut report),
                 Root::Item | Root::Index => check_local(definition, &mut report),
                 Root::Local(_) => {}
+                Root::Vars => check_var(definition, &mut report),
                 Root::Run => report.field(&run_schema(), 0, "run"),
                 Root::Error => {
                     let roles = roles_around(definition, &site);
@@ -74,6 +80,36 @@ fn run_schema() -> Value {
     json!({ "type": "object", "properties": {
         "id": text, "workflow": text, "version": text, "started_at": {},
     } })
+}
+
+/// Before the first step there are inputs, the run, and the variables above.
+fn check_at_start(definition: &Definition, number: usize, report: &mut Report<'_>) {
+    match &report.reference.root {
+        Root::Inputs => check_input(definition, report),
+        Root::Run => report.field(&run_schema(), 0, "run"),
+        Root::Vars => {
+            check_var(definition, report);
+            let Some(name) = report.reference.field(0) else { return };
+            let made = definition.vars.iter().take(number).any(|(var, _)| var == name);
+            if !made && vars::is_declared(definition, name) {
+                let message = format!("the variable '{name}' is not made yet");
+                let help = "variables are made from the first to the last: move it up".to_owned();
+                report.push(Code::UnknownVar, message, Some(help));
+            }
+        }
+        Root::Steps | Root::Item | Root::Index | Root::Error | Root::Local(_) => {
+            let message = format!("'{}' is nothing before the first step", report.reference.root.name());
+            let help = "a variable is first made from `inputs`, `run` and the variables above it";
+            report.push(Code::UnknownName, message, Some(help.to_owned()));
+        }
+    }
+}
+
+fn check_var(definition: &Definition, report: &mut Report<'_>) {
+    let Some(name) = report.reference.field(0).map(str::to_owned) else { return };
+    if !vars::is_declared(definition, &name) {
+        report.push(Code::UnknownVar, vars::unknown(&name), Some(vars::help(definition, &name)));
+    }
 }
 
 fn check_input(definition: &Definition, report: &mut Report<'_>) {

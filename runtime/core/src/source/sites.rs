@@ -7,6 +7,8 @@ use crate::expression::{Expression, Template};
 /// When an expression is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
+    /// Before the first step, when the variable with this number is first made.
+    Start(usize),
     /// Before the step at an index has an output of this visit.
     Before(usize),
     /// After the step at an index.
@@ -32,7 +34,7 @@ impl Site<'_> {
             Moment::Before(index) | Moment::After(index) | Moment::Between(index) => {
                 definition.steps.get(index)
             }
-            Moment::End => None,
+            Moment::Start(_) | Moment::End => None,
         };
         match (self.moment, step.map(|step| &step.verb)) {
             (Moment::Between(_), Some(Verb::Loop(repeat))) => repeat.body,
@@ -44,6 +46,10 @@ impl Site<'_> {
 /// All of them, in the order of the definition.
 pub(super) fn sites<'d>(definition: &'d Definition, places: &Places) -> Vec<Site<'d>> {
     let mut sites = Vec::new();
+    for (number, (name, value)) in definition.vars.iter().enumerate() {
+        let pointer = format!("/vars/{}", crate::expression::escaped(name));
+        template_sites(value, Moment::Start(number), &pointer, &mut sites);
+    }
     for (index, step) in definition.steps.iter().enumerate() {
         step_sites(step, index, places.step(index), &mut sites);
     }
@@ -89,6 +95,10 @@ fn step_sites<'d>(step: &'d Step, index: usize, at: &str, sites: &mut Vec<Site<'
             sites.push(Site { moment, pointer, expression: &repeat.condition });
         }
         Verb::Fail(fail) => template_sites(&fail.message, before, &format!("{at}/fail/message"), sites),
+    }
+    for (name, value) in &step.vars {
+        let pointer = format!("{at}/vars/{}", crate::expression::escaped(name));
+        template_sites(value, Moment::After(index), &pointer, sites);
     }
     if let Then::Choose(branches) = &step.then {
         for (number, branch) in branches.iter().enumerate() {

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::lower::{Lower, get};
 use super::tree::{Entry, Kind, Node, Span};
-use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, verb};
+use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, vars, verb};
 use crate::definition::{BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Verb};
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
 use crate::{FailureKind, StepId};
 
 /// The keys of a step.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "id",
     "description",
     "if",
@@ -32,6 +32,7 @@ const KEYS: [&str; 21] = [
     "retry",
     "timeout",
     "then",
+    "vars",
     "max_visits",
     "catch",
     "finally",
@@ -78,9 +79,10 @@ pub(super) fn step(
     let max_visits = get(entries, "max_visits")
         .and_then(|node| lower.whole(node, "max_visits", 1..=VISITS_MAX))
         .unwrap_or(VISITS_MAX);
+    let vars = get(entries, "vars").map(|node| vars::assignments(lower, node)).unwrap_or_default();
     let catch = block::after(lower, entries, "catch", Role::Catch, index, pointer);
     let finally = block::after(lower, entries, "finally", Role::Finally, index, pointer);
-    Step { id, condition, verb, then, retry, timeout, max_visits, block, below: None, catch, finally }
+    Step { id, condition, verb, then, retry, timeout, vars, max_visits, block, below: None, catch, finally }
 }
 
 /// What stands in for a step that was reported, so that the reading goes on.
@@ -92,6 +94,7 @@ fn harmless(index: StepIndex, block: BlockIndex) -> Step {
         then: Then::Next,
         retry: RetryPolicy::default(),
         timeout: None,
+        vars: Vec::new(),
         max_visits: VISITS_MAX,
         block,
         below: None,
@@ -128,6 +131,7 @@ fn check_keys(lower: &mut Lower, entries: &[Entry], verb: &Verb) {
             ("with" | "permissions" | "retry" | "timeout", _) if !works => "it goes with agent and tool",
             ("catch" | "finally", Verb::Switch(_)) => "put the switch into a step of its own",
             ("then", Verb::Switch(_)) => "the cases of a switch say where it leads",
+            ("vars", Verb::Fail(_)) => "a step that fails changes nothing",
             ("then", Verb::Fail(_)) => "a run ends where it fails",
             _ => continue,
         };

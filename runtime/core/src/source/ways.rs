@@ -39,7 +39,8 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
             let possible = match site.moment {
                 Moment::After(index) => index == from.0 || ways.leads(graph.step(from.0), graph.step(index)),
                 Moment::Before(index) => ways.leads(graph.step(from.0), graph.step(index)),
-                Moment::Between(_) => true,
+                // There are no steps yet, which was reported as such.
+                Moment::Start(_) | Moment::Between(_) => true,
                 Moment::End => ways.leads(graph.step(from.0), graph.end()),
             };
             if possible {
@@ -54,7 +55,7 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
                 Moment::Before(index) if index == from.0 => {
                     "a step has its output only when it is done; use it in `then` or below".to_owned()
                 }
-                Moment::Before(_) | Moment::After(_) | Moment::Between(_) => {
+                Moment::Start(_) | Moment::Before(_) | Moment::After(_) | Moment::Between(_) => {
                     format!("no way leads from '{name}' to this step")
                 }
             };

@@ -4,14 +4,24 @@ use std::collections::BTreeMap;
 
 use super::lower::{Lower, get};
 use super::tree::{Entry, Kind, Node};
-use super::{block, inputs, permissions};
+use super::{block, inputs, permissions, vars};
 use crate::Digest;
 use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role};
 use crate::diagnostic::Code;
 
 /// The keys at the top.
-const KEYS: [&str; 9] =
-    ["pawl", "workflow", "version", "description", "inputs", "plugins", "permissions", "steps", "outputs"];
+const KEYS: [&str; 10] = [
+    "pawl",
+    "workflow",
+    "version",
+    "description",
+    "inputs",
+    "vars",
+    "plugins",
+    "permissions",
+    "steps",
+    "outputs",
+];
 
 /// Reads a workflow; what is wrong is reported, and something harmless stands in for it.
 pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
@@ -34,6 +44,7 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
     }
     let nothing = Node { span: start.clone(), kind: Kind::Map(Vec::new()) };
     let inputs = inputs::object(lower, get(entries, "inputs").unwrap_or(&nothing), "inputs");
+    let vars = get(entries, "vars").map(|node| vars::assignments(lower, node)).unwrap_or_default();
     let own = get(entries, "permissions").map(|node| permissions::permissions(lower, node));
     lower.ceiling.clone_from(&own);
     let plugins = get(entries, "plugins").map(|node| plugins(lower, node)).unwrap_or_default();
@@ -48,6 +59,7 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
         inputs,
         plugins,
         permissions: own.unwrap_or_default(),
+        vars,
         steps: std::mem::take(&mut lower.steps).into_iter().flatten().collect(),
         blocks: std::mem::take(&mut lower.blocks),
         outputs,

@@ -60,6 +60,7 @@ impl RunState {
                     frame.outputs.insert(step, output);
                 }
             }
+            Event::VarsSet { vars, .. } => self.set_vars(vars),
             Event::StepFailed { visit, failure } => {
                 self.finish(time, *visit, Activity::Failed(failure.clone()));
             }
@@ -95,6 +96,13 @@ impl RunState {
         }
         self.visits.insert(id, Visit::arrived(step.clone(), because, frame, time));
         self.active.push(id);
+    }
+
+    fn set_vars(&mut self, vars: &Payload) {
+        let Payload::Inline(Value::Object(new)) = vars else { return };
+        if let Value::Object(vars) = Arc::make_mut(&mut self.vars) {
+            vars.extend(new.clone());
+        }
     }
 
     fn set_activity(&mut self, id: VisitId, activity: Activity) {

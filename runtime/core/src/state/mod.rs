@@ -46,6 +46,7 @@ pub struct RunState {
     pub(crate) version: String,
     pub(crate) definition: Digest,
     pub(crate) inputs: Arc<Value>,
+    pub(crate) vars: Arc<Value>,
     pub(crate) plugins: Arc<PluginPins>,
     pub(crate) allowed: Permissions,
     pub(crate) seed: Digest,
@@ -71,6 +72,7 @@ impl RunState {
             version: String::new(),
             definition: Digest::from_bytes([0; 32]),
             inputs: Arc::default(),
+            vars: Arc::new(Value::Object(serde_json::Map::new())),
             plugins: Arc::default(),
             allowed: Permissions::default(),
             seed: Digest::from_bytes([0; 32]),
@@ -109,6 +111,11 @@ impl RunState {
     /// The accepted inputs.
     pub const fn inputs(&self) -> &Arc<Value> {
         &self.inputs
+    }
+
+    /// Its variables, an object.
+    pub const fn vars(&self) -> &Arc<Value> {
+        &self.vars
     }
 
     /// The plugins that it started with.

@@ -1,0 +1,4 @@
+//! What the language promises of a run, one feature a file, on simulated time.
+
+mod bench;
+mod vars;
