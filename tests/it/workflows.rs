@@ -125,6 +125,12 @@ fn list_cases() -> Vec<Case> {
         },
         case("loop.yaml", json!({}), &["poll"], json!({ "tries": 3 })),
         case("loop.yaml", json!({ "ready_after": 1 }), &["poll"], json!({ "tries": 1 })),
+        case(
+            "graph.yaml",
+            json!({}),
+            &["order", "terms", "customer", "(express)", "offer"],
+            json!({ "offer": "Dear ann, your desk lamp comes next week, payable within 30 days." }),
+        ),
         case("vars.yaml", json!({}), &["shop"], json!({ "bought": [8, 7, 3], "left": 2 })),
         case("catch.yaml", json!({}), &["weather"], json!({ "weather": guess })),
         case("catch.yaml", json!({ "fail_times": 1 }), &["weather"], json!({ "weather": "sunny" })),

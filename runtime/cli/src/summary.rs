@@ -133,6 +133,7 @@ fn why(because: Because) -> String {
     match because {
         Because::First => "the first step".into(),
         Because::Next => "the next step".into(),
+        Because::Needs => "what it needs is done".into(),
         Because::Then => "`then` leads here".into(),
         Because::Branch(number) => format!("branch {} of `then` leads here", number + 1),
         Because::Case(number) => format!("case {} of `switch` leads here", number + 1),

@@ -76,6 +76,8 @@ pub enum Because {
     Branch(u32),
     /// The case of the `switch` with this number, from 0, held.
     Case(u32),
+    /// What it needs is done.
+    Needs,
 }
 
 /// Why a list of steps within a step is gone through.

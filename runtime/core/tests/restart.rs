@@ -47,6 +47,8 @@ struct Step {
     verb: Verb,
     /// Jumps back to this step, as long as `max_visits` allows.
     back: Option<usize>,
+    /// What it needs of the steps above it, a bit each; a list in which a step says so is a graph.
+    needs: Option<u8>,
     skipped: bool,
     vars: bool,
     catch: bool,
@@ -86,8 +88,17 @@ fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
 fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
     let back = proptest::option::weighted(0.2, 0..STEPS_MAX);
     let rarely = || proptest::bool::weighted(0.15);
-    (verb, back, proptest::bool::weighted(0.1), rarely(), rarely(), rarely()).prop_map(
-        |(verb, back, skipped, vars, catch, finally)| Step { verb, back, skipped, vars, catch, finally },
+    let needs = proptest::option::weighted(0.1, any::<u8>());
+    (verb, back, needs, proptest::bool::weighted(0.1), rarely(), rarely(), rarely()).prop_map(
+        |(verb, back, needs, skipped, vars, catch, finally)| Step {
+            verb,
+            back,
+            needs,
+            skipped,
+            vars,
+            catch,
+            finally,
+        },
     )
 }
 
@@ -104,6 +115,7 @@ fn yaml(steps: &[Step]) -> String {
 
 fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
     let pad = "    ".repeat(depth);
+    let graph = steps.iter().any(|step| step.needs.is_some());
     for (index, step) in steps.iter().enumerate() {
         let id = format!("{prefix}{index}");
         let mut line = |line: &str| {
@@ -114,15 +126,23 @@ fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
         if step.skipped {
             line("  if: inputs.n < 0");
         }
+        if let Some(mask) = step.needs {
+            let needs: Vec<_> =
+                (0..index).filter(|at| mask & (1 << at) != 0).map(|at| format!("{prefix}{at}")).collect();
+            line(&format!("  needs: [{}]", needs.join(", ")));
+        }
+        // A graph leads nowhere by itself.
+        let set = Verb::Set;
+        let verb = if graph && matches!(step.verb, Verb::Switch) { &set } else { &step.verb };
         let next = if index + 1 < steps.len() { format!("{prefix}{}", index + 1) } else { "end".into() };
-        for own in verb_lines(&step.verb, index, &next) {
+        for own in verb_lines(verb, index, &next) {
             line(&own);
         }
-        write_lists(text, &step.verb, depth, &id);
+        write_lists(text, verb, depth, &id);
         let mut line = |line: &str| {
             let _ = writeln!(text, "{pad}{line}");
         };
-        let switch = matches!(step.verb, Verb::Switch);
+        let switch = matches!(verb, Verb::Switch);
         if step.vars && !matches!(step.verb, Verb::Fail) {
             line(&format!("  vars: {{ done: \"${{{{ vars.done + 1 }}}}\", last: {id} }}"));
         }
@@ -133,7 +153,7 @@ fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
             line(&format!("  finally: [{{ id: {id}f, tool: world.act, with: {{}} }}]"));
         }
         if let Some(back) =
-            step.back.filter(|back| *back <= index && !switch && !matches!(step.verb, Verb::Fail))
+            step.back.filter(|back| *back <= index && !graph && !switch && !matches!(step.verb, Verb::Fail))
         {
             line("  then:");
             line("    - when: inputs.n % 2 == 0");

@@ -43,6 +43,7 @@ impl Draft<'_> {
             let Some(step) = definition.step(index) else { return self.complete_frame(frame) };
             match self.arrive(frame, step, because) {
                 Arrival::Stays => return,
+                Arrival::Leads(..) if self.is_in_graph(step) => return self.done_in_graph(frame, index),
                 Arrival::Leads(next, why) => (target, because) = (next, why),
                 Arrival::Fails(failure) => return self.fail_frame(frame, failure, Some(step.id.clone())),
             }

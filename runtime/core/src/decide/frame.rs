@@ -17,10 +17,14 @@ impl Draft<'_> {
         self.go_to_first(frame, block);
     }
 
-    /// Goes to the first step of a list.
+    /// Goes to the first step of a list; to all that need nothing, where it is a graph.
     pub(super) fn go_to_first(&mut self, frame: FrameId, block: BlockIndex) {
-        let first = self.definition.block(block).and_then(|block| block.steps.first());
-        let target = first.map_or(Target::End, |first| Target::Step(*first));
+        let definition = self.definition;
+        let Some(block) = definition.block(block) else { return };
+        if block.is_graph {
+            return self.go_to_ready(frame, block);
+        }
+        let target = block.steps.first().map_or(Target::End, |first| Target::Step(*first));
         self.next.push_back(Next::Go(frame, target, Because::First));
     }
 

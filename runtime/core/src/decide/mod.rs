@@ -10,6 +10,7 @@ mod arrive;
 mod attempt;
 mod call;
 mod frame;
+mod graph;
 mod map;
 mod parallel;
 mod recover;

@@ -51,6 +51,9 @@ impl Draft<'_> {
         {
             return self.fail_frame(frame, failure, Some(step.id.clone()));
         }
+        if definition.step(index).is_some_and(|step| self.is_in_graph(step)) {
+            return self.done_in_graph(frame, index);
+        }
         match self.way_on(frame, index) {
             Ok((target, because)) => self.next.push_back(Next::Go(frame, target, because)),
             Err(error) => {

@@ -1,4 +1,4 @@
-//! A list of steps that are gone through one after the other.
+//! A list of steps: gone through one after the other, or as a graph of what each needs.
 
 use super::StepIndex;
 
@@ -37,4 +37,6 @@ pub struct Block {
     pub parent: Option<StepIndex>,
     /// The steps in their order.
     pub steps: Vec<StepIndex>,
+    /// Whether its steps start when what they need is done, rather than one after the other.
+    pub is_graph: bool,
 }

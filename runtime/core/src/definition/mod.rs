@@ -11,7 +11,7 @@ mod step;
 mod vars;
 mod verb;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use block::{Block, BlockIndex, Role};
 pub use retry::RetryPolicy;
@@ -92,9 +92,32 @@ impl Definition {
         self.around(from).any(|block| block.steps.contains(&step))
     }
 
+    /// The steps of the same list that a step needs, and what those need, and so on.
+    pub fn all_needs(&self, step: StepIndex) -> BTreeSet<StepIndex> {
+        let mut found = BTreeSet::new();
+        let mut ahead = vec![step];
+        while let Some(step) = ahead.pop().and_then(|index| self.step(index)) {
+            ahead.extend(step.needs.iter().copied().filter(|need| found.insert(*need)));
+        }
+        found
+    }
+
+    /// The step of a list in which another stands, itself or in a list within it.
+    pub fn ancestor_in(&self, block: BlockIndex, step: StepIndex) -> Option<StepIndex> {
+        let mut at = Some(step);
+        while let Some(index) = at {
+            let own = self.step(index)?.block;
+            if own == block {
+                return Some(index);
+            }
+            at = self.block(own)?.parent;
+        }
+        None
+    }
+
     /// The names of the plugins that its steps use directly, or may reach through an agent's tools.
-    pub fn plugin_names(&self) -> std::collections::BTreeSet<&str> {
-        let mut names: std::collections::BTreeSet<&str> = self.plugins.keys().map(String::as_str).collect();
+    pub fn plugin_names(&self) -> BTreeSet<&str> {
+        let mut names: BTreeSet<&str> = self.plugins.keys().map(String::as_str).collect();
         for step in &self.steps {
             match &step.verb {
                 Verb::Agent(agent) => {

@@ -15,6 +15,8 @@ pub struct Step {
     pub id: StepId,
     /// The step is skipped when this is false.
     pub condition: Option<Expression>,
+    /// The steps of its list that must be done before it starts, where the list is a graph.
+    pub needs: Vec<StepIndex>,
     /// What it does.
     pub verb: Verb,
     /// Where it leads when it is done or skipped.

@@ -54,6 +54,8 @@ codes! {
     MissingMaxVisits = "P0303", Error, "a jump back to a step without a limit of visits";
     UnreachableStep = "P0304", Warning, "no way leads to a step";
     UnreachableBranch = "P0305", Error, "a branch after one that is always taken";
+    UnknownNeed = "P0306", Error, "a step needs one that is not in its list";
+    CircularNeeds = "P0307", Error, "steps that need each other";
     InvalidExpression = "P0401", Error, "an expression that cannot be read";
     UnknownName = "P0402", Error, "an expression uses a name that does not exist";
     UnknownInput = "P0403", Error, "an expression uses an input that is not declared";
@@ -63,6 +65,7 @@ codes! {
     ExpressionTooLarge = "P0407", Error, "an expression is too long";
     NoSuchField = "P0408", Error, "an expression uses a field that the value never has";
     UnknownVar = "P0409", Error, "a variable that is not there";
+    NotNeeded = "P0410", Error, "an expression uses a step that its own does not need";
     UnknownPlugin = "P0501", Error, "a step uses a plugin that is not there";
     UnknownTool = "P0502", Error, "a plugin does not have the tool";
     WrongPluginKind = "P0503", Error, "a plugin of the other kind";

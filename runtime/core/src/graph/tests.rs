@@ -33,3 +33,27 @@ fn a_definition_is_drawn_with_its_conditions() {
     insta::assert_snapshot!("mermaid", to_mermaid(&loaded.definition));
     insta::assert_snapshot!("dot", to_dot(&loaded.definition));
 }
+
+const NEEDS: &str = "
+pawl: 1
+workflow: needs
+version: 1.0.0
+steps:
+  - { id: top, set: 1 }
+  - { id: left, needs: [top], if: 1 > 2, set: 1 }
+  - id: right
+    needs: [top]
+    parallel:
+      branches:
+        one: [{ id: a, needs: [], set: 1 }, { id: b, set: 2 }, { id: c, needs: [a, b], set: 3 }]
+    finally: [{ id: d, needs: [], set: 1 }, { id: e, set: 2 }]
+  - { id: bottom, needs: [left, right], set: 1 }
+  - { id: alone, set: 1 }
+";
+
+#[test]
+fn what_needs_what_is_drawn() {
+    let loaded = load("needs.yaml", NEEDS).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings.render(false));
+    insta::assert_snapshot!("needs", to_mermaid(&loaded.definition));
+}

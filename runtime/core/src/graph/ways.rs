@@ -2,7 +2,9 @@
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::definition::{BlockIndex, Branch, Case, Definition, Role, Step, StepIndex, Target, Then, Verb};
+use crate::definition::{
+    Block, BlockIndex, Branch, Case, Definition, Role, Step, StepIndex, Target, Then, Verb,
+};
 
 /// A node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +56,8 @@ impl Graph {
         }
         let end = inner.add_node(Place::End);
         let mut graph = Self { inner, start, steps, joined, end };
-        let first = graph.first(definition, BlockIndex::ROOT);
-        graph.inner.add_edge(start, first, Way::Always);
+        let firsts = graph.firsts(definition, BlockIndex::ROOT);
+        graph.link(start, firsts, &Way::Always);
         for (index, step) in definition.steps.iter().enumerate() {
             graph.add(definition, index, step);
         }
@@ -82,32 +84,41 @@ impl Graph {
         self.steps.get(index).copied().unwrap_or(self.end)
     }
 
-    /// The first step of a list.
-    fn first(&self, definition: &Definition, block: BlockIndex) -> NodeIndex {
-        let first = definition.block(block).and_then(|block| block.steps.first());
-        first.map_or(self.end, |first| self.step(first.0))
+    fn link(&mut self, from: NodeIndex, to: Vec<NodeIndex>, way: &Way) {
+        for to in to {
+            self.inner.add_edge(from, to, way.clone());
+        }
+    }
+
+    /// The steps of a list that come first: one, or all that need nothing.
+    fn firsts(&self, definition: &Definition, block: BlockIndex) -> Vec<NodeIndex> {
+        let Some(block) = definition.block(block) else { return vec![self.end] };
+        let needs_nothing =
+            |index: &&StepIndex| definition.step(**index).is_some_and(|step| step.needs.is_empty());
+        let firsts = block.steps.iter().filter(needs_nothing);
+        firsts.take(if block.is_graph { usize::MAX } else { 1 }).map(|first| self.step(first.0)).collect()
     }
 
     /// What comes after the last step of a list.
-    fn after(&self, definition: &Definition, block: BlockIndex) -> NodeIndex {
+    fn after(&self, definition: &Definition, block: BlockIndex) -> Vec<NodeIndex> {
         let Some((role, parent)) =
             definition.block(block).and_then(|block| Some((block.role, block.parent?)))
         else {
-            return self.end;
+            return vec![self.end];
         };
         match role {
-            Role::Workflow => self.end,
-            Role::Turn => self.step(parent.0),
+            Role::Workflow => vec![self.end],
+            Role::Turn => vec![self.step(parent.0)],
             Role::Branch | Role::Item | Role::Catch => self.after_work(definition, parent),
-            Role::Finally => self.out_of(parent),
+            Role::Finally => vec![self.out_of(parent)],
         }
     }
 
     /// What comes after what a step does: its `finally`, or where it joins.
-    fn after_work(&self, definition: &Definition, index: StepIndex) -> NodeIndex {
+    fn after_work(&self, definition: &Definition, index: StepIndex) -> Vec<NodeIndex> {
         match definition.step(index).and_then(|step| step.finally) {
-            Some(finally) => self.first(definition, finally),
-            None => self.out_of(index),
+            Some(finally) => self.firsts(definition, finally),
+            None => vec![self.out_of(index)],
         }
     }
 
@@ -116,19 +127,39 @@ impl Graph {
         self.joined.get(index.0).copied().flatten().unwrap_or_else(|| self.step(index.0))
     }
 
-    fn below(&self, definition: &Definition, step: &Step) -> NodeIndex {
-        step.below.map_or_else(|| self.after(definition, step.block), |below| self.step(below.0))
+    fn below(&self, definition: &Definition, step: &Step) -> Vec<NodeIndex> {
+        step.below.map_or_else(|| self.after(definition, step.block), |below| vec![self.step(below.0)])
     }
 
-    fn target(&self, definition: &Definition, step: &Step, target: Target) -> NodeIndex {
+    fn target(&self, definition: &Definition, step: &Step, target: Target) -> Vec<NodeIndex> {
         match target {
-            Target::Step(index) => self.step(index.0),
+            Target::Step(index) => vec![self.step(index.0)],
             Target::End => self.after(definition, step.block),
+        }
+    }
+
+    /// The ways from a step of a graph: to those that need it, or out of the list.
+    fn needed(&mut self, definition: &Definition, block: &Block, index: StepIndex, step: &Step) {
+        let needs_it =
+            |other: &&StepIndex| definition.step(**other).is_some_and(|other| other.needs.contains(&index));
+        let next: Vec<_> = block.steps.iter().filter(needs_it).map(|next| self.step(next.0)).collect();
+        let next = if next.is_empty() { self.after(definition, step.block) } else { next };
+        let ends = matches!(step.verb, Verb::Fail(_)) && step.catch.is_none();
+        match (&step.condition, ends) {
+            (None, true) => {}
+            (Some(condition), true) => {
+                let way = Way::When(format!("not ({})", condition.source().trim()));
+                self.link(self.step(index.0), next, &way);
+            }
+            (_, false) => self.link(self.out_of(index), next, &Way::Always),
         }
     }
 
     fn add(&mut self, definition: &Definition, index: usize, step: &Step) {
         self.add_within(definition, index, step);
+        if let Some(block) = definition.block(step.block).filter(|block| block.is_graph) {
+            return self.needed(definition, block, StepIndex(index), step);
+        }
         match &step.verb {
             Verb::Switch(switch) => {
                 let cases = switch.cases.iter().map(|Case { when, to }| (when.as_ref(), *to));
@@ -158,8 +189,8 @@ impl Graph {
     fn add_within(&mut self, definition: &Definition, index: usize, step: &Step) {
         let from = self.step(index);
         for (block, label) in blocks_within(step) {
-            let to = self.first(definition, block);
-            self.inner.add_edge(from, to, Way::For(label));
+            let to = self.firsts(definition, block);
+            self.link(from, to, &Way::For(label));
         }
         let done = self.after_work(definition, StepIndex(index));
         let past = match &step.verb {
@@ -173,8 +204,8 @@ impl Graph {
             | Verb::Switch(_)
             | Verb::Wait(_) => Some(Way::Always),
         };
-        if let (Some(past), true) = (past, done != from) {
-            self.inner.add_edge(from, done, past);
+        if let (Some(past), true) = (past, done != [from]) {
+            self.link(from, done, &past);
         }
     }
 
@@ -182,7 +213,7 @@ impl Graph {
     fn skipped(&mut self, definition: &Definition, index: usize, step: &Step) {
         if let Some(condition) = &step.condition {
             let (from, to) = (self.step(index), self.below(definition, step));
-            self.inner.add_edge(from, to, Way::When(format!("not ({})", condition.source().trim())));
+            self.link(from, to, &Way::When(format!("not ({})", condition.source().trim())));
         }
     }
 
@@ -190,11 +221,11 @@ impl Graph {
         let (from, below) = (self.out_of(StepIndex(index)), self.below(definition, step));
         match &step.then {
             Then::Next => {
-                self.inner.add_edge(from, below, Way::Always);
+                self.link(from, below, &Way::Always);
             }
             Then::To(target) => {
                 let to = self.target(definition, step, *target);
-                self.inner.add_edge(from, to, Way::Always);
+                self.link(from, to, &Way::Always);
             }
             Then::Choose(branches) => {
                 let always = branches.iter().any(|branch| branch.when.is_none());
@@ -203,7 +234,7 @@ impl Graph {
                 self.choices(definition, index, step, choices.collect());
                 if !always {
                     let way = if branches.is_empty() { Way::Always } else { Way::Otherwise };
-                    self.inner.add_edge(from, below, way);
+                    self.link(from, below, &way);
                 }
             }
         }
@@ -224,7 +255,7 @@ impl Graph {
                 None => Way::Otherwise,
             };
             let to = self.target(definition, step, to);
-            self.inner.add_edge(from, to, way);
+            self.link(from, to, &way);
         }
     }
 }

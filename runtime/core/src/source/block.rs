@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::lower::{Lower, get};
 use super::tree::{Entry, Kind, Node};
-use super::{BLOCKS_MAX_DEPTH, BRANCHES_MAX, MAP_MAX_PARALLEL, STEPS_MAX, VISITS_MAX, step};
+use super::{BLOCKS_MAX_DEPTH, BRANCHES_MAX, MAP_MAX_PARALLEL, STEPS_MAX, VISITS_MAX, needs, step};
 use crate::definition::{
     Block, BlockIndex, Join, LoopStep, MapStep, OnError, ParallelStep, Role, StepIndex, Verb,
 };
@@ -23,8 +23,9 @@ pub(super) fn block(
     pointer: &str,
 ) -> BlockIndex {
     let block = BlockIndex(lower.blocks.len());
-    lower.blocks.push(Block { role, parent, steps: Vec::new() });
     let items = lower.list(node, "steps").unwrap_or_default();
+    let is_graph = items.iter().any(|item| item.get("needs").is_some());
+    lower.blocks.push(Block { role, parent, steps: Vec::new(), is_graph });
     if node.as_list().is_some_and(<[Node]>::is_empty) {
         let help = Some("write at least one step".to_owned());
         lower.report(Code::MissingKey, &node.span, "a list of steps needs a step", help);
@@ -56,6 +57,10 @@ pub(super) fn block(
         lower.steps[index.0] = Some(step);
     }
     let steps = lower.blocks[block.0].steps.clone();
+    if is_graph {
+        needs::check_circles(lower, items, &steps);
+        return block;
+    }
     for pair in steps.windows(2) {
         if let Some(step) = lower.steps[pair[0].0].as_mut() {
             step.below = Some(pair[1]);

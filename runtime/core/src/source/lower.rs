@@ -14,8 +14,8 @@ use crate::expression::{Expression, InvalidExpression, Problem, Template};
 use crate::plugin::Permissions;
 
 /// Keys of the language that a later version brings.
-const LATER: [&str; 10] =
-    ["workflow", "signal", "emit", "needs", "undo", "budget", "concurrency", "priority", "triggers", "rate"];
+const LATER: [&str; 9] =
+    ["workflow", "signal", "emit", "undo", "budget", "concurrency", "priority", "triggers", "rate"];
 
 /// What lowering knows while it goes through the tree.
 pub(super) struct Lower {

@@ -15,6 +15,7 @@ mod human;
 mod inputs;
 mod lower;
 mod names;
+mod needs;
 mod outline;
 mod permissions;
 mod places;

@@ -6,17 +6,18 @@ use serde_json::Value;
 
 use super::lower::{Lower, get};
 use super::tree::{Entry, Kind, Node, Span};
-use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, vars, verb};
+use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, needs, vars, verb};
 use crate::definition::{BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Verb};
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
 use crate::{FailureKind, StepId};
 
 /// The keys of a step.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "id",
     "description",
     "if",
+    "needs",
     "agent",
     "tool",
     "human",
@@ -62,6 +63,8 @@ pub(super) fn step(
         lower.text(node, "description");
     }
     let condition = get(entries, "if").and_then(|node| lower.expression(node, "if"));
+    let needs = get(entries, "needs").map(|node| needs::needs(lower, node, index)).unwrap_or_default();
+    needs::check_keys(lower, entries, block);
     let verb = verb::verb(lower, entries, node, index, pointer);
     if let Some(verb) = &verb {
         check_keys(lower, entries, verb);
@@ -82,7 +85,21 @@ pub(super) fn step(
     let vars = get(entries, "vars").map(|node| vars::assignments(lower, node)).unwrap_or_default();
     let catch = block::after(lower, entries, "catch", Role::Catch, index, pointer);
     let finally = block::after(lower, entries, "finally", Role::Finally, index, pointer);
-    Step { id, condition, verb, then, retry, timeout, vars, max_visits, block, below: None, catch, finally }
+    Step {
+        id,
+        condition,
+        needs,
+        verb,
+        then,
+        retry,
+        timeout,
+        vars,
+        max_visits,
+        block,
+        below: None,
+        catch,
+        finally,
+    }
 }
 
 /// What stands in for a step that was reported, so that the reading goes on.
@@ -90,6 +107,7 @@ fn harmless(index: StepIndex, block: BlockIndex) -> Step {
     Step {
         id: StepId::new(format!("step{}", index.0)),
         condition: None,
+        needs: Vec::new(),
         verb: Verb::Set(Template::literal(Value::Null)),
         then: Then::Next,
         retry: RetryPolicy::default(),

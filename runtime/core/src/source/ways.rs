@@ -7,11 +7,12 @@ use petgraph::visit::Dfs;
 
 use super::Places;
 use super::lower::within;
-use super::sites::{Moment, sites};
+use super::sites::{Moment, Site, sites};
+use super::tree::Span;
 use crate::StepId;
 use crate::definition::{Definition, StepIndex};
 use crate::diagnostic::{Code, Diagnostics};
-use crate::expression::Root;
+use crate::expression::{Reference, Root};
 use crate::graph::Graph;
 
 /// Reports unreachable steps, and references that no way makes possible.
@@ -36,6 +37,14 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
             if !visible(&from) {
                 continue;
             }
+            if let Some(user) = not_needed(definition, &site, from) {
+                let (name, user) = (name.unwrap_or_default(), &definition.steps[user.0].id);
+                let message = format!("the step '{name}' may not be done here: '{user}' does not need it");
+                let help = format!("add '{name}' to the `needs` of '{user}'");
+                let span = place(places, problems, &site, reference);
+                problems.push(Code::NotNeeded, span, message, "", Some(help));
+                continue;
+            }
             let possible = match site.moment {
                 Moment::After(index) => index == from.0 || ways.leads(graph.step(from.0), graph.step(index)),
                 Moment::Before(index) => ways.leads(graph.step(from.0), graph.step(index)),
@@ -47,8 +56,7 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
                 continue;
             }
             let name = name.unwrap_or_default();
-            let holder = places.value(&site.pointer);
-            let span = within(&problems.text, &holder, site.expression.source(), &reference.range);
+            let span = place(places, problems, &site, reference);
             let message = format!("the step '{name}' can never have run here");
             let help = match site.moment {
                 Moment::End => format!("no way leads from '{name}' to the end of the workflow"),
@@ -62,6 +70,23 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
             problems.push(Code::NeverRanBefore, span, message, "", Some(help));
         }
     }
+}
+
+fn place(places: &Places, problems: &Diagnostics, site: &Site<'_>, reference: &Reference) -> Span {
+    let holder = places.value(&site.pointer);
+    within(&problems.text, &holder, site.expression.source(), &reference.range)
+}
+
+/// The step of a graph in which an expression stands and which does not need the one that it uses.
+fn not_needed(definition: &Definition, site: &Site<'_>, used: StepIndex) -> Option<StepIndex> {
+    let index = match site.moment {
+        Moment::Before(index) | Moment::After(index) | Moment::Between(index) => StepIndex(index),
+        Moment::Start(_) | Moment::End => return None,
+    };
+    let list = definition.step(used)?.block;
+    let is_graph = definition.block(list)?.is_graph;
+    let holder = definition.ancestor_in(list, index).filter(|holder| is_graph && *holder != used)?;
+    (!definition.all_needs(holder).contains(&used)).then_some(holder)
 }
 
 struct Ways<'g> {

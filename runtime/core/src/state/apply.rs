@@ -24,6 +24,9 @@ impl RunState {
             Event::StepSkipped { visit, step, because, frame } => {
                 self.arrive(time, *visit, step, *because, *frame);
                 self.finish(time, *visit, Activity::Skipped);
+                if let Some(frame) = self.frames.get_mut(frame) {
+                    frame.done.insert(step.clone());
+                }
             }
             Event::AttemptStarted { visit, attempt, work, deadline } => {
                 self.start_attempt(time, *visit, *attempt, work.as_deref(), *deadline);
@@ -57,6 +60,7 @@ impl RunState {
                 {
                     let output = Arc::new(output.clone().into_value());
                     frame.last = Some(Arc::clone(&output));
+                    frame.done.insert(step.clone());
                     frame.outputs.insert(step, output);
                 }
             }
@@ -163,6 +167,7 @@ impl RunState {
         if let Some(frame) = self.frames.get_mut(&id) {
             frame.turn = turn;
             frame.arrivals.clear();
+            frame.done.clear();
         }
     }
 

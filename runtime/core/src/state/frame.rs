@@ -19,6 +19,8 @@ pub struct Frame {
     pub turn: u32,
     /// How often each step was reached, in this turn.
     pub(crate) arrivals: BTreeMap<StepId, u32>,
+    /// The steps that were completed or skipped, in this turn.
+    pub(crate) done: BTreeSet<StepId>,
     /// The last output of each step.
     pub(crate) outputs: BTreeMap<StepId, Arc<Value>>,
     /// The output of the step that was completed last.

@@ -73,12 +73,30 @@ impl Bench {
         effects(&self.state).into_iter().filter_map(attempt).collect()
     }
 
+    /// The arguments of every tool that is under way.
+    pub(crate) fn under_way(&self) -> Vec<Value> {
+        self.attempts().into_iter().map(|(_, _, arguments)| arguments["it"].clone()).collect()
+    }
+
     /// Ends the attempt whose tool was given this: with it, or with a failure.
     pub(crate) fn end(&mut self, it: &Value, failure: Option<Failure>) {
         let found = self.attempts().into_iter().find(|(_, _, arguments)| arguments["it"] == *it);
         let (visit, attempt, arguments) = found.unwrap_or_else(|| panic!("nobody does {it}"));
         let result = failure.map_or(Ok(arguments), Err);
         self.tell(Command::EndAttempt { visit, attempt, result, silent: Vec::new(), log: Vec::new() });
+    }
+
+    /// Carries tools out, the first that began first, until nothing is under way; gives what they were
+    /// given, in order. One that is given a text that begins with "no" fails.
+    pub(crate) fn work(&mut self) -> Vec<Value> {
+        let mut done = Vec::new();
+        while let Some((_, _, arguments)) = self.attempts().into_iter().next() {
+            let it = arguments["it"].clone();
+            let fails = it.as_str().is_some_and(|it| it.starts_with("no"));
+            self.end(&it, fails.then(no));
+            done.push(it);
+        }
+        done
     }
 
     pub(crate) fn outputs(&self) -> Value {
@@ -99,6 +117,10 @@ impl Bench {
         let visits = self.state.visits().filter(|(_, visit)| visit.step.as_str() == step);
         visits.map(|(_, visit)| visit.status()).collect()
     }
+}
+
+pub(crate) fn no() -> Failure {
+    Failure::new(FailureKind::Permanent, "it says no")
 }
 
 pub(crate) fn ann() -> Actor {

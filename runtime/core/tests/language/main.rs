@@ -1,4 +1,5 @@
 //! What the language promises of a run, one feature a file, on simulated time.
 
 mod bench;
+mod needs;
 mod vars;
