@@ -10,6 +10,7 @@ mod many;
 mod once;
 mod payloads;
 mod restart;
+mod stand_in;
 mod time;
 mod trouble;
 mod workflows;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pawl_sandbox::{Limits, SandboxConfig};
 
-use crate::{Clock, SystemClock};
+use crate::{Chance, Clock, StandIn, SystemChance, SystemClock};
 
 /// The engine's settings and limits.
 #[derive(Debug, Clone)]
@@ -31,6 +31,10 @@ pub struct EngineConfig {
     pub commands_max: usize,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where chance comes from.
+    pub chance: Arc<dyn Chance>,
+    /// What takes the place of plugins, in tests.
+    pub stand_in: Option<Arc<dyn StandIn>>,
 }
 
 impl Default for EngineConfig {
@@ -45,6 +49,8 @@ impl Default for EngineConfig {
             run_memory_max_bytes: 4 * 1024 * 1024,
             commands_max: 4_096,
             clock: Arc::new(SystemClock),
+            chance: Arc::new(SystemChance),
+            stand_in: None,
         }
     }
 }

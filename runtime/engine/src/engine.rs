@@ -13,7 +13,6 @@ use pawl_sandbox::Sandbox;
 use pawl_store::{Page, RunFilter, Store};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
-use uuid::Uuid;
 
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::Follower;
@@ -82,13 +81,25 @@ impl Engine {
         let sandbox_config = config.sandbox.clone();
         let made = tokio::task::spawn_blocking(move || Sandbox::new(sandbox_config)).await;
         let sandbox = made.map_err(|_| EngineError::Closed)??;
+        let catalog = Catalog::new(sandbox, config.plugin_folder.clone(), config.limits.clone());
+        Ok(Self::begin(store, config, Arc::new(catalog)))
+    }
+
+    /// Starts another engine, on a store and with settings of its own, that shares the loaded plugins of
+    /// this one and nothing else. Its sandbox, plugin folder and limits are those of this one.
+    #[must_use]
+    pub fn beside(&self, store: Arc<dyn Store>, config: EngineConfig) -> Self {
+        Self::begin(store, config, Arc::clone(&self.context.catalog))
+    }
+
+    fn begin(store: Arc<dyn Store>, config: EngineConfig, catalog: Arc<Catalog>) -> Self {
         let commands_max = config.commands_max.clamp(1, Semaphore::MAX_PERMITS);
         let (outside, from_outside) = mpsc::channel(commands_max);
         let (inside, from_inside) = mpsc::unbounded_channel();
         let grown = broadcast::Sender::new(NOTICES_MAX);
         let context = Arc::new(Context {
             store,
-            catalog: Catalog::new(sandbox, config.plugin_folder.clone(), config.limits.clone()),
+            catalog,
             definitions: Definitions::default(),
             mailbox: Mailbox::new(inside),
             grown: grown.downgrade(),
@@ -96,7 +107,7 @@ impl Engine {
             config,
         });
         tokio::spawn(Driver::new(Arc::clone(&context), from_outside, from_inside, grown).run());
-        Ok(Self { context, outside, turns: Arc::new(Semaphore::new(commands_max)) })
+        Self { context, outside, turns: Arc::new(Semaphore::new(commands_max)) }
     }
 
     /// The store it works on.
@@ -158,7 +169,8 @@ impl Engine {
             .inputs
             .accept(inputs)
             .map_err(|problems| EngineError::Inputs { workflow: definition.name.clone(), problems })?;
-        let run = RunId::new(Uuid::now_v7());
+        let chance = &self.context.config.chance;
+        let run = chance.run_id();
         let started = Box::new(RunStarted {
             workflow: definition.name.clone(),
             version: definition.version.clone(),
@@ -167,7 +179,7 @@ impl Engine {
             plugins: workflow.plugins.clone(),
             allowed: options.allowed,
             by: options.by,
-            seed: Digest::from_bytes(rand::random()),
+            seed: Digest::from_bytes(chance.bytes(run, 0)),
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);

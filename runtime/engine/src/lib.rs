@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod attempt;
+mod chance;
 mod clock;
 mod config;
 mod driver;
@@ -33,6 +34,8 @@ mod journal;
 mod plugins;
 mod workflow;
 
+pub use attempt::{AgentWork, Component, StandIn, ToolWork};
+pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::EngineConfig;
 pub use engine::{Answer, Engine, StartOptions};

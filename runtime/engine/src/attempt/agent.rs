@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use pawl_core::call::{CallRequest, CallResponse, LogLevel};
-use pawl_core::event::Event;
+use pawl_core::definition::Schema;
+use pawl_core::event::{Event, Work};
 use pawl_core::plugin::{EffectClass, PluginPin};
 use pawl_core::state::{CallProgress, CallState};
 use pawl_core::{AnsweredCall, Command, Digest, Failure, FailureKind, RunId, Timestamp, VisitId, json_bytes};
@@ -19,7 +20,7 @@ use tokio::sync::Mutex;
 
 use super::memory::Memory;
 use super::tool::{self, ToolTry, fits, unusable};
-use super::{AttemptEnd, AttemptTask};
+use super::{AgentWork, AttemptEnd, AttemptTask};
 use crate::driver::{Acknowledged, Context};
 use crate::journal;
 use crate::plugins::{AGENT_SCHEMAS, limits_of};
@@ -44,6 +45,10 @@ pub(super) async fn run(
         && let Err(failure) = fits(accepts, &input, FailureKind::InvalidInput, "the input does not fit")
     {
         return failed(failure);
+    }
+    if let Some(result) = stood_in(context, &task, &input).await {
+        let result = result.and_then(|value| given(schemas, value));
+        return AttemptEnd::Ended { result, silent: Vec::new(), log: Vec::new() };
     }
     let request = AgentTask {
         input,
@@ -79,12 +84,7 @@ pub(super) async fn run(
         {
             Err(ended_early(context, run, visit, calls.load(Ordering::Relaxed)).await)
         }
-        AgentEnd::Completed(value) => schemas
-            .map_or(Ok(()), |(_, gives)| {
-                let excluded = "the agent's result is not what its own description says";
-                fits(gives, &value, FailureKind::InvalidOutput, excluded)
-            })
-            .map(|()| value),
+        AgentEnd::Completed(value) => given(schemas, value),
         AgentEnd::GaveUp(failure) | AgentEnd::Failed(failure) => Err(failure),
         AgentEnd::Handoff { agent, .. } => Err(Failure::new(
             FailureKind::Denied,
@@ -93,6 +93,23 @@ pub(super) async fn run(
     };
     let silent = std::mem::take(&mut *silent.lock().await);
     AttemptEnd::Ended { result, silent, log: Vec::new() }
+}
+
+/// An agent's result, if its own description has such.
+fn given(schemas: Option<&(Schema, Schema)>, value: Value) -> CallResponse {
+    let excluded = "the agent's result is not what its own description says";
+    let fitting =
+        schemas.map_or(Ok(()), |(_, gives)| fits(gives, &value, FailureKind::InvalidOutput, excluded));
+    fitting.map(|()| value)
+}
+
+/// What a test gives in the agent's place.
+async fn stood_in(context: &Context, task: &AttemptTask, input: &Value) -> Option<CallResponse> {
+    let stand_in = context.config.stand_in.as_ref()?;
+    let Work::Agent { agent, .. } = &*task.work else { return None };
+    let AttemptTask { run, step, visit, attempt, .. } = task;
+    let work = AgentWork { run: *run, step, visit: *visit, attempt: *attempt, plugin: agent, input };
+    stand_in.agent(work).await
 }
 
 /// The host side of one agent's attempt.
@@ -290,7 +307,7 @@ impl Host {
     }
 
     async fn try_tool(&self, pin: &PluginPin, tool: &str, request: &CallRequest) -> CallResponse {
-        let CallRequest::Tool { arguments, .. } = request else { return Ok(Value::Null) };
+        let CallRequest::Tool { name, arguments } = request else { return Ok(Value::Null) };
         let task = &self.task;
         let key = format!("{}/{}/{}/{}", task.run, task.visit, task.attempt, self.made);
         // A tool below an agent gets the network of its step, and nothing that only agents have.
@@ -298,7 +315,10 @@ impl Host {
         let call = ToolTry {
             run: task.run,
             step: &task.step,
+            visit: task.visit,
             attempt: task.attempt,
+            call: Some(self.made),
+            plugin: name.split_once('.').map_or("", |(plugin, _)| plugin),
             pin,
             tool,
             arguments: arguments.clone(),

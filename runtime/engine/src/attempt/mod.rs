@@ -5,7 +5,10 @@
 
 mod agent;
 mod memory;
+mod stand_in;
 mod tool;
+
+pub use stand_in::{AgentWork, Component, StandIn, ToolWork};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +69,10 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
             let call = tool::ToolTry {
                 run: task.run,
                 step: &task.step,
+                visit: task.visit,
                 attempt: task.attempt,
+                call: None,
+                plugin: name,
                 pin: &pin,
                 tool,
                 arguments: arguments.clone().into_value(),

@@ -5,20 +5,25 @@ use std::sync::Arc;
 use pawl_core::call::CallResponse;
 use pawl_core::definition::Schema;
 use pawl_core::event::LogLine;
-use pawl_core::plugin::{Permissions, PluginPin};
-use pawl_core::{Digest, Failure, FailureKind, RunId, StepId, Timestamp};
+use pawl_core::plugin::{EffectClass, Permissions, PluginPin};
+use pawl_core::{Digest, Failure, FailureKind, RunId, StepId, Timestamp, VisitId};
 use pawl_sandbox::ToolCall;
 use serde_json::Value;
 
+use super::ToolWork;
 use crate::driver::Context;
 use crate::plugins::limits_of;
 
 /// One call of a tool.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ToolTry<'a> {
     pub(super) run: RunId,
     pub(super) step: &'a StepId,
+    pub(super) visit: VisitId,
     pub(super) attempt: u32,
+    /// The number of the agent's call; nothing for a tool step.
+    pub(super) call: Option<u32>,
+    pub(super) plugin: &'a str,
     pub(super) pin: &'a PluginPin,
     pub(super) tool: &'a str,
     pub(super) arguments: Value,
@@ -43,26 +48,58 @@ pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResp
     {
         return (Err(failure), Vec::new());
     }
-    let request = ToolCall {
-        tool: call.tool.to_owned(),
-        arguments: call.arguments,
-        idempotency_key: call.key,
-        run: call.run.to_string(),
-        step: call.step.to_string(),
-        attempt: call.attempt,
-        deadline: call.deadline,
-        now: call.now,
-        seed: *call.seed.as_bytes(),
-        grants: call.grants.clone(),
-        limits: limits_of(call.pin, &context.config.limits),
+    let sandbox = context.catalog.sandbox();
+    let end = match &context.config.stand_in {
+        None => sandbox.call_tool(&ready.loaded, call.request(context)).await,
+        Some(stand_in) => {
+            let request = call.clone().request(context);
+            let component = Box::pin(sandbox.call_tool(&ready.loaded, request));
+            stand_in.tool(call.work(), component).await
+        }
     };
-    let end = context.catalog.sandbox().call_tool(&ready.loaded, request).await;
     let lines = end.log.into_iter().map(|(level, message)| LogLine { level, message }).collect();
     let result = end.result.and_then(|value| {
         let excluded = "the tool's result is not what its own description says";
         fits(output, &value, FailureKind::InvalidOutput, excluded).map(|()| value)
     });
     (result, lines)
+}
+
+impl ToolTry<'_> {
+    /// The call as the sandbox takes it.
+    fn request(self, context: &Context) -> ToolCall {
+        ToolCall {
+            tool: self.tool.to_owned(),
+            arguments: self.arguments,
+            idempotency_key: self.key,
+            run: self.run.to_string(),
+            step: self.step.to_string(),
+            attempt: self.attempt,
+            deadline: self.deadline,
+            now: self.now,
+            seed: *self.seed.as_bytes(),
+            grants: self.grants.clone(),
+            limits: limits_of(self.pin, &context.config.limits),
+        }
+    }
+
+    /// The call as a stand-in sees it.
+    fn work(&self) -> ToolWork<'_> {
+        // A tool that the plugin does not have was refused before.
+        let effect = self.pin.description.tool(self.tool).map_or(EffectClass::AtMostOnce, |tool| tool.effect);
+        ToolWork {
+            run: self.run,
+            step: self.step,
+            visit: self.visit,
+            attempt: self.attempt,
+            call: self.call,
+            plugin: self.plugin,
+            tool: self.tool,
+            effect,
+            arguments: &self.arguments,
+            key: &self.key,
+        }
+    }
 }
 
 /// Checks a value against a schema.

@@ -12,7 +12,7 @@ use pawl_core::{ApprovalId, Command, Entropy, Moment, Refusal, RunState, Timesta
 use tokio::task::AbortHandle;
 
 use super::message::{Acknowledged, Queued, Reply};
-use crate::EngineError;
+use crate::{Chance, EngineError};
 
 /// A run in memory.
 #[derive(Debug)]
@@ -88,11 +88,12 @@ impl ActiveRun {
     /// Decides everything in the queue, in order. Nobody is answered yet: what
     /// is said of a command, a refusal too, may rest on what was decided before
     /// it in the same round and is still to be committed.
-    pub(super) fn decide_queue(&mut self, now: Timestamp) -> Decided {
+    pub(super) fn decide_queue(&mut self, now: Timestamp, chance: &dyn Chance) -> Decided {
         let mut decided = Decided::default();
         while let Some(Queued { command, reply }) = self.queue.pop_front() {
             let (caller, precious) = (caller(&command), is_precious(&command));
-            let moment = Moment { now, entropy: Entropy::new(rand::random()) };
+            let seq = self.head.seq + decided.events.len() as u64;
+            let moment = Moment { now, entropy: Entropy::new(chance.bytes(self.state.id(), seq)) };
             let outcome = decide(&mut self.state, &self.definition, command, moment).map(|events| {
                 decided.precious |= precious && !events.is_empty();
                 decided.events.extend(events);

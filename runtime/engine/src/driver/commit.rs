@@ -38,7 +38,7 @@ impl Driver {
         if active.pending.is_some() {
             return;
         }
-        let decided = active.decide_queue(now);
+        let decided = active.decide_queue(now, self.context.config.chance.as_ref());
         if decided.events.is_empty() {
             answer(decided.replies);
             self.tell_watchers(run);

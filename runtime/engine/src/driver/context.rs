@@ -15,7 +15,7 @@ use crate::{EngineConfig, EngineError};
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) definitions: Definitions,
     pub(crate) config: EngineConfig,
     pub(crate) mailbox: Mailbox,
