@@ -24,7 +24,10 @@ struct Answers {
 impl StandIn for Answers {
     async fn tool(&self, work: ToolWork<'_>, component: Component<'_, ToolEnd>) -> ToolEnd {
         let ToolWork { step, visit, call, plugin, tool, arguments, .. } = work;
-        self.asked.lock().expect("nobody panics with it").push(format!("{step} {visit} {call:?} {plugin}.{tool} {arguments}"));
+        self.asked
+            .lock()
+            .expect("nobody panics with it")
+            .push(format!("{step} {visit} {call:?} {plugin}.{tool} {arguments}"));
         match &self.tool {
             Ok(Value::Null) => component.await,
             result => ToolEnd { result: result.clone(), log: Vec::new() },
