@@ -1,13 +1,15 @@
 //! Build tasks: `cargo xtask <task>`. One file a task.
 #![expect(clippy::print_stdout, reason = "tasks report what they did")]
 
+mod docs;
 mod plugins;
+mod reference;
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 /// Build tasks of pawl.
@@ -20,18 +22,31 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Write what of the documents follows from the sources.
+    Docs {
+        /// Compare with what is committed, change nothing.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Plugins { check } => plugins::run(&root()?, check),
+        Task::Docs { check } => docs::run(&root()?, check),
     }
 }
 
-/// The root of the repository that cargo runs this task for. Where it was compiled says less:
-/// checkouts may share a target folder.
+/// The root of the repository: that of the package which cargo runs, else the current folder. Where
+/// this was compiled says less: checkouts may share a target folder.
 fn root() -> Result<PathBuf> {
-    let package = env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
-    let root = Path::new(&package).join("..");
+    let root = match env::var_os("CARGO_MANIFEST_DIR") {
+        Some(package) => Path::new(&package).join(".."),
+        None => PathBuf::from("."),
+    };
+    ensure!(
+        root.join("xtask/Cargo.toml").is_file(),
+        "run this as `cargo xtask`, or at the repository's root"
+    );
     root.canonicalize().with_context(|| format!("{} cannot be found", root.display()))
 }

@@ -27,6 +27,7 @@ pub mod event;
 pub mod expression;
 pub mod graph;
 pub mod journal;
+pub mod language;
 pub mod plugin;
 pub mod source;
 pub mod state;

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::lower::{Lower, get};
-use super::tree::{Entry, Kind, Node};
+use super::keys::{Keys, get};
+use super::lower::Lower;
+use super::tree::{Kind, Node};
 use super::{BLOCKS_MAX_DEPTH, BRANCHES_MAX, MAP_MAX_PARALLEL, STEPS_MAX, VISITS_MAX, needs, step};
 use crate::definition::{
     Block, BlockIndex, Join, LoopStep, MapStep, OnError, ParallelStep, Role, StepIndex, Verb,
 };
 use crate::diagnostic::{Code, among};
 use crate::expression::{FUNCTIONS, Root};
+use crate::language::{LOOP, MAP, PARALLEL};
 
 /// How many items of a `map` are gone through at once where it does not say.
 const DEFAULT_PARALLEL: u32 = 16;
@@ -83,10 +85,8 @@ fn depth(lower: &Lower, block: BlockIndex) -> usize {
 
 /// Reads `parallel`.
 pub(super) fn parallel(lower: &mut Lower, node: &Node, index: StepIndex, pointer: &str) -> Option<Verb> {
-    const WHAT: &str = "parallel";
-    let entries = lower.map(node, WHAT, &["branches", "join"])?;
-    let example = "branches: { one: [{ … }], other: [{ … }] }";
-    let node_of_branches = lower.required(entries, "branches", WHAT, &node.span, example)?;
+    let entries = lower.map(node, &PARALLEL)?;
+    let node_of_branches = lower.required(entries, "branches", &node.span)?;
     let mut branches = Vec::new();
     for entry in lower.any_map(node_of_branches, "branches").unwrap_or_default() {
         if entry.key.starts_with("x-") {
@@ -121,16 +121,15 @@ fn join(lower: &mut Lower, node: &Node, branches: u32) -> Option<Join> {
 
 /// Reads `map`.
 pub(super) fn map(lower: &mut Lower, node: &Node, index: StepIndex, pointer: &str) -> Option<Verb> {
-    const WHAT: &str = "map";
-    let entries = lower.map(node, WHAT, &["items", "as", "max_parallel", "on_error", "steps"])?;
-    let items = lower.required(entries, "items", WHAT, &node.span, "items: inputs.orders");
+    let entries = lower.map(node, &MAP)?;
+    let items = lower.required(entries, "items", &node.span);
     let items = items.and_then(|node| lower.expression(node, "items"));
     let name = get(entries, "as").and_then(|node| item_name(lower, node));
     let parallel = get(entries, "max_parallel")
         .and_then(|node| lower.whole(node, "max_parallel", 1..=MAP_MAX_PARALLEL))
         .unwrap_or(DEFAULT_PARALLEL);
     let on_error = get(entries, "on_error").and_then(|node| on_error(lower, node)).unwrap_or(OnError::Fail);
-    let steps = lower.required(entries, "steps", WHAT, &node.span, "steps: [{ … }]")?;
+    let steps = lower.required(entries, "steps", &node.span)?;
     let before = lower.locals.len();
     lower.locals.extend(name.as_deref().map(Arc::from));
     let body = block(lower, steps, Role::Item, Some(index), &format!("{pointer}/map/steps"));
@@ -165,13 +164,12 @@ fn on_error(lower: &mut Lower, node: &Node) -> Option<OnError> {
 
 /// Reads `loop`.
 pub(super) fn repeat(lower: &mut Lower, node: &Node, index: StepIndex, pointer: &str) -> Option<Verb> {
-    const WHAT: &str = "loop";
-    let entries = lower.map(node, WHAT, &["while", "max_visits", "steps"])?;
-    let condition = lower.required(entries, "while", WHAT, &node.span, "while: index < 3");
+    let entries = lower.map(node, &LOOP)?;
+    let condition = lower.required(entries, "while", &node.span);
     let condition = condition.and_then(|node| lower.expression(node, "while"));
-    let most = lower.required(entries, "max_visits", WHAT, &node.span, "max_visits: 10");
+    let most = lower.required(entries, "max_visits", &node.span);
     let most = most.and_then(|node| lower.whole(node, "max_visits", 1..=VISITS_MAX));
-    let steps = lower.required(entries, "steps", WHAT, &node.span, "steps: [{ … }]")?;
+    let steps = lower.required(entries, "steps", &node.span)?;
     let body = block(lower, steps, Role::Turn, Some(index), &format!("{pointer}/loop/steps"));
     Some(Verb::Loop(LoopStep { condition: condition?, max_visits: most?, body }))
 }
@@ -179,7 +177,7 @@ pub(super) fn repeat(lower: &mut Lower, node: &Node, index: StepIndex, pointer: 
 /// Reads `catch` or `finally` of a step.
 pub(super) fn after(
     lower: &mut Lower,
-    entries: &[Entry],
+    entries: Keys<'_>,
     key: &str,
     role: Role,
     index: StepIndex,

@@ -1,21 +1,21 @@
 //! A question to a person.
 
 use super::inputs;
-use super::lower::{Lower, get};
-use super::tree::{Entry, Node};
+use super::keys::{Keys, get};
+use super::lower::Lower;
+use super::tree::Node;
 use crate::Duration;
 use crate::definition::{HumanStep, Verb};
 use crate::diagnostic::{Code, among};
+use crate::language::HUMAN;
 
-/// The keys of `human`.
-const KEYS: [&str; 7] = ["title", "to", "actions", "form", "subject", "due", "on_timeout"];
 /// What can be chosen where a step does not say.
 const DEFAULT_ACTIONS: [&str; 2] = ["approve", "reject"];
 
 /// Reads `human`.
 pub(super) fn human(lower: &mut Lower, node: &Node) -> Option<Verb> {
-    let entries = lower.map(node, "human", &KEYS)?;
-    let title = lower.required(entries, "title", "human", &node.span, "title: Refund this order?");
+    let entries = lower.map(node, &HUMAN)?;
+    let title = lower.required(entries, "title", &node.span);
     let title = title.map(|node| {
         lower.text(node, "title");
         lower.template(node)
@@ -63,7 +63,7 @@ fn actions(lower: &mut Lower, node: &Node) -> Vec<String> {
 }
 
 /// `due` and `on_timeout` stand together: what happens at the end of a wait is never left open.
-fn due(lower: &mut Lower, entries: &[Entry], actions: &[String]) -> Option<(Duration, String)> {
+fn due(lower: &mut Lower, entries: Keys<'_>, actions: &[String]) -> Option<(Duration, String)> {
     let (due, on_timeout) = (get(entries, "due"), get(entries, "on_timeout"));
     let duration = due.and_then(|node| lower.duration(node, "due"));
     let action = on_timeout.and_then(|node| Some((lower.text(node, "on_timeout")?, node)));

@@ -2,50 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
 use crate::definition::Schema;
 use crate::diagnostic::{Code, among};
-
-const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "any"];
-
-/// The keywords of JSON Schema that the language passes on.
-pub(super) const KEYWORDS: [&str; 34] = [
-    "type",
-    "enum",
-    "const",
-    "title",
-    "description",
-    "default",
-    "examples",
-    "format",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "items",
-    "prefixItems",
-    "contains",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "properties",
-    "required",
-    "additionalProperties",
-    "patternProperties",
-    "propertyNames",
-    "minProperties",
-    "maxProperties",
-    "anyOf",
-    "oneOf",
-    "allOf",
-    "not",
-    "deprecated",
-];
+use crate::language::{INPUT, KEYWORDS, TYPES};
 
 /// The schema of an object whose properties are declared one by one. Nothing undeclared is let in.
 pub(super) fn object(lower: &mut Lower, node: &Node, what: &str) -> Schema {
@@ -87,12 +49,11 @@ fn property(lower: &mut Lower, entry: &Entry) -> (Value, bool) {
     match &entry.value.kind {
         Kind::Text(name) => (type_schema(lower, name, &entry.value), false),
         Kind::Map(_) => {
-            let known: Vec<&str> = KEYWORDS.into_iter().chain(["optional"]).collect();
-            let entries = lower.map(&entry.value, &what, &known).unwrap_or_default();
-            let optional = entries.iter().find(|e| e.key == "optional");
-            let optional = optional.and_then(|e| lower.flag(&e.value, "optional")).unwrap_or_default();
-            let schema = keywords(lower, &entry.value, entries);
-            let default = check_default(lower, &schema, entries);
+            let keys = lower.map_called(&entry.value, &what, &INPUT).unwrap_or(Keys::new(&INPUT, &[]));
+            let optional = get(keys, "optional").and_then(|node| lower.flag(node, "optional"));
+            let optional = optional.unwrap_or_default();
+            let schema = keywords(lower, &entry.value, keys);
+            let default = check_default(lower, &schema, keys);
             (schema, optional || default)
         }
         Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::List(_) => {
@@ -105,9 +66,9 @@ fn property(lower: &mut Lower, entry: &Entry) -> (Value, bool) {
 }
 
 /// The keywords of a map as a schema of their own; empty when they are none.
-pub(super) fn keywords(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Value {
+pub(super) fn keywords(lower: &mut Lower, node: &Node, keys: Keys<'_>) -> Value {
     let mut schema = Map::new();
-    for entry in entries.iter().filter(|entry| KEYWORDS.contains(&entry.key.as_str())) {
+    for entry in keys.iter().filter(|entry| KEYWORDS.iter().any(|key| key.name == entry.key)) {
         let value = match (entry.key.as_str(), entry.value.as_text()) {
             ("type", Some(name)) => match type_schema(lower, name, &entry.value).get("type") {
                 Some(name) => name.clone(),
@@ -134,12 +95,12 @@ fn type_schema(lower: &mut Lower, name: &str, node: &Node) -> Value {
 }
 
 /// Whether there is a default; one that its own schema refuses is reported.
-fn check_default(lower: &mut Lower, schema: &Value, entries: &[Entry]) -> bool {
-    let Some(default) = entries.iter().find(|entry| entry.key == "default") else { return false };
-    let problems = Schema::new(schema.clone()).map(|schema| schema.problems(&default.value.to_json()));
+fn check_default(lower: &mut Lower, schema: &Value, keys: Keys<'_>) -> bool {
+    let Some(default) = get(keys, "default") else { return false };
+    let problems = Schema::new(schema.clone()).map(|schema| schema.problems(&default.to_json()));
     if let Some(problem) = problems.ok().and_then(|problems| problems.into_iter().next()) {
         let message = format!("the default is not what the schema allows: {problem}");
-        lower.report(Code::InvalidValue, &default.value.span, message, None);
+        lower.report(Code::InvalidValue, &default.span, message, None);
     }
     true
 }
@@ -161,8 +122,8 @@ fn empty() -> Schema {
 }
 
 /// The schema of an output in its long form, where it has one.
-pub(super) fn output_schema(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Option<Schema> {
-    let schema = keywords(lower, node, entries);
+pub(super) fn output_schema(lower: &mut Lower, node: &Node, keys: Keys<'_>) -> Option<Schema> {
+    let schema = keywords(lower, node, keys);
     let some = schema.as_object().is_some_and(|schema| !schema.is_empty());
     some.then(|| Schema::new(schema).ok()).flatten()
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::NAME_MAX_BYTES;
+use super::keys::{Keys, get};
 use super::outline::Outline;
 use super::tree::{Entry, Kind, Node, Span};
 use crate::Duration;
 use crate::definition::{Block, Step};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Expression, InvalidExpression, Problem, Template};
+use crate::language::Place;
 use crate::plugin::Permissions;
 
 /// Keys of the language that a later version brings.
@@ -71,25 +73,36 @@ impl Lower {
         self.report(Code::WrongType, &node.span, message, help);
     }
 
-    /// The entries of a map, all of whose keys are known, free (`x-…`) or reported.
-    pub(super) fn map<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<&'n [Entry]> {
+    /// The keys of a map of the language; each is known, free (`x-…`) or reported.
+    pub(super) fn map<'n>(&mut self, node: &'n Node, place: &'static Place) -> Option<Keys<'n>> {
+        self.map_called(node, place.what, place)
+    }
+
+    /// The same, called something else in messages.
+    pub(super) fn map_called<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        place: &'static Place,
+    ) -> Option<Keys<'n>> {
         let entries = self.any_map(node, what)?;
         for entry in entries {
             let key = entry.key.as_str();
-            if known.contains(&key) || key.starts_with("x-") {
+            if place.key(key).is_some() || key.starts_with("x-") {
                 continue;
             }
+            let known = place.keys().map(|key| key.name);
             if LATER.contains(&key) {
                 let message = format!("'{key}' is not in this version of the language");
-                let help = format!("{what} can have: {}", known.join(", "));
+                let help = format!("{what} can have: {}", known.collect::<Vec<_>>().join(", "));
                 self.report(Code::NotInThisVersion, &entry.key_span, message, Some(help));
             } else {
                 let message = format!("{what} has no key '{key}'");
-                let help = among(key, &format!("{what} can have"), known.iter().copied());
+                let help = among(key, &format!("{what} can have"), known);
                 self.report(Code::UnknownKey, &entry.key_span, message, help);
             }
         }
-        Some(entries)
+        Some(Keys::new(place, entries))
     }
 
     /// The entries of a map with any keys.
@@ -137,19 +150,14 @@ impl Lower {
         items.iter().filter_map(|item| Some((self.text(item, &what)?, item.span.clone()))).collect()
     }
 
-    /// A required key of a map that stands at a place.
-    pub(super) fn required<'n>(
-        &mut self,
-        entries: &'n [Entry],
-        key: &str,
-        what: &str,
-        at: &Span,
-        example: &str,
-    ) -> Option<&'n Node> {
-        let found = get(entries, key);
+    /// A required key of a map that stands at a place in the source.
+    pub(super) fn required<'n>(&mut self, keys: Keys<'n>, key: &str, at: &Span) -> Option<&'n Node> {
+        let found = get(keys, key);
         if found.is_none() {
-            let message = format!("{what} needs the key '{key}'");
-            self.report(Code::MissingKey, at, message, Some(format!("such as `{example}`")));
+            let place = keys.place();
+            let message = format!("{} needs the key '{key}'", place.what);
+            let help = place.key(key).map(|row| format!("such as `{key}: {}`", row.example));
+            self.report(Code::MissingKey, at, message, help);
         }
         found
     }
@@ -284,11 +292,6 @@ impl Lower {
         }
         json
     }
-}
-
-/// The value of a key.
-pub(super) fn get<'n>(entries: &'n [Entry], key: &str) -> Option<&'n Node> {
-    entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
 }
 
 /// The place of a part of an expression that stands somewhere in a node; the

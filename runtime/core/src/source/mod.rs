@@ -13,6 +13,7 @@ mod block;
 mod fields;
 mod human;
 mod inputs;
+mod keys;
 mod lower;
 mod names;
 mod needs;
@@ -30,6 +31,8 @@ mod ways;
 mod workflow;
 mod yaml;
 
+#[cfg(test)]
+pub(crate) use keys::read;
 pub use places::Places;
 pub use plugins::check_plugins;
 
@@ -105,6 +108,11 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
         return Err(problems);
     }
     Ok(Loaded { definition, places, warnings: problems })
+}
+
+/// A piece of YAML as JSON; nothing where it cannot be read.
+pub(crate) fn yaml_value(text: &str) -> Option<serde_json::Value> {
+    yaml::parse(text, &mut Diagnostics::new("", text)).map(|node| node.to_json())
 }
 
 #[cfg(test)]

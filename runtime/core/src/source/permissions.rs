@@ -2,29 +2,27 @@
 
 use std::collections::BTreeSet;
 
+use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::Node;
 use crate::diagnostic::Code;
+use crate::language::PERMISSIONS;
 use crate::plugin::Permissions;
-
-/// The keys of `permissions`.
-const KEYS: [&str; 5] = ["tools", "http", "human", "memory", "timers"];
 
 /// Reads `permissions`.
 pub(super) fn permissions(lower: &mut Lower, node: &Node) -> Permissions {
-    let mut permissions = Permissions::default();
-    for entry in lower.map(node, "permissions", &KEYS).unwrap_or_default() {
-        let value = &entry.value;
-        match entry.key.as_str() {
-            "tools" => permissions.tools = tools(lower, value),
-            "http" => permissions.http = hosts(lower, value),
-            "human" => permissions.human = lower.flag(value, "human").unwrap_or_default(),
-            "memory" => permissions.memory = lower.flag(value, "memory").unwrap_or_default(),
-            "timers" => permissions.timers = lower.flag(value, "timers").unwrap_or_default(),
-            _ => {}
-        }
+    let Some(keys) = lower.map(node, &PERMISSIONS) else { return Permissions::default() };
+    Permissions {
+        tools: get(keys, "tools").map(|node| tools(lower, node)).unwrap_or_default(),
+        http: get(keys, "http").map(|node| hosts(lower, node)).unwrap_or_default(),
+        human: flag(lower, keys, "human"),
+        memory: flag(lower, keys, "memory"),
+        timers: flag(lower, keys, "timers"),
     }
-    permissions
+}
+
+fn flag(lower: &mut Lower, keys: Keys<'_>, key: &str) -> bool {
+    get(keys, key).and_then(|node| lower.flag(node, key)).unwrap_or_default()
 }
 
 /// A step's own permissions, within the workflow's; the workflow's where it has none.

@@ -4,40 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::lower::{Lower, get};
-use super::tree::{Entry, Kind, Node, Span};
+use super::keys::{Keys, get};
+use super::lower::Lower;
+use super::tree::{Kind, Node, Span};
 use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, needs, vars, verb};
 use crate::definition::{BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Verb};
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
+use crate::language::{BRANCH, Goes, RETRY, STEP};
 use crate::{FailureKind, StepId};
-
-/// The keys of a step.
-const KEYS: [&str; 23] = [
-    "id",
-    "description",
-    "if",
-    "needs",
-    "agent",
-    "tool",
-    "human",
-    "set",
-    "switch",
-    "wait",
-    "fail",
-    "parallel",
-    "map",
-    "loop",
-    "with",
-    "permissions",
-    "retry",
-    "timeout",
-    "then",
-    "vars",
-    "max_visits",
-    "catch",
-    "finally",
-];
 
 /// The target that ends a list of steps.
 const END: &str = "end";
@@ -50,13 +25,12 @@ pub(super) fn step(
     block: BlockIndex,
     pointer: &str,
 ) -> Step {
-    const WHAT: &str = "a step";
-    let Some(entries) = lower.map(node, WHAT, &KEYS) else {
+    let Some(entries) = lower.map(node, &STEP) else {
         lower.ways_known = false;
         return harmless(index, block);
     };
     let id = lower
-        .required(entries, "id", WHAT, &node.span, "id: lookup")
+        .required(entries, "id", &node.span)
         .and_then(|node| id(lower, node, index))
         .unwrap_or_else(|| StepId::new(format!("step{}", index.0)));
     if let Some(node) = get(entries, "description") {
@@ -64,7 +38,7 @@ pub(super) fn step(
     }
     let condition = get(entries, "if").and_then(|node| lower.expression(node, "if"));
     let needs = get(entries, "needs").map(|node| needs::needs(lower, node, index)).unwrap_or_default();
-    needs::check_keys(lower, entries, block);
+    needs::check_keys(lower, &entries, block);
     let verb = verb::verb(lower, entries, node, index, pointer);
     if let Some(verb) = &verb {
         check_keys(lower, entries, verb);
@@ -141,20 +115,24 @@ fn id(lower: &mut Lower, node: &Node, index: StepIndex) -> Option<StepId> {
 }
 
 /// Keys that go with some verbs only.
-fn check_keys(lower: &mut Lower, entries: &[Entry], verb: &Verb) {
-    let works = matches!(verb, Verb::Agent(_) | Verb::Tool(_));
-    for entry in entries {
-        let help = match (entry.key.as_str(), verb) {
-            ("timeout", Verb::Human(_)) => "a human step has `due` and `on_timeout`",
-            ("with" | "permissions" | "retry" | "timeout", _) if !works => "it goes with agent and tool",
-            ("catch" | "finally", Verb::Switch(_)) => "put the switch into a step of its own",
-            ("then", Verb::Switch(_)) => "the cases of a switch say where it leads",
-            ("vars", Verb::Fail(_)) => "a step that fails changes nothing",
-            ("then", Verb::Fail(_)) => "a run ends where it fails",
-            _ => continue,
+fn check_keys(lower: &mut Lower, entries: Keys<'_>, verb: &Verb) {
+    // Of `needs` its own check knows more: no step of a graph is a switch.
+    for entry in entries.iter().filter(|entry| entry.key != "needs") {
+        let Some(goes) = STEP.key(&entry.key).map(|key| key.goes).filter(|goes| !goes.with(verb.name()))
+        else {
+            continue;
+        };
+        let help = match (entry.key.as_str(), verb.name(), goes) {
+            ("timeout", "human", _) => "a human step has `due` and `on_timeout`".to_owned(),
+            ("catch" | "finally", "switch", _) => "put the switch into a step of its own".to_owned(),
+            ("then", "switch", _) => "the cases of a switch say where it leads".to_owned(),
+            ("vars", "fail", _) => "a step that fails changes nothing".to_owned(),
+            ("then", "fail", _) => "a run ends where it fails".to_owned(),
+            (_, _, Goes::With(verbs)) => format!("it goes with {}", verbs.join(" and ")),
+            (_, _, Goes::WithAll | Goes::Without(_)) => "take one of them out".to_owned(),
         };
         let message = format!("'{}' does not go with {}", entry.key, verb.name());
-        lower.report(Code::KeyMismatch, &entry.key_span, message, Some(help.to_owned()));
+        lower.report(Code::KeyMismatch, &entry.key_span, message, Some(help));
     }
 }
 
@@ -174,11 +152,10 @@ fn then(lower: &mut Lower, node: &Node, index: StepIndex) -> Then {
 
 /// The ways of a `then` or a `switch`; one without `when` is always taken, so nothing may follow it.
 pub(super) fn branches(lower: &mut Lower, items: &[Node], index: StepIndex) -> Vec<Branch> {
-    const WHAT: &str = "a branch";
     let mut branches = Vec::new();
     let mut always: Option<Span> = None;
     for item in items {
-        let Some(entries) = lower.map(item, WHAT, &["when", "to"]) else {
+        let Some(entries) = lower.map(item, &BRANCH) else {
             lower.ways_known = false;
             continue;
         };
@@ -192,7 +169,7 @@ pub(super) fn branches(lower: &mut Lower, items: &[Node], index: StepIndex) -> V
             always = Some(item.span.clone());
         }
         let when = condition.map(|node| lower.expression(node, "when"));
-        let Some(to) = lower.required(entries, "to", WHAT, &item.span, "to: end") else {
+        let Some(to) = lower.required(entries, "to", &item.span) else {
             lower.ways_known = false;
             continue;
         };
@@ -235,10 +212,9 @@ fn target(lower: &mut Lower, node: &Node, from: StepIndex) -> Target {
 }
 
 fn retry(lower: &mut Lower, node: &Node) -> RetryPolicy {
-    const KEYS: [&str; 6] = ["max_attempts", "delay", "factor", "max_delay", "on", "except"];
     let default = RetryPolicy::default();
-    let Some(entries) = lower.map(node, "retry", &KEYS) else { return default };
-    let attempts = lower.required(entries, "max_attempts", "retry", &node.span, "max_attempts: 3");
+    let Some(entries) = lower.map(node, &RETRY) else { return default };
+    let attempts = lower.required(entries, "max_attempts", &node.span);
     let max_attempts = attempts.and_then(|node| lower.whole(node, "max_attempts", 1..=RETRY_MAX_ATTEMPTS));
     let delay = get(entries, "delay").and_then(|node| lower.duration(node, "delay"));
     let max_delay = get(entries, "max_delay").and_then(|node| lower.duration(node, "max_delay"));

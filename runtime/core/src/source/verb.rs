@@ -2,34 +2,36 @@
 
 use serde_json::{Value, json};
 
-use super::lower::{Lower, get};
+use super::keys::{Keys, get};
+use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
 use super::{block, human, permissions, step};
 use crate::FailureKind;
 use crate::definition::{AgentStep, Branch, Case, FailStep, StepIndex, SwitchStep, ToolStep, Verb, WaitStep};
 use crate::diagnostic::Code;
 use crate::expression::Template;
+use crate::language::{FAIL, STEP, WAIT};
 
-/// The verbs of this version.
-const VERBS: [&str; 10] =
-    ["agent", "tool", "human", "set", "switch", "wait", "fail", "parallel", "map", "loop"];
 /// Verbs that a later version brings; they were reported as such.
 const LATER: [&str; 3] = ["workflow", "signal", "emit"];
 
 /// The step's verb; nothing when it has none, or one that cannot be read.
 pub(super) fn verb(
     lower: &mut Lower,
-    entries: &[Entry],
+    entries: Keys<'_>,
     step: &Node,
     index: StepIndex,
     pointer: &str,
 ) -> Option<Verb> {
-    let verbs: Vec<&Entry> = entries.iter().filter(|entry| VERBS.contains(&entry.key.as_str())).collect();
+    let known = STEP.keys().filter(|key| key.verb);
+    let verbs = entries.iter().filter(|entry| known.clone().any(|key| key.name == entry.key));
+    let verbs: Vec<&Entry> = verbs.collect();
     let Some(first) = verbs.first() else {
         lower.ways_known = false;
         let later = entries.iter().any(|entry| LATER.contains(&entry.key.as_str()));
         if !later && step.as_map().is_some() {
-            let help = Some(format!("give it one of {}", VERBS.join(", ")));
+            let help =
+                Some(format!("give it one of {}", known.map(|key| key.name).collect::<Vec<_>>().join(", ")));
             lower.report(Code::VerbCount, &step.span, "the step has no verb", help);
         }
         return None;
@@ -53,7 +55,7 @@ pub(super) fn verb(
     }
 }
 
-fn with(lower: &mut Lower, entries: &[Entry]) -> Template {
+fn with(lower: &mut Lower, entries: Keys<'_>) -> Template {
     let Some(node) = get(entries, "with") else { return Template::literal(json!({})) };
     let plain = node.as_text().is_some_and(|text| !text.contains("${{"));
     if node.as_map().is_none() && (plain || node.as_text().is_none()) {
@@ -81,7 +83,7 @@ fn plugin_text<'n>(lower: &mut Lower, node: &'n Node, what: &str) -> Option<&'n 
     Some(text)
 }
 
-fn agent(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Option<Verb> {
+fn agent(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
     let with = with(lower, entries);
     let permissions = permissions::narrowed(lower, get(entries, "permissions"));
     let agent = plugin_text(lower, node, "agent")?;
@@ -90,7 +92,7 @@ fn agent(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Option<Verb> {
         .then(|| Verb::Agent(AgentStep { agent: agent.to_owned(), with, permissions }))
 }
 
-fn tool(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Option<Verb> {
+fn tool(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
     let with = with(lower, entries);
     let permissions = permissions::narrowed(lower, get(entries, "permissions"));
     let name = plugin_text(lower, node, "tool")?;
@@ -123,8 +125,8 @@ fn switch(lower: &mut Lower, node: &Node, index: StepIndex) -> Option<Verb> {
 
 fn wait(lower: &mut Lower, node: &Node) -> Option<Verb> {
     if node.as_map().is_some() {
-        let entries = lower.map(node, "wait", &["until"])?;
-        let until = lower.required(entries, "until", "wait", &node.span, "until: 2026-12-24T09:00:00Z")?;
+        let entries = lower.map(node, &WAIT)?;
+        let until = lower.required(entries, "until", &node.span)?;
         let template = lower.template(until);
         if let Some(Value::String(text)) = template.as_literal()
             && let Err(error) = crate::Timestamp::parse(text)
@@ -148,7 +150,7 @@ fn fail(lower: &mut Lower, node: &Node) -> Option<Verb> {
         lower.text(node, "fail")?;
         return Some(Verb::Fail(FailStep { message: lower.template(node), kind: permanent }));
     }
-    let entries = lower.map(node, "fail", &["message", "kind"])?;
+    let entries = lower.map(node, &FAIL)?;
     let kind = get(entries, "kind").and_then(|node| {
         let name = lower.text(node, "kind")?;
         let kind = step::kind(name);
@@ -157,7 +159,7 @@ fn fail(lower: &mut Lower, node: &Node) -> Option<Verb> {
         }
         kind
     });
-    let message = lower.required(entries, "message", "fail", &node.span, "message: no such order")?;
+    let message = lower.required(entries, "message", &node.span)?;
     lower.text(message, "message");
     Some(Verb::Fail(FailStep { message: lower.template(message), kind: kind.unwrap_or(permanent) }))
 }

@@ -2,43 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use super::lower::{Lower, get};
+use super::keys::{Keys, get};
+use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
 use super::{block, inputs, permissions, vars};
 use crate::Digest;
 use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role};
 use crate::diagnostic::Code;
-
-/// The keys at the top.
-const KEYS: [&str; 10] = [
-    "pawl",
-    "workflow",
-    "version",
-    "description",
-    "inputs",
-    "vars",
-    "plugins",
-    "permissions",
-    "steps",
-    "outputs",
-];
+use crate::language::{OUTPUT, WORKFLOW};
 
 /// Reads a workflow; what is wrong is reported, and something harmless stands in for it.
 pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
-    const WHAT: &str = "a workflow";
-    // `workflow` is a verb of a later version, but a name here.
-    let entries = lower.map(root, WHAT, &KEYS).unwrap_or_default();
+    let entries = lower.map(root, &WORKFLOW).unwrap_or(Keys::new(&WORKFLOW, &[]));
     let start = &root.span;
-    if let Some(node) = lower.required(entries, "pawl", WHAT, start, "pawl: 1") {
+    if let Some(node) = lower.required(entries, "pawl", start) {
         check_language(lower, node);
     }
-    let name = lower.required(entries, "workflow", WHAT, start, "workflow: refund").and_then(|node| {
+    let name = lower.required(entries, "workflow", start).and_then(|node| {
         let name = lower.text(node, "workflow")?;
-        lower.name(name, &node.span, WHAT, "-.").then(|| name.to_owned())
+        lower.name(name, &node.span, WORKFLOW.what, "-.").then(|| name.to_owned())
     });
-    let version = lower
-        .required(entries, "version", WHAT, start, "version: 1.0.0")
-        .and_then(|node| version(lower, node));
+    let version = lower.required(entries, "version", start).and_then(|node| version(lower, node));
     if let Some(node) = get(entries, "description") {
         lower.text(node, "description");
     }
@@ -49,7 +33,7 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
     lower.ceiling.clone_from(&own);
     let plugins = get(entries, "plugins").map(|node| plugins(lower, node)).unwrap_or_default();
     lower
-        .required(entries, "steps", WHAT, start, "steps: [{ id: hello, tool: echo.say }]")
+        .required(entries, "steps", start)
         .map(|node| block::block(lower, node, Role::Workflow, None, "/steps"));
     let outputs = get(entries, "outputs").map(|node| outputs(lower, node)).unwrap_or_default();
     Definition {
@@ -136,11 +120,10 @@ fn outputs(lower: &mut Lower, node: &Node) -> BTreeMap<String, Output> {
 
 /// A map with the key `value` is the long form; anything else is the value itself.
 fn output(lower: &mut Lower, entry: &Entry) -> Output {
-    let Some(value) = entry.value.get("value") else {
+    let long = entry.value.get("value").and_then(|_| lower.map(&entry.value, &OUTPUT));
+    let Some((keys, value)) = long.and_then(|keys| Some((keys, get(keys, "value")?))) else {
         return Output { value: lower.template(&entry.value), schema: None };
     };
-    let known: Vec<&str> = ["value"].into_iter().chain(inputs::KEYWORDS).collect();
-    let entries = lower.map(&entry.value, "an output", &known).unwrap_or_default();
-    let schema = inputs::output_schema(lower, &entry.value, entries);
+    let schema = inputs::output_schema(lower, &entry.value, keys);
     Output { value: lower.template(value), schema }
 }

@@ -1,0 +1,71 @@
+//! What goes with plugins: `retry` and `permissions`.
+
+use super::{Key, Place, Shape};
+use crate::source::RETRY_MAX_ATTEMPTS;
+
+/// `retry` of a step.
+pub static RETRY: Place = Place {
+    name: "retry",
+    what: "retry",
+    keys: &[
+        Key::required(
+            "max_attempts",
+            Shape::Whole(1, RETRY_MAX_ATTEMPTS),
+            "Attempts in all, the first included.",
+            "3",
+        ),
+        Key::optional(
+            "delay",
+            Shape::Duration,
+            "The pause before the second attempt; half of each pause is drawn at random.",
+            "5s",
+        )
+        .default("1s"),
+        Key::optional("factor", Shape::Number(1, 10), "Each further pause is multiplied by it.", "1.5")
+            .default("2"),
+        Key::optional(
+            "max_delay",
+            Shape::Duration,
+            "No pause is longer, unless the failure asks for one.",
+            "10m",
+        )
+        .otherwise("`1m`, or `delay` if that is longer"),
+        Key::optional(
+            "on",
+            Shape::OneOrMore(&Shape::FailureKind),
+            "The kinds of failure that are tried again.",
+            "[transient]",
+        )
+        .default("[transient, timeout]"),
+        Key::optional("except", Shape::OneOrMore(&Shape::FailureKind), "Kinds taken out of `on`.", "timeout")
+            .default("[]"),
+    ],
+    shared: &[],
+};
+
+/// `permissions` of a workflow or a step.
+pub static PERMISSIONS: Place = Place {
+    name: "permissions",
+    what: "permissions",
+    keys: &[
+        Key::optional(
+            "tools",
+            Shape::OneOrMore(&Shape::Tool),
+            "The tools that agents may call: `orders.lookup`, or `orders.*` for all of a plugin.",
+            "[orders.*, payments.refund]",
+        )
+        .default("[]"),
+        Key::optional(
+            "http",
+            Shape::OneOrMore(&Shape::Text),
+            "The hosts that tools may send requests to.",
+            "[api.example.com]",
+        )
+        .default("[]"),
+        Key::optional("human", Shape::Flag, "Whether agents may ask people.", "true").default("false"),
+        Key::optional("memory", Shape::Flag, "Whether agents may use the run's memory.", "true")
+            .default("false"),
+        Key::optional("timers", Shape::Flag, "Whether agents may sleep.", "true").default("false"),
+    ],
+    shared: &[],
+};

@@ -1,0 +1,141 @@
+//! A step, and the ways that it leads.
+
+use super::{FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, Shape, WAIT};
+use crate::source::VISITS_MAX;
+
+const WORKS: &[&str] = &["agent", "tool"];
+
+/// A step.
+pub static STEP: Place = Place {
+    name: "step",
+    what: "a step",
+    keys: &[
+        Key::required("id", Shape::Name(""), "The step's name, unique in the workflow; not `end`.", "lookup"),
+        Key::optional("description", Shape::Text, "What it is for.", "Looks the order up."),
+        Key::optional(
+            "if",
+            Shape::Expression,
+            "The step is skipped when it is false.",
+            "inputs.amount > 100",
+        )
+        .otherwise("always"),
+        Key::optional(
+            "needs",
+            Shape::OneOrMore(&Shape::Name("")),
+            "The steps of the same list that must be done before; makes the list a graph.",
+            "[order]",
+        )
+        .without(&["switch"]),
+        Key::verb("agent", Shape::Name("-"), "Runs a plugin of kind agent.", "What the agent returns.", "planner"),
+        Key::verb("tool", Shape::Tool, "Calls a tool of a plugin.", "What the tool returns.", "orders.lookup"),
+        Key::verb("human", Shape::Map(&HUMAN), "Asks a person and waits.", "`{action, data, by}`.", "{ title: Refund this order? }"),
+        Key::verb("set", Shape::Template, "Gives a value.", "The value.", "{ total: \"${{ inputs.amount * 2 }}\" }"),
+        Key::verb(
+            "switch",
+            Shape::List(&Shape::Map(&BRANCH)),
+            "Goes on with the first case that holds.", "`{case}`, the number from 0.",
+            "[{ when: inputs.amount < 100, to: end }, { to: end }]",
+        ),
+        Key::verb(
+            "wait",
+            Shape::Either(&[Shape::Duration, Shape::Map(&WAIT)]),
+            "Waits for a time, or until an instant.", "None to rely on.",
+            "5m",
+        ),
+        Key::verb(
+            "fail",
+            Shape::Either(&[Shape::TextTemplate, Shape::Map(&FAIL)]),
+            "Ends the run as failed, where nothing catches it.", "None.",
+            "No such order.",
+        ),
+        Key::verb(
+            "parallel",
+            Shape::Map(&PARALLEL),
+            "Goes through several lists of steps at once.", "`{branch: output}`.",
+            "{ branches: { one: [{ id: one, set: 1 }], other: [{ id: other, set: 2 }] } }",
+        ),
+        Key::verb(
+            "map",
+            Shape::Map(&MAP),
+            "Goes through a list of steps for each item.", "A list, one output an item.",
+            "{ items: inputs.orders, steps: [{ id: double, set: \"${{ item }}\" }] }",
+        ),
+        Key::verb(
+            "loop",
+            Shape::Map(&LOOP),
+            "Goes through a list of steps again and again.", "The output of the last turn.",
+            "{ while: index < 3, max_visits: 3, steps: [{ id: count, set: \"${{ index }}\" }] }",
+        ),
+        Key::optional(
+            "with",
+            Shape::Arguments,
+            "What the plugin is given.",
+            "{ id: \"${{ inputs.order }}\" }",
+        )
+        .default("{}")
+        .with(WORKS),
+        Key::optional(
+            "permissions",
+            Shape::Map(&PERMISSIONS),
+            "What the step's plugin may do; narrows the workflow's.",
+            "{ timers: true }",
+        )
+        .otherwise("the workflow's")
+        .with(WORKS),
+        Key::optional("retry", Shape::Map(&RETRY), "When a failed attempt is followed by another.", "{ max_attempts: 3 }")
+            .otherwise("one attempt")
+            .with(WORKS),
+        Key::optional(
+            "timeout",
+            Shape::Duration,
+            "The longest an attempt may take, waits included.",
+            "30s",
+        )
+        .with(WORKS),
+        Key::optional(
+            "then",
+            Shape::Either(&[Shape::Target, Shape::List(&Shape::Map(&BRANCH))]),
+            "Where it leads: a step, `end`, or the first branch that holds.",
+            "[{ when: inputs.amount > 100, to: end }]",
+        )
+        .otherwise("the step below")
+        .without(&["switch", "fail"]),
+        Key::optional(
+            "vars",
+            Shape::Named(&Shape::Template),
+            "The variables that it changes when it is completed.",
+            "{ total: \"${{ vars.total + 1 }}\" }",
+        )
+        .default("{}")
+        .without(&["fail"]),
+        Key::optional(
+            "max_visits",
+            Shape::Whole(1, VISITS_MAX),
+            "How often a run may arrive here; one more fails it. Within `map` and `loop` counted for each item and each turn.",
+            "5",
+        )
+        .default("10000"),
+        Key::optional(
+            "catch",
+            Shape::Steps,
+            "The steps for what went wrong, after the last attempt.",
+            "[{ id: guess, set: \"${{ error.message }}\" }]",
+        )
+        .without(&["switch"]),
+        Key::optional("finally", Shape::Steps, "The steps for any case.", "[{ id: note, set: 1 }]")
+            .without(&["switch"]),
+    ],
+    shared: &[],
+};
+
+/// A way of a `then`, or a case of a `switch`.
+pub static BRANCH: Place = Place {
+    name: "branch",
+    what: "a branch",
+    keys: &[
+        Key::optional("when", Shape::Expression, "It is taken when this holds.", "inputs.amount < 100")
+            .otherwise("always"),
+        Key::required("to", Shape::Target, "The step of the same list that it leads to, or `end`.", "end"),
+    ],
+    shared: &[],
+};

@@ -1,0 +1,63 @@
+//! The top of a workflow.
+
+use super::{Key, PERMISSIONS, Place, Shape};
+use crate::definition::LANGUAGE_VERSION;
+
+/// The top of a workflow.
+pub static WORKFLOW: Place = Place {
+    name: "workflow",
+    what: "a workflow",
+    keys: &[
+        Key::required("pawl", Shape::Exactly(LANGUAGE_VERSION), "The version of the language.", "1"),
+        Key::required("workflow", Shape::Name("-."), "The workflow's name.", "refund"),
+        Key::required(
+            "version",
+            Shape::Version,
+            "The workflow's version: three numbers, optionally `-pre` and `+build`.",
+            "1.0.0",
+        ),
+        Key::optional("description", Shape::Text, "What it is for.", "Pays money back."),
+        Key::optional(
+            "inputs",
+            Shape::Fields,
+            "What a run is given; nothing undeclared is let in.",
+            "{ order: string, amount: { type: number, minimum: 0 }, orders: array }",
+        )
+        .default("{}"),
+        Key::optional(
+            "vars",
+            Shape::Named(&Shape::Template),
+            "The run's variables, each with its first value.",
+            "{ total: 0 }",
+        )
+        .default("{}"),
+        Key::optional(
+            "plugins",
+            Shape::Named(&Shape::Text),
+            "Components by name: their paths, relative to this file.",
+            "{ triage: ./plugins/triage.wasm }",
+        )
+        .otherwise("the plugin folder, then what ships with pawl"),
+        Key::optional(
+            "permissions",
+            Shape::Map(&PERMISSIONS),
+            "What the steps' plugins may do, unless a step narrows it.",
+            "{ http: [api.example.com] }",
+        )
+        .otherwise("nothing is granted"),
+        Key::required(
+            "steps",
+            Shape::Steps,
+            "What is done, one step after the other.",
+            "[{ id: hello, tool: echo.say }]",
+        ),
+        Key::optional(
+            "outputs",
+            Shape::Outputs,
+            "What a completed run gives.",
+            "{ message: \"${{ inputs.order }}\" }",
+        )
+        .default("{}"),
+    ],
+    shared: &[],
+};
