@@ -12,5 +12,6 @@ mod payloads;
 mod restart;
 mod stand_in;
 mod time;
+mod together;
 mod trouble;
 mod workflows;

@@ -77,8 +77,20 @@ impl Call {
     }
 }
 
-/// Calls several tools; results stand in the order of the calls. In this version one is called after
-/// the other, and the agent goes on when the last has answered.
+/// Calls several tools at once; results stand in the order of the calls. The agent goes on when all
+/// have answered, and each answer is recorded by itself.
+///
+/// ```no_run
+/// # fn example() -> Result<(), pawl_plugin::Failure> {
+/// use pawl_plugin::prelude::*;
+///
+/// let ids = ["A-1001", "A-1002"];
+/// let calls = ids.iter().map(|id| tools::Call::new("orders.lookup", &json!({ "id": id })));
+/// for order in tools::call_all::<Value>(calls.collect::<Result<_, _>>()?) {
+///     log::info!("{}", order?["amount"]);
+/// }
+/// # Ok(()) }
+/// ```
 pub fn call_all<T: DeserializeOwned>(calls: Vec<Call>) -> Vec<Result<T, Failure>> {
     let names: Vec<_> = calls.iter().map(|call| call.name.clone()).collect();
     let calls: Vec<_> =

@@ -85,12 +85,12 @@ impl Progress {
                 .iter()
                 .map(|line| inner(&format!("log \"{}\"", summary::one_line(&line.message))))
                 .collect(),
-            Event::CallStarted { visit, request: _, until: Some(until), .. } => {
-                self.call(*visit, &format!("until {until}"))
+            Event::CallStarted { visit, call, request: _, until: Some(until) } => {
+                self.call(*visit, *call, &format!("until {until}"))
             }
-            Event::CallCompleted { visit, response, .. } => match response {
-                Ok(_) => self.call(*visit, ""),
-                Err(failure) => self.call(*visit, &summary::one_line(&failure.to_string())),
+            Event::CallCompleted { visit, call, response, .. } => match response {
+                Ok(_) => self.call(*visit, *call, ""),
+                Err(failure) => self.call(*visit, *call, &summary::one_line(&failure.to_string())),
             },
             Event::OutcomeUnknown { visit, reason, .. } => {
                 self.step('!', *visit, &format!("outcome unknown: {}", summary::one_line(reason)))
@@ -144,9 +144,9 @@ impl Progress {
         self.story.step(visit).map(|step| line(mark, step, end)).into_iter().collect()
     }
 
-    /// The agent's latest call.
-    fn call(&self, visit: VisitId, end: &str) -> Vec<String> {
-        let call = self.story.step(visit).and_then(|step| step.calls.last()).filter(|call| call.shown);
+    /// A call of an agent.
+    fn call(&self, visit: VisitId, number: u32, end: &str) -> Vec<String> {
+        let call = self.story.step(visit).and_then(|step| step.call(number)).filter(|call| call.shown);
         let separator = if end.is_empty() { "" } else { "  " };
         call.map(|call| inner(&format!("{}{separator}{end}", call.text))).into_iter().collect()
     }

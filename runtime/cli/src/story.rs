@@ -35,6 +35,8 @@ pub(crate) struct Step {
 /// One call of an agent.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    /// Its number in the attempt.
+    pub(crate) number: u32,
     /// What was asked.
     pub(crate) text: String,
     /// How it ended; nothing while it is open.
@@ -197,13 +199,15 @@ impl Story {
                     step.status = Status::Waiting;
                 }
             }),
-            Event::CallStarted { visit, request, .. } => self.change(*visit, |step| step.open_call(request)),
-            Event::CallCompleted { visit, request, response, .. } => self.change(*visit, |step| {
+            Event::CallStarted { visit, call, request, .. } => {
+                self.change(*visit, |step| step.open_call(*call, request));
+            }
+            Event::CallCompleted { visit, call, request, response, .. } => self.change(*visit, |step| {
                 if let Some(request) = request {
-                    step.open_call(request);
+                    step.open_call(*call, request);
                 }
                 step.status = Status::Running;
-                if let Some(call) = step.calls.last_mut() {
+                if let Some(call) = step.call_mut(*call) {
                     let answer = response.as_ref().map_or_else(ToString::to_string, |_| "done".to_owned());
                     call.answer = Some(summary::one_line(&answer));
                 }
@@ -238,9 +242,10 @@ impl Story {
         let answer = answer(decided);
         self.change(visit, |step| {
             step.status = Status::Running;
-            match (asker, step.calls.last_mut()) {
-                (Asker::Call(_), Some(call)) => call.answer = Some(answer),
-                _ => step.note = answer,
+            let asking = if let Asker::Call(call) = asker { step.call_mut(call) } else { None };
+            match asking {
+                Some(call) => call.answer = Some(answer),
+                None => step.note = answer,
             }
         });
     }
@@ -253,7 +258,16 @@ impl Story {
 }
 
 impl Step {
-    fn open_call(&mut self, request: &CallRequest) {
+    /// A call by its number; those that are made together end in any order.
+    pub(crate) fn call(&self, number: u32) -> Option<&Call> {
+        self.calls.iter().rev().find(|call| call.number == number)
+    }
+
+    fn call_mut(&mut self, number: u32) -> Option<&mut Call> {
+        self.calls.iter_mut().rev().find(|call| call.number == number)
+    }
+
+    fn open_call(&mut self, number: u32, request: &CallRequest) {
         let shown = matches!(
             request,
             CallRequest::Tool { .. }
@@ -263,7 +277,7 @@ impl Step {
                 | CallRequest::Denied { .. }
         );
         let answers = !matches!(request, CallRequest::Log { .. });
-        self.calls.push(Call { text: summary::call(request), answer: None, shown, answers });
+        self.calls.push(Call { number, text: summary::call(request), answer: None, shown, answers });
     }
 }
 

@@ -26,12 +26,8 @@ pub enum Command {
     },
     /// An agent makes a call that reaches outside. No event in answer means: go ahead.
     BeginCall {
-        /// The agent's visit.
-        visit: VisitId,
-        /// The attempt.
-        attempt: u32,
-        /// The call's number.
-        call: u32,
+        /// Which call.
+        at: CallPlace,
         /// What is asked.
         request: CallRequest,
         /// The calls since the last recorded one.
@@ -39,12 +35,8 @@ pub enum Command {
     },
     /// An agent's call has its answer.
     EndCall {
-        /// The agent's visit.
-        visit: VisitId,
-        /// The attempt.
-        attempt: u32,
-        /// The call's number.
-        call: u32,
+        /// Which call.
+        at: CallPlace,
         /// What was asked.
         request: CallRequest,
         /// The answer.
@@ -76,6 +68,19 @@ pub enum Command {
         /// Why.
         reason: Option<String>,
     },
+}
+
+/// Which call of which attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallPlace {
+    /// The agent's visit.
+    pub visit: VisitId,
+    /// The attempt.
+    pub attempt: u32,
+    /// The call's number.
+    pub call: u32,
+    /// The number of the first call that is made together with it; its own, where it is made alone.
+    pub first: u32,
 }
 
 /// An agent's call that changed nothing outside and was answered at once.
@@ -154,6 +159,14 @@ pub enum Refusal {
         call: u32,
         /// How many there are.
         recorded: u32,
+    },
+    /// Another call of the same agent waits for a person: nothing more of it begins before.
+    #[error("call {call} of visit {visit} does not begin while another one of its agent waits")]
+    CallWaits {
+        /// The visit.
+        visit: VisitId,
+        /// The call's number.
+        call: u32,
     },
     /// No such approval in this run.
     #[error("the run has no approval {0}; `pawl approvals` lists the open ones")]

@@ -34,7 +34,7 @@ pub mod state;
 pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, within_depth};
-pub use command::{AnsweredCall, Command, Entropy, Moment, Refusal};
+pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal};
 pub use decide::{MAP_MAX_ITEMS, RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide};
 pub use digest::Digest;
 pub use effect::{Effect, effects};

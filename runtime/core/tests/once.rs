@@ -10,8 +10,8 @@ use pawl_core::plugin::{
 };
 use pawl_core::view::Status;
 use pawl_core::{
-    Command, Digest, Effect, Entropy, Failure, FailureKind, Moment, RunId, RunState, Timestamp, VisitId,
-    decide, effects,
+    CallPlace, Command, Digest, Effect, Entropy, Failure, FailureKind, Moment, RunId, RunState, Timestamp,
+    VisitId, decide, effects,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,7 @@ steps:
     retry: { max_attempts: 3, on: [transient, timeout] }
 ";
 const VISIT: VisitId = VisitId(1);
+const PLACE: CallPlace = CallPlace { visit: VISIT, attempt: 1, call: 1, first: 1 };
 
 struct Bench {
     definition: Definition,
@@ -58,15 +59,22 @@ impl Bench {
         decide(&mut self.state, &self.definition, command, moment).expect("accepted")
     }
 
+    fn refused(&mut self, command: Command) -> bool {
+        let moment = Moment { now: self.now, entropy: Entropy::new([3; 32]) };
+        let before = self.state.clone();
+        let refused = decide(&mut self.state, &self.definition, command, moment).is_err();
+        assert!(!refused || self.state == before, "a refused command changes nothing");
+        refused
+    }
+
     fn begin_payment(&mut self) {
-        let begin =
-            Command::BeginCall { visit: VISIT, attempt: 1, call: 1, request: payment(), silent: Vec::new() };
+        let begin = Command::BeginCall { at: PLACE, request: payment(), silent: Vec::new() };
         assert_eq!(self.tell(begin).len(), 1, "the call is known before it happens");
     }
 
     fn end_payment(&mut self, response: CallResponse) -> Vec<Event> {
         let (request, silent) = (payment(), Vec::new());
-        self.tell(Command::EndCall { visit: VISIT, attempt: 1, call: 1, request, response, silent })
+        self.tell(Command::EndCall { at: PLACE, request, response, silent })
     }
 
     fn attempts(&self) -> Vec<u32> {
@@ -169,7 +177,7 @@ fn a_payment_that_trapped_is_unknown_and_each_answer_does_what_it_says() {
         assert!(events.iter().any(|event| matches!(event, Event::OutcomeUnknown { call: Some(1), .. })));
         bench.answer(action, data);
         let visit = bench.state.visit(VISIT).expect("the visit");
-        let answer = match &visit.calls[0].progress {
+        let answer = match &visit.calls.get(1).expect("the call").progress {
             pawl_core::state::CallProgress::Answered { response, .. } => {
                 Some((**response).clone().map_err(|failure| failure.kind))
             }
@@ -181,4 +189,44 @@ fn a_payment_that_trapped_is_unknown_and_each_answer_does_what_it_says() {
             bench.begin_payment();
         }
     }
+}
+
+#[test]
+fn calls_that_are_made_together_end_in_any_order_and_no_more_begin_once_a_person_is_asked() {
+    let mut bench = Bench::start();
+    let place = |call, first| CallPlace { call, first, ..PLACE };
+    let begin = |at| Command::BeginCall { at, request: payment(), silent: Vec::new() };
+    let end = |at, response| Command::EndCall { at, request: payment(), response, silent: Vec::new() };
+    bench.tell(begin(place(2, 1)));
+    bench.tell(begin(place(1, 1)));
+    assert!(bench.refused(begin(place(1, 1))), "it is under way");
+    assert!(bench.refused(begin(place(3, 3))), "the calls before it are not answered");
+
+    bench.tell(end(place(2, 1), Err(Failure::new(FailureKind::Trap, "it fell over"))));
+    assert_eq!(bench.attempts(), [1], "the first payment is still under way");
+    assert!(bench.refused(begin(place(3, 1))), "a person is asked about the second");
+    bench.tell(end(place(1, 1), Ok(json!("paid"))));
+    assert_eq!(bench.attempts(), Vec::<u32>::new());
+
+    bench.answer("retry", json!({}));
+    assert_eq!(bench.attempts(), [1]);
+    bench.tell(begin(place(2, 1)));
+    bench.tell(end(place(2, 1), Ok(json!("paid"))));
+    bench.tell(begin(place(3, 3)));
+}
+
+#[test]
+fn all_payments_that_were_under_way_at_a_crash_are_asked_about() {
+    let mut bench = Bench::start();
+    for call in [1, 2] {
+        let at = CallPlace { call, ..PLACE };
+        bench.tell(Command::BeginCall { at, request: payment(), silent: Vec::new() });
+    }
+    let events = bench.tell(Command::Recover);
+    let unknown = |event: &&Event| matches!(event, Event::OutcomeUnknown { .. });
+    assert_eq!(events.iter().filter(unknown).count(), 2);
+    bench.answer("failed", json!({}));
+    assert_eq!(bench.attempts(), Vec::<u32>::new(), "there is another one to ask about");
+    bench.answer("retry", json!({}));
+    assert_eq!(bench.attempts(), [1]);
 }

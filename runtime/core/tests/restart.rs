@@ -16,8 +16,8 @@ use pawl_core::plugin::{
 };
 use pawl_core::state::{CallProgress, Phase, RunState};
 use pawl_core::{
-    AnsweredCall, Command, Digest, Duration, Effect, Entropy, Failure, FailureKind, Moment, RunId, Timestamp,
-    VisitId, decide, effects,
+    AnsweredCall, CallPlace, Command, Digest, Duration, Effect, Entropy, Failure, FailureKind, Moment, RunId,
+    Timestamp, VisitId, decide, effects,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -406,70 +406,71 @@ impl World {
         self.command(Command::EndAttempt { visit, attempt, result, silent: Vec::new(), log: Vec::new() });
     }
 
-    /// An agent in straight-line code: log, tool, question, sleep, tool, done.
+    /// An agent in straight-line code: log, tool, question, sleep, three tools together, tool, done.
     fn agent(&mut self, visit: VisitId, attempt: u32) {
-        let calls = [
-            CallRequest::Log { level: LogLevel::Info, message: "begin".into() },
-            CallRequest::Tool { name: "world.act".into(), arguments: json!({ "n": 1 }) },
-            CallRequest::Human(Question {
-                title: "Shall I?".into(),
-                to: Vec::new(),
-                actions: vec!["yes".into(), "no".into()],
-                form: None,
-                subject: None,
-                due: None,
-                on_timeout: None,
-            }),
-            CallRequest::Sleep { duration: Duration(50) },
-            CallRequest::Tool { name: self.last_tool.into(), arguments: json!({ "n": 2 }) },
+        let act = |n: u32| CallRequest::Tool { name: "world.act".into(), arguments: json!({ "n": n }) };
+        let last = |n: u32| CallRequest::Tool { name: self.last_tool.into(), arguments: json!({ "n": n }) };
+        let asked = Question {
+            title: "Shall I?".into(),
+            to: Vec::new(),
+            actions: vec!["yes".into(), "no".into()],
+            form: None,
+            subject: None,
+            due: None,
+            on_timeout: None,
+        };
+        let rounds = [
+            vec![CallRequest::Log { level: LogLevel::Info, message: "begin".into() }],
+            vec![act(1)],
+            vec![CallRequest::Human(asked)],
+            vec![CallRequest::Sleep { duration: Duration(50) }],
+            vec![last(3), act(4), last(5)],
+            vec![last(2)],
         ];
         let recorded = self.state.visit(visit).map(|at| at.calls.clone()).unwrap_or_default();
-        let mut silent = Vec::new();
-        for (index, request) in calls.into_iter().enumerate() {
-            let call = u32::try_from(index).expect("small") + 1;
-            match recorded.get(index).map(|state| (&state.progress, state.digest)) {
-                Some((CallProgress::Answered { .. }, digest)) => {
-                    assert_eq!(digest, request.digest());
+        let (mut silent, mut first) = (Vec::new(), 1);
+        for round in rounds {
+            let numbered: Vec<_> = (first..).zip(round).collect();
+            // Those that are made together end in any order, here the last one first.
+            for (call, request) in numbered.into_iter().rev() {
+                match recorded.get(call).map(|state| (&state.progress, state.digest)) {
+                    Some((CallProgress::Answered { .. }, digest)) => {
+                        assert_eq!(digest, request.digest());
+                        continue;
+                    }
+                    Some((CallProgress::Cleared(_), _)) | None => {}
+                    Some(_) => return,
+                }
+                if request.is_silent() {
+                    silent.push(AnsweredCall { call, request, response: Ok(Value::Null) });
                     continue;
                 }
-                Some((CallProgress::Cleared(_), _)) | None => {}
-                Some(_) => return,
+                // One call, one commit at least; then the simulation looks at the effects again.
+                return self.call(CallPlace { visit, attempt, call, first }, request, silent);
             }
-            if request.is_silent() {
-                silent.push(AnsweredCall { call, request, response: Ok(Value::Null) });
-                continue;
-            }
-            // One call, one commit at least; then the simulation looks at the effects again.
-            return self.call(visit, attempt, call, request, silent);
+            first = if first == 5 { 8 } else { first + 1 };
         }
-        let result = Ok(json!({ "calls": recorded.len() }));
+        let result = Ok(json!({ "calls": recorded.last() }));
         self.command(Command::EndAttempt { visit, attempt, result, silent, log: Vec::new() });
     }
 
-    fn call(
-        &mut self,
-        visit: VisitId,
-        attempt: u32,
-        call: u32,
-        request: CallRequest,
-        silent: Vec<AnsweredCall>,
-    ) {
+    fn call(&mut self, at: CallPlace, request: CallRequest, silent: Vec<AnsweredCall>) {
         let before = self.head.seq;
-        let begin =
-            Command::BeginCall { visit, attempt, call, request: request.clone(), silent: silent.clone() };
-        self.command(begin);
+        self.command(Command::BeginCall { at, request: request.clone(), silent: silent.clone() });
         let CallRequest::Tool { name, .. } = &request else { return };
         let recorded_first = self.head.seq > before;
         if recorded_first && self.restarts == Restarts::AfterEveryCommit {
             return;
         }
+        let key = self.state.call_key(at.visit, at.attempt, at.call);
+        let trapped = self.draw(&format!("call {key}")) < 20;
         if name == "world.once" {
-            let key = self.state.call_key(visit, attempt, call);
             *self.outside.entry(key).or_default() += 1;
         }
         let silent = if recorded_first { Vec::new() } else { silent };
-        let response = Ok(json!("done"));
-        self.command(Command::EndCall { visit, attempt, call, request, response, silent });
+        let response =
+            if trapped { Err(Failure::new(FailureKind::Trap, "fell over")) } else { Ok(json!("done")) };
+        self.command(Command::EndCall { at, request, response, silent });
     }
 
     /// Someone answers the first open approval; not all at once.

@@ -25,6 +25,8 @@ pub struct EngineConfig {
     /// What all calls of one agent's attempt and their answers may hold, as JSON, in bytes: they are
     /// in memory whenever the agent runs.
     pub recorded_calls_max_bytes: usize,
+    /// Tools that one `tools.call-all` of an agent calls at once; more wait for their turn. At least 1.
+    pub calls_at_once_max: usize,
     /// What the agents of a run may keep in its memory, as JSON, in bytes.
     pub run_memory_max_bytes: usize,
     /// Commands from outside that are not answered yet; more wait before they are accepted. At least 1.
@@ -46,6 +48,7 @@ impl Default for EngineConfig {
             payload_inline_max_bytes: 64 * 1024,
             silent_calls_max_bytes: 16 * 1024 * 1024,
             recorded_calls_max_bytes: 64 * 1024 * 1024,
+            calls_at_once_max: 16,
             run_memory_max_bytes: 4 * 1024 * 1024,
             commands_max: 4_096,
             clock: Arc::new(SystemClock),

@@ -36,4 +36,4 @@ pub use limits::Limits;
 pub use manifest::{Capability, Manifest};
 pub use plugin::LoadedPlugin;
 pub use sandbox::Sandbox;
-pub use task::{AgentEnd, AgentHost, AgentTask, CallReply, ToolCall, ToolEnd};
+pub use task::{AgentEnd, AgentHost, AgentTask, CallReply, CallsReply, ToolCall, ToolEnd};

@@ -23,6 +23,8 @@ pub struct Limits {
     pub wall_time_max_ms: u64,
     /// Calls that leave the sandbox: an agent's calls to the engine, a tool's HTTP requests.
     pub host_calls_max: u32,
+    /// Calls in one `tools.call-all`.
+    pub call_all_max: u32,
     /// One JSON text that crosses the border, in either direction.
     pub payload_max_bytes: u64,
     /// Log lines of the attempt; each counts 16 bytes and its text. Lines beyond are dropped.
@@ -42,6 +44,7 @@ impl Default for Limits {
             guest_time_max_ms: 10_000,
             wall_time_max_ms: 600_000,
             host_calls_max: 10_000,
+            call_all_max: 256,
             payload_max_bytes: 4 << 20,
             log_max_bytes: 64 << 10,
             table_elements_max: 20_000,
@@ -58,6 +61,7 @@ impl Limits {
         guest_time_max_ms: u64::MAX,
         wall_time_max_ms: u64::MAX,
         host_calls_max: u32::MAX,
+        call_all_max: u32::MAX,
         payload_max_bytes: u64::MAX,
         log_max_bytes: u64::MAX,
         table_elements_max: u64::MAX,
@@ -73,6 +77,7 @@ impl Limits {
             guest_time_max_ms: self.guest_time_max_ms.min(ceiling.guest_time_max_ms),
             wall_time_max_ms: self.wall_time_max_ms.min(ceiling.wall_time_max_ms),
             host_calls_max: self.host_calls_max.min(ceiling.host_calls_max),
+            call_all_max: self.call_all_max.min(ceiling.call_all_max),
             payload_max_bytes: self.payload_max_bytes.min(ceiling.payload_max_bytes),
             log_max_bytes: self.log_max_bytes.min(ceiling.log_max_bytes),
             table_elements_max: self.table_elements_max.min(ceiling.table_elements_max),

@@ -23,7 +23,7 @@ use crate::host::wasi::SharedTime;
 use crate::json;
 use crate::limits::{Exceeded, HANDLES_MAX, Limits};
 use crate::meter::Meter;
-use crate::task::{AgentHost, CallReply};
+use crate::task::{AgentHost, CallReply, CallsReply};
 use crate::ticker::Active;
 
 /// What unwinds out of a guest on the host's decision; found again by its type.
@@ -186,6 +186,32 @@ impl HostState {
         self.ask(request).await
     }
 
+    /// Takes calls that an agent makes together to the engine and waits for all answers.
+    pub(crate) async fn forward_all(
+        &mut self,
+        requests: Vec<CallRequest>,
+    ) -> Result<Vec<CallResponse>, Stop> {
+        for _ in &requests {
+            self.count_host_call()?;
+        }
+        self.send_log().await?;
+        let Role::Agent(host) = &mut self.role else {
+            return Ok(requests.iter().map(|request| Err(not_here(request))).collect());
+        };
+        self.has_asked = true;
+        self.meter.leave_guest();
+        let reply = host.call_all(requests).await;
+        self.meter.enter_guest();
+        match reply {
+            CallsReply::Answer { responses, now } => {
+                self.time.set(now.unwrap_or(self.time.now()));
+                Ok(responses)
+            }
+            CallsReply::Suspend => Err(Stop::Suspended),
+            CallsReply::Abort(failure) => Err(self.aborted(failure)),
+        }
+    }
+
     /// Takes log lines that an agent has written meanwhile to the engine, in their order.
     pub(crate) async fn send_log(&mut self) -> Result<(), Stop> {
         if !matches!(self.role, Role::Agent(_)) {
@@ -201,8 +227,7 @@ impl HostState {
 
     async fn ask(&mut self, request: CallRequest) -> Result<CallResponse, Stop> {
         let Role::Agent(host) = &mut self.role else {
-            let message = format!("{} cannot be used here: nothing is granted", request.function());
-            return Ok(Err(Failure::new(FailureKind::Denied, message)));
+            return Ok(Err(not_here(&request)));
         };
         self.has_asked = true;
         self.meter.leave_guest();
@@ -214,12 +239,20 @@ impl HostState {
                 Ok(response)
             }
             CallReply::Suspend => Err(Stop::Suspended),
-            CallReply::Abort(failure) => {
-                self.is_aborted = true;
-                Err(Stop::Aborted(failure))
-            }
+            CallReply::Abort(failure) => Err(self.aborted(failure)),
         }
     }
+
+    fn aborted(&mut self, failure: Failure) -> Stop {
+        self.is_aborted = true;
+        Stop::Aborted(failure)
+    }
+}
+
+/// The answer to a call of a guest that describes itself.
+fn not_here(request: &CallRequest) -> Failure {
+    let message = format!("{} cannot be used here: nothing is granted", request.function());
+    Failure::new(FailureKind::Denied, message)
 }
 
 /// The name of the sequence behind `random.next`.

@@ -70,6 +70,40 @@ pub struct AgentTask {
 pub trait AgentHost: Send {
     /// Answers one call. Log lines come as `CallRequest::Log`; their response is not looked at.
     async fn call(&mut self, request: CallRequest) -> CallReply;
+
+    /// Answers calls that are made together, in their order. One after the other, unless the host
+    /// can do better.
+    async fn call_all(&mut self, requests: Vec<CallRequest>) -> CallsReply {
+        let mut responses = Vec::new();
+        let mut last = None;
+        for request in requests {
+            match self.call(request).await {
+                CallReply::Answer { response, now } => {
+                    responses.push(response);
+                    last = Some(now);
+                }
+                CallReply::Suspend => return CallsReply::Suspend,
+                CallReply::Abort(failure) => return CallsReply::Abort(failure),
+            }
+        }
+        CallsReply::Answer { responses, now: last }
+    }
+}
+
+/// What becomes of calls that an agent makes together.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallsReply {
+    /// The agent goes on with these.
+    Answer {
+        /// What it gets, in the order of the calls.
+        responses: Vec<CallResponse>,
+        /// What its clocks show from now on, if anything was asked.
+        now: Option<Timestamp>,
+    },
+    /// The instance is thrown away; the agent will run again from the top.
+    Suspend,
+    /// The attempt ends.
+    Abort(Failure),
 }
 
 /// What becomes of an agent's call.

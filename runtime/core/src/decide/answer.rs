@@ -46,8 +46,9 @@ impl Draft<'_> {
         let Some(approval) = self.state.approvals.get(id) else { return };
         let (visit, asker) = (approval.visit, approval.asker);
         let request = self.state.visit(visit).and_then(|at| {
-            let (_, call) = at.open_call()?;
-            if let CallProgress::Unknown(request, _) = &call.progress { Some(request.clone()) } else { None }
+            let Asker::UnknownCall(call) = asker else { return None };
+            let CallProgress::Unknown(request, _) = &at.calls.get(call)?.progress else { return None };
+            Some(request.clone())
         });
         let name = by.name.clone();
         self.push(Event::ApprovalDecided(Box::new(ApprovalDecided {

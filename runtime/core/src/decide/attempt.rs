@@ -7,7 +7,7 @@ use crate::call::CallResponse;
 use crate::command::{AnsweredCall, Refusal};
 use crate::event::{Event, LogLine, Work};
 use crate::plugin::EffectClass;
-use crate::state::{Activity, CallProgress, Visit};
+use crate::state::{Activity, Visit};
 use crate::{Failure, VisitId};
 
 impl Draft<'_> {
@@ -46,10 +46,12 @@ impl Draft<'_> {
         if failure.kind.leaves_outcome_open() && is_at_most_once(visit) {
             return self.ask_about_step(id, failure.message);
         }
-        if let Some((call, state)) = visit.open_call()
-            && matches!(state.progress, CallProgress::Running(_))
-        {
-            return self.ask_about_call(id, call, failure.message);
+        let running = visit.calls.running();
+        if !running.is_empty() {
+            for call in running {
+                self.ask_about_call(id, call, failure.message.clone());
+            }
+            return;
         }
         // Another attempt of an agent makes its calls anew, which must not be done to these.
         let repeatable = !visit.acted_once;

@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::call::{CallRequest, CallResponse};
-use crate::command::{AnsweredCall, Refusal};
+use crate::command::{AnsweredCall, CallPlace, Refusal};
 use crate::event::{Asker, Event, Payload};
 use crate::plugin::EffectClass;
 use crate::state::CallProgress;
@@ -14,14 +14,16 @@ impl Draft<'_> {
     /// with the same key.
     pub(super) fn begin_call(
         &mut self,
-        visit: VisitId,
-        attempt: u32,
-        call: u32,
+        at: CallPlace,
         request: CallRequest,
         silent: Vec<AnsweredCall>,
     ) -> Result<(), Refusal> {
+        let CallPlace { visit, attempt, call, .. } = at;
         self.under_way(visit, attempt)?;
-        self.expect_next(visit, call, &silent)?;
+        self.expect(at, &silent)?;
+        if self.state.visit(visit).is_some_and(|visit| visit.calls.open().any(|(_, state)| state.waits())) {
+            return Err(Refusal::CallWaits { visit, call });
+        }
         match request {
             CallRequest::Tool { ref name, .. } => {
                 if self.tool_effect(name) == Some(EffectClass::AtMostOnce) {
@@ -51,19 +53,15 @@ impl Draft<'_> {
 
     pub(super) fn end_call(
         &mut self,
-        visit: VisitId,
-        attempt: u32,
-        call: u32,
+        at: CallPlace,
         request: CallRequest,
         response: CallResponse,
         silent: Vec<AnsweredCall>,
     ) -> Result<(), Refusal> {
-        let at = self.under_way(visit, attempt)?;
-        let running = at
-            .open_call()
-            .is_some_and(|(open, state)| open == call && matches!(state.progress, CallProgress::Running(_)));
-        if !running {
-            self.expect_next(visit, call, &silent)?;
+        let CallPlace { visit, attempt, call, .. } = at;
+        let running = self.under_way(visit, attempt)?.calls.get(call);
+        if !running.is_some_and(|state| matches!(state.progress, CallProgress::Running(_))) {
+            self.expect(at, &silent)?;
             self.record_silent(visit, silent)?;
             self.record(visit, call, request, response);
             return Ok(());
@@ -83,7 +81,7 @@ impl Draft<'_> {
     /// Records calls that changed nothing outside, in their order.
     pub(super) fn record_silent(&mut self, visit: VisitId, silent: Vec<AnsweredCall>) -> Result<(), Refusal> {
         for AnsweredCall { call, request, response } in silent {
-            self.expect_next(visit, call, &[])?;
+            self.expect(CallPlace { visit, attempt: 0, call, first: call }, &[])?;
             self.record(visit, call, request, response);
         }
         Ok(())
@@ -95,22 +93,22 @@ impl Draft<'_> {
         self.push(Event::CallCompleted { visit, call, request: Some(request), digest, response });
     }
 
-    /// A call's number must follow the recorded ones and the silent ones before
-    /// it, or be that of a call that a person cleared.
-    fn expect_next(&self, visit: VisitId, call: u32, silent: &[AnsweredCall]) -> Result<(), Refusal> {
-        let Some(at) = self.state.visit(visit) else {
-            return Err(Refusal::Stale { visit, attempt: 0 });
+    /// All calls before those that are made together with it must be answered, the silent ones
+    /// counted, and it itself must be new, or one that a person cleared.
+    fn expect(&self, at: CallPlace, silent: &[AnsweredCall]) -> Result<(), Refusal> {
+        let CallPlace { visit, attempt, call, first } = at;
+        let Some(calls) = self.state.visit(visit).map(|at| &at.calls) else {
+            return Err(Refusal::Stale { visit, attempt });
         };
-        let cleared = at
-            .open_call()
-            .is_some_and(|(open, state)| open == call && matches!(state.progress, CallProgress::Cleared(_)));
-        let recorded = at.calls_recorded();
-        let follows = u32::try_from(silent.len())
-            .is_ok_and(|count| recorded.checked_add(count).and_then(|n| n.checked_add(1)) == Some(call));
-        if cleared || (follows && at.open_call().is_none()) {
+        let is_new = calls.get(call).is_none_or(|state| matches!(state.progress, CallProgress::Cleared(_)));
+        let before = first.saturating_sub(1);
+        let known = u32::try_from(silent.len()).ok().and_then(|count| calls.whole().checked_add(count));
+        let follows = known.is_some_and(|known| before == known || (silent.is_empty() && before < known));
+        let answered = calls.open().next().is_none_or(|(open, _)| open >= first);
+        if is_new && follows && answered && (1..=call).contains(&first) {
             Ok(())
         } else {
-            Err(Refusal::CallOutOfOrder { visit, call, recorded })
+            Err(Refusal::CallOutOfOrder { visit, call, recorded: calls.whole() })
         }
     }
 
@@ -121,7 +119,7 @@ impl Draft<'_> {
 
     /// The answer of a sleep whose time has come.
     pub(super) fn end_sleep(&mut self, visit: VisitId, call: u32) {
-        let Some(digest) = self.state.visit(visit).and_then(|at| Some(at.open_call()?.1.digest)) else {
+        let Some(digest) = self.state.visit(visit).and_then(|at| Some(at.calls.get(call)?.digest)) else {
             return;
         };
         let response = Ok(Payload::Inline(serde_json::Value::Null));

@@ -65,11 +65,9 @@ pub fn decide(
         Command::EndAttempt { visit, attempt, result, silent, log } => {
             draft.end_attempt(visit, attempt, result, silent, log)?;
         }
-        Command::BeginCall { visit, attempt, call, request, silent } => {
-            draft.begin_call(visit, attempt, call, request, silent)?;
-        }
-        Command::EndCall { visit, attempt, call, request, response, silent } => {
-            draft.end_call(visit, attempt, call, request, response, silent)?;
+        Command::BeginCall { at, request, silent } => draft.begin_call(at, request, silent)?,
+        Command::EndCall { at, request, response, silent } => {
+            draft.end_call(at, request, response, silent)?;
         }
         Command::Decide { approval, action, data, by, comment } => {
             draft.answer(&approval, &action, data, by, comment)?;

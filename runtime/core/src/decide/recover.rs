@@ -3,7 +3,7 @@
 use super::Draft;
 use super::attempt::is_at_most_once;
 use crate::VisitId;
-use crate::state::{Activity, CallProgress};
+use crate::state::Activity;
 
 const REASON: &str = "pawl stopped while it was under way";
 
@@ -18,12 +18,13 @@ impl Draft<'_> {
             if !matches!(visit.activity, Activity::Attempting) {
                 continue;
             }
+            let running = visit.calls.running();
             if is_at_most_once(visit) {
                 self.ask_about_step(id, REASON.to_owned());
-            } else if let Some((call, state)) = visit.open_call()
-                && matches!(state.progress, CallProgress::Running(_))
-            {
-                self.ask_about_call(id, call, REASON.to_owned());
+            } else if !running.is_empty() {
+                for call in running {
+                    self.ask_about_call(id, call, REASON.to_owned());
+                }
             } else if visit.calls.is_empty() && visit.deadline.is_some_and(|deadline| deadline <= self.now) {
                 self.attempt_afresh(id);
             }

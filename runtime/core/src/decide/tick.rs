@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::event::Work;
-use crate::state::{Activity, CallProgress, Visit};
+use crate::state::{Activity, CallProgress, CallState, Visit};
 use crate::{ApprovalId, Duration, Failure, FailureKind, Timestamp, VisitId};
 
 /// One thing that is due.
@@ -59,9 +59,8 @@ fn due_of(id: VisitId, visit: &Visit, now: Timestamp) -> Option<Due> {
     if matches!(visit.activity, Activity::Waiting(until) if until <= now) {
         return Some(Due::WaitOver(id));
     }
-    if let Some((call, state)) = visit.open_call()
-        && matches!(state.progress, CallProgress::Sleeping(until) if until <= now)
-    {
+    let is_over = |state: &CallState| matches!(state.progress, CallProgress::Sleeping(until) if until <= now);
+    if let Some((call, _)) = visit.calls.open().find(|(_, state)| is_over(state)) {
         return Some(Due::SleepOver(id, call));
     }
     visit.deadline.is_some_and(|deadline| deadline <= now).then_some(Due::Deadline(id))

@@ -42,8 +42,8 @@ impl Draft<'_> {
 
     /// An agent's call may or may not have happened.
     pub(super) fn ask_about_call(&mut self, visit: VisitId, call: u32, reason: String) {
-        let open = self.state.visit(visit).and_then(|at| at.open_call());
-        let Some((_, state)) = open else { return };
+        let open = self.state.visit(visit).and_then(|at| at.calls.get(call));
+        let Some(state) = open else { return };
         let (CallProgress::Running(request) | CallProgress::Cleared(request)) = &state.progress else {
             return;
         };

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::visit::CallProgress;
-use super::{Activity, Approval, CallState, Frame, Phase, RunState, Visit};
+use super::{Activity, Approval, CallProgress, CallState, Calls, Frame, Phase, RunState, Visit};
 use crate::call::CallRequest;
 use crate::event::{
     ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, RunStarted, Work,
@@ -121,7 +120,7 @@ impl RunState {
         let visit = self.visits.get_mut(&id)?;
         visit.activity = activity;
         visit.ended_at = Some(time);
-        visit.calls = Vec::new();
+        visit.calls = Calls::default();
         visit.work = None;
         visit.deadline = None;
         visit.inside = None;
@@ -143,7 +142,7 @@ impl RunState {
         // What the step itself did is over once its `catch` or `finally` begins.
         visit.deadline = None;
         visit.work = None;
-        visit.calls = Vec::new();
+        visit.calls = Calls::default();
         let inside = visit.inside.get_or_insert_default();
         let mut item = None;
         match entry {
@@ -214,7 +213,7 @@ impl RunState {
             visit.attempt_at = time;
             visit.deadline = deadline;
             visit.timeout = deadline.map(|deadline| deadline.since(time));
-            visit.calls.clear();
+            visit.calls = Calls::default();
             if let Some(work) = work {
                 visit.work = Some(Arc::new(work.clone()));
             }
@@ -225,7 +224,7 @@ impl RunState {
         self.approvals.values_mut().filter(|approval| approval.visit == id).for_each(Approval::shut);
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.deadline = None;
-            visit.calls.clear();
+            visit.calls = Calls::default();
             visit.activity = retry_at.map_or(Activity::Arrived, Activity::BackingOff);
         }
     }
@@ -235,10 +234,8 @@ impl RunState {
         let progress = until.map_or_else(|| CallProgress::Running(request.clone()), CallProgress::Sleeping);
         // Of tools, only those that are `at-most-once` are started before they are completed.
         visit.acted_once |= matches!(request, CallRequest::Tool { .. });
-        let state = CallState { digest: request.digest(), progress };
         // A cleared call starts a second time in its own place.
-        visit.calls.truncate(call.saturating_sub(1) as usize);
-        visit.calls.push(state);
+        visit.calls.set(call, CallState { digest: request.digest(), progress });
     }
 
     fn complete_call(
@@ -257,37 +254,41 @@ impl RunState {
         let silent = request.is_some_and(CallRequest::is_silent);
         let response = Arc::new(response.clone().map(Payload::into_value));
         let at = (!silent).then_some(time);
-        visit.calls.truncate(call.saturating_sub(1) as usize);
-        visit.calls.push(CallState { digest, progress: CallProgress::Answered { response, at } });
+        visit.calls.set(call, CallState { digest, progress: CallProgress::Answered { response, at } });
     }
 
     fn lose_outcome(&mut self, id: VisitId, call: Option<u32>) {
         let Some(visit) = self.visits.get_mut(&id) else { return };
         // A person needs the time they need.
         visit.deadline = None;
-        if call.is_none() {
+        let Some(call) = call else {
             visit.activity = Activity::Unknown(None);
-        } else if let Some(last) = visit.calls.last_mut()
-            && let CallProgress::Running(request) | CallProgress::Cleared(request) = &last.progress
-        {
-            last.progress = CallProgress::Unknown(request.clone(), None);
-        }
+            return;
+        };
+        visit.calls.progress(call, |progress| match progress {
+            CallProgress::Running(request) | CallProgress::Cleared(request) => {
+                Some(CallProgress::Unknown(request.clone(), None))
+            }
+            CallProgress::Asking(_)
+            | CallProgress::Sleeping(_)
+            | CallProgress::Unknown(..)
+            | CallProgress::Answered { .. } => None,
+        });
     }
 
     fn take_question(&mut self, time: Timestamp, opened: &ApprovalOpened) {
         let id = opened.approval.clone();
         if let Some(visit) = self.visits.get_mut(&opened.visit) {
-            match (opened.asker, visit.calls.last_mut()) {
-                (Asker::Call(_), Some(call)) => call.progress = CallProgress::Asking(id.clone()),
-                (Asker::UnknownCall(_), Some(call)) => {
-                    if let CallProgress::Unknown(_, approval) = &mut call.progress {
-                        *approval = Some(id.clone());
-                    }
+            match opened.asker {
+                Asker::Call(call) => {
+                    visit.calls.progress(call, |_| Some(CallProgress::Asking(id.clone())));
                 }
-                (Asker::UnknownStep, _) => visit.activity = Activity::Unknown(Some(id.clone())),
-                (Asker::Step | Asker::Call(_) | Asker::UnknownCall(_), _) => {
-                    visit.activity = Activity::Asking(id.clone());
-                }
+                Asker::UnknownCall(call) => visit.calls.progress(call, |progress| {
+                    let CallProgress::Unknown(request, _) = progress else { return None };
+                    Some(CallProgress::Unknown(request.clone(), Some(id.clone())))
+                }),
+                Asker::UnknownStep => visit.activity = Activity::Unknown(Some(id.clone())),
+                Asker::Step => visit.activity = Activity::Asking(id.clone()),
             }
         }
         let approval = Approval {
@@ -308,26 +309,26 @@ impl RunState {
         approval.shut();
         approval.decision = Some((decided.action.clone(), decided.by.name.clone()));
         let Some(visit) = self.visits.get_mut(&approval.visit) else { return };
-        match (approval.asker, visit.calls.last_mut()) {
-            (Asker::Call(_), Some(call)) => {
+        match approval.asker {
+            Asker::Call(call) => {
                 let answer = json!({
                     "action": decided.action,
                     "data": decided.data.clone().into_value(),
                     "by": decided.by.name,
                 });
-                call.progress = CallProgress::Answered { response: Arc::new(Ok(answer)), at: Some(time) };
+                let answered = CallProgress::Answered { response: Arc::new(Ok(answer)), at: Some(time) };
+                visit.calls.progress(call, |_| Some(answered));
             }
             // Anything else than `retry` is followed by a `CallCompleted` in the same commit.
-            (Asker::UnknownCall(_), Some(call)) => {
-                if let CallProgress::Unknown(request, _) = &call.progress {
-                    call.progress = CallProgress::Cleared(request.clone());
-                }
+            Asker::UnknownCall(call) => {
+                visit.calls.progress(call, |progress| {
+                    let CallProgress::Unknown(request, _) = progress else { return None };
+                    Some(CallProgress::Cleared(request.clone()))
+                });
                 // The time that the person took was not the agent's.
                 visit.deadline = visit.timeout.map(|timeout| time.after(timeout));
             }
-            (Asker::Step | Asker::UnknownStep | Asker::Call(_) | Asker::UnknownCall(_), _) => {
-                visit.activity = Activity::Arrived;
-            }
+            Asker::Step | Asker::UnknownStep => visit.activity = Activity::Arrived,
         }
     }
 

@@ -29,11 +29,11 @@ impl RunState {
         } else {
             None
         };
-        let sleep = visit.open_call().and_then(|(_, call)| {
+        let sleeps = visit.calls.open().filter_map(|(_, call)| {
             if let CallProgress::Sleeping(until) = call.progress { Some(until) } else { None }
         });
         let due = self.approvals.values().filter(|a| a.open && a.visit == id).filter_map(|a| a.due).min();
-        [own, sleep, due, visit.deadline].into_iter().flatten().min()
+        [own, sleeps.min(), due, visit.deadline].into_iter().flatten().min()
     }
 
     /// What a waiting run waits for; people before time.

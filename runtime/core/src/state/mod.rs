@@ -6,6 +6,7 @@
 
 mod apply;
 mod approval;
+mod calls;
 mod frame;
 mod header;
 mod visit;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use approval::Approval;
+pub use calls::{CallProgress, CallState, Calls};
 pub use frame::{Frame, Inside};
-pub use visit::{Activity, CallProgress, CallState, Visit};
+pub use visit::{Activity, Visit};
 
 use crate::plugin::{Permissions, PluginPins};
 use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Inside;
-use crate::call::{CallRequest, CallResponse};
+use super::{Calls, Inside};
 use crate::event::{Because, Work};
 use crate::view::Status;
-use crate::{ApprovalId, Digest, Duration, Failure, FrameId, StepId, Timestamp};
+use crate::{ApprovalId, Duration, Failure, FrameId, StepId, Timestamp};
 
 /// One arrival at a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +30,8 @@ pub struct Visit {
     pub inside: Option<Box<Inside>>,
     /// How long an attempt may take.
     pub timeout: Option<Duration>,
-    /// The calls of the agent's attempt under way, in order: call `n` stands at `n - 1`.
-    pub calls: Vec<CallState>,
+    /// The calls of the agent's attempt under way.
+    pub calls: Calls,
     /// Whether its agent has begun a call of an `at-most-once` tool, in any attempt.
     pub acted_once: bool,
     /// When it arrived.
@@ -68,40 +67,9 @@ pub enum Activity {
     Cancelled,
 }
 
-/// One call of an agent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CallState {
-    /// SHA-256 of the request, which a replay compares.
-    pub digest: Digest,
-    /// How far it got.
-    pub progress: CallProgress,
-}
-
-/// How far a call got.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallProgress {
-    /// An `at-most-once` tool is under way.
-    Running(CallRequest),
-    /// A person is asked.
-    Asking(ApprovalId),
-    /// A sleep ends at this instant.
-    Sleeping(Timestamp),
-    /// It may or may not have happened; a person is asked.
-    Unknown(CallRequest, Option<ApprovalId>),
-    /// A person wants it tried again.
-    Cleared(CallRequest),
-    /// Answered; `at` is what the agent's clock shows from then on, when the call moved it.
-    Answered {
-        /// The answer.
-        response: Arc<CallResponse>,
-        /// The clock after it.
-        at: Option<Timestamp>,
-    },
-}
-
 impl Visit {
     /// A visit that has just arrived.
-    pub(crate) const fn arrived(step: StepId, because: Because, frame: FrameId, at: Timestamp) -> Self {
+    pub(crate) fn arrived(step: StepId, because: Because, frame: FrameId, at: Timestamp) -> Self {
         Self {
             step,
             because,
@@ -113,39 +81,16 @@ impl Visit {
             timeout: None,
             frame,
             inside: None,
-            calls: Vec::new(),
+            calls: Calls::default(),
             acted_once: false,
             started_at: at,
             ended_at: None,
         }
     }
 
-    /// The call that has no answer yet; at most the last one.
-    pub fn open_call(&self) -> Option<(u32, &CallState)> {
-        let last = self.calls.last()?;
-        match last.progress {
-            CallProgress::Answered { .. } => None,
-            CallProgress::Running(_)
-            | CallProgress::Asking(_)
-            | CallProgress::Sleeping(_)
-            | CallProgress::Unknown(..)
-            | CallProgress::Cleared(_) => Some((self.calls_recorded(), last)),
-        }
-    }
-
-    /// How many calls the attempt under way has recorded.
-    pub fn calls_recorded(&self) -> u32 {
-        u32::try_from(self.calls.len()).unwrap_or(u32::MAX)
-    }
-
     /// Whether the agent waits inside its attempt: for a person, or for time.
     pub fn is_parked(&self) -> bool {
-        self.open_call().is_some_and(|(_, call)| {
-            matches!(
-                call.progress,
-                CallProgress::Asking(_) | CallProgress::Sleeping(_) | CallProgress::Unknown(..)
-            )
-        })
+        self.calls.is_parked()
     }
 
     /// Where it stands, in the words of listings.

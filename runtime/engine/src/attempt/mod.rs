@@ -4,6 +4,9 @@
 //! message. Dropping the future stops the guest.
 
 mod agent;
+mod desk;
+mod divergence;
+mod group;
 mod memory;
 mod stand_in;
 mod tool;
@@ -16,7 +19,7 @@ use std::sync::Arc;
 use pawl_core::call::CallResponse;
 use pawl_core::event::{LogLine, Work};
 use pawl_core::plugin::{Permissions, PluginPins};
-use pawl_core::state::CallState;
+use pawl_core::state::Calls;
 use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, RunId, StepId, Timestamp, VisitId};
 use serde_json::Value;
 
@@ -40,7 +43,7 @@ pub(crate) struct AttemptTask {
     /// The idempotency key of a tool step.
     pub(crate) key: String,
     /// The calls that an agent made before.
-    pub(crate) recorded: Vec<CallState>,
+    pub(crate) recorded: Calls,
     /// The run's memory as it stands.
     pub(crate) memory: BTreeMap<String, Value>,
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use pawl_core::definition::Definition;
 use pawl_core::event::Event;
 use pawl_core::journal::Head;
-use pawl_core::state::Visit;
+use pawl_core::state::CallState;
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, Command, Entropy, Moment, Refusal, RunState, Timestamp, VisitId, decide};
+use pawl_core::{
+    ApprovalId, CallPlace, Command, Entropy, Moment, Refusal, RunState, Timestamp, VisitId, decide,
+};
 use tokio::task::AbortHandle;
 
 use super::message::{Acknowledged, Queued, Reply};
@@ -40,6 +42,9 @@ pub(super) struct Live {
     /// attempt, and the end of the instance before must not be taken for its own.
     pub(super) instance: u64,
     pub(super) handle: AbortHandle,
+    /// Whether one of its calls waits for a person. It ends by itself, as soon as the other calls
+    /// that it had begun have their answers.
+    pub(super) draining: bool,
 }
 
 /// A commit under way, and who waits for it.
@@ -92,6 +97,7 @@ impl ActiveRun {
         let mut decided = Decided::default();
         while let Some(Queued { command, reply }) = self.queue.pop_front() {
             let (caller, precious) = (caller(&command), is_precious(&command));
+            let ends = matches!(command, Command::EndCall { .. });
             let seq = self.head.seq + decided.events.len() as u64;
             let moment = Moment { now, entropy: Entropy::new(chance.bytes(self.state.id(), seq)) };
             let outcome = decide(&mut self.state, &self.definition, command, moment).map(|events| {
@@ -99,6 +105,11 @@ impl ActiveRun {
                 decided.events.extend(events);
                 self.acknowledge(now, caller)
             });
+            if let (Some(at), true, Ok(Acknowledged { parked: true, .. })) = (caller, ends, &outcome)
+                && let Some(live) = self.live.get_mut(&(at.visit, at.attempt))
+            {
+                live.draining = true;
+            }
             if let Some(reply) = reply {
                 decided.replies.push((reply, outcome));
             }
@@ -106,8 +117,9 @@ impl ActiveRun {
         decided
     }
 
-    fn acknowledge(&self, now: Timestamp, caller: Option<VisitId>) -> Acknowledged {
-        let parked = caller.and_then(|visit| self.state.visit(visit)).is_some_and(Visit::is_parked);
+    fn acknowledge(&self, now: Timestamp, caller: Option<CallPlace>) -> Acknowledged {
+        let call = caller.and_then(|at| self.state.visit(at.visit)?.calls.get(at.call));
+        let parked = call.is_some_and(CallState::waits);
         Acknowledged { at: now.max(self.state.updated_at()), parked }
     }
 
@@ -146,10 +158,10 @@ const fn is_precious(command: &Command) -> bool {
     }
 }
 
-/// The agent's visit that a command is a call of.
-const fn caller(command: &Command) -> Option<VisitId> {
+/// The call of an agent that a command is about.
+const fn caller(command: &Command) -> Option<CallPlace> {
     match command {
-        Command::BeginCall { visit, .. } | Command::EndCall { visit, .. } => Some(*visit),
+        Command::BeginCall { at, .. } | Command::EndCall { at, .. } => Some(*at),
         Command::Start(_)
         | Command::EndAttempt { .. }
         | Command::Decide { .. }

@@ -41,11 +41,15 @@ impl Mailbox {
         let _ = self.inside.send(message);
     }
 
-    /// Sends a command and waits until it is durable or refused.
-    pub(crate) async fn call(&self, run: RunId, command: Command) -> Result<Acknowledged, EngineError> {
+    /// Sends a command at once; the answer comes when it is durable or refused.
+    pub(crate) fn call(
+        &self,
+        run: RunId,
+        command: Command,
+    ) -> impl Future<Output = Result<Acknowledged, EngineError>> + Send + 'static {
         let (reply, answer) = Reply::new(None);
         self.send(Message::Command { run, queued: Queued { command, reply: Some(reply) } });
-        answer.await.map_err(|_| EngineError::Closed)?
+        async move { answer.await.map_err(|_| EngineError::Closed)? }
     }
 }
 

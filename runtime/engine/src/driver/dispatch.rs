@@ -6,7 +6,8 @@ use std::sync::Arc;
 use pawl_core::definition::Verb;
 use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
-use pawl_core::{Command, Effect, Failure, FailureKind, RunId, VisitId, effects};
+use pawl_core::state::Activity;
+use pawl_core::{Command, Effect, Failure, FailureKind, RunId, RunState, VisitId, effects};
 
 use super::active::{ActiveRun, Live};
 use super::context::OnPanic;
@@ -41,13 +42,13 @@ impl Driver {
                         context.mailbox.send(Message::AttemptEnded { key, end });
                         drop(panicked);
                     });
-                    let live = Live { instance, handle: handle.abort_handle() };
+                    let live = Live { instance, handle: handle.abort_handle(), draining: false };
                     active.live.insert((visit, attempt), live);
                 }
             }
         }
         active.live.retain(|key, live| {
-            let keep = wanted.contains(key);
+            let keep = wanted.contains(key) || (live.draining && under_way(&active.state, *key));
             if !keep {
                 live.handle.abort();
             }
@@ -74,6 +75,12 @@ impl Driver {
         }
         self.advance(run);
     }
+}
+
+/// Whether an attempt is the one that its visit is in, waiting or not.
+fn under_way(state: &RunState, (visit, attempt): (VisitId, u32)) -> bool {
+    let visit = state.visit(visit);
+    visit.is_some_and(|at| at.attempt == attempt && matches!(at.activity, Activity::Attempting))
 }
 
 /// The end of an attempt whose task panicked.

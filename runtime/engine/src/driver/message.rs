@@ -18,7 +18,7 @@ use crate::attempt::AttemptEnd;
 pub(crate) struct Acknowledged {
     /// The time of its events.
     pub(crate) at: Timestamp,
-    /// Whether the agent that made the call now waits.
+    /// Whether the call that it is about now waits, for a person or for time.
     pub(crate) parked: bool,
 }
 

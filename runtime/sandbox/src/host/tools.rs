@@ -26,6 +26,53 @@ impl HostState {
     }
 }
 
+impl HostState {
+    /// Calls whose arguments are no JSON are answered here; all others are made together.
+    async fn tools(&mut self, calls: Vec<ToolCall>) -> Result<Vec<Answer>, Stop> {
+        let max = self.limits.call_all_max;
+        if calls.len() > max as usize {
+            return Err(Stop::limit("call_all_max", max.into()));
+        }
+        let mut requests = Vec::new();
+        let mut answers = Vec::new();
+        for ToolCall { name, arguments } in calls {
+            self.check_payload(&name)?;
+            answers.push(match self.json("the arguments of tools.call-all", &arguments)? {
+                Ok(arguments) => {
+                    requests.push(CallRequest::Tool { name, arguments });
+                    None
+                }
+                Err(failure) => Some(Err(to_guest(failure))),
+            });
+        }
+        let mut responses = self.forward_all(requests).await?.into_iter();
+        // Together they go into the guest's memory: what cannot fit is not written out first.
+        let memory_max = self.limits.memory_max_bytes;
+        let mut bytes = 0_u64;
+        let mut all = Vec::new();
+        for answer in answers {
+            let answer = match answer {
+                Some(refused) => refused,
+                None => match responses.next().ok_or_else(unanswered)? {
+                    Ok(value) => Ok(self.text(&value)?),
+                    Err(failure) => Err(to_guest(failure)),
+                },
+            };
+            bytes = bytes.saturating_add(answer.as_ref().map_or(0, String::len) as u64);
+            if bytes > memory_max {
+                return Err(Stop::limit("memory_max_bytes", memory_max));
+            }
+            all.push(answer);
+        }
+        Ok(all)
+    }
+}
+
+fn unanswered() -> Stop {
+    let message = "pawl gave fewer answers to tools.call-all than there were calls; please report it";
+    Stop::Aborted(Failure::new(FailureKind::Permanent, message))
+}
+
 impl Host for HostState {
     /// The engine answers with a list of `ToolDescription`, each with its full name.
     async fn list(&mut self) -> wasmtime::Result<Vec<ToolInfo>> {
@@ -42,21 +89,8 @@ impl Host for HostState {
         Ok(self.tool(name, &arguments).await?)
     }
 
-    /// One after the other for now; the results stand in the order of the calls.
     async fn call_all(&mut self, calls: Vec<ToolCall>) -> wasmtime::Result<Vec<Answer>> {
-        let mut answers = Vec::new();
-        // Together they go into the guest's memory: what cannot fit is not gathered first.
-        let memory_max = self.limits.memory_max_bytes;
-        let mut bytes = 0_u64;
-        for call in calls {
-            let answer = self.tool(call.name, &call.arguments).await?;
-            bytes = bytes.saturating_add(answer.as_ref().map_or(0, String::len) as u64);
-            if bytes > memory_max {
-                return Err(Stop::limit("memory_max_bytes", memory_max).into());
-            }
-            answers.push(answer);
-        }
-        Ok(answers)
+        Ok(self.tools(calls).await?)
     }
 }
 

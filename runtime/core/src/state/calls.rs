@@ -1,0 +1,125 @@
+//! The calls of an agent's attempt: those that are recorded, and which of them are open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::call::{CallRequest, CallResponse};
+use crate::{ApprovalId, Digest, Timestamp};
+
+/// One call of an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallState {
+    /// SHA-256 of the request, which a replay compares.
+    pub digest: Digest,
+    /// How far it got.
+    pub progress: CallProgress,
+}
+
+/// How far a call got.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallProgress {
+    /// An `at-most-once` tool is under way.
+    Running(CallRequest),
+    /// A person is asked.
+    Asking(ApprovalId),
+    /// A sleep ends at this instant.
+    Sleeping(Timestamp),
+    /// It may or may not have happened; a person is asked.
+    Unknown(CallRequest, Option<ApprovalId>),
+    /// A person wants it tried again.
+    Cleared(CallRequest),
+    /// Answered; `at` is what the agent's clock shows from then on, when the call moved it.
+    Answered {
+        /// The answer.
+        response: Arc<CallResponse>,
+        /// The clock after it.
+        at: Option<Timestamp>,
+    },
+}
+
+impl CallState {
+    /// Whether somebody else must act before the agent goes on: a person, or time.
+    pub const fn waits(&self) -> bool {
+        match self.progress {
+            CallProgress::Asking(_) | CallProgress::Sleeping(_) | CallProgress::Unknown(..) => true,
+            CallProgress::Running(_) | CallProgress::Cleared(_) | CallProgress::Answered { .. } => false,
+        }
+    }
+
+    const fn is_open(&self) -> bool {
+        !matches!(self.progress, CallProgress::Answered { .. })
+    }
+}
+
+/// The calls of an agent's attempt, by number. Calls that are made together are recorded in any
+/// order, so there may be gaps behind the last one before which there is none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Calls {
+    all: BTreeMap<u32, CallState>,
+    open: BTreeSet<u32>,
+    /// The calls from 1 to this one are all there.
+    whole: u32,
+}
+
+impl Calls {
+    /// A call, from 1.
+    pub fn get(&self, call: u32) -> Option<&CallState> {
+        self.all.get(&call)
+    }
+
+    /// The calls that have no answer yet, in their order.
+    pub fn open(&self) -> impl DoubleEndedIterator<Item = (u32, &CallState)> {
+        self.open.iter().filter_map(|call| Some((*call, self.all.get(call)?)))
+    }
+
+    /// The calls that were under way when nothing was heard of them any more.
+    pub fn running(&self) -> Vec<u32> {
+        let running = self.open().filter(|(_, state)| matches!(state.progress, CallProgress::Running(_)));
+        running.map(|(call, _)| call).collect()
+    }
+
+    /// The number of the last one; 0 without any.
+    pub fn last(&self) -> u32 {
+        self.all.last_key_value().map_or(0, |(call, _)| *call)
+    }
+
+    /// The calls from 1 to this one are all recorded.
+    pub const fn whole(&self) -> u32 {
+        self.whole
+    }
+
+    /// Whether none is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Whether the agent waits: for a person, or for time. What else it began goes on before.
+    pub fn is_parked(&self) -> bool {
+        let mut open = self.open().map(|(_, state)| state);
+        let waits = self.open().any(|(_, state)| state.waits());
+        waits && !open.any(|state| matches!(state.progress, CallProgress::Running(_)))
+    }
+
+    pub(crate) fn set(&mut self, call: u32, state: CallState) {
+        if state.is_open() {
+            self.open.insert(call);
+        } else {
+            self.open.remove(&call);
+        }
+        self.all.insert(call, state);
+        while self.all.contains_key(&self.whole.saturating_add(1)) {
+            self.whole += 1;
+        }
+    }
+
+    /// Changes how far a call got, if it is there.
+    pub(crate) fn progress(&mut self, call: u32, change: impl FnOnce(&CallProgress) -> Option<CallProgress>) {
+        let changed = self.all.get(&call).and_then(|state| {
+            let progress = change(&state.progress)?;
+            Some(CallState { digest: state.digest, progress })
+        });
+        if let Some(changed) = changed {
+            self.set(call, changed);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Where an agent's calls are carried out and recorded: shared by those that are made together.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pawl_core::call::{CallRequest, CallResponse};
+use pawl_core::plugin::{Description, EffectClass, Permissions, PluginPin};
+use pawl_core::{
+    AnsweredCall, CallPlace, Command, Digest, Failure, FailureKind, Refusal, Timestamp, json_bytes,
+};
+use serde_json::{Value, json};
+
+use super::AttemptTask;
+use super::tool::{self, ToolTry};
+use crate::EngineError;
+use crate::driver::{Acknowledged, Context};
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// Its answer, which is durable, and what the agent's clock shows from then on.
+    Answer(CallResponse, Timestamp),
+    /// Somebody else must act before the agent goes on.
+    Wait,
+}
+
+/// One agent's attempt, as its calls see it.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) context: Arc<Context>,
+    pub(super) task: AttemptTask,
+    silent: Mutex<Silent>,
+}
+
+/// Calls that were answered at once and are not recorded yet.
+#[derive(Debug, Default)]
+struct Silent {
+    calls: Vec<AnsweredCall>,
+    /// How much they hold, as JSON.
+    bytes: usize,
+}
+
+impl Desk {
+    pub(super) fn new(context: Arc<Context>, task: AttemptTask) -> Self {
+        Self { context, task, silent: Mutex::default() }
+    }
+
+    /// A call, and the first of those that are made together with it.
+    pub(super) fn place(&self, call: u32, first: u32) -> CallPlace {
+        CallPlace { visit: self.task.visit, attempt: self.task.attempt, call, first }
+    }
+
+    /// Keeps a call until the next one that is recorded.
+    pub(super) fn keep_silent(&self, answered: AnsweredCall) -> Result<(), Failure> {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.bytes += json_bytes(&answered.request) + response_bytes(&answered.response);
+        silent.calls.push(answered);
+        let max = self.context.config.silent_calls_max_bytes;
+        if silent.bytes <= max {
+            return Ok(());
+        }
+        silent.calls.pop();
+        Err(Failure::new(
+            FailureKind::Limit,
+            format!(
+                "the agent went beyond silent_calls_max_bytes ({max}): it reads memory or writes log \
+                 too much between two calls that are recorded"
+            ),
+        ))
+    }
+
+    pub(super) fn take_silent(&self) -> Vec<AnsweredCall> {
+        let silent = &mut *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(silent).calls
+    }
+
+    /// Bounds what is recorded of the attempt.
+    pub(super) fn check_recorded(&self, bytes: usize) -> Result<(), Failure> {
+        let max = self.context.config.recorded_calls_max_bytes;
+        if bytes <= max {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Limit,
+            format!(
+                "the agent went beyond recorded_calls_max_bytes ({max}): its calls and their answers hold \
+                 too much together; let it ask for less, or share the work among several steps"
+            ),
+        ))
+    }
+
+    /// The tools that were granted, as `tools.list` gives them.
+    pub(super) fn tools(&self) -> Value {
+        let granted = self.task.pins.iter().flat_map(|(plugin, pin)| {
+            let tools = match &pin.description {
+                Description::Tools(tools) => tools.as_slice(),
+                Description::Agent(_) => &[],
+            };
+            tools.iter().map(move |tool| (format!("{plugin}.{}", tool.name), tool))
+        });
+        granted
+            .filter(|(name, _)| self.task.grants.allows_tool(name))
+            .map(|(name, tool)| {
+                json!({
+                    "name": name,
+                    "summary": tool.summary,
+                    "input_schema": tool.input_schema,
+                    "output_schema": tool.output_schema,
+                    "effect": tool.effect,
+                })
+            })
+            .collect()
+    }
+
+    /// Calls a tool and records its answer.
+    pub(super) async fn call_tool(
+        self: Arc<Self>,
+        at: CallPlace,
+        request: CallRequest,
+        now: Timestamp,
+    ) -> Result<Told, Failure> {
+        let CallRequest::Tool { name, arguments } = &request else { return Ok(Told::Wait) };
+        let found = name.split_once('.').and_then(|(plugin, tool)| {
+            let pin = self.task.pins.get(plugin)?;
+            Some((pin, pin.description.tool(tool)?.effect, (plugin, tool)))
+        });
+        let response = match (self.task.grants.allows_tool(name), found) {
+            (false, _) => Err(Failure::new(
+                FailureKind::Denied,
+                format!("step '{}' may not call {name}; add it to `permissions: tools`", self.task.step),
+            )),
+            (true, None) => Err(Failure::new(
+                FailureKind::InvalidInput,
+                format!("there is no tool {name}; `tools.list` gives those there are"),
+            )),
+            (true, Some((pin, effect, tool))) => {
+                if effect == EffectClass::AtMostOnce && !self.begin(at, &request).await? {
+                    return Ok(Told::Wait);
+                }
+                self.try_tool(pin, tool, arguments.clone(), at.call, now).await
+            }
+        };
+        let acknowledged = self.end(at, request, response.clone()).await?;
+        if acknowledged.parked {
+            return Ok(Told::Wait);
+        }
+        Ok(Told::Answer(response, acknowledged.at))
+    }
+
+    async fn try_tool(
+        &self,
+        pin: &PluginPin,
+        (plugin, tool): (&str, &str),
+        arguments: Value,
+        call: u32,
+        now: Timestamp,
+    ) -> CallResponse {
+        let task = &self.task;
+        // A tool below an agent gets the network of its step, and nothing that only agents have.
+        let grants = Permissions { http: task.grants.http.clone(), ..Permissions::default() };
+        let call = ToolTry {
+            run: task.run,
+            step: &task.step,
+            visit: task.visit,
+            attempt: task.attempt,
+            call: Some(call),
+            plugin,
+            pin,
+            tool,
+            arguments,
+            key: format!("{}/{}/{}/{call}", task.run, task.visit, task.attempt),
+            now,
+            deadline: task.deadline,
+            seed: Digest::of_parts(&[task.seed.as_bytes(), &call.to_be_bytes()]),
+            grants: &grants,
+        };
+        let (result, log) = tool::call(&self.context, call).await;
+        for line in log {
+            tracing::info!(run = %task.run, step = %task.step, tool, "{}", line.message);
+        }
+        result
+    }
+
+    /// Records that a call begins; false when it must not, since another one waits for a person.
+    pub(super) async fn begin(&self, at: CallPlace, request: &CallRequest) -> Result<bool, Failure> {
+        let begun = self.tell(|silent| Command::BeginCall { at, request: request.clone(), silent }).await;
+        match begun {
+            Ok(_) => Ok(true),
+            Err(EngineError::Refused(Refusal::CallWaits { .. })) => Ok(false),
+            Err(error) => Err(not_recorded(&error)),
+        }
+    }
+
+    async fn end(
+        &self,
+        at: CallPlace,
+        request: CallRequest,
+        response: CallResponse,
+    ) -> Result<Acknowledged, Failure> {
+        let ended = self.tell(|silent| Command::EndCall { at, request, response, silent }).await;
+        ended.map_err(|error| not_recorded(&error))
+    }
+
+    /// Whoever takes the silent calls is heard first: those that follow rest on them.
+    fn tell(
+        &self,
+        command: impl FnOnce(Vec<AnsweredCall>) -> Command,
+    ) -> impl Future<Output = Result<Acknowledged, EngineError>> + Send + 'static {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let command = command(std::mem::take(&mut *silent).calls);
+        self.context.mailbox.call(self.task.run, command)
+    }
+}
+
+fn not_recorded(error: &EngineError) -> Failure {
+    Failure::new(FailureKind::Cancelled, format!("the call was not recorded: {error}"))
+}
+
+pub(super) fn response_bytes(response: &CallResponse) -> usize {
+    match response {
+        Ok(value) => json_bytes(value),
+        Err(failure) => failure.message.len() + failure.details.as_ref().map_or(0, json_bytes),
+    }
+}
