@@ -141,7 +141,7 @@ async fn a_component_that_does_not_fit_its_manifest_is_refused_before_anything_r
     let text = "pawl: 1\nworkflow: w\nversion: 1.0.0\nplugins: { orders: ./orders.wasm }\nsteps:\n  - id: a\n    tool: orders.list\n    with: {}\n";
     let refused = scene.engine.prepare_workflow("w.yaml", text, folder.path()).await;
     let message = refused.err().context("a refusal")?.to_string();
-    ensure!(message.contains("plugin.toml lists too few capabilities"), "{message}");
+    ensure!(message.contains("plugin.toml, line 4, column 16: it lists too few capabilities"), "{message}");
     ensure!(message.contains("wasi:http/outgoing-handler"), "{message}");
     Ok(())
 }

@@ -3,9 +3,11 @@
 mod approvals;
 mod crash;
 mod divergence;
+mod dropped;
 mod frozen;
 mod hostile;
 mod imports;
+mod languages;
 mod many;
 mod once;
 mod payloads;

@@ -8,7 +8,7 @@ use pawl_core::event::Event;
 use pawl_core::view::Status;
 use pawl_core::{RunId, call::CallRequest};
 use pawl_engine::{ManualClock, StartOptions};
-use pawl_tests::{BEGIN, Disk, Scene, TALLY_HOST, TallyServer, waits_until, workflow};
+use pawl_tests::{BEGIN, Disk, Scene, TALLY_HOST, TallyServer, plugins_under_test, waits_until, workflow};
 use serde_json::{Value, json};
 
 struct Case {
@@ -93,6 +93,12 @@ fn counted(plugins: &Path) -> Result<String> {
     for (guest, name) in [("orders_tally", "orders"), ("payments_tally", "payments")] {
         let guest = workflow("../tests/guests").join(format!("{guest}.wasm"));
         std::fs::copy(guest, plugins.join(format!("{name}.wasm")))?;
+    }
+    // The agent may be of another language.
+    for file in ["planner.wasm", "planner.toml"] {
+        if let Some(folder) = plugins_under_test() {
+            std::fs::copy(folder.join(file), plugins.join(file))?;
+        }
     }
     Ok(text.replace("permissions:\n", &format!("permissions:\n  http: ['{TALLY_HOST}']\n")))
 }

@@ -31,6 +31,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The map of a test's store: far more than any writes.
 const MAP_BYTES: u64 = 1 << 30;
 
+/// The folder of `PAWL_TEST_PLUGINS`: its components come before those that ship with pawl, so that
+/// the same tests run on guests of another language.
+pub fn plugins_under_test() -> Option<PathBuf> {
+    std::env::var_os("PAWL_TEST_PLUGINS").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 /// Waits for something that must come.
 pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> Result<T> {
     tokio::time::timeout(PATIENCE, future).await.with_context(|| format!("{what} did not come"))
@@ -66,6 +72,7 @@ impl Scene {
         let mut config = EngineConfig {
             sandbox: SandboxConfig { cache_dir, agents_max: 16, tools_max: 16, ..SandboxConfig::default() },
             clock: Arc::new(clock.clone()),
+            plugin_folder: plugins_under_test(),
             ..EngineConfig::default()
         };
         change(&mut config);

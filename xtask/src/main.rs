@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "tasks report what they did")]
 
 mod docs;
+mod guide;
 mod plugins;
 mod reference;
 
@@ -28,12 +29,22 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Do what guides say, each in an empty folder.
+    Guide {
+        /// The guides.
+        #[arg(required = true)]
+        guides: Vec<PathBuf>,
+        /// The pawl that the reader has.
+        #[arg(long, default_value = "target/debug/pawl")]
+        pawl: PathBuf,
+    },
 }
 
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Plugins { check } => plugins::run(&root()?, check),
         Task::Docs { check } => docs::run(&root()?, check),
+        Task::Guide { guides, pawl } => guide::run(&root()?, &guides, &pawl),
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Check(command::check::CheckArgs),
     /// Print the graph of a workflow
     Graph(command::graph::GraphArgs),
-    /// Look at plugins
+    /// Look at plugins, make, try and add them
     Plugin(command::plugin::PluginArgs),
     /// Prove that journals are whole and unaltered
     Verify(command::verify::VerifyArgs),
@@ -85,6 +85,9 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it goes on with runs, and serves others meanwhile.
     pub(crate) const fn drives(&self) -> bool {
+        if let Self::Plugin(args) = self {
+            return args.drives();
+        }
         matches!(self, Self::Run(_) | Self::Resume(_) | Self::Approve(_) | Self::Reject(_) | Self::Answer(_))
     }
 }

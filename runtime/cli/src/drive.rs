@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::question;
 use crate::session::Session;
 use crate::shape;
-use crate::summary::one_line;
+use crate::summary::whole;
 
 /// How often the process that drives a run may end before there is a new event.
 const MOVES_MAX: u32 = 10;
@@ -68,7 +68,7 @@ async fn drive_on(
 }
 
 /// Follows a run until it has ended or waits for a person.
-async fn to_rest(
+pub(crate) async fn to_rest(
     session: &mut Session,
     run: RunId,
     progress: &mut Progress,
@@ -123,7 +123,7 @@ fn ended(out: Output, header: &RunHeader, step: Option<&str>) -> Exit {
     match &header.error {
         Some(failure) => {
             let step = step.map(|step| format!(" at step {step}")).unwrap_or_default();
-            out.note(&format!("the run failed{step}: {}", one_line(&failure.to_string())));
+            out.note(&format!("the run failed{step}: {}", whole(&failure.to_string())));
         }
         None => out.note(&format!("the run ended: {}", header.status.name())),
     }

@@ -61,6 +61,12 @@ impl Fault {
         self
     }
 
+    /// With anything a program can use.
+    pub(crate) fn details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
     /// The code that the command ends with.
     pub(crate) const fn exit(&self) -> Exit {
         match self.kind {

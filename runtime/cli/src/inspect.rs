@@ -9,6 +9,9 @@ use pawl_sandbox::{LoadedPlugin, Sandbox, SandboxConfig};
 use crate::fault::Fault;
 use crate::place::Place;
 
+/// How many turns the pool is made for: one component of another language may need several shares.
+const POOL_SHARE: u32 = 8;
+
 /// Loads components, one at a time.
 #[derive(Debug)]
 pub(crate) struct Inspector {
@@ -19,8 +22,8 @@ impl Inspector {
     pub(crate) fn new(place: &Place) -> Result<Self, Fault> {
         let config = SandboxConfig {
             cache_dir: place.cache(),
-            agents_max: 1,
-            tools_max: 1,
+            agents_max: POOL_SHARE,
+            tools_max: POOL_SHARE,
             ..SandboxConfig::default()
         };
         Ok(Self { sandbox: Sandbox::new(config).map_err(EngineError::from)? })

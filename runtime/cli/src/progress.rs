@@ -1,6 +1,7 @@
 //! What a person sees of a run while it goes on: a line when a step is done or
 //! waits, an agent's calls indented below the agent.
 
+use pawl_core::call::{CallRequest, LogLevel};
 use pawl_core::event::{Asker, Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::view::{RunHeader, Status};
@@ -25,11 +26,19 @@ pub(crate) struct Progress {
     /// Events before this one are known already.
     show_from: u64,
     next_seq: u64,
+    /// Whether every line of a log is shown in full, not only those of errors.
+    whole_log: bool,
 }
 
 impl Progress {
     pub(crate) fn new(out: Output, prefix: String, show_from: u64) -> Self {
-        Self { out, story: Story::default(), prefix, show_from, next_seq: 1 }
+        Self { out, story: Story::default(), prefix, show_from, next_seq: 1, whole_log: false }
+    }
+
+    /// With every line of a log in full.
+    pub(crate) fn with_whole_log(mut self) -> Self {
+        self.whole_log = true;
+        self
     }
 
     /// The seq of the event that it has not seen yet.
@@ -81,12 +90,14 @@ impl Progress {
                 let wait = took(at.since(time));
                 self.step('!', *visit, &format!("attempt {attempt}: {failure}; again in {wait}"))
             }
-            Event::ToolLogged { lines, .. } => lines
-                .iter()
-                .map(|line| inner(&format!("log \"{}\"", summary::one_line(&line.message))))
-                .collect(),
+            Event::ToolLogged { lines, .. } => {
+                lines.iter().flat_map(|line| self.log(line.level, &line.message)).collect()
+            }
             Event::CallStarted { visit, call, request: _, until: Some(until) } => {
                 self.call(*visit, *call, &format!("until {until}"))
+            }
+            Event::CallCompleted { request: Some(CallRequest::Log { level, message }), .. } => {
+                self.log(*level, message)
             }
             Event::CallCompleted { visit, call, response, .. } => match response {
                 Ok(_) => self.call(*visit, *call, ""),
@@ -123,6 +134,17 @@ impl Progress {
             }
             Entry::Branch(_) | Entry::Item(_) | Entry::Finally { .. } => Vec::new(),
         }
+    }
+
+    /// A line of a log. One of an error may be a panic: all of it is shown.
+    fn log(&self, level: LogLevel, message: &str) -> Vec<String> {
+        if level != LogLevel::Error && !self.whole_log {
+            return vec![inner(&format!("log \"{}\"", summary::one_line(message)))];
+        }
+        let text = format!("log \"{}\"", summary::whole(message));
+        let mut lines = text.lines();
+        let first = lines.next().map(inner);
+        first.into_iter().chain(lines.map(|line| format!("          {line}"))).collect()
     }
 
     fn done(&self, visit: VisitId) -> Vec<String> {

@@ -30,6 +30,13 @@ impl Session {
         Self::new(place, out, stop, true).await
     }
 
+    /// For runs that nothing is kept of, on a place whose plugins are used.
+    pub(crate) async fn in_memory(mut place: Place, out: Output, stop: Stop) -> Result<Self, Fault> {
+        let backend = backend::in_memory(&place).await?;
+        place.ephemeral = true;
+        Ok(Self { place, out, stop, serves: false, listener: None, backend })
+    }
+
     async fn new(place: Place, out: Output, stop: Stop, serves: bool) -> Result<Self, Fault> {
         let backend = backend::open(&place).await?;
         let mut session = Self { place, out, stop, serves, listener: None, backend };

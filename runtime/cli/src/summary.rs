@@ -1,10 +1,12 @@
 //! One line for each event, for `pawl events`.
 
-use pawl_core::FrameId;
 use pawl_core::call::CallRequest;
 use pawl_core::event::{ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, Work};
+use pawl_core::{Failure, FrameId};
 use serde_json::Value;
 
+/// The longest text that is shown in full: a failure or a panic, in characters.
+const WHOLE_MAX_CHARS: usize = 4_000;
 /// The longest value that is shown in a line, in characters.
 const VALUE_MAX_CHARS: usize = 100;
 
@@ -32,7 +34,7 @@ pub(crate) fn of(event: &Event) -> String {
         }
         Event::AttemptFailed { visit, attempt, failure, retry_at } => {
             let again = retry_at.map(|at| format!("; again at {at}")).unwrap_or_default();
-            format!("visit {visit}, attempt {attempt}: {}{again}", one_line(&failure.to_string()))
+            format!("visit {visit}, attempt {attempt}: {}{again}", failed(failure))
         }
         Event::ToolLogged { visit, lines, .. } => {
             let lines: Vec<_> = lines.iter().map(|line| one_line(&line.message)).collect();
@@ -45,7 +47,7 @@ pub(crate) fn of(event: &Event) -> String {
             let asked = request.as_ref().map(|request| format!("{} ", self::call(request)));
             let answer = match response {
                 Ok(value) => payload(value),
-                Err(failure) => one_line(&failure.to_string()),
+                Err(failure) => failed(failure),
             };
             format!("visit {visit}, call {call}: {}gave {answer}", asked.unwrap_or_default())
         }
@@ -62,12 +64,12 @@ pub(crate) fn of(event: &Event) -> String {
             format!("{by}: {}", payload(vars))
         }
         Event::StepFailed { visit, failure } => {
-            format!("visit {visit}: {}", one_line(&failure.to_string()))
+            format!("visit {visit}: {}", failed(failure))
         }
         Event::RunCompleted { outputs } => payload(outputs),
         Event::RunFailed { failure, step } => {
             let step = step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default();
-            format!("{step}{}", one_line(&failure.to_string()))
+            format!("{step}{}", failed(failure))
         }
         Event::RunCancelled { by, reason } => {
             let reason = reason.as_deref().map(|text| format!(": {}", one_line(text)));
@@ -106,7 +108,7 @@ fn of_frame(event: &Event) -> String {
         Event::TurnStarted { frame, turn } => format!("frame {frame}: turn {}", turn.saturating_add(1)),
         Event::FrameCompleted { frame } | Event::FrameCancelled { frame } => format!("frame {frame}"),
         Event::FrameFailed { frame, failure } => {
-            format!("frame {frame}: {}", one_line(&failure.to_string()))
+            format!("frame {frame}: {}", failed(failure))
         }
         _ => String::new(),
     }
@@ -121,10 +123,10 @@ fn entered(entry: &Entry) -> String {
         Entry::Branch(number) => format!("branch {}", number + 1),
         Entry::Item(number) => format!("item {number}"),
         Entry::Loop => "the first turn".into(),
-        Entry::Catch { failure } => format!("catch {}", one_line(&failure.to_string())),
+        Entry::Catch { failure } => format!("catch {}", failed(failure)),
         Entry::Finally { outcome: Ok(_) } => "finally, after it gave an output".into(),
         Entry::Finally { outcome: Err(failure) } => {
-            format!("finally, after {}", one_line(&failure.to_string()))
+            format!("finally, after {}", failed(failure))
         }
     }
 }
@@ -179,6 +181,18 @@ fn payload(payload: &Payload) -> String {
 /// A value in one line, cut where it is long.
 pub(crate) fn value(value: &Value) -> String {
     cut(&value.to_string())
+}
+
+/// Text in full, line by line, as far as it can be of use. What a guest wrote cannot move the cursor.
+pub(crate) fn whole(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
+    let plain: String = plain.take(WHOLE_MAX_CHARS).collect();
+    plain.trim_end().to_owned()
+}
+
+/// A failure in one line, in full.
+fn failed(failure: &Failure) -> String {
+    whole(&failure.to_string()).replace('\n', " ")
 }
 
 /// Text in one line, cut where it is long. What a guest wrote cannot move the cursor.

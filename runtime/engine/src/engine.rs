@@ -134,8 +134,13 @@ impl Engine {
     }
 
     /// Every plugin that can be used by name.
-    pub fn plugins(&self) -> Result<Vec<PluginEntry>, EngineError> {
-        self.context.catalog.list()
+    pub async fn plugins(&self) -> Result<Vec<PluginEntry>, EngineError> {
+        self.context.catalog.list().await
+    }
+
+    /// The plugin in this file, with the manifest beside it.
+    pub async fn plugin_file(&self, name: &str, path: &Path) -> Result<PluginEntry, EngineError> {
+        self.context.catalog.find(name, Some(path)).await
     }
 
     /// Loads a plugin, checks it against its manifest and says what it is.

@@ -40,7 +40,7 @@ pub(crate) async fn prepare(
     let mut plugins = PluginPins::new();
     for name in loaded.definition.plugin_names() {
         let path: Option<PathBuf> = loaded.definition.plugins.get(name).map(|path| base.join(path));
-        let entry = match context.catalog.find(name, path.as_deref()) {
+        let entry = match context.catalog.find(name, path.as_deref()).await {
             Ok(entry) => entry,
             // Told below, with the place of every step that needs it.
             Err(EngineError::NoPlugin { .. }) => continue,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use pawl_core::{Failure, plugin::PluginKind};
 
+use crate::manifest::ManifestPlace;
+
 /// Why the sandbox could not be made, or a plugin could not be loaded. What goes wrong in an
 /// attempt is a [`Failure`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +77,19 @@ pub enum SandboxError {
     /// `describe` gave something that cannot be used.
     #[error("the plugin's description is wrong: {0}; correct what its `describe` returns")]
     Description(String),
-    /// `plugin.toml` does not parse.
-    #[error("plugin.toml: {0}")]
-    ManifestSyntax(#[from] toml::de::Error),
+    /// `plugin.toml` does not parse, or has a key or a type that it should not have.
+    #[error("plugin.toml, {place}: {reason}")]
+    ManifestSyntax {
+        /// Where.
+        place: ManifestPlace,
+        /// What is wrong.
+        reason: String,
+    },
     /// A value in `plugin.toml` cannot be used.
-    #[error("plugin.toml: `{key}` {reason}")]
+    #[error("plugin.toml, {place}: `{key}` {reason}")]
     ManifestValue {
+        /// Where.
+        place: ManifestPlace,
         /// The key.
         key: &'static str,
         /// What is wrong, and what would be right.
@@ -88,25 +97,31 @@ pub enum SandboxError {
     },
     /// The manifest is another plugin's, or its file has another's name.
     #[error(
-        "plugin.toml says name = {manifest:?}, but the file's name makes the plugin {used:?}; give both the same name"
+        "plugin.toml, {place}: name = {manifest:?}, but the file's name makes the plugin {used:?}; give both the same name"
     )]
     ManifestName {
+        /// Where.
+        place: ManifestPlace,
         /// What the manifest says.
         manifest: String,
         /// The name under which the component was found.
         used: String,
     },
     /// The manifest names the other kind.
-    #[error("plugin.toml says kind = \"{}\", but the component is a plugin of kind \"{}\"; correct plugin.toml or the path", manifest.name(), component.name())]
+    #[error("plugin.toml, {place}: kind = \"{}\", but the component is a plugin of kind \"{}\"; correct plugin.toml or the path", manifest.name(), component.name())]
     ManifestKind {
+        /// Where.
+        place: ManifestPlace,
         /// What the manifest says.
         manifest: PluginKind,
         /// What the component exports.
         component: PluginKind,
     },
     /// The component imports more than the manifest says it needs.
-    #[error("plugin.toml lists too few capabilities: the component imports {}; add them to `capabilities`", missing.join(", "))]
+    #[error("plugin.toml, {place}: it lists too few capabilities: the component imports {}; add them to `capabilities`", missing.join(", "))]
     ManifestCapabilities {
+        /// Where they are listed, or could be.
+        place: ManifestPlace,
         /// Imports, each with the capability that covers it.
         missing: Vec<String>,
     },

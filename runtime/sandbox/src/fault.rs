@@ -60,6 +60,7 @@ fn says(error: &wasmtime::Error, words: &str) -> bool {
 }
 
 fn cause(error: &wasmtime::Error, state: &HostState, stack_max_bytes: usize) -> String {
+    let words = state.log().last_words();
     let mut text = if let Some(exit) = error.downcast_ref::<I32Exit>() {
         format!("it called exit({})", exit.0)
     } else {
@@ -69,28 +70,86 @@ fn cause(error: &wasmtime::Error, state: &HostState, stack_max_bytes: usize) -> 
                     "stack overflow (stack_max_bytes is {stack_max_bytes}): endless or too deep recursion"
                 )
             }
-            Some(Trap::UnreachableCodeReached) => "a panic or an `unreachable` instruction".to_owned(),
+            Some(Trap::UnreachableCodeReached) => return stopped_itself(error, &words),
             Some(trap) => trap.to_string(),
             None => error.root_cause().to_string(),
         }
     };
-    let words = state.log().last_words();
     if !words.is_empty() {
         text = format!("{text}; its last words: {words}");
     }
+    with_frames(text, error)
+}
+
+/// A guest that gave up by itself: its panic, where its last words tell of one.
+fn stopped_itself(error: &wasmtime::Error, words: &str) -> String {
+    if let Some(panic) = panic(words) {
+        return with_frames(format!("a panic at {panic}"), error);
+    }
+    let text = "a panic or an `unreachable` instruction".to_owned();
+    let last = if words.is_empty() {
+        "; it left no word in its log: write what goes wrong to the log before it stops".to_owned()
+    } else {
+        format!("; its last words: {words}")
+    };
+    with_frames(text + &last, error)
+}
+
+/// Place and message of a panic, `src/lib.rs:12:5: no such order`, as the SDKs and Rust's own hook
+/// write it.
+fn panic(words: &str) -> Option<String> {
+    let (_, panic) = words.rsplit_once("panicked at ")?;
+    let lines = panic.lines().flat_map(|line| line.split(" / ")).map(str::trim);
+    let told: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("note: ")).collect();
+    let (place, message) = told.split_first()?;
+    if message.is_empty() {
+        Some((*place).to_owned())
+    } else {
+        Some(format!("{place} {}", message.join(" ")))
+    }
+}
+
+fn with_frames(text: String, error: &wasmtime::Error) -> String {
     let frames = frames(error);
     if frames.is_empty() { text } else { format!("{text}; in {frames}") }
 }
 
+/// The innermost functions by name; of a stripped component there is nothing to tell.
 fn frames(error: &wasmtime::Error) -> String {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let names = trace.frames().iter().take(FRAMES).map(|frame| {
-        let function =
-            frame.func_name().map_or_else(|| format!("#{}", frame.func_index()), ToOwned::to_owned);
-        match frame.module().name() {
-            Some(module) => format!("{module}!{function}"),
-            None => function,
-        }
+    let named = trace.frames().iter().filter_map(|frame| {
+        let function = frame.func_name()?;
+        Some(
+            frame
+                .module()
+                .name()
+                .map_or_else(|| function.to_owned(), |module| format!("{module}!{function}")),
+        )
     });
-    names.collect::<Vec<_>>().join(" < ")
+    named.take(FRAMES).collect::<Vec<_>>().join(" < ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_with_its_place_and_message() {
+        let cases = [
+            ("panicked at src/lib.rs:12:5:\nno such order", "src/lib.rs:12:5: no such order"),
+            (
+                "thread 'main' (1) panicked at src/lib.rs:1:2: / oh / note: run with `RUST_BACKTRACE=1`",
+                "src/lib.rs:1:2: oh",
+            ),
+            (
+                "low on stock / panicked at src/orders.js:3:9:\nTypeError: x is\nundefined",
+                "src/orders.js:3:9: TypeError: x is undefined",
+            ),
+            ("panicked at src/lib.rs:1:1", "src/lib.rs:1:1"),
+        ];
+        for (words, told) in cases {
+            assert_eq!(panic(words).as_deref(), Some(told), "{words}");
+        }
+        assert_eq!(panic("order is 42"), None);
+    }
 }

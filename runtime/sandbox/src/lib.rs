@@ -33,7 +33,7 @@ mod ticker;
 pub use config::SandboxConfig;
 pub use error::SandboxError;
 pub use limits::Limits;
-pub use manifest::{Capability, Manifest};
+pub use manifest::{Capability, Manifest, ManifestPlace};
 pub use plugin::LoadedPlugin;
 pub use sandbox::Sandbox;
 pub use task::{AgentEnd, AgentHost, AgentTask, CallReply, CallsReply, ToolCall, ToolEnd};

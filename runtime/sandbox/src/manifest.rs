@@ -4,9 +4,11 @@
 //! promises and must agree with it. It grants nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use pawl_core::plugin::PluginKind;
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 use crate::error::SandboxError;
 use crate::limits::Limits;
@@ -60,9 +62,56 @@ impl Capability {
     }
 }
 
-/// `plugin.toml`, read and checked for itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where something stands in `plugin.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ManifestPlace {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl ManifestPlace {
+    fn of(text: &str, byte: usize) -> Self {
+        let before = text.get(..byte).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before[line_start..].chars().count() + 1;
+        Self { line: before.matches('\n').count() + 1, column }
+    }
+}
+
+impl fmt::Display for ManifestPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// `plugin.toml` as it is written.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Written {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    kind: Spanned<PluginKind>,
+    #[serde(default)]
+    capabilities: Option<Spanned<BTreeSet<Capability>>>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    limits: BTreeMap<String, Spanned<u64>>,
+}
+
+/// Where the values stand that may turn out not to fit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Places {
+    name: ManifestPlace,
+    kind: ManifestPlace,
+    capabilities: ManifestPlace,
+    limits: BTreeMap<String, ManifestPlace>,
+}
+
+/// `plugin.toml`, read and checked for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// The plugin's name: `orders` in `orders.lookup`.
     pub name: String,
@@ -71,31 +120,51 @@ pub struct Manifest {
     /// The kind of plugin, which the component must be.
     pub kind: PluginKind,
     /// What it needs; all gated interfaces that it imports must be among them.
-    #[serde(default)]
     pub capabilities: BTreeSet<Capability>,
     /// What routes match.
-    #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// What it may use at most, where it says so; see [`Manifest::limits_within`].
-    #[serde(default)]
     pub limits: BTreeMap<String, u64>,
+    places: Places,
 }
 
 impl Manifest {
     /// Reads `plugin.toml`.
     pub fn parse(text: &str) -> Result<Self, SandboxError> {
-        let manifest: Self = toml::from_str(text)?;
-        if !is_name(&manifest.name) {
+        let written: Written = toml::from_str(text).map_err(|error| SandboxError::ManifestSyntax {
+            place: ManifestPlace::of(text, error.span().map_or(0, |span| span.start)),
+            reason: error.message().trim().replace('\n', "; "),
+        })?;
+        let place = |span: std::ops::Range<usize>| ManifestPlace::of(text, span.start);
+        let wrong = |key: &'static str, place, reason| SandboxError::ManifestValue { place, key, reason };
+        if !is_name(written.name.get_ref()) {
             let reason = format!(
                 "is {:?}; write letters, digits, `-` and `_`, at most {NAME_MAX_BYTES} of them",
-                manifest.name
+                written.name.get_ref()
             );
-            return Err(SandboxError::ManifestValue { key: "name", reason });
+            return Err(wrong("name", place(written.name.span()), reason));
         }
-        if !is_version(&manifest.version) {
-            let reason = format!("is {:?}; write three numbers, such as \"1.4.0\"", manifest.version);
-            return Err(SandboxError::ManifestValue { key: "version", reason });
+        if !is_version(written.version.get_ref()) {
+            let reason =
+                format!("is {:?}; write three numbers, such as \"1.4.0\"", written.version.get_ref());
+            return Err(wrong("version", place(written.version.span()), reason));
         }
+        let capabilities_at = written.capabilities.as_ref().map_or(written.kind.span(), Spanned::span);
+        let places = Places {
+            name: place(written.name.span()),
+            kind: place(written.kind.span()),
+            capabilities: place(capabilities_at),
+            limits: written.limits.iter().map(|(name, at)| (name.clone(), place(at.span()))).collect(),
+        };
+        let manifest = Self {
+            name: written.name.into_inner(),
+            version: written.version.into_inner(),
+            kind: written.kind.into_inner(),
+            capabilities: written.capabilities.map(Spanned::into_inner).unwrap_or_default(),
+            labels: written.labels,
+            limits: written.limits.into_iter().map(|(name, value)| (name, value.into_inner())).collect(),
+            places,
+        };
         // Names that are none are told now, not when the plugin is first used.
         manifest.limits_within(&Limits::MOST)?;
         Ok(manifest)
@@ -104,20 +173,28 @@ impl Manifest {
     /// What an attempt may use: the ceiling, where the manifest does not ask for less. More than the
     /// ceiling it will not get, so asking for it is an error rather than a limit met later.
     pub fn limits_within(&self, ceiling: &Limits) -> Result<Limits, SandboxError> {
-        let wrong = |reason: String| SandboxError::ManifestValue { key: "limits", reason };
-        let json = |error: serde_json::Error| wrong(error.to_string());
-        let mut limits = serde_json::to_value(ceiling).map_err(json)?;
+        let wrong = |name: &str, reason: String| SandboxError::ManifestValue {
+            place: self.places.limits.get(name).copied().unwrap_or_default(),
+            key: "limits",
+            reason,
+        };
+        let mut limits = serde_json::to_value(ceiling).map_err(|error| wrong("", error.to_string()))?;
         for (name, asked) in &self.limits {
-            let allowed = limits.get(name).and_then(serde_json::Value::as_u64);
-            if let Some(allowed) = allowed.filter(|allowed| asked > allowed) {
-                return Err(wrong(format!(
+            let Some(allowed) = limits.get(name).and_then(serde_json::Value::as_u64) else {
+                let known = limits.as_object().into_iter().flat_map(serde_json::Map::keys);
+                let known: Vec<_> = known.map(|name| format!("`{name}`")).collect();
+                return Err(wrong(name, format!("has no `{name}`; there are {}", known.join(", "))));
+            };
+            if *asked > allowed {
+                let reason = format!(
                     "asks for {name} = {asked}, and this pawl allows {allowed}; a manifest can only narrow: \
                      leave the line out, or write less"
-                )));
+                );
+                return Err(wrong(name, reason));
             }
             limits[name] = (*asked).into();
         }
-        serde_json::from_value(limits).map_err(json)
+        serde_json::from_value(limits).map_err(|error| wrong("", error.to_string()))
     }
 
     /// Compares it with the name under which the component is used, where that is the file's name.
@@ -125,13 +202,15 @@ impl Manifest {
         if self.name == used {
             return Ok(());
         }
-        Err(SandboxError::ManifestName { manifest: self.name.clone(), used: used.to_owned() })
+        let (place, manifest) = (self.places.name, self.name.clone());
+        Err(SandboxError::ManifestName { place, manifest, used: used.to_owned() })
     }
 
     /// Compares it with the component beside it.
     pub fn check(&self, plugin: &LoadedPlugin) -> Result<(), SandboxError> {
         if self.kind != plugin.kind() {
-            return Err(SandboxError::ManifestKind { manifest: self.kind, component: plugin.kind() });
+            let (place, component) = (self.places.kind, plugin.kind());
+            return Err(SandboxError::ManifestKind { place, manifest: self.kind, component });
         }
         let is_listed = |name| self.capabilities.iter().any(|capability| capability.name() == name);
         let missing: Vec<_> = plugin
@@ -140,7 +219,10 @@ impl Manifest {
             .filter(|(_, capability)| !is_listed(*capability))
             .map(|(import, capability)| format!("{import} (capability \"{capability}\")"))
             .collect();
-        if missing.is_empty() { Ok(()) } else { Err(SandboxError::ManifestCapabilities { missing }) }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(SandboxError::ManifestCapabilities { place: self.places.capabilities, missing })
     }
 }
 
@@ -161,20 +243,30 @@ mod tests {
         let manifest = Manifest::parse(good).unwrap();
         let limits = manifest.limits_within(&Limits::default()).unwrap();
         assert_eq!(limits, Limits { memory_max_bytes: 1_000_000, ..Limits::default() });
+        let head = "name = 'a'\nversion = '1.4.0'\nkind = 'tool'\n";
         let cases = [
-            ("name = 'or.ders'\nversion = '1.4.0'\nkind = 'tool'", "`name` is \"or.ders\""),
-            ("name = 'orders'\nversion = '1.4'\nkind = 'tool'", "`version` is \"1.4\""),
-            ("name = 'orders'\nversion = '1.4.0'\nkind = 'bot'", "unknown variant `bot`"),
-            ("name = 'orders'\nversion = '1.4.0'", "missing field `kind`"),
-            ("name = 'a'\nversion = '1.4.0'\nkind = 'tool'\ncolour = 'red'", "unknown field `colour`"),
-            ("name = 'a'\nversion = '1.4.0'\nkind = 'tool'\n[limits]\nmemory = 1", "unknown field `memory`"),
-            ("name = 'a'\nversion = '1.4.0'\nkind = 'tool'\ncapabilities = ['net']", "unknown variant `net`"),
+            ("name = 'or.ders'\nversion = '1.4.0'\nkind = 'tool'", "line 1, column 8: `name` is \"or.ders\""),
+            ("name = 'orders'\nversion = '1.4'\nkind = 'tool'", "line 2, column 11: `version` is \"1.4\""),
+            ("name = 'orders'\nversion = '1.4.0'\nkind = 'bot'", "line 3, column 8: unknown variant `bot`"),
+            ("name = 'orders'\nversion = '1.4.0'", "line 1, column 1: missing field `kind`"),
+            ("name = 3\nversion = '1.4.0'\nkind = 'tool'", "line 1, column 8: invalid type: integer"),
+            (&format!("{head}colour = 'red'"), "line 4, column 1: unknown field `colour`"),
+            (&format!("{head}labels = {{ lang = 1 }}"), "line 4, column 19: invalid type: integer"),
+            (&format!("{head}capabilities = ['log', 'net']"), "line 4, column 24: unknown variant `net`"),
+            (&format!("{head}capabilities = 'log'"), "line 4, column 16: invalid type: string"),
+            (&format!("{head}[limits]\nmemory = 1"), "line 5, column 10: `limits` has no `memory`"),
+            (&format!("{head}[limits]\nlog_max_bytes = '1 KiB'"), "line 5, column 17: invalid type: string"),
+            (&format!("{head}[limits]\nlog_max_bytes = -1"), "line 5, column 17: invalid value: integer"),
+            (&format!("{head}name = 'b'"), "line 4, column 1: duplicate key"),
+            (&format!("{head}[limits"), "line 4, column 8: "),
         ];
         for (text, part) in cases {
             let error = Manifest::parse(text).unwrap_err().to_string();
-            assert!(error.contains(part), "{text}: {error}");
+            assert!(error.starts_with("plugin.toml, line "), "{text}: {error}");
+            assert!(error.contains(part) && !error.contains('\n'), "{text}: {error}");
         }
     }
+
     #[test]
     fn a_manifest_that_asks_for_more_than_there_is_is_told_so() {
         let text = "name = 'a'\nversion = '1.0.0'\nkind = 'tool'\n[limits]\nlog_max_bytes = 20";
@@ -182,8 +274,9 @@ mod tests {
         let ceiling = |log_max_bytes| Limits { log_max_bytes, ..Limits::default() };
         assert_eq!(manifest.limits_within(&ceiling(20)).unwrap(), ceiling(20));
         let error = manifest.limits_within(&ceiling(10)).unwrap_err().to_string();
-        assert!(error.contains("asks for log_max_bytes = 20, and this pawl allows 10"), "{error}");
+        let told = "line 5, column 17: `limits` asks for log_max_bytes = 20, and this pawl allows 10";
+        assert!(error.contains(told), "{error}");
         let error = manifest.check_name("b").unwrap_err().to_string();
-        assert!(error.contains("\"a\"") && error.contains("\"b\""), "{error}");
+        assert!(error.contains("line 1, column 8: name = \"a\"") && error.contains("\"b\""), "{error}");
     }
 }

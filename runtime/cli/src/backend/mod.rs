@@ -21,7 +21,7 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, RunId};
 
 pub(crate) use feed::{Feed, Next};
-pub(crate) use open::open;
+pub(crate) use open::{in_memory, open};
 pub(crate) use protocol::{About, Answered, Opened, Reply, Request, Verified};
 pub(crate) use server::Listener;
 pub(crate) use service::{Service, engine_config};
@@ -106,6 +106,14 @@ impl Backend {
                 Some(reply) => Ok(reply),
                 None => once_more(place, request).await,
             },
+        }
+    }
+
+    /// The engine of this process.
+    pub(crate) fn engine(&self) -> Result<&pawl_engine::Engine, Fault> {
+        match self {
+            Self::Direct(service) => Ok(service.engine()),
+            Self::Remote(..) => Err(strange()),
         }
     }
 

@@ -20,7 +20,7 @@ const RETRY_MS: u64 = 25;
 /// Opens the store, or reaches the process that holds it.
 pub(crate) async fn open(place: &Place) -> Result<Backend, Fault> {
     if place.ephemeral {
-        return direct(Arc::new(MemoryStore::new()), place).await;
+        return in_memory(place).await;
     }
     place.create()?;
     let since = Instant::now();
@@ -40,6 +40,11 @@ pub(crate) async fn open(place: &Place) -> Result<Backend, Fault> {
         }
         tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
     }
+}
+
+/// An engine with a store in memory.
+pub(crate) async fn in_memory(place: &Place) -> Result<Backend, Fault> {
+    direct(Arc::new(MemoryStore::new()), place).await
 }
 
 async fn open_store(place: &Place) -> Result<Arc<dyn Store>, StoreError> {

@@ -63,7 +63,7 @@ impl Service {
         Ok(Self { engine, driven: Arc::default(), in_hand: Arc::default() })
     }
 
-    pub(super) const fn engine(&self) -> &Engine {
+    pub(crate) const fn engine(&self) -> &Engine {
         &self.engine
     }
 

@@ -157,7 +157,7 @@ async fn sandbox(engine: &Engine) -> Result<String, Fault> {
 }
 
 async fn plugins(engine: &Engine) -> Result<String, Fault> {
-    let entries = engine.plugins()?;
+    let entries = engine.plugins().await?;
     for entry in &entries {
         engine.describe_plugin(entry).await.map_err(|error| {
             let from = inspect::origin(&entry.origin);

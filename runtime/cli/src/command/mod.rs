@@ -36,7 +36,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Resume(args) => resume::run(args, place, out, stop).await,
         Command::Check(args) => check::run(args, place, out).await,
         Command::Graph(args) => graph::run(&args, out),
-        Command::Plugin(args) => plugin::run(args, place, out).await,
+        Command::Plugin(args) => plugin::run(args, place, out, stop).await,
         Command::Verify(args) => verify::run(args, place, out).await,
         Command::Doctor(_) => doctor::run(place, out).await,
     }

@@ -14,6 +14,7 @@ use crate::place::Place;
 use crate::session::Session;
 use crate::shape::{self, took};
 use crate::story::{Call, Step, Story};
+use crate::summary::whole;
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -79,6 +80,13 @@ fn text(history: &History, story: &Story) -> String {
     lines.push(steps(story));
     if let (Status::Completed, Some(outputs)) = (header.status, &header.outputs) {
         lines.push(format!("\noutputs\n{}", pretty(outputs)));
+    }
+    if let Some(failure) = &header.error {
+        let text = whole(&failure.to_string());
+        // What fits into a line was said above.
+        if text != crate::summary::one_line(&text) {
+            lines.push(format!("\nfailure\n{text}"));
+        }
     }
     lines.join("\n")
 }

@@ -7,6 +7,7 @@ mod answers;
 mod checks;
 mod failures;
 mod home;
+mod plugins;
 mod runs;
 mod shared;
 mod signals;

@@ -16,7 +16,7 @@ use crate::home::{Home, workflow};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A command on a terminal of its own.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     /// The person's side.
     keys: File,
@@ -28,7 +28,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn new(home: &Home, args: &[&str]) -> Self {
+    pub(crate) fn new(home: &Home, args: &[&str]) -> Self {
         let size = Winsize { ws_row: 50, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(Some(&size), None).unwrap();
         let (keys, tty) = (File::from(master), File::from(slave));
@@ -53,7 +53,7 @@ impl Terminal {
     }
 
     /// Waits until these words are shown, and forgets what was shown before.
-    fn shows(&mut self, words: &str) {
+    pub(crate) fn shows(&mut self, words: &str) {
         loop {
             if let Some(at) = self.shown.find(words) {
                 self.shown.drain(..at + words.len());
@@ -66,7 +66,7 @@ impl Terminal {
         }
     }
 
-    fn types(&mut self, keys: &str) {
+    pub(crate) fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
@@ -75,7 +75,7 @@ impl Terminal {
         tcgetattr(&self.tty).unwrap().local_flags.contains(LocalFlags::ECHO | LocalFlags::ICANON)
     }
 
-    fn code(&mut self) -> Option<i32> {
+    pub(crate) fn code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

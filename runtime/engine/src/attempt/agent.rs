@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use pawl_core::call::{CallRequest, CallResponse, LogLevel};
+use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::definition::Schema;
 use pawl_core::event::Work;
 use pawl_core::plugin::PluginPin;
@@ -22,7 +22,7 @@ use super::divergence::{diverged, ended_early};
 use super::group::Group;
 use super::memory::Memory;
 use super::tool::{fits, unusable};
-use super::{AgentWork, AttemptEnd, AttemptTask};
+use super::{AgentWork, AttemptEnd, AttemptTask, trace};
 use crate::driver::Context;
 use crate::plugins::{AGENT_SCHEMAS, limits_of};
 
@@ -241,13 +241,7 @@ impl Host {
                 self.memory.put_within(key, value, max).map(|()| Value::Null)
             }
             CallRequest::Log { level, message } => {
-                let (run, step) = (self.desk.task.run, &self.desk.task.step);
-                match level {
-                    LogLevel::Debug => tracing::debug!(%run, %step, "{message}"),
-                    LogLevel::Info => tracing::info!(%run, %step, "{message}"),
-                    LogLevel::Warn => tracing::warn!(%run, %step, "{message}"),
-                    LogLevel::Error => tracing::error!(%run, %step, "{message}"),
-                }
+                trace(&self.desk.task, *level, message);
                 Ok(Value::Null)
             }
             CallRequest::Tool { .. } | CallRequest::Human(_) | CallRequest::Sleep { .. } => Ok(Value::Null),

@@ -9,8 +9,8 @@ use pawl_core::{
 };
 use serde_json::{Value, json};
 
-use super::AttemptTask;
 use super::tool::{self, ToolTry};
+use super::{AttemptTask, named, trace};
 use crate::EngineError;
 use crate::driver::{Acknowledged, Context};
 
@@ -175,9 +175,9 @@ impl Desk {
         };
         let (result, log) = tool::call(&self.context, call).await;
         for line in log {
-            tracing::info!(run = %task.run, step = %task.step, tool, "{}", line.message);
+            trace(task, line.level, &format!("{plugin}.{tool}: {}", line.message));
         }
-        result
+        result.map_err(|failure| named(failure, &format!("{plugin}.{tool}")))
     }
 
     /// Records that a call begins; false when it must not, since another one waits for a person.

@@ -16,7 +16,7 @@ pub use stand_in::{AgentWork, Component, StandIn, ToolWork};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pawl_core::call::CallResponse;
+use pawl_core::call::{CallResponse, LogLevel};
 use pawl_core::event::{LogLine, Work};
 use pawl_core::plugin::{Permissions, PluginPins};
 use pawl_core::state::Calls;
@@ -59,7 +59,8 @@ pub(crate) enum AttemptEnd {
 
 /// Carries an attempt out.
 pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
-    let name = match &*task.work {
+    let work = Arc::clone(&task.work);
+    let name = match &*work {
         Work::Tool { plugin, .. } => plugin,
         Work::Agent { agent, .. } => agent,
     };
@@ -67,7 +68,7 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
         let failure = Failure::new(FailureKind::InvalidInput, format!("the run has no plugin '{name}'"));
         return AttemptEnd::Ended { result: Err(failure), silent: Vec::new(), log: Vec::new() };
     };
-    match &*task.work {
+    match &*work {
         Work::Tool { tool, arguments, .. } => {
             let call = tool::ToolTry {
                 run: task.run,
@@ -87,12 +88,38 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
             };
             let (result, log) = tool::call(context, call).await;
             let result = result.map_err(|failure| explain(failure, &task.withheld));
+            let result = result.map_err(|failure| named(failure, &format!("{name}.{tool}")));
             AttemptEnd::Ended { result, silent: Vec::new(), log }
         }
         Work::Agent { input, .. } => {
-            let input = input.clone().into_value();
-            agent::run(context, task, &pin, input).await
+            let (input, who) = (input.clone().into_value(), name.clone());
+            let mut end = agent::run(context, task, &pin, input).await;
+            if let AttemptEnd::Ended { result, .. } = &mut end {
+                *result = std::mem::replace(result, Ok(Value::Null)).map_err(|failure| named(failure, &who));
+            }
+            end
         }
+    }
+}
+
+/// Says which plugin it was, where the words of the failure are not the plugin's own.
+fn named(failure: Failure, who: &str) -> Failure {
+    match failure.kind {
+        FailureKind::Trap | FailureKind::Limit | FailureKind::InvalidOutput => {
+            Failure { message: format!("{who}: {}", failure.message), ..failure }
+        }
+        _ => failure,
+    }
+}
+
+/// A line of a log, for whoever watches this process.
+fn trace(task: &AttemptTask, level: LogLevel, message: &str) {
+    let (run, step) = (task.run, &task.step);
+    match level {
+        LogLevel::Debug => tracing::debug!(%run, %step, "{message}"),
+        LogLevel::Info => tracing::info!(%run, %step, "{message}"),
+        LogLevel::Warn => tracing::warn!(%run, %step, "{message}"),
+        LogLevel::Error => tracing::error!(%run, %step, "{message}"),
     }
 }
 

@@ -13,7 +13,8 @@ use pawl_core::{Digest, RunId};
 use pawl_sandbox::{Limits, LoadedPlugin, Manifest, Sandbox};
 use pawl_store::{Blob, Store};
 
-use super::SHIPPED;
+use super::settle::settled;
+use super::{SHIPPED, manifest_places};
 use crate::{EngineError, journal};
 
 /// A plugin that can be used by name.
@@ -59,12 +60,13 @@ impl Catalog {
     }
 
     /// Every plugin that can be used by name, sorted by name.
-    pub(crate) fn list(&self) -> Result<Vec<PluginEntry>, EngineError> {
+    pub(crate) async fn list(&self) -> Result<Vec<PluginEntry>, EngineError> {
         let mut entries = BTreeMap::new();
         for shipped in SHIPPED {
             entries.insert(shipped.name.to_owned(), from_binary(shipped));
         }
         for path in self.folder_files()? {
+            settled(&path).await;
             if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
                 let entry = read_file(name, &path, PluginOrigin::Folder(path.display().to_string()))?;
                 entries.insert(name.to_owned(), entry);
@@ -96,12 +98,17 @@ impl Catalog {
     }
 
     /// The plugin of this name: a path given by the workflow, the folder, or what ships with pawl.
-    pub(crate) fn find(&self, name: &str, path: Option<&Path>) -> Result<PluginEntry, EngineError> {
+    ///
+    /// The folder is looked at anew each time, so what is dropped into it is there at once; a file
+    /// that is still being written is waited for.
+    pub(crate) async fn find(&self, name: &str, path: Option<&Path>) -> Result<PluginEntry, EngineError> {
         if let Some(path) = path {
+            settled(path).await;
             return read_file(name, path, PluginOrigin::Workflow(path.display().to_string()));
         }
         let in_folder = self.folder.as_ref().map(|folder| folder.join(format!("{name}.wasm")));
         if let Some(path) = in_folder.filter(|path| path.exists()) {
+            settled(&path).await;
             return read_file(name, &path, PluginOrigin::Folder(path.display().to_string()));
         }
         SHIPPED.iter().find(|shipped| shipped.name == name).map(from_binary).ok_or_else(|| {
@@ -248,7 +255,7 @@ fn read_file(name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntr
     };
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
     let mut manifest = None;
-    for beside in [Some(path.with_extension("toml")), shared_manifest(path)].into_iter().flatten() {
+    for beside in manifest_places(path) {
         match std::fs::read_to_string(&beside) {
             Ok(text) => manifest = Some(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -257,15 +264,6 @@ fn read_file(name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntr
         break;
     }
     Ok(PluginEntry { name: name.to_owned(), origin, bytes: bytes.into(), manifest })
-}
-
-/// A `plugin.toml` says whose it is only where there is one component beside it.
-fn shared_manifest(path: &Path) -> Option<PathBuf> {
-    let is_component = |file: &Path| file.extension().is_some_and(|extension| extension == "wasm");
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let files = std::fs::read_dir(folder).ok()?;
-    let components = files.filter_map(Result::ok).filter(|file| is_component(&file.path())).take(2).count();
-    (components == 1).then(|| folder.join("plugin.toml"))
 }
 
 fn place(origin: &PluginOrigin) -> String {

@@ -1,8 +1,10 @@
 //! Plugins: where they are found, what was loaded.
 
 mod catalog;
+mod settle;
 mod shipped;
 
 pub use catalog::PluginEntry;
 pub(crate) use catalog::{AGENT_SCHEMAS, Catalog, limits_of};
+pub(crate) use settle::manifest_places;
 pub use shipped::{SHIPPED, ShippedPlugin};

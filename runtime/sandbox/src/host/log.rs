@@ -28,6 +28,8 @@ pub(crate) struct LogBook {
     used_bytes: u64,
     is_full: bool,
     last_words: VecDeque<String>,
+    /// What an SDK wrote of a panic, which a language's own runtime may say more about.
+    panic: Option<String>,
 }
 
 impl LogBook {
@@ -38,6 +40,7 @@ impl LogBook {
             used_bytes: 0,
             is_full: false,
             last_words: VecDeque::new(),
+            panic: None,
         }))
     }
 
@@ -47,7 +50,11 @@ impl LogBook {
             if self.last_words.len() == LAST_WORDS_LINES {
                 self.last_words.pop_front();
             }
-            self.last_words.push_back(message.chars().take(LAST_WORDS_CHARS).collect());
+            let words: String = message.chars().take(LAST_WORDS_CHARS).collect();
+            if words.starts_with("panicked at ") {
+                self.panic = Some(words.clone());
+            }
+            self.last_words.push_back(words);
         }
         let cost = LINE_COST_BYTES + message.len() as u64;
         if !self.is_full && self.used_bytes + cost <= self.limit_bytes {
@@ -73,6 +80,9 @@ impl LogBook {
 
     /// What the guest said last about its errors.
     pub(crate) fn last_words(&self) -> String {
+        if let Some(panic) = &self.panic {
+            return panic.clone();
+        }
         self.last_words.iter().map(String::as_str).collect::<Vec<_>>().join(" / ")
     }
 }

@@ -1,0 +1,87 @@
+//! `pawl plugin add`: a component and its manifest, into the plugin folder.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use pawl_core::plugin::{Description, PluginOrigin};
+use pawl_sandbox::Manifest;
+use serde_json::json;
+
+use super::find;
+use crate::args::DataArgs;
+use crate::command::check::workbench;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::inspect::Inspector;
+use crate::output::Output;
+use crate::place::Place;
+
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// The file of a component
+    component: PathBuf,
+    /// Its manifest (default: the one beside the component, where there is one)
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+}
+
+pub(super) async fn run(args: &AddArgs, place: &Place, out: Output) -> Result<Exit, Fault> {
+    let file = args.component.display().to_string();
+    let entry = workbench(place).await?.plugin_file("plugin", &args.component).await?;
+    let mut entry = find::with_manifest(entry, args.manifest.as_deref())?;
+    let loaded = find::load(&Inspector::new(place)?, &entry).await?;
+    let name = match &entry.manifest {
+        Some(text) => Manifest::parse(text).map_err(|error| Fault::usage(error.to_string()))?.name,
+        None => {
+            args.component.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+    };
+    place.create()?;
+    let to = place.plugins();
+    let told = |error: std::io::Error| {
+        Fault::unusable(format!("cannot write to {}: {error}", to.display())).hint("make the folder writable")
+    };
+    std::fs::create_dir_all(&to).map_err(told)?;
+    let component = to.join(format!("{name}.wasm"));
+    let manifest = to.join(format!("{name}.toml"));
+    match &entry.manifest {
+        Some(text) => put(&manifest, text.as_bytes()).map_err(told)?,
+        None => remove(&manifest).map_err(told)?,
+    }
+    put(&component, &entry.bytes).map_err(told)?;
+    entry.origin = PluginOrigin::Folder(component.display().to_string());
+    out.document(&json!({
+        "name": name, "kind": loaded.kind(), "digest": loaded.digest(), "origin": entry.origin,
+    }));
+    let used = match loaded.description() {
+        Description::Tools(tools) => {
+            let tools: Vec<_> = tools.iter().map(|tool| format!("`tool: {name}.{}`", tool.name)).collect();
+            tools.join(" or ")
+        }
+        Description::Agent(_) => format!("`agent: {name}`"),
+    };
+    out.text(&format!("{name}: {file} is in {}; a step may say {used}", component.display()));
+    Ok(Exit::Ok)
+}
+
+/// Writes a file in full before it has its name, so that nobody reads a part of it.
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let part = path.with_added_extension(format!("part-{}", std::process::id()));
+    let mut file = std::fs::File::create(&part)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    drop(file);
+    written.and_then(|()| std::fs::rename(&part, path)).inspect_err(|_| {
+        // What is left of it has no name that anyone looks for.
+        let _ = std::fs::remove_file(&part);
+    })
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

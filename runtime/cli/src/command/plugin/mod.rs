@@ -1,0 +1,73 @@
+//! `pawl plugin`: what plugins there are, what one of them is, and the life of one from its first
+//! file to its place in the plugin folder.
+
+mod add;
+mod check;
+mod find;
+mod inspect;
+mod list;
+mod new;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::inspect::Inspector;
+use crate::output::Output;
+use crate::place::Place;
+use crate::stop::Stop;
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginArgs {
+    #[command(subcommand)]
+    command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// List every plugin that can be used by name
+    List(list::ListArgs),
+    /// Show what a plugin is, what it imports and what it offers
+    Inspect(inspect::InspectArgs),
+    /// Check components and the manifests beside them
+    Check(check::CheckArgs),
+    /// Call a tool, or run an agent, once and by hand: as in a run that nothing is kept of
+    Run(run::RunArgs),
+    /// Make a project for a plugin of one's own: it builds, tests and runs at once
+    New(new::NewArgs),
+    /// Put a component, with its manifest, into the plugin folder
+    Add(add::AddArgs),
+}
+
+impl PluginArgs {
+    /// The data folder, where `--data` names it.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        match &self.command {
+            PluginCommand::List(args) => args.data.folder.clone(),
+            PluginCommand::Inspect(args) => args.data.folder.clone(),
+            PluginCommand::Check(args) => args.data.folder.clone(),
+            PluginCommand::Run(args) => args.data.folder.clone(),
+            PluginCommand::New(args) => args.data.folder.clone(),
+            PluginCommand::Add(args) => args.data.folder.clone(),
+        }
+    }
+
+    /// Whether it drives a run, which says itself how it was stopped.
+    pub(crate) const fn drives(&self) -> bool {
+        matches!(self.command, PluginCommand::Run(_))
+    }
+}
+
+pub(crate) async fn run(args: PluginArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
+    match args.command {
+        PluginCommand::List(_) => list::run(&place, &Inspector::new(&place)?, out).await,
+        PluginCommand::Inspect(args) => inspect::run(&args, &place, out).await,
+        PluginCommand::Check(args) => check::run(&args, &place, out).await,
+        PluginCommand::Run(args) => run::run(args, place, out, stop).await,
+        PluginCommand::New(args) => new::run(&args, out),
+        PluginCommand::Add(args) => add::run(&args, &place, out).await,
+    }
+}

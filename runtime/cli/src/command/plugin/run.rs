@@ -1,0 +1,255 @@
+//! `pawl plugin run`: one call of a tool, or one run of an agent, by hand.
+//!
+//! It is a run of a workflow with one step, in memory: the same sandbox, checks, grants and journal
+//! as any other, and nothing of it is kept.
+
+use std::collections::VecDeque;
+use std::io::Read as _;
+
+use clap::Args;
+use pawl_core::definition::Schema;
+use pawl_core::plugin::{Description, PluginOrigin};
+use pawl_core::view::{OpenApproval, RunHeader, Status, Waiting};
+use pawl_engine::PluginEntry;
+use serde_json::{Map, Value, json};
+
+use super::find;
+use crate::actor;
+use crate::args::DataArgs;
+use crate::ask::{self, Asked};
+use crate::backend::{Opened, Request};
+use crate::drive::to_rest;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::output::{Output, pretty};
+use crate::place::Place;
+use crate::progress::Progress;
+use crate::session::Session;
+use crate::stop::Stop;
+use crate::summary::one_line;
+use crate::values;
+
+/// The step's id, and the name of the plugin where its file's name cannot be one.
+const STEP: &str = "call";
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The name of a plugin, or the file of a component
+    plugin: String,
+    /// The tool to call; a plugin with one tool needs no name
+    #[arg(long, value_name = "TOOL")]
+    call: Option<String>,
+    /// The tool's arguments or the agent's input: a JSON object, @FILE, or - for stdin
+    #[arg(long, visible_alias = "input", value_name = "JSON", default_value = "{}")]
+    with: String,
+    /// A host that the tool may send requests to; may be repeated
+    #[arg(long, visible_alias = "allow-host", value_name = "HOST")]
+    allow_http: Vec<String>,
+    /// A tool that the agent may call, `orders.lookup` or `orders.*`; may be repeated
+    #[arg(long, value_name = "TOOL")]
+    allow_tool: Vec<String>,
+    /// Answer the agent's next question with this action; may be repeated
+    #[arg(long, value_name = "ACTION")]
+    answer: Vec<String>,
+    /// Never ask on the terminal
+    #[arg(long)]
+    no_interactive: bool,
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+}
+
+pub(super) async fn run(args: RunArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
+    let with = read(&args.with)?;
+    let mut session = Session::in_memory(place, out, stop).await?;
+    let called = start_and_drive(&mut session, &args, with).await;
+    session.end(called).await
+}
+
+/// The object that `--with` gives.
+fn read(given: &str) -> Result<Map<String, Value>, Fault> {
+    let unreadable = |what: &str, error: std::io::Error| {
+        Fault::usage(format!("cannot read {what}: {error}")).hint("give JSON, @FILE, or - for stdin")
+    };
+    let text = match given.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?,
+        None if given == "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(|error| unreadable("stdin", error))?;
+            text
+        }
+        None => given.to_owned(),
+    };
+    values::read_object("--with", &text)
+}
+
+async fn start_and_drive(
+    session: &mut Session,
+    args: &RunArgs,
+    with: Map<String, Value>,
+) -> Result<Exit, Fault> {
+    let engine = session.backend.engine()?.clone();
+    let entry = find::find(&engine, &args.plugin).await?;
+    let description = engine.describe_plugin(&entry).await?.description;
+    let target = target(args, &entry, &description)?;
+    let with = Value::Object(with);
+    fits(&target, &with)?;
+    let base = std::env::current_dir()
+        .map_err(|error| Fault::usage(format!("cannot find the current folder: {error}")))?;
+    let start = Request::Start {
+        file: format!("(a call of {})", target.name),
+        text: pretty(&workflow(args, &entry, &target, &with)),
+        base,
+        inputs: json!({ "with": with }),
+        allow_http: args.allow_http.iter().cloned().collect(),
+        by: actor::operator(),
+    };
+    let Opened { run, .. } = session.backend.start(start).await?;
+    session.out.note(&format!("run {run}  {}", target.name));
+    let mut stop = session.stop.clone();
+    let mut answers = args.answer.iter().cloned().collect();
+    tokio::select! {
+        biased;
+        exit = stop.wait() => {
+            ask::give_back_terminal();
+            session.out.stopped(exit);
+            Ok(exit)
+        }
+        ended = drive(session, run, &mut answers, !args.no_interactive) => ended,
+    }
+}
+
+/// What is called.
+struct Target<'a> {
+    /// As a workflow names it: `orders.lookup`, `planner`.
+    name: String,
+    plugin: String,
+    tool: Option<&'a str>,
+    input_schema: &'a Value,
+}
+
+fn target<'a>(
+    args: &'a RunArgs,
+    entry: &PluginEntry,
+    description: &'a Description,
+) -> Result<Target<'a>, Fault> {
+    let is_name = entry.name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && entry.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let plugin = if is_name { entry.name.clone() } else { STEP.to_owned() };
+    match (description, &args.call) {
+        (Description::Agent(_), Some(_)) => {
+            Err(Fault::usage(format!("'{plugin}' is an agent, and has no tools"))
+                .hint("leave --call out; --with is the agent's input"))
+        }
+        (Description::Agent(agent), None) => {
+            Ok(Target { name: plugin.clone(), plugin, tool: None, input_schema: &agent.input_schema })
+        }
+        (Description::Tools(tools), call) => {
+            let names: Vec<_> = tools.iter().map(|tool| tool.name.as_str()).collect();
+            let found = match call {
+                Some(call) => tools.iter().find(|tool| tool.name == *call),
+                None => tools.first().filter(|_| tools.len() == 1),
+            };
+            let Some(tool) = found else {
+                let asked = call.as_ref().map_or_else(
+                    || format!("'{plugin}' has several tools"),
+                    |call| format!("'{plugin}' has no tool '{call}'"),
+                );
+                return Err(Fault::usage(asked).hint(format!("name one with --call: {}", names.join(", "))));
+            };
+            let name = format!("{plugin}.{}", tool.name);
+            Ok(Target { name, plugin, tool: Some(&tool.name), input_schema: &tool.input_schema })
+        }
+    }
+}
+
+/// What does not fit is told before anything runs.
+fn fits(target: &Target<'_>, with: &Value) -> Result<(), Fault> {
+    let schema = Schema::new(target.input_schema.clone()).map_err(|error| {
+        Fault::usage(format!("the input schema of {} cannot be used: {error}", target.name))
+    })?;
+    let problems = schema.problems(with);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::usage(format!("--with does not fit {}: {}", target.name, problems.join("; ")))
+        .hint(format!("its schema is {}", target.input_schema)))
+}
+
+/// The workflow of one step. The arguments are its input: nothing in them is an expression.
+fn workflow(args: &RunArgs, entry: &PluginEntry, target: &Target<'_>, with: &Value) -> Value {
+    let keys = with.as_object().into_iter().flat_map(Map::keys);
+    let with: Map<_, _> = keys
+        .map(|key| (key.clone(), format!("${{{{ inputs.with[{}] }}}}", Value::from(key.as_str())).into()))
+        .collect();
+    let verb = if target.tool.is_some() { "tool" } else { "agent" };
+    let permissions = match target.tool {
+        Some(_) => json!({ "http": args.allow_http }),
+        None => json!({
+            "tools": args.allow_tool, "http": args.allow_http, "human": true, "memory": true, "timers": true,
+        }),
+    };
+    let plugins = match &entry.origin {
+        PluginOrigin::Workflow(path) => json!({ &target.plugin: path }),
+        PluginOrigin::Folder(_) | PluginOrigin::Shipped => json!({}),
+    };
+    json!({
+        "pawl": 1, "workflow": STEP, "version": "1.0.0",
+        "inputs": { "with": "object" },
+        "plugins": plugins,
+        "permissions": permissions,
+        "steps": [{ "id": STEP, verb: target.name, "with": with }],
+        "outputs": { "result": format!("${{{{ steps.{STEP}.output }}}}") },
+    })
+}
+
+async fn drive(
+    session: &mut Session,
+    run: pawl_core::RunId,
+    answers: &mut VecDeque<String>,
+    interactive: bool,
+) -> Result<Exit, Fault> {
+    let mut progress = Progress::new(session.out, String::new(), 1).with_whole_log();
+    loop {
+        let header = to_rest(session, run, &mut progress).await?;
+        let Some(Waiting::Approval { approval, .. }) = &header.waiting else {
+            return ended(session.out, &header);
+        };
+        let Some(open) = session.backend.approval(approval).await? else { continue };
+        if let Some(action) = answers.pop_front() {
+            let data = Value::Object(Map::new());
+            let (approval, by) = (open.id.clone(), actor::operator());
+            let request = Request::Answer { approval, action, data, by, comment: None };
+            session.backend.answer(request).await?;
+        } else if interactive && session.out.can_ask() {
+            match ask::answer(session, &open).await? {
+                Asked::Answered => {}
+                Asked::Later => return Err(unanswered(&open)),
+                Asked::Interrupted => return Ok(Exit::INTERRUPTED),
+            }
+        } else {
+            return Err(unanswered(&open));
+        }
+    }
+}
+
+fn unanswered(open: &OpenApproval) -> Fault {
+    let (title, actions) = (one_line(&open.title), open.actions.join(", "));
+    Fault::failed(format!("it asks \"{title}\", and has no answer"))
+        .hint(format!("run it on a terminal, or give an --answer for each question, here one of: {actions}"))
+}
+
+fn ended(out: Output, header: &RunHeader) -> Result<Exit, Fault> {
+    if header.status == Status::Completed {
+        let outputs = header.outputs.as_ref();
+        let result = outputs.and_then(|outputs| outputs.get("result")).cloned().unwrap_or_default();
+        out.document(&result);
+        out.text(&pretty(&result));
+        return Ok(Exit::Ok);
+    }
+    let Some(failure) = &header.error else {
+        return Err(Fault::failed(format!("the call ended: {}", header.status.name())));
+    };
+    let fault = Fault::failed(failure.to_string()).details(json!(failure));
+    let is_denied = failure.kind == pawl_core::FailureKind::Denied;
+    Err(if is_denied { fault.hint("grant tools with --allow-tool, hosts with --allow-http") } else { fault })
+}
