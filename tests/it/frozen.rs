@@ -9,17 +9,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use pawl_core::fork::Change;
 use pawl_core::journal::{EncodedEvent, FORMAT_VERSION, Head, JournalError, decode};
 use pawl_core::plugin::Permissions;
 use pawl_core::view::RunHeader;
-use pawl_core::{RunId, RunState};
+use pawl_core::{RunId, RunState, StepId};
 use pawl_engine::{EngineError, ManualClock, StartOptions};
 use pawl_store::{Batch, RunCommit};
 use pawl_tests::{BEGIN, Disk, Scene, TALLY_HOST, TallyServer, patiently, person};
 use serde_json::{Value, json};
 
 /// The kinds of events that each of these journals adds to the ones before.
-const KINDS: [(&str, &[&str]); 4] = [
+const KINDS: [(&str, &[&str]); 5] = [
     (
         "completed",
         &[
@@ -48,6 +49,18 @@ const KINDS: [(&str, &[&str]); 4] = [
             "frame-completed",
             "frame-failed",
             "frame-cancelled",
+        ],
+    ),
+    (
+        "forked",
+        &[
+            "run-suspended",
+            "step-held",
+            "run-resumed",
+            "run-retried",
+            "run-forked",
+            "inputs-changed",
+            "output-changed",
         ],
     ),
 ];
@@ -207,6 +220,19 @@ outputs:
   caught: ${{ steps.fails.output }}
 ";
 
+const TRAVELS: &str = "
+pawl: 1
+workflow: travels
+version: 1.0.0
+inputs: { n: integer }
+steps:
+  - { id: base, set: { amount: 1 } }
+  - { id: ask, human: { title: Go on?, actions: [go] } }
+  - { id: fetch, tool: flaky.fetch, with: { key: k, fail_times: 1 } }
+outputs:
+  sum: ${{ steps.base.output.amount + inputs.n }}
+";
+
 const FAILED: &str = "
 pawl: 1
 workflow: crash
@@ -240,6 +266,30 @@ async fn start(scene: &Scene, text: &str, inputs: Value) -> Result<RunId> {
     Ok(scene.engine.start(&workflow, inputs, StartOptions { allowed, ..StartOptions::default() }).await?)
 }
 
+/// Suspends, resumes and retries a run, then forks it with other values.
+async fn travel(scene: &Scene, run: RunId) -> Result<RunId> {
+    let ann = || person("user:ann", &[], true);
+    let asked = scene.asked(run).await?;
+    scene.engine.suspend(run, ann(), Some("a look".into())).await?;
+    scene.answer(&asked, "go", Value::Null).await?;
+    scene.engine.resume(run, ann()).await?;
+    scene.ended(run).await?;
+    scene.engine.retry(run, None, ann()).await?;
+    scene.ended(run).await?;
+    let history = scene.engine.history(run).await?;
+    let completed = history.envelopes.iter().rev().find(|envelope| envelope.event.name() == "step-completed");
+    let seq = completed.context("a completed step")?.seq;
+    let base = Some(StepId::new("base"));
+    let changes = vec![
+        Change { step: base, path: vec!["amount".into()], value: json!(5) },
+        Change { step: None, path: vec!["n".into()], value: json!(2) },
+    ];
+    let fork = scene.engine.fork(run, seq, changes, ann()).await?;
+    let outputs = scene.ended(fork).await?.outputs;
+    ensure!(outputs == Some(json!({ "sum": 7 })), "{outputs:?}");
+    Ok(fork)
+}
+
 #[tokio::test]
 #[ignore = "writes what must not change: the journals that are not there yet"]
 async fn write_the_journals() -> Result<()> {
@@ -259,6 +309,10 @@ async fn write_the_journals() -> Result<()> {
     let run = start(&scene, LISTS, Value::Null).await?;
     scene.drive(run, 1, &mut VecDeque::new(), |_| false).await?;
     journals.insert("lists", (run, scene.engine.store().journal(run, 1).await?));
+
+    let run = start(&scene, TRAVELS, json!({ "n": 1 })).await?;
+    let fork = travel(&scene, run).await?;
+    journals.insert("forked", (fork, scene.engine.store().journal(fork, 1).await?));
 
     let disk = Disk::new()?;
     let server = TallyServer::start(disk.folder())?;

@@ -15,5 +15,6 @@ mod restart;
 mod stand_in;
 mod time;
 mod together;
+mod travel;
 mod trouble;
 mod workflows;

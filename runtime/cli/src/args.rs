@@ -70,6 +70,18 @@ pub(crate) enum Command {
     Cancel(command::cancel::CancelArgs),
     /// Go on with every unfinished run, or with one
     Resume(command::resume::ResumeArgs),
+    /// Start a run anew, as another was started, and follow it
+    Rerun(command::rerun::RerunArgs),
+    /// Make a new run that begins with the events of another, and follow it
+    Fork(command::fork::ForkArgs),
+    /// Try the step again with which a run failed, and go on with it
+    Retry(command::retry::RetryArgs),
+    /// Stop a run from beginning anything new
+    Suspend(command::suspend::SuspendArgs),
+    /// Compare two runs
+    Diff(command::diff::DiffArgs),
+    /// Run the agents of a run again, against its journal
+    Replay(command::replay::ReplayArgs),
     /// Check workflows without running them
     Check(command::check::CheckArgs),
     /// Print the graph of a workflow
@@ -88,7 +100,17 @@ impl Command {
         if let Self::Plugin(args) = self {
             return args.drives();
         }
-        matches!(self, Self::Run(_) | Self::Resume(_) | Self::Approve(_) | Self::Reject(_) | Self::Answer(_))
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Resume(_)
+                | Self::Approve(_)
+                | Self::Reject(_)
+                | Self::Answer(_)
+                | Self::Rerun(_)
+                | Self::Fork(_)
+                | Self::Retry(_)
+        )
     }
 }
 
@@ -105,6 +127,12 @@ impl Cli {
             Command::Answer(args) => args.answer.folder(),
             Command::Cancel(args) => args.data.folder.clone(),
             Command::Resume(args) => args.data.folder.clone(),
+            Command::Rerun(args) => args.data.folder.clone(),
+            Command::Fork(args) => args.data.folder.clone(),
+            Command::Retry(args) => args.data.folder.clone(),
+            Command::Suspend(args) => args.data.folder.clone(),
+            Command::Diff(args) => args.data.folder.clone(),
+            Command::Replay(args) => args.data.folder.clone(),
             Command::Check(args) => args.data.folder.clone(),
             Command::Graph(args) => args.data.folder.clone(),
             Command::Plugin(args) => args.folder(),

@@ -47,6 +47,12 @@ async fn drive_on(
     let mut progress = Progress::new(session.out, String::new(), show_from);
     loop {
         let header = to_rest(session, run, &mut progress).await?;
+        if let Some(Waiting::Resume { by, .. }) = &header.waiting {
+            session.out.document(&shape::run(&header));
+            let resume = session.place.command(&format!("resume {run}"));
+            session.out.note(&format!("\nthe run was suspended by {by}, go on with:\n  {resume}"));
+            return Ok(Exit::Waits);
+        }
         let Some(Waiting::Approval { approval, .. }) = &header.waiting else {
             return Ok(ended(session.out, &header, progress.failed_step()));
         };

@@ -10,6 +10,7 @@ mod args;
 mod ask;
 mod backend;
 mod command;
+mod compare;
 mod drive;
 mod exit;
 mod fault;

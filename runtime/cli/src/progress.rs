@@ -116,6 +116,8 @@ impl Progress {
             }
             Event::ApprovalDecided(decided) => self.decided(&decided.approval, &answer(decided)),
             Event::FrameStarted { visit, entry, .. } => self.entered(*visit, entry),
+            Event::RunSuspended(suspended) => vec![format!("  ‖ suspended by {}", suspended.by.name)],
+            Event::RunRetried(retried) => self.step('▸', retried.visit, "tried again"),
             Event::WaitStarted { visit, until } => self.step('…', *visit, &format!("until {until}")),
             Event::StepCompleted { visit, .. } => self.done(*visit),
             Event::StepFailed { visit, failure } => {

@@ -29,6 +29,7 @@ fn waiting(waiting: &Waiting) -> Value {
         Waiting::Timer { step, reason, until } => {
             json!({ "for": "timer", "step": step, "reason": reason, "until": until.to_string() })
         }
+        Waiting::Resume { by, reason } => json!({ "for": "resume", "by": by, "reason": reason }),
     }
 }
 

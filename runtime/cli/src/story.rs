@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use pawl_core::call::CallRequest;
 use pawl_core::event::{ApprovalDecided, Asker, Entry, Event};
 use pawl_core::journal::Envelope;
+use pawl_core::travel::RunRetried;
 use pawl_core::view::Status;
 use pawl_core::{ApprovalId, Duration, FrameId, StepId, Timestamp, VisitId};
 
@@ -68,6 +69,8 @@ pub(crate) struct Story {
     frames: BTreeMap<FrameId, (VisitId, String)>,
     /// The frame of each visit that is not the workflow's own.
     framed: BTreeMap<VisitId, FrameId>,
+    /// When the run failed.
+    failed: Option<Timestamp>,
 }
 
 impl Story {
@@ -126,6 +129,8 @@ impl Story {
                     step.ended = Some(time);
                 }
             }
+            Event::RunFailed { .. } => self.failed = Some(time),
+            Event::RunRetried(retried) => self.retried(retried),
             Event::FrameStarted { frame, visit, entry } => self.enter(*frame, *visit, entry),
             Event::TurnStarted { frame, turn } => {
                 if let Some((_, label)) = self.frames.get_mut(frame) {
@@ -180,6 +185,18 @@ impl Story {
                     step.ended = Some(time);
                 }
             });
+        }
+    }
+
+    /// What the failure ended goes on, but for a visit that another takes the place of.
+    fn retried(&mut self, retried: &RunRetried) {
+        let failed = self.failed.take();
+        for (id, step) in &mut self.steps {
+            let ended = matches!(step.status, Status::Failed | Status::Cancelled) && step.ended == failed;
+            if ended && (retried.again || *id != retried.visit) {
+                step.status = Status::Running;
+                step.ended = None;
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use pawl_core::call::CallRequest;
 use pawl_core::event::{ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, Work};
+use pawl_core::travel::Ancestor;
 use pawl_core::{Failure, FrameId};
 use serde_json::Value;
 
@@ -14,7 +15,8 @@ const VALUE_MAX_CHARS: usize = 100;
 pub(crate) fn of(event: &Event) -> String {
     match event {
         Event::RunStarted(s) => {
-            format!("{} {} by {} with {}", s.workflow, s.version, s.by.name, payload(&s.inputs))
+            let of = s.ancestor.map(|ancestor| format!(", {}", made_of(ancestor))).unwrap_or_default();
+            format!("{} {} by {} with {}{of}", s.workflow, s.version, s.by.name, payload(&s.inputs))
         }
         Event::StepStarted { visit, step, because, frame } => {
             format!("{step} (visit {visit}{}): {}", in_frame(*frame), why(*because))
@@ -66,15 +68,16 @@ pub(crate) fn of(event: &Event) -> String {
         Event::StepFailed { visit, failure } => {
             format!("visit {visit}: {}", failed(failure))
         }
-        Event::RunCompleted { outputs } => payload(outputs),
-        Event::RunFailed { failure, step } => {
-            let step = step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default();
-            format!("{step}{}", failed(failure))
-        }
-        Event::RunCancelled { by, reason } => {
-            let reason = reason.as_deref().map(|text| format!(": {}", one_line(text)));
-            format!("by {}{}", by.name, reason.unwrap_or_default())
-        }
+        Event::RunCompleted { .. }
+        | Event::RunFailed { .. }
+        | Event::RunCancelled { .. }
+        | Event::RunRetried(_)
+        | Event::RunSuspended(_)
+        | Event::StepHeld(_)
+        | Event::RunResumed(_)
+        | Event::RunForked(_)
+        | Event::InputsChanged(_)
+        | Event::OutputChanged(_) => of_run(event),
     }
 }
 
@@ -99,6 +102,45 @@ fn decision(decided: &ApprovalDecided) -> String {
 }
 
 /// What an event of a list of steps within a step says.
+/// Where a run comes from.
+pub(crate) fn made_of(ancestor: Ancestor) -> String {
+    match ancestor {
+        Ancestor::Rerun { run } => format!("as run {run}"),
+        Ancestor::Forked { run, seq } => format!("from event {seq} of run {run} on"),
+    }
+}
+
+fn of_run(event: &Event) -> String {
+    match event {
+        Event::RunCompleted { outputs } => payload(outputs),
+        Event::RunFailed { failure, step } => {
+            let step = step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default();
+            format!("{step}{}", failed(failure))
+        }
+        Event::RunCancelled { by, reason } => {
+            let reason = reason.as_deref().map(|text| format!(": {}", one_line(text)));
+            format!("by {}{}", by.name, reason.unwrap_or_default())
+        }
+        Event::RunRetried(retried) => {
+            let what = if retried.again { "another attempt" } else { "another visit of its step" };
+            format!("visit {}: {what}, by {}", retried.visit, retried.by.name)
+        }
+        Event::RunSuspended(suspended) => {
+            let reason = suspended.reason.as_deref().map(|text| format!(": {}", one_line(text)));
+            format!("by {}{}", suspended.by.name, reason.unwrap_or_default())
+        }
+        Event::StepHeld(held) => format!("{}{}: {}", held.step, in_frame(held.frame), why(held.because)),
+        Event::RunResumed(resumed) => format!("by {}", resumed.by.name),
+        Event::RunForked(forked) => format!("by {}", forked.by.name),
+        Event::InputsChanged(changed) => format!("by {}: {}", changed.by.name, payload(&changed.inputs)),
+        Event::OutputChanged(changed) => {
+            let place = in_frame(changed.frame);
+            format!("{}{place} by {}: {}", changed.step, changed.by.name, payload(&changed.output))
+        }
+        _ => String::new(),
+    }
+}
+
 fn of_frame(event: &Event) -> String {
     match event {
         Event::ItemsTaken { visit, items } => format!("visit {visit}: {}", payload(items)),
@@ -138,6 +180,7 @@ fn why(because: Because) -> String {
         Because::Needs => "what it needs is done".into(),
         Because::Then => "`then` leads here".into(),
         Because::Branch(number) => format!("branch {} of `then` leads here", number + 1),
+        Because::Retried => "tried again".into(),
         Because::Case(number) => format!("case {} of `switch` leads here", number + 1),
     }
 }

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::call::{CallRequest, CallResponse};
 use crate::event::{Actor, LogLine, RunStarted};
-use crate::{ApprovalId, Digest, Timestamp, VisitId};
+use crate::fork::Restart;
+use crate::{ApprovalId, Digest, StepId, Timestamp, VisitId};
 
 /// What can be asked of a run.
 #[derive(Debug, Clone)]
@@ -61,6 +62,27 @@ pub enum Command {
     Tick,
     /// The run was read from its journal: nothing of it is under way in any process.
     Recover,
+    /// Try the step that failed again; of those that failed with it, the one that is named.
+    Retry {
+        /// Which; the innermost, when absent.
+        step: Option<StepId>,
+        /// Who.
+        by: Actor,
+    },
+    /// Begin nothing new.
+    Suspend {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Begin what was held back.
+    Resume {
+        /// Who.
+        by: Actor,
+    },
+    /// Go on with what was taken from another run. Given by [`crate::fork::fork`] alone.
+    Fork(Box<Restart>),
     /// End the run.
     Cancel {
         /// Who.
@@ -142,6 +164,15 @@ pub enum Refusal {
     /// The run goes on no more.
     #[error("the run has ended ({0}); start a new one")]
     Ended(&'static str),
+    /// There is no failed step that could be tried again.
+    #[error("{0}")]
+    CannotRetry(String),
+    /// The run is suspended already, or is not.
+    #[error("{0}")]
+    CannotSuspend(String),
+    /// A fork there makes no sense.
+    #[error("{0}")]
+    CannotFork(String),
     /// The attempt or call is not the one under way; its result is not wanted any more.
     #[error("visit {visit}, attempt {attempt} is not under way any more")]
     Stale {

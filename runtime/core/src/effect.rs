@@ -9,7 +9,8 @@ use crate::{Timestamp, VisitId};
 /// Something that must be under way, or must be set, for a run to go on.
 ///
 /// Effects are asked for after every change; the engine begins what is not
-/// under way yet and stops what is not asked for any more.
+/// under way yet, unless the run is suspended, and stops what is not asked for
+/// any more.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// An attempt of a tool or an agent must be under way.
@@ -33,5 +34,6 @@ pub fn effects(state: &RunState) -> Vec<Effect> {
         }
         _ => None,
     });
-    attempts.chain(state.wake_at().map(Effect::WakeAt)).collect()
+    let wake_at = state.wake_at().filter(|_| !state.is_suspended());
+    attempts.chain(wake_at.map(Effect::WakeAt)).collect()
 }

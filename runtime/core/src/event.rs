@@ -4,12 +4,19 @@
 //! frozen: a variant or field may be renamed in Rust, its `serde` name may
 //! not. A new field needs a default, so that old journals read on.
 
+mod approval;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::call::{CallRequest, LogLevel, Question};
+use crate::call::{CallRequest, LogLevel};
 use crate::plugin::{EffectClass, Permissions, PluginPins};
-use crate::{ApprovalId, Digest, Failure, FrameId, StepId, Timestamp, VisitId};
+use crate::travel::{
+    Ancestor, InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
+};
+use crate::{Digest, Failure, FrameId, StepId, Timestamp, VisitId};
+
+pub use approval::{ApprovalDecided, ApprovalOpened, Asker};
 
 /// A JSON value in an event: in place, or in the blob store when it is large.
 ///
@@ -78,6 +85,8 @@ pub enum Because {
     Case(u32),
     /// What it needs is done.
     Needs,
+    /// It failed, and a person wants it tried again.
+    Retried,
 }
 
 /// Why a list of steps within a step is gone through.
@@ -149,54 +158,9 @@ pub struct RunStarted {
     pub by: Actor,
     /// 32 random bytes, from which the randomness of its agents comes.
     pub seed: Digest,
-}
-
-/// What an approval is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Asker {
-    /// A `human` step.
-    Step,
-    /// An agent's `human.ask`: the number of the call.
-    Call(u32),
-    /// pawl itself: the outcome of an `at-most-once` tool step is unknown.
-    UnknownStep,
-    /// pawl itself: the outcome of an agent's call of an `at-most-once` tool is unknown.
-    UnknownCall(u32),
-}
-
-/// An approval as it was opened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ApprovalOpened {
-    /// The visit that waits.
-    pub visit: VisitId,
-    /// Its unguessable id.
-    pub approval: ApprovalId,
-    /// What it is about.
-    pub asker: Asker,
-    /// What is asked.
-    pub question: Question,
-    /// SHA-256 of the question's canonical JSON: what is decided is what was shown.
-    pub digest: Digest,
-    /// When `on_timeout` is taken.
+    /// The run that it was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Timestamp>,
-}
-
-/// An approval's end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ApprovalDecided {
-    /// Which.
-    pub approval: ApprovalId,
-    /// What was chosen.
-    pub action: String,
-    /// What was filled into the form.
-    pub data: Payload,
-    /// Who, through which door.
-    pub by: Actor,
-    /// Why, in their words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
+    pub ancestor: Option<Ancestor>,
 }
 
 /// One line of a tool's log.
@@ -395,6 +359,20 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepId>,
     },
+    /// Failed → running: a person wants the failed step tried again.
+    RunRetried(Box<RunRetried>),
+    /// Running or waiting → suspended: nothing new begins.
+    RunSuspended(Box<RunSuspended>),
+    /// A step would begin; it waits until the run is resumed.
+    StepHeld(Box<StepHeld>),
+    /// Suspended → running or waiting.
+    RunResumed(Box<RunResumed>),
+    /// What comes before was taken from another run; what comes after is this run's own.
+    RunForked(Box<RunForked>),
+    /// A forked run has other inputs.
+    InputsChanged(Box<InputsChanged>),
+    /// A step of a forked run has another output.
+    OutputChanged(Box<OutputChanged>),
     /// Running → cancelled. What was under way is stopped, open approvals are closed.
     RunCancelled {
         /// Who.
@@ -432,6 +410,13 @@ impl Event {
             Self::StepFailed { .. } => "step-failed",
             Self::RunCompleted { .. } => "run-completed",
             Self::RunFailed { .. } => "run-failed",
+            Self::RunRetried(_) => "run-retried",
+            Self::RunSuspended(_) => "run-suspended",
+            Self::StepHeld(_) => "step-held",
+            Self::RunResumed(_) => "run-resumed",
+            Self::RunForked(_) => "run-forked",
+            Self::InputsChanged(_) => "inputs-changed",
+            Self::OutputChanged(_) => "output-changed",
             Self::RunCancelled { .. } => "run-cancelled",
         }
     }
@@ -451,6 +436,8 @@ impl Event {
             | Self::StepCompleted { output, .. } => Some(output),
             Self::VarsSet { vars, .. } => Some(vars),
             Self::RunCompleted { outputs } => Some(outputs),
+            Self::InputsChanged(changed) => Some(&mut changed.inputs),
+            Self::OutputChanged(changed) => Some(&mut changed.output),
             Self::StepStarted { .. }
             | Self::StepSkipped { .. }
             | Self::FrameStarted { .. }
@@ -466,6 +453,11 @@ impl Event {
             | Self::WaitStarted { .. }
             | Self::StepFailed { .. }
             | Self::RunFailed { .. }
+            | Self::RunRetried(_)
+            | Self::RunSuspended(_)
+            | Self::StepHeld(_)
+            | Self::RunResumed(_)
+            | Self::RunForked(_)
             | Self::RunCancelled { .. } => None,
         }
     }

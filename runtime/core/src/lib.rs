@@ -25,12 +25,14 @@ pub mod definition;
 pub mod diagnostic;
 pub mod event;
 pub mod expression;
+pub mod fork;
 pub mod graph;
 pub mod journal;
 pub mod language;
 pub mod plugin;
 pub mod source;
 pub mod state;
+pub mod travel;
 pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, within_depth};

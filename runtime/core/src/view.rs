@@ -85,6 +85,13 @@ pub enum Waiting {
         /// Until when.
         until: Timestamp,
     },
+    /// An operator suspended it.
+    Resume {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
 }
 
 /// The header of a run: what a listing shows.

@@ -49,6 +49,7 @@ impl Bench {
             allowed: Permissions::default(),
             by: ann(),
             seed: Digest::of(b"seed"),
+            ancestor: None,
         };
         bench.tell(Command::Start(Box::new(started)));
         bench

@@ -8,6 +8,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+#[path = "restart/travel.rs"]
+mod travel;
+
 use pawl_core::call::{CallRequest, LogLevel, Question};
 use pawl_core::event::{Actor, RunStarted, Work};
 use pawl_core::journal::{self, Head};
@@ -356,6 +359,7 @@ impl World {
             allowed: Permissions::default(),
             by: person(),
             seed: Digest::of(&self.seed.to_be_bytes()),
+            ancestor: None,
         };
         self.command(Command::Start(Box::new(started)));
     }
@@ -363,26 +367,7 @@ impl World {
     /// Drives the run to its end.
     fn drive(&mut self) {
         self.start();
-        for _ in 0..COMMITS_MAX {
-            if *self.state.phase() != Phase::Open {
-                return;
-            }
-            self.now = Timestamp(self.now.0 + 1);
-            if let Some((visit, attempt, work)) = self.attempt() {
-                match &*work {
-                    Work::Tool { effect, .. } => self.tool(visit, attempt, *effect),
-                    Work::Agent { .. } => self.agent(visit, attempt),
-                }
-            } else if !self.answer() {
-                let due = effects(&self.state).into_iter().find_map(|effect| match effect {
-                    Effect::WakeAt(at) => Some(at),
-                    Effect::Attempt { .. } => None,
-                });
-                self.now = due.expect("an open run has something to wait for").max(self.now);
-                self.command(Command::Tick);
-            }
-        }
-        panic!("the run does not come to an end: {:?}", self.state);
+        self.go_on();
     }
 
     fn attempt(&self) -> Option<(VisitId, u32, std::sync::Arc<Work>)> {
@@ -471,28 +456,6 @@ impl World {
         let response =
             if trapped { Err(Failure::new(FailureKind::Trap, "fell over")) } else { Ok(json!("done")) };
         self.command(Command::EndCall { at, request, response, silent });
-    }
-
-    /// Someone answers the first open approval; not all at once.
-    fn answer(&mut self) -> bool {
-        let open = self.state.approvals().find(|(_, approval)| approval.open);
-        let Some((id, approval)) = open.map(|(id, approval)| (id.clone(), approval.clone())) else {
-            return false;
-        };
-        let drawn = self.draw(&format!("answer {}", approval.opened_at.0));
-        if approval.due.is_some() && drawn > 128 {
-            return false;
-        }
-        let actions = &approval.question.actions;
-        let action = actions[usize::try_from(drawn).expect("small") % actions.len()].clone();
-        let data = if action == "succeeded" { json!({ "output": 1 }) } else { Value::Null };
-        let decision = Command::Decide { approval: id, action, data, by: person(), comment: None };
-        self.command(decision.clone());
-        // The second answer changes nothing.
-        let seq = self.head.seq;
-        self.command(decision);
-        assert_eq!(self.head.seq, seq);
-        true
     }
 }
 

@@ -7,6 +7,7 @@ use pawl_core::definition::Definition;
 use pawl_core::event::{Actor, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::plugin::Permissions;
+use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_sandbox::Sandbox;
@@ -31,7 +32,7 @@ const LOADS_MAX: usize = 64;
 /// Runs workflows on a store. Cheap to clone; the last clone's end stops the loop.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     outside: mpsc::Sender<Message>,
     /// One for each command that may be unanswered at once.
     turns: Arc<Semaphore>,
@@ -164,6 +165,17 @@ impl Engine {
         inputs: Value,
         options: StartOptions,
     ) -> Result<RunId, EngineError> {
+        self.start_as(workflow, inputs, options, None).await
+    }
+
+    /// Starts a run, which may be made of another.
+    pub(crate) async fn start_as(
+        &self,
+        workflow: &Workflow,
+        inputs: Value,
+        options: StartOptions,
+        ancestor: Option<Ancestor>,
+    ) -> Result<RunId, EngineError> {
         let definition = &workflow.definition;
         let inputs = if inputs.is_null() { Value::Object(serde_json::Map::new()) } else { inputs };
         if !within_depth(&inputs, VALUE_MAX_DEPTH) {
@@ -185,6 +197,7 @@ impl Engine {
             allowed: options.allowed,
             by: options.by,
             seed: Digest::from_bytes(chance.bytes(run, 0)),
+            ancestor,
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);
@@ -215,7 +228,7 @@ impl Engine {
         self.command(run, Command::Cancel { by, reason }).await
     }
 
-    async fn command(&self, run: RunId, command: Command) -> Result<(), EngineError> {
+    pub(crate) async fn command(&self, run: RunId, command: Command) -> Result<(), EngineError> {
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         self.send(Message::Command { run, queued: Queued { command, reply: Some(reply) } }).await?;
         answer.await.map_err(|_| EngineError::Closed)??;
@@ -293,7 +306,7 @@ impl Engine {
     }
 
     /// Waits until one command more may be unanswered.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, EngineError> {
         Arc::clone(&self.turns).acquire_owned().await.map_err(|_| EngineError::Closed)
     }
 

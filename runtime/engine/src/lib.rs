@@ -32,6 +32,8 @@ mod error;
 mod follow;
 mod journal;
 mod plugins;
+mod replay;
+mod travel;
 mod workflow;
 
 pub use attempt::{AgentWork, Component, StandIn, ToolWork};
@@ -43,4 +45,5 @@ pub use error::EngineError;
 pub use follow::Follower;
 pub use journal::RunHistory;
 pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
+pub use replay::{Difference, ReplayReport, ReplayedAttempt};
 pub use workflow::Workflow;

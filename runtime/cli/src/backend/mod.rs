@@ -11,6 +11,8 @@ mod open;
 mod protocol;
 mod server;
 mod service;
+mod settings;
+mod travel;
 mod verify;
 mod wire;
 
@@ -22,7 +24,7 @@ use pawl_core::{ApprovalId, RunId};
 
 pub(crate) use feed::{Feed, Next};
 pub(crate) use open::{in_memory, open};
-pub(crate) use protocol::{About, Answered, Opened, Reply, Request, Verified};
+pub(crate) use protocol::{About, Answered, Latest, Opened, Replayed, Reply, Request, Verified};
 pub(crate) use server::Listener;
 pub(crate) use service::{Service, engine_config};
 
@@ -117,7 +119,7 @@ impl Backend {
         }
     }
 
-    /// Starts a run; gives its id and the workflow's warnings.
+    /// Starts a run, makes one of another; gives its id and the workflow's warnings.
     pub(crate) async fn start(&self, start: Request) -> Result<Opened, Fault> {
         expect_reply!(self.call(start).await?, Started)
     }
@@ -144,12 +146,12 @@ impl Backend {
         expect_reply!(reply, Approval).map(|open| open.map(|open| *open))
     }
 
-    /// Answers an approval; what it allows is on disk when this returns.
+    /// Answers an approval, lets a failed or suspended run go on; what that allows is on disk when this returns.
     pub(crate) async fn answer(&self, answer: Request) -> Result<Answered, Fault> {
         expect_reply!(self.call(answer).await?, Answered)
     }
 
-    /// Ends a run; gives its header after that.
+    /// Ends or suspends a run; gives its header after that.
     pub(crate) async fn cancel(&self, cancel: Request) -> Result<RunHeader, Fault> {
         expect_reply!(self.call(cancel).await?, Run).map(|header| *header)
     }
@@ -162,6 +164,11 @@ impl Backend {
     /// What is wrong with the journals of some runs or of all.
     pub(crate) async fn verify(&self, run: Option<RunId>) -> Result<Vec<Verified>, Fault> {
         expect_reply!(self.call(Request::Verify { run }).await?, Verified)
+    }
+
+    /// Runs the agents of a run again, against its journal.
+    pub(crate) async fn replay(&self, run: RunId) -> Result<Replayed, Fault> {
+        expect_reply!(self.call(Request::Replay { run }).await?, Replayed).map(|replayed| *replayed)
     }
 
     /// What the store says of itself.

@@ -12,14 +12,15 @@ use std::path::PathBuf;
 use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, RunId};
+use pawl_core::{ApprovalId, RunId, StepId};
+use pawl_engine::ReplayReport;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 2;
+pub(crate) const PROTOCOL_VERSION: u32 = 3;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -111,6 +112,58 @@ pub(crate) enum Request {
         /// Why.
         reason: Option<String>,
     },
+    /// Start a run as another was started.
+    Rerun {
+        /// Which.
+        run: RunId,
+        /// Inputs that shall be others, `inputs.name=value`.
+        settings: Vec<String>,
+        /// The workflow as it is now, instead of the one that the run started with.
+        latest: Option<Latest>,
+        /// Who.
+        by: Actor,
+    },
+    /// Make a run that begins with the events of another.
+    Fork {
+        /// Which.
+        run: RunId,
+        /// The last event that both have.
+        seq: u64,
+        /// Values that shall be others, `inputs.name=value`, `steps.id.output.field=value`.
+        settings: Vec<String>,
+        /// Who.
+        by: Actor,
+    },
+    /// Try the step of a failed run again.
+    Retry {
+        /// Which.
+        run: RunId,
+        /// The step; the innermost that failed, when absent.
+        step: Option<StepId>,
+        /// Who.
+        by: Actor,
+    },
+    /// Begin nothing new in a run.
+    Suspend {
+        /// Which.
+        run: RunId,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Let a suspended run go on.
+    Lift {
+        /// Which.
+        run: RunId,
+        /// Who.
+        by: Actor,
+    },
+    /// Run the agents of a run again, against its journal.
+    Replay {
+        /// Which.
+        run: RunId,
+    },
     /// Go on with every unfinished run.
     Recover,
     /// Read a journal; its events come before the header.
@@ -137,7 +190,17 @@ pub(crate) enum Request {
 impl Request {
     /// Whether it changes nothing that making it twice would change again.
     pub(super) const fn only_looks(&self) -> bool {
-        !matches!(self, Self::Start { .. } | Self::Answer { .. } | Self::Cancel { .. })
+        !matches!(
+            self,
+            Self::Start { .. }
+                | Self::Answer { .. }
+                | Self::Cancel { .. }
+                | Self::Rerun { .. }
+                | Self::Fork { .. }
+                | Self::Retry { .. }
+                | Self::Suspend { .. }
+                | Self::Lift { .. }
+        )
     }
 }
 
@@ -178,6 +241,27 @@ pub(crate) enum Reply {
     Verified(Vec<Verified>),
     /// What the store says.
     About(Box<About>),
+    /// What a replay found.
+    Replayed(Box<Replayed>),
+}
+
+/// A workflow's file as it is now.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Latest {
+    /// The file's name, for messages.
+    pub(crate) file: String,
+    pub(crate) text: String,
+    /// What paths in it are relative to, absolute.
+    pub(crate) base: PathBuf,
+}
+
+/// What a replay found.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Replayed {
+    pub(crate) run: RunId,
+    /// What is wrong with the journal itself; then no agent was run.
+    pub(crate) problems: Vec<String>,
+    pub(crate) report: ReplayReport,
 }
 
 /// A run that was started.

@@ -89,6 +89,12 @@ impl Service {
                 Ok(Reply::Run(Box::new(self.header(run).await?)))
             }
             Request::Recover => self.recover().await,
+            Request::Rerun { .. }
+            | Request::Fork { .. }
+            | Request::Retry { .. }
+            | Request::Suspend { .. }
+            | Request::Lift { .. }
+            | Request::Replay { .. } => self.travel(request).await,
             Request::Verify { run } => Ok(Reply::Verified(verify::verify(&self.engine, run).await?)),
             Request::About => self.about().await,
             Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
@@ -172,7 +178,7 @@ impl Service {
     }
 
     /// The header of a run that is there.
-    async fn header(&self, run: RunId) -> Result<RunHeader, Fault> {
+    pub(super) async fn header(&self, run: RunId) -> Result<RunHeader, Fault> {
         Ok(self.store().run(run).await?.ok_or(EngineError::UnknownRun(run))?)
     }
 
@@ -222,7 +228,7 @@ impl Service {
         self.driven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn drive(&self, run: RunId) {
+    pub(super) fn drive(&self, run: RunId) {
         self.driven().insert(run);
     }
 

@@ -4,14 +4,20 @@ pub(crate) mod answer;
 pub(crate) mod approvals;
 pub(crate) mod cancel;
 pub(crate) mod check;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod fork;
 pub(crate) mod graph;
 pub(crate) mod plugin;
+pub(crate) mod replay;
+pub(crate) mod rerun;
 pub(crate) mod resume;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod show;
+pub(crate) mod suspend;
 pub(crate) mod verify;
 
 use crate::args::Command;
@@ -34,6 +40,12 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Answer(args) => answer::run(args, place, out, stop).await,
         Command::Cancel(args) => cancel::run(args, place, out).await,
         Command::Resume(args) => resume::run(args, place, out, stop).await,
+        Command::Rerun(args) => rerun::run(args, place, out, stop).await,
+        Command::Fork(args) => fork::run(args, place, out, stop).await,
+        Command::Retry(args) => retry::run(args, place, out, stop).await,
+        Command::Suspend(args) => suspend::run(args, place, out).await,
+        Command::Diff(args) => diff::run(args, place, out).await,
+        Command::Replay(args) => replay::run(args, place, out).await,
         Command::Check(args) => check::run(args, place, out).await,
         Command::Graph(args) => graph::run(&args, out),
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,

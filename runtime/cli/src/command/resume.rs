@@ -8,6 +8,7 @@ use pawl_core::view::{RunHeader, Status, Waiting};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::actor;
 use crate::args::DataArgs;
 use crate::backend::{Backend, Next, Request};
 use crate::drive::drive;
@@ -49,6 +50,9 @@ pub(crate) async fn run(args: ResumeArgs, place: Place, out: Output, stop: Stop)
 
 async fn resume_one(session: &mut Session, run: &str, interactive: bool) -> Result<Exit, Fault> {
     let header = session.backend.find_run(run).await?;
+    if header.status == Status::Suspended {
+        session.backend.answer(Request::Lift { run: header.id, by: actor::operator() }).await?;
+    }
     session.out.note(&format!("run {}  {} {}", header.id, header.workflow, header.version));
     drive(session, header.id, header.head.seq + 1, interactive).await
 }
@@ -101,7 +105,7 @@ async fn resume_on(session: &mut Session, known: &mut Known, rests: &mut Rests) 
     loop {
         let mut unfinished = session.backend.recover().await?;
         unfinished.retain(|header| !rests.stuck.contains_key(&header.id));
-        let (waiting, open): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(waits_for_person);
+        let (waiting, open): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(waits_for_someone);
         rests.settled.extend(waiting.into_iter().map(|header| (header.id, header)));
         let runs = open.iter().map(|header| header.id).collect();
         for header in open {
@@ -117,8 +121,10 @@ async fn resume_on(session: &mut Session, known: &mut Known, rests: &mut Rests) 
     }
 }
 
-fn waits_for_person(header: &RunHeader) -> bool {
-    header.status == Status::Waiting && matches!(header.waiting, Some(Waiting::Approval { .. }))
+/// For a person's answer, or for an operator who resumes it by its name.
+fn waits_for_someone(header: &RunHeader) -> bool {
+    header.status == Status::Suspended
+        || header.status == Status::Waiting && matches!(header.waiting, Some(Waiting::Approval { .. }))
 }
 
 fn progress(out: Output, header: &RunHeader) -> Progress {
@@ -210,16 +216,18 @@ fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
     out.document(&settled.values().map(shape::run).chain(stuck.values().map(cannot)).collect());
     let count = |status: Status| settled.values().filter(|header| header.status == status).count();
     let (completed, waiting) = (count(Status::Completed), count(Status::Waiting));
-    let failed = settled.len() - completed - waiting;
+    let suspended = count(Status::Suspended);
+    let failed = settled.len() - completed - waiting - suspended;
     for (run, (_, fault)) in stuck {
         out.note(&format!("run {run} cannot go on\n{}", fault.text()));
     }
     if settled.is_empty() && stuck.is_empty() {
         out.note("no unfinished runs");
     } else {
+        let suspended = if suspended == 0 { String::new() } else { format!(", {suspended} suspended") };
         let stuck = if stuck.is_empty() { String::new() } else { format!(", {} cannot go on", stuck.len()) };
         out.note(&format!(
-            "{completed} completed, {waiting} wait for a person, {failed} failed or cancelled{stuck}"
+            "{completed} completed, {waiting} wait for a person, {failed} failed or cancelled{suspended}{stuck}"
         ));
     }
     if waiting > 0 {
@@ -230,7 +238,7 @@ fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
     settled.values().fold(from, |exit, header| {
         exit.and(match header.status {
             Status::Completed => Exit::Ok,
-            Status::Waiting => Exit::Waits,
+            Status::Waiting | Status::Suspended => Exit::Waits,
             _ => Exit::Failed,
         })
     })

@@ -59,15 +59,7 @@ async fn start_and_drive(session: &mut Session, start: Request, interactive: boo
 }
 
 fn request(args: &RunArgs) -> Result<Request, Fault> {
-    let file = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).map_err(|error| {
-        Fault::usage(format!("cannot read {file}: {error}"))
-            .hint("check that the file exists and that you may read it")
-    })?;
-    let base = args.file.parent().unwrap_or_else(|| Path::new("."));
-    let base = std::path::absolute(base)
-        .or_else(|_| std::env::current_dir())
-        .map_err(|error| Fault::usage(format!("cannot find the current folder: {error}")))?;
+    let (file, text, base) = source(&args.file)?;
     Ok(Request::Start {
         inputs: Value::Object(inputs(args, &file, &text)?),
         file,
@@ -76,6 +68,20 @@ fn request(args: &RunArgs) -> Result<Request, Fault> {
         allow_http: args.allow_http.iter().cloned().collect(),
         by: actor::operator(),
     })
+}
+
+/// A workflow's file: its name for messages, its text, and what paths in it are relative to.
+pub(crate) fn source(path: &Path) -> Result<(String, String, PathBuf), Fault> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Fault::usage(format!("cannot read {file}: {error}"))
+            .hint("check that the file exists and that you may read it")
+    })?;
+    let base = path.parent().unwrap_or_else(|| Path::new("."));
+    let base = std::path::absolute(base)
+        .or_else(|_| std::env::current_dir())
+        .map_err(|error| Fault::usage(format!("cannot find the current folder: {error}")))?;
+    Ok((file, text, base))
 }
 
 /// The file first, then the JSON, then one by one: what comes later replaces.

@@ -62,6 +62,10 @@ pub(crate) fn notable(run: &RunHeader) -> String {
         (Some(Waiting::Timer { step, reason, until }), _) => {
             format!("{} of {step} until {until}", why(reason))
         }
+        (Some(Waiting::Resume { by, reason }), _) => {
+            let reason = reason.as_deref().map(|reason| format!(": {}", one_line(reason)));
+            format!("by {by}{}", reason.unwrap_or_default())
+        }
         (None, Some(failure)) => one_line(&failure.to_string()),
         (None, None) => String::new(),
     }

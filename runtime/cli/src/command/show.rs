@@ -1,6 +1,8 @@
 //! `pawl show`: one run as people see it.
 
 use clap::Args;
+use pawl_core::event::Event;
+use pawl_core::travel::Ancestor;
 use pawl_core::view::Status;
 use serde_json::{Value, json};
 
@@ -14,7 +16,7 @@ use crate::place::Place;
 use crate::session::Session;
 use crate::shape::{self, took};
 use crate::story::{Call, Step, Story};
-use crate::summary::whole;
+use crate::summary::{made_of, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -44,11 +46,20 @@ async fn show(session: &Session, run: &str) -> Result<Exit, Fault> {
     Ok(Exit::Ok)
 }
 
+/// The run that it was made of.
+fn ancestor(history: &History) -> Option<Ancestor> {
+    match &history.envelopes.first()?.event {
+        Event::RunStarted(started) => started.ancestor,
+        _ => None,
+    }
+}
+
 /// The run, with its steps.
 fn document(history: &History, story: &Story) -> Value {
     let mut run = shape::run(&history.header);
     let steps: Vec<_> = story.steps().map(step).collect();
     run["steps"] = steps.into();
+    run["ancestor"] = json!(ancestor(history));
     run["events"] = history.envelopes.len().into();
     run
 }
@@ -71,11 +82,12 @@ fn step(step: &Step) -> Value {
 fn text(history: &History, story: &Story) -> String {
     let header = &history.header;
     let mut lines = vec![format!("run {}  {} {}", header.id, header.workflow, header.version)];
-    let waits = if header.waiting.is_some() { " for " } else { ": " };
+    let waits = if header.status == Status::Waiting { " for " } else { ": " };
     let note = notable(header);
     let state = header.status.name();
     lines.push(if note.is_empty() { state.to_owned() } else { format!("{state}{waits}{note}") });
     lines.push(format!("started {}, last change {}", header.created_at, header.updated_at));
+    lines.extend(ancestor(history).map(|ancestor| format!("made {}", made_of(ancestor))));
     lines.push(String::new());
     lines.push(steps(story));
     if let (Status::Completed, Some(outputs)) = (header.status, &header.outputs) {

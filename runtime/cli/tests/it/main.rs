@@ -12,4 +12,5 @@ mod runs;
 mod shared;
 mod signals;
 mod terminal;
+mod travel;
 mod unreadable;

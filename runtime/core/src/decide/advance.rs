@@ -41,6 +41,9 @@ impl Draft<'_> {
             let definition = self.definition;
             let Target::Step(index) = target else { return self.complete_frame(frame) };
             let Some(step) = definition.step(index) else { return self.complete_frame(frame) };
+            if self.state.is_suspended() {
+                return self.hold(frame, step.id.clone(), because);
+            }
             match self.arrive(frame, step, because) {
                 Arrival::Stays => return,
                 Arrival::Leads(..) if self.is_in_graph(step) => return self.done_in_graph(frame, index),

@@ -26,7 +26,8 @@ impl Draft<'_> {
         let form = form_of(&approval.question)?;
         let data = filled(form.as_ref(), if data.is_null() { empty_object() } else { data });
         check(approval, form.as_ref(), action, &data, &by)?;
-        if let Some(due) = approval.due.filter(|due| *due <= self.now) {
+        let stands_still = self.state.is_suspended();
+        if let Some(due) = approval.due.filter(|due| *due <= self.now && !stands_still) {
             return Err(Refusal::TooLate { due });
         }
         self.consume(id, action, &data, by, comment);

@@ -57,7 +57,9 @@ impl Draft<'_> {
         let repeatable = !visit.acted_once;
         let retry = self.step_of(id).filter(|_| repeatable).map(|step| step.retry.clone());
         let fraction = self.entropy.fraction();
-        let pause = retry.and_then(|retry| retry.pause(attempt, &failure, fraction));
+        // Who asked for another attempt asked for its retries, too.
+        let count = attempt.saturating_sub(visit.attempts_before);
+        let pause = retry.and_then(|retry| retry.pause(count, &failure, fraction));
         let retry_at = pause.map(|pause| self.now.after(pause));
         self.push(Event::AttemptFailed { visit: id, attempt, failure: failure.clone(), retry_at });
         if retry_at.is_none() {

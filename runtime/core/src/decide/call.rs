@@ -21,7 +21,10 @@ impl Draft<'_> {
         let CallPlace { visit, attempt, call, .. } = at;
         self.under_way(visit, attempt)?;
         self.expect(at, &silent)?;
-        if self.state.visit(visit).is_some_and(|visit| visit.calls.open().any(|(_, state)| state.waits())) {
+        let waits =
+            self.state.visit(visit).is_some_and(|visit| visit.calls.open().any(|(_, state)| state.waits()));
+        // The agent of a suspended run is put away, and makes the call when the run is resumed.
+        if waits || self.state.is_suspended() {
             return Err(Refusal::CallWaits { visit, call });
         }
         match request {

@@ -9,14 +9,17 @@ mod answer;
 mod arrive;
 mod attempt;
 mod call;
+mod fork;
 mod frame;
 mod graph;
 mod map;
 mod parallel;
 mod recover;
 mod repeat;
+mod retry;
 mod settle;
 mod start;
+mod suspend;
 mod tick;
 mod unknown;
 mod vars;
@@ -54,7 +57,7 @@ pub fn decide(
         (Phase::New, _) => return Err(Refusal::NotStarted),
         (_, Command::Start(_)) => return Err(Refusal::AlreadyStarted),
         // An answer to an ended run's approval says what became of the approval.
-        (Phase::Open, _) | (_, Command::Decide { .. }) => {}
+        (Phase::Open, _) | (_, Command::Decide { .. }) | (Phase::Failed(_), Command::Retry { .. }) => {}
         (Phase::Completed(_), _) => return Err(Refusal::Ended(Status::Completed.name())),
         (Phase::Failed(_), _) => return Err(Refusal::Ended(Status::Failed.name())),
         (Phase::Cancelled, _) => return Err(Refusal::Ended(Status::Cancelled.name())),
@@ -74,6 +77,10 @@ pub fn decide(
         }
         Command::Tick => draft.tick(),
         Command::Recover => draft.recover(),
+        Command::Retry { step, by } => draft.retry(step.as_ref(), by)?,
+        Command::Suspend { by, reason } => draft.suspend(by, reason)?,
+        Command::Resume { by } => draft.resume(by)?,
+        Command::Fork(restart) => draft.fork(*restart),
         Command::Cancel { by, reason } => draft.cancel(by, reason),
     }
     draft.settle_all();
@@ -142,6 +149,13 @@ impl<'a> Draft<'a> {
             | Event::StepFailed { .. }
             | Event::RunCompleted { .. }
             | Event::RunFailed { .. }
+            | Event::RunRetried(_)
+            | Event::RunSuspended(_)
+            | Event::StepHeld(_)
+            | Event::RunResumed(_)
+            | Event::RunForked(_)
+            | Event::InputsChanged(_)
+            | Event::OutputChanged(_)
             | Event::RunCancelled { .. } => {}
         }
         self.state.apply(self.now, &event);

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::advance::evaluation_failure;
 use super::{Draft, Next};
+use crate::definition::StepIndex;
 use crate::event::{Entry, Event};
-use crate::{Failure, VisitId};
+use crate::{Failure, FrameId, VisitId};
 
 impl Draft<'_> {
     /// A visit gave an output; what follows is done after what is decided now.
@@ -45,6 +46,11 @@ impl Draft<'_> {
             return;
         };
         self.push(Event::StepCompleted { visit: id, output: output.into() });
+        self.go_on_after(id, frame, index);
+    }
+
+    /// Goes on in a frame where a completed step leads.
+    pub(super) fn go_on_after(&mut self, id: VisitId, frame: FrameId, index: StepIndex) {
         let definition = self.definition;
         if let Some(step) = definition.step(index)
             && let Err(failure) = self.assign(frame, Some(id), &step.vars)

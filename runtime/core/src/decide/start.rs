@@ -8,6 +8,11 @@ use crate::event::{Event, RunStarted};
 impl Draft<'_> {
     pub(super) fn start(&mut self, started: RunStarted) {
         self.push(Event::RunStarted(Box::new(started)));
+        self.begin_run();
+    }
+
+    /// What comes first of all, once the run is there.
+    pub(super) fn begin_run(&mut self) {
         let definition = self.definition;
         if let Err(failure) = self.assign(FrameId::ROOT, None, &definition.vars) {
             return self.fail_frame(FrameId::ROOT, failure, None);

@@ -17,6 +17,10 @@ enum Due {
 impl Draft<'_> {
     /// Does everything that is due, each on the state that the one before left.
     pub(super) fn tick(&mut self) {
+        // A suspended run's time comes when it is resumed.
+        if self.state.is_suspended() {
+            return;
+        }
         // Every round ends what was due; what it starts is due later than now, or is bounded by `max_visits`.
         while let Some(due) = self.next_due() {
             match due {

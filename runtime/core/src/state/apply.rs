@@ -15,6 +15,7 @@ impl RunState {
     /// Takes one event in.
     pub fn apply(&mut self, time: Timestamp, event: &Event) {
         self.updated_at = time;
+        self.mind_wreck(event);
         match event {
             Event::RunStarted(started) => self.start(time, started),
             Event::StepStarted { visit, step, because, frame } => {
@@ -72,6 +73,15 @@ impl RunState {
             }
             Event::RunFailed { failure, .. } => self.end(time, Phase::Failed(failure.clone())),
             Event::RunCancelled { .. } => self.end(time, Phase::Cancelled),
+            Event::RunRetried(retried) => self.retry(time, retried),
+            Event::RunSuspended(suspended) => self.suspend(time, suspended),
+            Event::StepHeld(held) => self.hold(held),
+            Event::RunResumed(resumed) => self.resume(resumed.moved),
+            Event::RunForked(forked) => self.fork(time, forked),
+            Event::InputsChanged(changed) => {
+                self.inputs = Arc::new(changed.inputs.clone().into_value());
+            }
+            Event::OutputChanged(changed) => self.change_output(changed),
         }
     }
 
@@ -97,6 +107,7 @@ impl RunState {
         if let Some(frame) = self.frames.get_mut(&frame) {
             *frame.arrivals.entry(step.clone()).or_default() += 1;
         }
+        self.held.retain(|held| held.frame != frame || held.step != *step);
         self.visits.insert(id, Visit::arrived(step.clone(), because, frame, time));
         self.active.push(id);
     }
@@ -117,6 +128,7 @@ impl RunState {
     /// Ends a visit and lets go of what only a visit under way needs.
     fn finish(&mut self, time: Timestamp, id: VisitId, activity: Activity) -> Option<(StepId, FrameId)> {
         self.active.retain(|active| *active != id);
+        self.remember_visit(id);
         let visit = self.visits.get_mut(&id)?;
         visit.activity = activity;
         visit.ended_at = Some(time);
@@ -173,6 +185,8 @@ impl RunState {
     /// Takes a frame away, with all that is under way in it.
     fn end_frame(&mut self, time: Timestamp, id: FrameId, result: Option<Result<Arc<Value>, Failure>>) {
         let Some(frame) = self.frames.remove(&id) else { return };
+        self.remember_frame(id, &frame);
+        self.held.retain(|held| held.frame != id);
         for visit in self.active.clone() {
             if self.visits.get(&visit).is_some_and(|visit| visit.frame == id) {
                 self.stop(time, visit);
@@ -189,7 +203,7 @@ impl RunState {
     }
 
     /// Ends a visit that is not needed any more, with the frames within it.
-    fn stop(&mut self, time: Timestamp, id: VisitId) {
+    pub(super) fn stop(&mut self, time: Timestamp, id: VisitId) {
         self.approvals.values_mut().filter(|approval| approval.visit == id).for_each(Approval::shut);
         let open =
             self.visits.get(&id).and_then(|visit| visit.inside.as_ref()).map(|inside| inside.open.clone());
@@ -338,6 +352,8 @@ impl RunState {
             self.finish(time, id, Activity::Cancelled);
         }
         self.approvals.values_mut().for_each(Approval::shut);
+        self.suspension = None;
+        self.held.clear();
     }
 }
 

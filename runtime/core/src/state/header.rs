@@ -1,6 +1,6 @@
 //! What listings and indexes show of a state.
 
-use super::{Activity, Approval, CallProgress, Phase, RunState, Visit};
+use super::{Activity, Approval, CallProgress, Phase, RunState, Suspension, Visit};
 use crate::journal::Head;
 use crate::view::{OpenApproval, RunHeader, Status, Waiting};
 use crate::{ApprovalId, Timestamp, VisitId};
@@ -10,6 +10,7 @@ impl RunState {
     pub fn status(&self) -> Status {
         match &self.phase {
             Phase::New => Status::Pending,
+            Phase::Open if self.is_suspended() => Status::Suspended,
             Phase::Open if self.active().any(|(_, visit)| visit.is_busy()) => Status::Running,
             Phase::Open => Status::Waiting,
             Phase::Completed(_) => Status::Completed,
@@ -38,6 +39,9 @@ impl RunState {
 
     /// What a waiting run waits for; people before time.
     pub fn waiting(&self) -> Option<Waiting> {
+        if let Some(Suspension { by, reason, .. }) = self.suspension.as_ref().filter(|_| self.is_open()) {
+            return Some(Waiting::Resume { by: by.clone(), reason: reason.clone() });
+        }
         if self.status() != Status::Waiting {
             return None;
         }

@@ -9,7 +9,9 @@ mod approval;
 mod calls;
 mod frame;
 mod header;
+mod travel;
 mod visit;
+mod wreck;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +21,10 @@ use serde_json::Value;
 pub use approval::Approval;
 pub use calls::{CallProgress, CallState, Calls};
 pub use frame::{Frame, Inside};
+pub use travel::{Held, Suspension};
 pub use visit::{Activity, Visit};
+
+use wreck::Wreck;
 
 use crate::plugin::{Permissions, PluginPins};
 use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
@@ -62,6 +67,12 @@ pub struct RunState {
     pub(crate) frames_begun: u32,
     pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
     pub(crate) memory: BTreeMap<String, Value>,
+    /// Who suspended it; nothing while it goes on.
+    pub(crate) suspension: Option<Suspension>,
+    /// Steps that begin when it is resumed.
+    pub(crate) held: Vec<Held>,
+    /// What the failure took away that the run is ending with, or has ended with.
+    pub(crate) wreck: Option<Box<Wreck>>,
 }
 
 impl RunState {
@@ -87,6 +98,9 @@ impl RunState {
             frames_begun: 0,
             approvals: BTreeMap::new(),
             memory: BTreeMap::new(),
+            suspension: None,
+            held: Vec::new(),
+            wreck: None,
         }
     }
 

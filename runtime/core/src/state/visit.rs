@@ -18,6 +18,8 @@ pub struct Visit {
     pub activity: Activity,
     /// The last attempt's number; 0 before the first.
     pub attempt: u32,
+    /// How many attempts there were when a person last asked for another.
+    pub attempts_before: u32,
     /// What its attempts do.
     pub work: Option<Arc<Work>>,
     /// When the attempt under way started.
@@ -75,6 +77,7 @@ impl Visit {
             because,
             activity: Activity::Arrived,
             attempt: 0,
+            attempts_before: 0,
             work: None,
             attempt_at: at,
             deadline: None,

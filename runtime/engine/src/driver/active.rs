@@ -119,7 +119,9 @@ impl ActiveRun {
 
     fn acknowledge(&self, now: Timestamp, caller: Option<CallPlace>) -> Acknowledged {
         let call = caller.and_then(|at| self.state.visit(at.visit)?.calls.get(at.call));
-        let parked = call.is_some_and(CallState::waits);
+        // An agent of a suspended run is put away at its next call, and replayed when the run is resumed.
+        let put_away = caller.is_some() && self.state.is_suspended();
+        let parked = put_away || call.is_some_and(CallState::waits);
         Acknowledged { at: now.max(self.state.updated_at()), parked }
     }
 
@@ -154,6 +156,10 @@ const fn is_precious(command: &Command) -> bool {
         | Command::Decide { .. }
         | Command::Tick
         | Command::Recover
+        | Command::Retry { .. }
+        | Command::Suspend { .. }
+        | Command::Resume { .. }
+        | Command::Fork(_)
         | Command::Cancel { .. } => false,
     }
 }
@@ -167,6 +173,10 @@ const fn caller(command: &Command) -> Option<CallPlace> {
         | Command::Decide { .. }
         | Command::Tick
         | Command::Recover
+        | Command::Retry { .. }
+        | Command::Suspend { .. }
+        | Command::Resume { .. }
+        | Command::Fork(_)
         | Command::Cancel { .. } => None,
     }
 }

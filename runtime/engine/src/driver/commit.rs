@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use pawl_core::event::Event;
 use pawl_core::journal;
 use pawl_core::view::Status;
 use pawl_core::{Command, Duration, RunId, RunState};
@@ -147,7 +148,10 @@ impl ActiveRun {
         let changed = status != Status::Running || self.shown != Some(Status::Running);
         let open: BTreeSet<_> =
             self.state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
-        let opened = open.difference(&self.open).filter_map(|id| self.state.open_approval(id)).collect();
+        // When a run stood still, its open approvals are due later.
+        let moved = decided.events.iter().any(|event| matches!(event, Event::RunResumed(_)));
+        let listed = if moved { BTreeSet::new() } else { self.open.clone() };
+        let opened = open.difference(&listed).filter_map(|id| self.state.open_approval(id)).collect();
         let closed = self.open.difference(&open).cloned().collect();
         let commit = RunCommit {
             run,

@@ -27,7 +27,7 @@ impl Driver {
                 Effect::WakeAt(at) => wake_at = Some(at),
                 Effect::Attempt { visit, attempt, work } => {
                     wanted.insert((visit, attempt));
-                    if active.live.contains_key(&(visit, attempt)) {
+                    if active.live.contains_key(&(visit, attempt)) || active.state.is_suspended() {
                         continue;
                     }
                     let Some(task) = active.task(visit, work) else { continue };

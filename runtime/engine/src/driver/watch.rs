@@ -71,5 +71,6 @@ impl Driver {
 
 fn is_settled(header: &RunHeader) -> bool {
     header.status.is_final()
+        || header.status == Status::Suspended
         || (header.status == Status::Waiting && matches!(header.waiting, Some(Waiting::Approval { .. })))
 }

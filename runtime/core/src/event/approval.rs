@@ -1,0 +1,55 @@
+//! What is recorded of an approval.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Payload};
+use crate::call::Question;
+use crate::{ApprovalId, Digest, Timestamp, VisitId};
+
+/// What an approval is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asker {
+    /// A `human` step.
+    Step,
+    /// An agent's `human.ask`: the number of the call.
+    Call(u32),
+    /// pawl itself: the outcome of an `at-most-once` tool step is unknown.
+    UnknownStep,
+    /// pawl itself: the outcome of an agent's call of an `at-most-once` tool is unknown.
+    UnknownCall(u32),
+}
+
+/// An approval as it was opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalOpened {
+    /// The visit that waits.
+    pub visit: VisitId,
+    /// Its unguessable id.
+    pub approval: ApprovalId,
+    /// What it is about.
+    pub asker: Asker,
+    /// What is asked.
+    pub question: Question,
+    /// SHA-256 of the question's canonical JSON: what is decided is what was shown.
+    pub digest: Digest,
+    /// When `on_timeout` is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+}
+
+/// An approval's end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalDecided {
+    /// Which.
+    pub approval: ApprovalId,
+    /// What was chosen.
+    pub action: String,
+    /// What was filled into the form.
+    pub data: Payload,
+    /// Who, through which door.
+    pub by: Actor,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}

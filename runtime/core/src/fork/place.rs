@@ -1,0 +1,164 @@
+//! Where a run can be forked: where nothing is in the middle of a decision.
+
+use std::collections::BTreeSet;
+
+use crate::call::CallRequest;
+use crate::definition::{Block, Definition, Step, StepIndex, Verb};
+use crate::event::{Asker, Event};
+use crate::state::{Activity, CallProgress, RunState, Visit};
+use crate::{FrameId, VisitId};
+
+/// A place at which a run can be forked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing has begun.
+    Start,
+    /// A visit was completed; where it leads is still to be decided.
+    After(VisitId),
+    /// What is under way or waited for leads on by itself.
+    Rest,
+}
+
+/// The place that a run is at behind an event, if it is one at which it can be forked.
+pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) -> Option<Place> {
+    if !state.is_open() {
+        return None;
+    }
+    match event {
+        Event::RunStarted(_) => Some(Place::Start),
+        Event::StepCompleted { visit, .. } => after(state, definition, *visit),
+        // What follows from these is not to be seen in the state.
+        Event::FrameCompleted { .. }
+        | Event::FrameFailed { .. }
+        | Event::FrameCancelled { .. }
+        | Event::StepFailed { .. }
+        | Event::VarsSet { .. }
+        | Event::RunForked(_)
+        | Event::InputsChanged(_)
+        | Event::OutputChanged(_) => None,
+        Event::ApprovalDecided(decided)
+            if matches!(state.approvals.get(&decided.approval)?.asker, Asker::UnknownCall(_)) =>
+        {
+            None
+        }
+        Event::StepStarted { .. }
+        | Event::StepSkipped { .. }
+        | Event::ItemsTaken { .. }
+        | Event::FrameStarted { .. }
+        | Event::TurnStarted { .. }
+        | Event::AttemptStarted { .. }
+        | Event::AttemptFailed { .. }
+        | Event::ToolLogged { .. }
+        | Event::CallStarted { .. }
+        | Event::CallCompleted { .. }
+        | Event::OutcomeUnknown { .. }
+        | Event::ApprovalOpened(_)
+        | Event::ApprovalDecided(_)
+        | Event::WaitStarted { .. }
+        | Event::RunRetried(_)
+        | Event::RunSuspended(_)
+        | Event::StepHeld(_)
+        | Event::RunResumed(_)
+        | Event::RunCompleted { .. }
+        | Event::RunFailed { .. }
+        | Event::RunCancelled { .. } => is_quiet(state, definition, None).then_some(Place::Rest),
+    }
+}
+
+/// Behind a completed step, when all else has come to rest.
+fn after(state: &RunState, definition: &Definition, id: VisitId) -> Option<Place> {
+    let visit = state.visit(id)?;
+    let index = definition.index_of(&visit.step)?;
+    let step = definition.step(index)?;
+    // A switch says itself where it leads.
+    if matches!(step.verb, Verb::Switch(_)) || !state.frames.contains_key(&visit.frame) {
+        return None;
+    }
+    let block = definition.block(step.block)?;
+    let leads = if block.is_graph {
+        let follows =
+            |ready: StepIndex| definition.step(ready).is_some_and(|step| step.needs.contains(&index));
+        ready(state, definition, visit.frame, block).all(follows)
+    } else {
+        state.active().all(|(_, other)| other.frame != visit.frame)
+    };
+    (leads && is_quiet(state, definition, Some(visit.frame))).then_some(Place::After(id))
+}
+
+/// Whether nothing is in the middle of a decision: every list of steps has something under way, but for one.
+fn is_quiet(state: &RunState, definition: &Definition, except: Option<FrameId>) -> bool {
+    let mut busy: BTreeSet<FrameId> = state.active().map(|(_, visit)| visit.frame).collect();
+    if state.is_suspended() {
+        busy.extend(state.held.iter().map(|held| held.frame));
+    } else if !state.held.is_empty() {
+        return false;
+    }
+    state.frames.keys().all(|frame| Some(*frame) == except || busy.contains(frame))
+        && state.active().all(|(_, visit)| {
+            let waits = Some(visit.frame) == except || !has_ready(state, definition, visit);
+            waits && is_settled(visit, definition)
+        })
+}
+
+fn step_of<'a>(definition: &'a Definition, visit: &Visit) -> Option<&'a Step> {
+    definition.index_of(&visit.step).and_then(|index| definition.step(index))
+}
+
+/// Whether a step beside a visit could begin and has not.
+fn has_ready(state: &RunState, definition: &Definition, visit: &Visit) -> bool {
+    let block = step_of(definition, visit).and_then(|step| definition.block(step.block));
+    block.is_some_and(|block| block.is_graph && ready(state, definition, visit.frame, block).next().is_some())
+}
+
+/// The steps of a graph whose needs are done and that have not begun.
+fn ready<'a>(
+    state: &'a RunState,
+    definition: &'a Definition,
+    frame: FrameId,
+    block: &'a Block,
+) -> impl Iterator<Item = StepIndex> + 'a {
+    let at = state.frame(frame);
+    block.steps.iter().copied().filter(move |index| {
+        let (Some(step), Some(at)) = (definition.step(*index), at) else { return false };
+        let is_done =
+            |index: &StepIndex| definition.step(*index).is_some_and(|step| at.done.contains(&step.id));
+        let begun = state.active().any(|(_, visit)| visit.frame == frame && visit.step == step.id)
+            || state.held.iter().any(|held| held.frame == frame && held.step == step.id);
+        !is_done(index) && !begun && step.needs.iter().all(is_done)
+    })
+}
+
+/// Whether what a visit does leads on by itself.
+fn is_settled(visit: &Visit, definition: &Definition) -> bool {
+    match &visit.activity {
+        Activity::Inside => visit.inside.as_ref().is_some_and(|inside| {
+            let verb = step_of(definition, visit).map(|step| &step.verb);
+            let more = if let Some(Verb::Map(map)) = verb {
+                (inside.begun as usize) < inside.items.len()
+                    && inside.open.len() < map.max_parallel as usize
+                    && !inside.catching
+                    && inside.outcome.is_none()
+            } else {
+                false
+            };
+            !inside.open.is_empty() && !more
+        }),
+        Activity::Attempting => visit.calls.open().all(|(_, call)| match &call.progress {
+            CallProgress::Running(request) => matches!(request, CallRequest::Tool { .. }),
+            CallProgress::Unknown(_, approval) => approval.is_some(),
+            CallProgress::Asking(_)
+            | CallProgress::Sleeping(_)
+            | CallProgress::Cleared(_)
+            | CallProgress::Answered { .. } => true,
+        }),
+        Activity::BackingOff(_) | Activity::Asking(_) | Activity::Waiting(_) | Activity::Unknown(Some(_)) => {
+            true
+        }
+        Activity::Arrived
+        | Activity::Unknown(None)
+        | Activity::Skipped
+        | Activity::Completed
+        | Activity::Failed(_)
+        | Activity::Cancelled => false,
+    }
+}

@@ -1,0 +1,121 @@
+//! A run that stands still, and one that begins with the events of another.
+
+use std::sync::Arc;
+
+use super::{Activity, CallProgress, RunState, Visit};
+use crate::event::Because;
+use crate::travel::{OutputChanged, RunForked, RunSuspended, StepHeld};
+use crate::{ApprovalId, Duration, FrameId, StepId, Timestamp};
+
+/// Who suspended a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspension {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A step that begins when its run is resumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Its list of steps.
+    pub frame: FrameId,
+    /// The step.
+    pub step: StepId,
+    /// Why it came there.
+    pub because: Because,
+}
+
+impl RunState {
+    /// Whether an operator has suspended it: nothing new begins, and time does not pass for it.
+    pub const fn is_suspended(&self) -> bool {
+        self.suspension.is_some()
+    }
+
+    /// The steps that begin when it is resumed.
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+
+    pub(super) fn suspend(&mut self, time: Timestamp, suspended: &RunSuspended) {
+        let RunSuspended { by, reason } = suspended;
+        self.suspension = Some(Suspension { by: by.name.clone(), reason: reason.clone(), since: time });
+    }
+
+    pub(super) fn hold(&mut self, held: &StepHeld) {
+        let StepHeld { step, because, frame } = held;
+        self.held.push(Held { frame: *frame, step: step.clone(), because: *because });
+    }
+
+    pub(super) fn resume(&mut self, moved: Duration) {
+        self.suspension = None;
+        self.move_due(moved);
+    }
+
+    pub(super) fn fork(&mut self, time: Timestamp, forked: &RunForked) {
+        self.created_at = time;
+        self.resume(forked.moved);
+    }
+
+    pub(super) fn change_output(&mut self, changed: &OutputChanged) {
+        let Some(frame) = self.frames.get_mut(&changed.frame) else { return };
+        let output = Arc::new(changed.output.clone().into_value());
+        let before = frame.outputs.insert(changed.step.clone(), Arc::clone(&output));
+        // The list's own result is that of its last step.
+        if let (Some(before), Some(last)) = (before, &frame.last)
+            && Arc::ptr_eq(&before, last)
+        {
+            frame.last = Some(output);
+        }
+    }
+
+    /// Everything that is due is due so much later.
+    pub(super) fn move_due(&mut self, by: Duration) {
+        let active = self.active.iter().copied();
+        for id in active {
+            if let Some(visit) = self.visits.get_mut(&id) {
+                move_visit(visit, by);
+            }
+        }
+        for approval in self.approvals.values_mut().filter(|approval| approval.open) {
+            approval.due = approval.due.map(|due| due.after(by));
+        }
+    }
+}
+
+fn move_visit(visit: &mut Visit, by: Duration) {
+    if let Activity::BackingOff(until) | Activity::Waiting(until) = &mut visit.activity {
+        *until = until.after(by);
+    }
+    visit.deadline = visit.deadline.map(|deadline| deadline.after(by));
+    for call in visit.calls.open().map(|(call, _)| call).collect::<Vec<_>>() {
+        visit.calls.progress(call, |progress| {
+            if let CallProgress::Sleeping(until) = progress {
+                Some(CallProgress::Sleeping(until.after(by)))
+            } else {
+                None
+            }
+        });
+    }
+}
+
+impl Visit {
+    /// The approvals that it waits for.
+    pub fn asks(&self) -> Vec<ApprovalId> {
+        if let Activity::Asking(id) | Activity::Unknown(Some(id)) = &self.activity {
+            return vec![id.clone()];
+        }
+        let asked = self.calls.open().filter_map(|(_, call)| match &call.progress {
+            CallProgress::Asking(id) | CallProgress::Unknown(_, Some(id)) => Some(id.clone()),
+            CallProgress::Running(_)
+            | CallProgress::Sleeping(_)
+            | CallProgress::Unknown(_, None)
+            | CallProgress::Cleared(_)
+            | CallProgress::Answered { .. } => None,
+        });
+        asked.collect()
+    }
+}

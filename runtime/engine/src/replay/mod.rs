@@ -1,0 +1,167 @@
+//! A run's agents once more, against what was recorded of them.
+//!
+//! Nothing reaches outside: every call is answered with what the journal holds,
+//! and one that it does not hold ends the attempt. What a step did otherwise (a
+//! tool, a person, time) stands in the journal as a result, and is not done.
+
+mod host;
+mod recorded;
+
+use std::sync::PoisonError;
+
+use pawl_core::definition::{Definition, Verb};
+use pawl_core::event::Work;
+use pawl_core::plugin::Permissions;
+use pawl_core::{FailureKind, RunId, StepId, VisitId};
+use pawl_sandbox::{AgentEnd, AgentTask};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::plugins::{AGENT_SCHEMAS, limits_of};
+use crate::{Engine, EngineError, RunHistory};
+use host::Host;
+use recorded::{End, Recorded, recorded};
+
+/// What came of a replay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplayReport {
+    /// How many events the journal has.
+    pub events: u64,
+    /// The agents' attempts, in the order in which they began.
+    pub attempts: Vec<ReplayedAttempt>,
+}
+
+impl ReplayReport {
+    /// The first attempt that differs.
+    pub fn first_difference(&self) -> Option<(&ReplayedAttempt, &Difference)> {
+        self.attempts.iter().find_map(|attempt| Some((attempt, attempt.difference.as_ref()?)))
+    }
+}
+
+/// One attempt of an agent, run again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplayedAttempt {
+    /// The step.
+    pub step: StepId,
+    /// The visit.
+    pub visit: VisitId,
+    /// The attempt.
+    pub attempt: u32,
+    /// The event with which it began.
+    pub seq: u64,
+    /// How many of its calls the journal holds.
+    pub calls: u32,
+    /// Where it first differs from the journal.
+    pub difference: Option<Difference>,
+}
+
+/// Where an agent does otherwise than it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The number of the call; nothing for what the agent ended with.
+    pub call: Option<u32>,
+    /// What the journal holds; null for nothing.
+    pub expected: Value,
+    /// What came; null for nothing.
+    pub found: Value,
+}
+
+impl Engine {
+    /// Runs every attempt of the run's agents again, with the recorded answers.
+    pub async fn replay(&self, run: RunId) -> Result<ReplayReport, EngineError> {
+        let history = self.history(run).await?;
+        let definition = self.definition_of(run).await?;
+        let mut attempts = Vec::new();
+        for recorded in recorded(run, &history.envelopes) {
+            let difference = self.replay_attempt(&history, &definition, &recorded).await?;
+            attempts.push(ReplayedAttempt {
+                step: recorded.step,
+                visit: recorded.visit,
+                attempt: recorded.attempt,
+                seq: recorded.seq,
+                calls: recorded.calls.last(),
+                difference,
+            });
+        }
+        Ok(ReplayReport { events: history.head.seq, attempts })
+    }
+
+    async fn replay_attempt(
+        &self,
+        history: &RunHistory,
+        definition: &Definition,
+        recorded: &Recorded,
+    ) -> Result<Option<Difference>, EngineError> {
+        let (state, context) = (&history.state, &self.context);
+        let Work::Agent { agent, component, input } = &*recorded.work else { return Ok(None) };
+        let Some(pin) = state.plugins().get(agent) else { return Ok(None) };
+        let ready = context.catalog.pinned(context.store.as_ref(), state.id(), *component).await?;
+        let input = input.clone().into_value();
+        if let Some((accepts, _)) = ready.schemas.get(AGENT_SCHEMAS)
+            && !accepts.problems(&input).is_empty()
+        {
+            // It was refused without being run.
+            return Ok(None);
+        }
+        let task = AgentTask {
+            input,
+            run: recorded.run.to_string(),
+            step: recorded.step.to_string(),
+            attempt: recorded.attempt,
+            now: recorded.started_at,
+            seed: *state.attempt_seed(recorded.visit, recorded.attempt).as_bytes(),
+            grants: grants(definition, state.allowed(), &recorded.step),
+            limits: limits_of(pin, &context.config.limits),
+        };
+        let (host, seen) = Host::new(recorded);
+        let end = context.catalog.sandbox().run_agent(&ready.loaded, task, Box::new(host)).await;
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(seen.difference.or_else(|| compare(recorded, seen.made, &end)))
+    }
+}
+
+/// What the step's agent may do, as it was when it ran.
+fn grants(definition: &Definition, allowed: &Permissions, step: &StepId) -> Permissions {
+    let verb = definition.index_of(step).and_then(|index| definition.step(index)).map(|step| &step.verb);
+    let Some(Verb::Agent(agent)) = verb else { return Permissions::default() };
+    let declared = agent.permissions.clone();
+    let http = declared.http.intersection(&allowed.http).cloned().collect();
+    Permissions { http, ..declared }
+}
+
+/// Compares what an agent came to with what the journal says that it came to.
+fn compare(recorded: &Recorded, made: u32, end: &AgentEnd) -> Option<Difference> {
+    let next = made.saturating_add(1);
+    if made < recorded.calls.last() && !matches!(end, AgentEnd::Suspended) {
+        let expected = recorded.requests.get(&next).cloned().unwrap_or_default();
+        return Some(Difference { call: Some(next), expected, found: Value::Null });
+    }
+    let expected = match &recorded.end {
+        End::Open => return None,
+        End::Completed(output) => json!({ "completed": output }),
+        End::Failed(failure) => json!({ "failed": failure }),
+    };
+    let (found, same) = match (&recorded.end, end) {
+        (End::Completed(output), AgentEnd::Completed(value)) => {
+            (json!({ "completed": value }), output == value)
+        }
+        (End::Failed(before), AgentEnd::GaveUp(now) | AgentEnd::Failed(now)) => {
+            (json!({ "failed": now }), before == now)
+        }
+        // It gave what its own description excludes, or handed on what could not be.
+        (End::Failed(before), AgentEnd::Completed(value)) => {
+            (json!({ "completed": value }), before.kind == FailureKind::InvalidOutput)
+        }
+        (End::Failed(before), AgentEnd::Handoff { agent, input }) => {
+            (json!({ "handoff": { "agent": agent, "input": input } }), before.kind == FailureKind::Denied)
+        }
+        (End::Completed(_), AgentEnd::GaveUp(now) | AgentEnd::Failed(now)) => {
+            (json!({ "failed": now }), false)
+        }
+        (End::Completed(_), AgentEnd::Handoff { agent, input }) => {
+            (json!({ "handoff": { "agent": agent, "input": input } }), false)
+        }
+        (End::Completed(_) | End::Failed(_), AgentEnd::Suspended) | (End::Open, _) => (Value::Null, false),
+    };
+    (!same).then_some(Difference { call: None, expected, found })
+}

@@ -1,0 +1,90 @@
+//! Going back in a run, and making another of it.
+
+use std::sync::Arc;
+
+use pawl_core::event::Actor;
+use pawl_core::fork::{Change, Fork, Forked, fork};
+use pawl_core::journal::{self as envelopes, Head};
+use pawl_core::travel::Ancestor;
+use pawl_core::{Command, Entropy, Moment, RunId, StepId};
+use pawl_store::{Batch, RunCommit};
+use serde_json::Value;
+
+use crate::journal::move_out;
+use crate::{Engine, EngineError, StartOptions, Workflow};
+
+impl Engine {
+    /// Starts a new run as another was started: with the same definition and components, or with those of
+    /// another workflow; with the same inputs, or with others.
+    pub async fn rerun(
+        &self,
+        run: RunId,
+        workflow: Option<&Workflow>,
+        inputs: Option<Value>,
+        by: Actor,
+    ) -> Result<RunId, EngineError> {
+        let history = self.history(run).await?;
+        let state = &history.state;
+        let pinned = match workflow {
+            Some(workflow) => workflow.clone(),
+            None => Workflow {
+                definition: self.definition_of(run).await?,
+                plugins: state.plugins().as_ref().clone(),
+                warnings: Vec::new(),
+                blobs: Arc::default(),
+            },
+        };
+        let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));
+        let options = StartOptions { by, allowed: state.allowed().clone() };
+        self.start_as(&pinned, inputs, options, Some(Ancestor::Rerun { run })).await
+    }
+
+    /// Makes a new run that begins with the events of another up to `seq`, with some of its values changed.
+    /// It is on disk when this returns, and goes on.
+    pub async fn fork(
+        &self,
+        run: RunId,
+        seq: u64,
+        changes: Vec<Change>,
+        by: Actor,
+    ) -> Result<RunId, EngineError> {
+        let _turn = self.turn().await?;
+        let history = self.history(run).await?;
+        let definition = self.definition_of(run).await?;
+        let config = &self.context.config;
+        let new = config.chance.run_id();
+        let moment = Moment { now: config.clock.now(), entropy: Entropy::new(config.chance.bytes(new, 0)) };
+        let request = Fork { from: run, envelopes: &history.envelopes, seq, run: new, changes, by };
+        let Forked { state, events } = fork(&definition, request, moment)?;
+        let mut head = Head::empty(new);
+        let (mut records, mut blobs) = (Vec::new(), Vec::new());
+        for (time, event) in events {
+            let (stored, large) = move_out(&[event], config.payload_inline_max_bytes);
+            records.extend(envelopes::encode(&mut head, time, &stored));
+            blobs.extend(large);
+        }
+        let opened = state.approvals().filter_map(|(id, _)| state.open_approval(id)).collect();
+        let header = Some(state.header(head));
+        let commit =
+            RunCommit { run: new, expected_seq: 0, events: records, header, opened, closed: Vec::new() };
+        self.store().commit(&Batch { runs: vec![commit], blobs }).await?;
+        self.take_up(new).await?;
+        Ok(new)
+    }
+
+    /// Lets a failed run go on: the step that failed is tried again where it failed, the innermost unless
+    /// another is named.
+    pub async fn retry(&self, run: RunId, step: Option<StepId>, by: Actor) -> Result<(), EngineError> {
+        self.command(run, Command::Retry { step, by }).await
+    }
+
+    /// Stops a run from beginning anything new. What is under way is recorded when it ends.
+    pub async fn suspend(&self, run: RunId, by: Actor, reason: Option<String>) -> Result<(), EngineError> {
+        self.command(run, Command::Suspend { by, reason }).await
+    }
+
+    /// Lets a suspended run go on.
+    pub async fn resume(&self, run: RunId, by: Actor) -> Result<(), EngineError> {
+        self.command(run, Command::Resume { by }).await
+    }
+}
