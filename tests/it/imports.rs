@@ -5,22 +5,24 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 5] = [
+const ALLOWED: [(&str, &[&str]); 6] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
     ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox"]),
-    ("pawl", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-engine"]),
+    ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-engine"]),
+    ("pawl", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-engine", "pawl-testing"]),
 ];
 
 /// For each library, by the beginning of its name, the crates that may use it.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 7] = [
     ("wasmtime", &["pawl-sandbox"]),
     ("heed", &["pawl-store"]),
     ("clap", &["pawl", "xtask"]),
     ("anyhow", &["pawl", "xtask", "pawl-tests"]),
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
+    ("quick-junit", &["pawl-testing"]),
 ];
 
 /// What the pure core must not use: whatever awaits, draws, reads or runs.

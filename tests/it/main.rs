@@ -13,6 +13,7 @@ mod once;
 mod payloads;
 mod restart;
 mod stand_in;
+mod testing;
 mod time;
 mod together;
 mod travel;

@@ -6,5 +6,5 @@ mod scene;
 mod tally;
 
 pub use binary::{Outcome, Pawl, workflow};
-pub use scene::{BEGIN, Disk, Scene, patiently, person, plugins_under_test, waits_until};
+pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
 pub use tally::{Call, TALLY_HOST, TallyServer};

@@ -279,7 +279,7 @@ impl Disk {
 }
 
 /// Compiled guests are kept beside what cargo builds, so that each is compiled once.
-fn cache_dir() -> Result<PathBuf> {
+pub fn cache_dir() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(Path::parent).context("a test in target/PROFILE/deps")?;
     Ok(profile.join("test-components"))

@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Replay(command::replay::ReplayArgs),
     /// Check workflows without running them
     Check(command::check::CheckArgs),
+    /// Run the tests that stand beside workflows
+    Test(command::test::TestArgs),
     /// Print the graph of a workflow
     Graph(command::graph::GraphArgs),
     /// Look at plugins, make, try and add them
@@ -134,6 +136,7 @@ impl Cli {
             Command::Diff(args) => args.data.folder.clone(),
             Command::Replay(args) => args.data.folder.clone(),
             Command::Check(args) => args.data.folder.clone(),
+            Command::Test(args) => args.data.folder.clone(),
             Command::Graph(args) => args.data.folder.clone(),
             Command::Plugin(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),

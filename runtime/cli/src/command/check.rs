@@ -7,6 +7,7 @@ use clap::Args;
 use pawl_core::definition::{Definition, Verb};
 use pawl_engine::{Engine, Workflow};
 use pawl_store::memory::MemoryStore;
+use pawl_testing::{Suite, is_test};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
@@ -19,7 +20,7 @@ use crate::place::Place;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The workflows
+    /// The workflows, and the files with their tests
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -48,14 +49,17 @@ pub(crate) async fn workbench(place: &Place) -> Result<Engine, Fault> {
     Ok(Engine::open(Arc::new(MemoryStore::new()), engine_config(place)).await?)
 }
 
-/// What was found: the workflow's size, and what is no error.
+/// What was found: how much of what, and what is no error.
 struct Checked {
-    steps: usize,
-    plugins: usize,
+    counts: Vec<(&'static str, usize)>,
     warnings: Vec<String>,
 }
 
 async fn check(engine: &Engine, inspector: &Inspector, file: &Path) -> Result<Checked, Fault> {
+    if is_test(file) {
+        let (tests, _) = Suite::on(engine.clone()).load(file).await?;
+        return Ok(Checked { counts: vec![("tests", tests.tests.len())], warnings: Vec::new() });
+    }
     let workflow = engine.load_workflow(file).await?;
     let denied = denied(inspector, &workflow).await?;
     if !denied.is_empty() {
@@ -63,8 +67,8 @@ async fn check(engine: &Engine, inspector: &Inspector, file: &Path) -> Result<Ch
             "grant it in the step's or the workflow's `permissions`, or use a plugin that needs less",
         ));
     }
-    let (steps, plugins) = (workflow.definition.steps.len(), workflow.plugins.len());
-    Ok(Checked { steps, plugins, warnings: workflow.warnings })
+    let counts = vec![("steps", workflow.definition.steps.len()), ("plugins", workflow.plugins.len())];
+    Ok(Checked { counts, warnings: workflow.warnings })
 }
 
 /// Steps whose plugin imports what the step does not grant: they would be denied.
@@ -95,15 +99,17 @@ fn users(
 fn report(out: Output, file: &Path, checked: Result<Checked, Fault>) -> Value {
     let shown = file.display().to_string();
     match checked {
-        Ok(Checked { steps, plugins, warnings }) => {
+        Ok(Checked { counts, warnings }) => {
             for warning in &warnings {
                 out.note(warning);
             }
-            out.text(&format!("ok    {shown}: {steps} steps, {plugins} plugins"));
-            json!({
-                "file": shown, "ok": true, "steps": steps, "plugins": plugins,
-                "warnings": warnings, "problems": [],
-            })
+            let said: Vec<_> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+            out.text(&format!("ok    {shown}: {}", said.join(", ")));
+            let mut report = json!({ "file": shown, "ok": true, "warnings": warnings, "problems": [] });
+            for (what, count) in counts {
+                report[what] = count.into();
+            }
+            report
         }
         Err(fault) => {
             out.text(&format!("fail  {shown}"));

@@ -18,6 +18,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod show;
 pub(crate) mod suspend;
+pub(crate) mod test;
 pub(crate) mod verify;
 
 use crate::args::Command;
@@ -47,6 +48,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Diff(args) => diff::run(args, place, out).await,
         Command::Replay(args) => replay::run(args, place, out).await,
         Command::Check(args) => check::run(args, place, out).await,
+        Command::Test(args) => test::run(args, place, out).await,
         Command::Graph(args) => graph::run(&args, out),
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
         Command::Verify(args) => verify::run(args, place, out).await,

@@ -13,4 +13,5 @@ mod shared;
 mod signals;
 mod terminal;
 mod travel;
+mod tests;
 mod unreadable;

@@ -70,4 +70,5 @@ codes! {
     UnknownTool = "P0502", Error, "a plugin does not have the tool";
     WrongPluginKind = "P0503", Error, "a plugin of the other kind";
     InvalidArguments = "P0504", Error, "arguments that the plugin does not accept";
+    TestMismatch = "P0601", Error, "a test says something that its workflow or a plugin rules out";
 }

@@ -24,6 +24,7 @@ mod plugins;
 mod scalar;
 mod sites;
 mod step;
+pub mod test_file;
 mod tree;
 mod vars;
 mod verb;
