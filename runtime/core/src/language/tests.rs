@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::definition::Definition;
 use crate::diagnostic::{Code, Diagnostics};
+use crate::source::test_file::TEST_FILE_SUFFIX;
 use crate::source::{load, read, yaml_value};
 
 fn yaml(text: &str) -> Value {
@@ -194,6 +195,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let yaml = paths.filter(|path| path.extension().is_some_and(|ending| ending == "yaml"));
+    let yaml = yaml.filter(|path| !path.display().to_string().ends_with(TEST_FILE_SUFFIX));
     yaml.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::lower::{Lower, get};
+use super::super::lower::Lower;
 use super::super::tree::{Entry, Kind, Node};
 use super::mock::{TIMES_MAX, kind};
+use super::read::{get, map};
 use super::{Place, Placed};
 use crate::FailureKind;
 use crate::diagnostic::{Code, among};
@@ -82,7 +83,7 @@ pub struct ErrorExpected {
 
 /// Reads `expect`.
 pub(super) fn expect(lower: &mut Lower, node: &Node) -> Expect {
-    let entries = lower.map(node, "expect", &KEYS).unwrap_or_default();
+    let entries = map(lower, node, "expect", &KEYS).unwrap_or_default();
     let status = match get(entries, "status") {
         Some(node) => placed(lower, node, |lower| status(lower, node)),
         None => Placed { value: None, place: Place::of(lower, &node.span) },
@@ -172,7 +173,7 @@ fn calls(lower: &mut Lower, node: &Node) -> Vec<Placed<CallsExpected>> {
         let (times, with) = if matches!(value.kind, Kind::Number(_)) {
             (lower.whole(value, &name, 0..=TIMES_MAX), None)
         } else {
-            let fields = lower.map(value, "an entry of calls", &["times", "with"]).unwrap_or_default();
+            let fields = map(lower, value, "an entry of calls", &["times", "with"]).unwrap_or_default();
             let times = get(fields, "times").and_then(|node| lower.whole(node, "times", 0..=TIMES_MAX));
             let with = get(fields, "with").and_then(|node| lower.list(node, "with"));
             (times, with.map(|items| items.iter().map(|item| lower.constant(item, "with")).collect()))
@@ -184,7 +185,7 @@ fn calls(lower: &mut Lower, node: &Node) -> Vec<Placed<CallsExpected>> {
 }
 
 fn error(lower: &mut Lower, node: &Node) -> ErrorExpected {
-    let entries = lower.map(node, "error", &["kind", "message", "step"]).unwrap_or_default();
+    let entries = map(lower, node, "error", &["kind", "message", "step"]).unwrap_or_default();
     let kind = get(entries, "kind").and_then(|node| kind(lower, node, "kind"));
     let mut text = |key: &str| get(entries, key).and_then(|node| lower.text(node, key)).map(str::to_owned);
     let (message, step) = (text("message"), text("step"));

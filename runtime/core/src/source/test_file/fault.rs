@@ -1,9 +1,10 @@
 //! What goes wrong in a test.
 
-use super::super::lower::{Lower, get};
+use super::super::lower::Lower;
 use super::super::tree::{Entry, Kind, Node};
 use super::Place;
 use super::mock::{TIMES_MAX, kind};
+use super::read::{get, map, required};
 use crate::diagnostic::Code;
 use crate::{Duration, Failure, FailureKind};
 
@@ -61,11 +62,11 @@ fn fault(lower: &mut Lower, node: &Node) -> Option<Fault> {
     };
     let kind = match *verb {
         "crash_after" => {
-            let entries = lower.map(node, WHAT, &["crash_after"])?;
+            let entries = map(lower, node, WHAT, &["crash_after"])?;
             FaultKind::CrashAfter(seq(lower, get(entries, "crash_after")?)?)
         }
         "fail" => {
-            let entries = lower.map(node, WHAT, &["fail", "first", "kind", "message"])?;
+            let entries = map(lower, node, WHAT, &["fail", "first", "kind", "message"])?;
             let kind_of = get(entries, "kind").and_then(|node| kind(lower, node, "kind"));
             let message = get(entries, "message").and_then(|node| lower.text(node, "message"));
             let failure = Failure::new(
@@ -75,8 +76,8 @@ fn fault(lower: &mut Lower, node: &Node) -> Option<Fault> {
             FaultKind::Fail { tool: tool(lower, entries, "fail")?, first: first(lower, entries), failure }
         }
         _ => {
-            let entries = lower.map(node, WHAT, &["slow", "first", "by"])?;
-            let by = lower.required(entries, "by", WHAT, &node.span, "by: 20s")?;
+            let entries = map(lower, node, WHAT, &["slow", "first", "by"])?;
+            let by = required(lower, entries, "by", WHAT, &node.span, "by: 20s")?;
             let by = lower.duration(by, "by")?;
             FaultKind::Slow { tool: tool(lower, entries, "slow")?, first: first(lower, entries), by }
         }

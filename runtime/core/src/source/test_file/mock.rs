@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::lower::{Lower, get};
+use super::super::lower::Lower;
 use super::super::tree::{Entry, Kind, Node};
 use super::Place;
+use super::read::{get, map, required};
 use crate::diagnostic::{Code, among};
 use crate::{Duration, Failure, FailureKind};
 
@@ -77,7 +78,7 @@ pub(super) fn mocks(lower: &mut Lower, node: &Node, what: &str) -> Vec<Mock> {
 
 fn rule(lower: &mut Lower, node: &Node) -> Option<Rule> {
     const WHAT: &str = "a rule";
-    let entries = lower.map(node, WHAT, &KEYS)?;
+    let entries = map(lower, node, WHAT, &KEYS)?;
     let given: Vec<&str> = GIVES.into_iter().filter(|key| get(entries, key).is_some()).collect();
     if given.len() != 1 {
         let message = match given.as_slice() {
@@ -128,8 +129,8 @@ pub(super) fn failure(lower: &mut Lower, node: &Node, what: &str) -> Option<Fail
     if node.as_text().is_some() {
         return kind(lower, node, what).map(|kind| Failure::new(kind, MESSAGE));
     }
-    let entries = lower.map(node, what, &FAILURE_KEYS)?;
-    let kind_node = lower.required(entries, "kind", what, &node.span, "kind: transient")?;
+    let entries = map(lower, node, what, &FAILURE_KEYS)?;
+    let kind_node = required(lower, entries, "kind", what, &node.span, "kind: transient")?;
     let kind = kind(lower, kind_node, "kind")?;
     let message = get(entries, "message").and_then(|node| lower.text(node, "message")).unwrap_or(MESSAGE);
     let retry_after = get(entries, "retry_after").and_then(|node| lower.duration(node, "retry_after"));

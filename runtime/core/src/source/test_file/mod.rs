@@ -9,6 +9,7 @@ mod fault;
 mod mock;
 mod person;
 mod place;
+mod read;
 
 use serde_json::{Map, Value};
 
@@ -19,7 +20,8 @@ pub use mock::{Gives, Mock, Rule};
 pub use person::{Answers, Asks, Person};
 pub use place::{Place, Placed};
 
-use super::lower::{Lower, get};
+use self::read::{get, map, required};
+use super::lower::Lower;
 use super::tree::{Entry, Node};
 use super::{SOURCE_MAX_BYTES, yaml};
 use crate::Timestamp;
@@ -103,10 +105,10 @@ pub fn load(file: &str, text: &str) -> Result<TestFile, Diagnostics> {
 
 fn file_of(lower: &mut Lower, root: &Node) -> TestFile {
     const WHAT: &str = "a test file";
-    let entries = lower.map(root, WHAT, &KEYS).unwrap_or_default();
+    let entries = map(lower, root, WHAT, &KEYS).unwrap_or_default();
     let workflow = get(entries, "workflow").and_then(|node| lower.text(node, "workflow")).map(str::to_owned);
     description(lower, entries);
-    let tests = lower.required(entries, "tests", WHAT, &root.span, "tests: [{ name: …, expect: … }]");
+    let tests = required(lower, entries, "tests", WHAT, &root.span, "tests: [{ name: …, expect: … }]");
     let items = tests.and_then(|node| lower.list(node, "tests")).unwrap_or_default();
     if items.len() > TESTS_MAX {
         let message = format!("the file has {} tests", items.len());
@@ -130,12 +132,12 @@ fn file_of(lower: &mut Lower, root: &Node) -> TestFile {
 
 fn test(lower: &mut Lower, node: &Node) -> Option<TestCase> {
     const WHAT: &str = "a test";
-    let entries = lower.map(node, WHAT, &TEST_KEYS)?;
+    let entries = map(lower, node, WHAT, &TEST_KEYS)?;
     description(lower, entries);
-    let name = lower.required(entries, "name", WHAT, &node.span, "name: a rejected refund is not paid");
+    let name = required(lower, entries, "name", WHAT, &node.span, "name: a rejected refund is not paid");
     let place = Place::of(lower, &name.unwrap_or(node).span);
     let name = name.and_then(|node| lower.text(node, "name")).unwrap_or_default().to_owned();
-    let expect = lower.required(entries, "expect", WHAT, &node.span, "expect: { status: completed }");
+    let expect = required(lower, entries, "expect", WHAT, &node.span, "expect: { status: completed }");
     let expect = expect.map(|node| expect::expect(lower, node)).unwrap_or_default();
     Some(TestCase {
         name,

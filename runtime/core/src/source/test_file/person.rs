@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::lower::{Lower, get};
+use super::super::lower::Lower;
 use super::super::tree::{Entry, Node};
 use super::mock::only_true;
+use super::read::{get, map, required};
 use super::{Place, Placed};
 use crate::Duration;
 use crate::diagnostic::Code;
@@ -65,7 +66,7 @@ pub(super) fn people(lower: &mut Lower, node: &Node) -> Vec<Person> {
 fn person(lower: &mut Lower, node: &Node) -> Option<Person> {
     const WHAT: &str = "an entry of people";
     let known: Vec<&str> = KEYS.into_iter().chain(["nobody"]).collect();
-    let entries = lower.map(node, WHAT, &known)?;
+    let entries = map(lower, node, WHAT, &known)?;
     let asks = asks(lower, node, entries);
     let answers = match get(entries, "nobody") {
         Some(nobody) => {
@@ -96,7 +97,7 @@ fn asks(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Asks {
 }
 
 fn answers(lower: &mut Lower, node: &Node, entries: &[Entry]) -> Answers {
-    let action = lower.required(entries, "action", "an entry of people", &node.span, "action: approve");
+    let action = required(lower, entries, "action", "an entry of people", &node.span, "action: approve");
     let action = action.and_then(|node| lower.text(node, "action")).unwrap_or_default().to_owned();
     let mut text = |key: &str| get(entries, key).and_then(|node| lower.text(node, key)).map(str::to_owned);
     let (comment, by) = (text("comment"), text("by"));
