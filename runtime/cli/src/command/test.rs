@@ -32,8 +32,7 @@ pub(crate) struct TestArgs {
     /// Where chance comes from: the same seed gives the same runs
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Write a JUnit report as well
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = "Write a JUnit report as well")]
     junit: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
@@ -57,7 +56,7 @@ pub(crate) async fn run(args: TestArgs, place: Place, out: Output) -> Result<Exi
             }
             Err(error) => {
                 unusable = true;
-                documents.push(broken(out, file, error.into()));
+                documents.push(broken(out, file, &error.into()));
             }
         }
     }
@@ -129,7 +128,7 @@ fn summary(tests: usize, failed: usize) -> String {
     }
 }
 
-fn broken(out: Output, file: &Path, fault: Fault) -> Value {
+fn broken(out: Output, file: &Path, fault: &Fault) -> Value {
     out.text(&format!("{}\n  cannot be used", file.display()));
     out.note(&fault.text());
     json!({ "file": file.display().to_string(), "tests": [], "error": fault.to_json()["error"] })
