@@ -73,7 +73,7 @@ impl TestReport {
         if let Some(crashes) = &self.crashes {
             for difference in &crashes.differences {
                 let Place { line, column, .. } = self.place;
-                lines.push(format!("{file}:{line}:{column}: after a crash {}", difference.position));
+                lines.push(format!("{file}:{line}:{column}: with a crash {}", difference.position));
                 lines.extend(difference.how.iter().map(|how| format!("  {how}")));
             }
         }
