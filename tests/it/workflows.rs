@@ -124,6 +124,20 @@ fn list_cases() -> Vec<Case> {
             end: Ok(json!({ "item": "desk lamp", "urgent": true })),
         },
         case("loop.yaml", json!({}), &["poll"], json!({ "tries": 3 })),
+        Case {
+            file: "vote.yaml",
+            inputs: json!({}),
+            answers: vec![("approve", Value::Null), ("reject", Value::Null), ("approve", Value::Null)],
+            path: &["vote"],
+            end: Ok(json!({ "for": ["ann", "cem"] })),
+        },
+        Case {
+            file: "escalate.yaml",
+            inputs: json!({}),
+            answers: vec![("escalate", Value::Null), ("publish", Value::Null)],
+            path: &["team", "lead"],
+            end: Ok(json!({ "action": "publish", "by": "user:ann" })),
+        },
         case("loop.yaml", json!({ "ready_after": 1 }), &["poll"], json!({ "tries": 1 })),
         case(
             "graph.yaml",
