@@ -81,11 +81,13 @@ pub(crate) async fn run(args: TestArgs, place: Place, out: Output) -> Result<Exi
 
 /// Says how far a test is that takes long.
 fn progress(out: Output) -> impl Fn(&str, usize, usize) + Send + Sync {
-    let said = Mutex::new(Instant::now());
+    // From the first run on: what comes before it says nothing of how long they take.
+    let said: Mutex<Option<Instant>> = Mutex::default();
     move |test, number, of| {
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.elapsed() >= SILENCE {
-            *said = Instant::now();
+        let since = said.get_or_insert_with(Instant::now);
+        if since.elapsed() >= SILENCE {
+            *since = Instant::now();
             out.note(&format!("… {test}: run {} of {of}", number + 1));
         }
     }
