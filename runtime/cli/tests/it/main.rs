@@ -12,6 +12,6 @@ mod runs;
 mod shared;
 mod signals;
 mod terminal;
-mod travel;
 mod tests;
+mod travel;
 mod unreadable;
