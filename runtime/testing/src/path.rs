@@ -99,8 +99,8 @@ impl Way {
             Entry::Branch(number) => format!("/{}", branch(*number)),
             Entry::Item(number) => format!("[{number}]"),
             Entry::Loop => String::new(),
-            Entry::Catch { .. } => "/catch".to_owned(),
-            Entry::Finally { .. } => "/finally".to_owned(),
+            // By its name in the journal: `catch`, `finally`.
+            other => format!("/{}", name(other)),
         };
         format!("{around}{step}{own}")
     }
@@ -111,6 +111,13 @@ impl Way {
             _ => None,
         }
     }
+}
+
+/// The name under which an entry stands in the journal.
+fn name(entry: &Entry) -> String {
+    let json = serde_json::to_value(entry).unwrap_or_default();
+    let key = json.as_object().and_then(|fields| fields.keys().next()).map(String::as_str);
+    key.or(json.as_str()).unwrap_or_default().to_owned()
 }
 
 /// The visit that an event is about.
