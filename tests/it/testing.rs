@@ -198,7 +198,7 @@ async fn a_crash_that_makes_a_difference_is_found_with_its_position() -> Result<
     };
     let failed = "the run is failed, rejected: a person decided that it failed: no reason given, and completed \
                   without it";
-    let twice = r#"payments.refund of step 'pay' acted 2 times with {"amount":40.0,"order":"A-1001"}; it must act at most once"#;
+    let twice = r#"payments.refund of step 'pay' acted 2 times with {"amount":40,"order":"A-1001"}; it must act at most once"#;
     let begun = "after event 10 (attempt-started pay)";
     let done = "before event 11 (step-completed pay) was durable";
     for (action, how, positions) in [("failed", failed, vec![begun, done]), ("retry", twice, vec![done])] {
