@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The README's demonstration, checked. Needs bash and coreutils, grep and sed, and the binary: the
-# one in PAWL_BIN, else the one that `cargo build --release` gives.
+# one in PAWL_BIN, else the one that `cargo build --release` gives. README_FIRST_ANSWER_MAX_MS is for
+# a PAWL_BIN that was not built for speed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -105,8 +106,8 @@ for order in A-1003 A-1005; do
   [[ "$paid" == 1 ]] || fail "the refund of $order is logged $paid times, not once"
 done
 
-echo "readme: the first answer comes within 200 ms of the program's start, once code is cached"
-first_answer_max_ms=200
+first_answer_max_ms="${README_FIRST_ANSWER_MAX_MS:-200}"
+echo "readme: the first answer comes within $first_answer_max_ms ms of the program's start, once code is cached"
 best_ms=""
 expect 0 run workflows/hello.yaml
 for _ in 1 2 3 4 5; do

@@ -1,4 +1,4 @@
-//! Embeds what `pawl plugin new` writes: the templates, the SDKs and the WIT, each as it lies in the
+//! Embeds the pages of error codes, and what `pawl plugin new` writes: the templates, the SDKs and the WIT, each as it lies in the
 //! repository, so that none of them is kept twice.
 
 use std::fmt::Write as _;
@@ -35,7 +35,22 @@ fn main() -> io::Result<()> {
         // Writing to memory does not fail.
         let _ = writeln!(code, "pub(super) const {name}: &[(&str, &str)] = &[\n{}];", entries.concat());
     }
-    fs::write(folder("OUT_DIR")?.join("embedded.rs"), code)
+    fs::write(folder("OUT_DIR")?.join("embedded.rs"), code)?;
+    error_pages(&home)
+}
+
+/// A table of the pages in `docs/errors`, by their codes, so that the binary can explain them.
+fn error_pages(home: &Path) -> io::Result<()> {
+    let pages = home.join("../../docs/errors");
+    println!("cargo::rerun-if-changed={}", pages.display());
+    let mut files = Vec::new();
+    collect(&pages, &mut files)?;
+    files.sort();
+    let rows = files.iter().filter_map(|file| {
+        let code = file.file_stem()?.to_str().filter(|stem| stem.starts_with('P'))?;
+        Some(format!("({code:?}, include_str!({:?})),\n", file.display().to_string()))
+    });
+    fs::write(folder("OUT_DIR")?.join("error_pages.rs"), format!("[{}]", rows.collect::<String>()))
 }
 
 fn folder(variable: &str) -> io::Result<PathBuf> {

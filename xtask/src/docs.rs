@@ -1,4 +1,5 @@
-//! What of the documents follows from the sources: the JSON Schema of workflows, the tables of the reference.
+//! What of the documents follows from the sources: the JSON Schema of workflows, the tables of the
+//! reference, and which test reaches what.
 //!
 //! The reference is written by hand but for what stands between a mark,
 //! `<!-- keys: NAME -->`, and the next `<!-- end -->`.
@@ -10,10 +11,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use pawl_core::language;
 
-use crate::reference;
+use crate::{coverage, reference};
 
 const SCHEMA: &str = "docs/workflow.schema.json";
 const REFERENCE: &str = "docs/workflow-reference.md";
+const COVERAGE: &str = "docs/coverage.md";
 const BEGIN: &str = "<!-- keys: ";
 const END: &str = "<!-- end -->";
 
@@ -47,7 +49,7 @@ fn generated(root: &Path) -> Result<Vec<(&'static str, String)>> {
     let reference =
         fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     let schema = format!("{:#}\n", language::schema());
-    Ok(vec![(SCHEMA, schema), (REFERENCE, filled(&reference)?)])
+    Ok(vec![(SCHEMA, schema), (REFERENCE, filled(&reference)?), (COVERAGE, coverage::document(root)?)])
 }
 
 /// The reference with its tables made anew.

@@ -1,6 +1,7 @@
 //! Build tasks: `cargo xtask <task>`. One file a task.
 #![expect(clippy::print_stdout, reason = "tasks report what they did")]
 
+mod coverage;
 mod docs;
 mod guide;
 mod plugins;

@@ -86,33 +86,42 @@ pub(crate) enum Command {
     Check(command::check::CheckArgs),
     /// Run the tests that stand beside workflows
     Test(command::test::TestArgs),
-    /// Print the graph of a workflow
+    /// Draw a workflow, or a run and how far it came
     Graph(command::graph::GraphArgs),
+    /// Print the JSON Schema of workflows, for editors
+    Schema,
+    /// Explain an error code
+    Explain(command::explain::ExplainArgs),
     /// Look at plugins, make, try and add them
     Plugin(command::plugin::PluginArgs),
     /// Prove that journals are whole and unaltered
     Verify(command::verify::VerifyArgs),
     /// Try every part that pawl needs here
     Doctor(command::doctor::DoctorArgs),
+    /// Print what makes a shell complete commands
+    Completions(command::completions::CompletionsArgs),
+    /// Write man pages
+    Man(command::man::ManArgs),
 }
 
 impl Command {
     /// Whether it goes on with runs, and serves others meanwhile.
     pub(crate) const fn drives(&self) -> bool {
-        if let Self::Plugin(args) = self {
-            return args.drives();
+        match self {
+            Self::Plugin(args) => args.drives(),
+            Self::Events(args) => args.follow,
+            other => matches!(
+                other,
+                Self::Run(_)
+                    | Self::Resume(_)
+                    | Self::Approve(_)
+                    | Self::Reject(_)
+                    | Self::Answer(_)
+                    | Self::Rerun(_)
+                    | Self::Fork(_)
+                    | Self::Retry(_)
+            ),
         }
-        matches!(
-            self,
-            Self::Run(_)
-                | Self::Resume(_)
-                | Self::Approve(_)
-                | Self::Reject(_)
-                | Self::Answer(_)
-                | Self::Rerun(_)
-                | Self::Fork(_)
-                | Self::Retry(_)
-        )
     }
 }
 
@@ -141,7 +150,40 @@ impl Cli {
             Command::Plugin(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),
             Command::Doctor(args) => args.data.folder.clone(),
+            Command::Schema | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,
         };
         Place::new(after.or_else(|| self.data.folder.clone()), self.global.ephemeral)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    const DOCUMENT: &str =
+        concat!(include_str!("../../../docs/cli.md"), include_str!("../../../docs/testing.md"));
+
+    fn check(command: &clap::Command, name: &str, missing: &mut Vec<String>) {
+        if command.get_subcommands().next().is_none() && !DOCUMENT.contains(&format!("`{name}")) {
+            missing.push(name.to_owned());
+        }
+        for flag in command.get_arguments().filter_map(|arg| arg.get_long()) {
+            let shared = ["help", "version", "json", "ephemeral", "verbose"].contains(&flag);
+            if !shared && !DOCUMENT.contains(&format!("--{flag}")) {
+                missing.push(format!("{name} --{flag}"));
+            }
+        }
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            check(inner, &format!("{name} {}", inner.get_name()), missing);
+        }
+    }
+
+    #[test]
+    fn every_command_and_option_is_documented() {
+        let mut missing = Vec::new();
+        check(&Cli::command(), "pawl", &mut missing);
+        assert!(missing.is_empty(), "docs/cli.md does not name {missing:?}");
     }
 }

@@ -15,7 +15,7 @@ use crate::shape;
 use crate::summary::whole;
 
 /// How often the process that drives a run may end before there is a new event.
-const MOVES_MAX: u32 = 10;
+pub(crate) const MOVES_MAX: u32 = 10;
 
 /// Shows a run's progress from a seq on until it rests, then what it gave, why it failed, or what
 /// is asked. Where `interactive`, a person may answer at once. A signal ends it, whatever it waits for.

@@ -25,6 +25,7 @@ mod stop;
 mod story;
 mod summary;
 mod values;
+mod waits;
 
 use std::process::ExitCode;
 use std::time::Duration;

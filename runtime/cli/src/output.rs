@@ -49,6 +49,15 @@ impl Output {
         }
     }
 
+    /// One document of many, each on a line of its own, where a command says that it gives them so.
+    pub(crate) fn json_line(self, document: &Value) {
+        if self.json {
+            // From now on there is no one document.
+            DOCUMENT_PRINTED.store(true, Ordering::SeqCst);
+            write_line(std::io::stdout().lock(), &document.to_string());
+        }
+    }
+
     /// A line that goes with the data, to stderr.
     #[expect(clippy::unused_self, reason = "all writing goes through a command's output")]
     pub(crate) fn note(self, line: &str) {

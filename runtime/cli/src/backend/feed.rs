@@ -47,8 +47,8 @@ impl Feed {
         Self::Gone
     }
 
-    pub(super) fn live(service: Service, run: RunId, from_seq: u64) -> Self {
-        Self::Live(Box::new(LiveFeed::new(service, run, from_seq)))
+    pub(super) fn live(service: Service, run: RunId, from_seq: u64, to_end: bool) -> Self {
+        Self::Live(Box::new(LiveFeed::new(service, run, from_seq, to_end)))
     }
 
     /// What comes next; waits for it. May be dropped and called again without loss.
@@ -72,7 +72,9 @@ pub(crate) struct LiveFeed {
     service: Service,
     run: RunId,
     follower: Follower,
-    settling: Settling,
+    /// Returns when the run has ended or waits for a person; absent while it waits and that is not the end.
+    settling: Option<Settling>,
+    to_end: bool,
     /// Events up to the one that settled the run.
     last: VecDeque<Envelope>,
     settled: Option<Box<RunHeader>>,
@@ -85,11 +87,10 @@ impl std::fmt::Debug for LiveFeed {
 }
 
 impl LiveFeed {
-    fn new(service: Service, run: RunId, from_seq: u64) -> Self {
-        let engine = service.engine().clone();
-        let follower = engine.follow(run, from_seq);
-        let settling = Box::pin(async move { engine.settled(run).await });
-        Self { service, run, follower, settling, last: VecDeque::new(), settled: None }
+    fn new(service: Service, run: RunId, from_seq: u64, to_end: bool) -> Self {
+        let follower = service.engine().follow(run, from_seq);
+        let settling = Some(settling(&service, run));
+        Self { service, run, follower, settling, to_end, last: VecDeque::new(), settled: None }
     }
 
     async fn next(&mut self) -> Result<Next, Fault> {
@@ -102,11 +103,29 @@ impl LiveFeed {
     }
 
     async fn wait(&mut self) -> Result<Next, Fault> {
-        if self.settled.is_none() {
+        while self.settled.is_none() {
+            let settles = async {
+                match &mut self.settling {
+                    Some(settling) => settling.await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
-                envelope = self.follower.next() => return Ok(Next::Event(Box::new(envelope?))),
-                header = &mut self.settling => self.settled = Some(Box::new(header?)),
+                envelope = self.follower.next() => {
+                    let envelope = envelope?;
+                    // Whatever it waited for may be over.
+                    self.settling.get_or_insert_with(|| settling(&self.service, self.run));
+                    return Ok(Next::Event(Box::new(envelope)));
+                }
+                header = settles => {
+                    let header = header?;
+                    if self.to_end && !header.status.is_final() {
+                        self.settling = None;
+                        continue;
+                    }
+                    self.settled = Some(Box::new(header));
+                }
             }
             let head = self.settled.as_ref().map_or(0, |header| header.head.seq);
             // What an answer brings meanwhile belongs to whoever answered.
@@ -118,4 +137,9 @@ impl LiveFeed {
             None => self.settled.take().map(Next::Settled).ok_or_else(super::strange),
         }
     }
+}
+
+fn settling(service: &Service, run: RunId) -> Settling {
+    let engine = service.engine().clone();
+    Box::pin(async move { engine.settled(run).await })
 }

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, RunId};
+use pawl_core::{ApprovalId, Digest, RunId};
 
 pub(crate) use feed::{Feed, Next};
 pub(crate) use open::{in_memory, open};
@@ -156,6 +156,11 @@ impl Backend {
         expect_reply!(self.call(cancel).await?, Run).map(|header| *header)
     }
 
+    /// The source of a definition that the store keeps.
+    pub(crate) async fn source(&self, definition: Digest) -> Result<String, Fault> {
+        expect_reply!(self.call(Request::Source { definition }).await?, Source)
+    }
+
     /// From now on, serves what time brings; gives every run that has not ended.
     pub(crate) async fn recover(&self) -> Result<Vec<RunHeader>, Fault> {
         expect_reply!(self.call(Request::Recover).await?, Runs)
@@ -194,7 +199,12 @@ impl Backend {
     /// A run's events from a seq on, until it has ended or waits for a person. Goes on with the
     /// run if no one does.
     pub(crate) async fn follow(&self, run: RunId, from_seq: u64) -> Result<Feed, Fault> {
-        self.feed(Request::Follow { run, from_seq }).await
+        self.feed(Request::Follow { run, from_seq, to_end: false }).await
+    }
+
+    /// The same, until it has ended.
+    pub(crate) async fn follow_to_end(&self, run: RunId, from_seq: u64) -> Result<Feed, Fault> {
+        self.feed(Request::Follow { run, from_seq, to_end: true }).await
     }
 
     async fn feed(&self, request: Request) -> Result<Feed, Fault> {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, RunId, StepId};
+use pawl_core::{ApprovalId, Digest, RunId, StepId};
 use pawl_engine::ReplayReport;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,6 +74,8 @@ pub(crate) enum Request {
         workflow: Option<String>,
         /// How many at most.
         limit: usize,
+        /// Those that come after this one.
+        after: Option<RunId>,
     },
     /// The one run whose id is, starts or ends like this.
     FindRun {
@@ -177,6 +179,14 @@ pub(crate) enum Request {
         run: RunId,
         /// The first event.
         from_seq: u64,
+        /// Not until it waits for a person: until it has ended.
+        #[serde(default)]
+        to_end: bool,
+    },
+    /// The source of a definition.
+    Source {
+        /// Its digest.
+        definition: Digest,
     },
     /// Check journals.
     Verify {
@@ -237,6 +247,8 @@ pub(crate) enum Reply {
     Approval(Option<Box<OpenApproval>>),
     /// The answer is on disk.
     Answered(Answered),
+    /// The source of a definition.
+    Source(String),
     /// What is wrong with each run's journal.
     Verified(Vec<Verified>),
     /// What the store says.
@@ -290,7 +302,7 @@ pub(crate) struct Verified {
     /// How many events there are.
     pub(crate) events: u64,
     /// SHA-256 of the last one, which stands for all of them.
-    pub(crate) head: Option<pawl_core::Digest>,
+    pub(crate) head: Option<Digest>,
     /// What is wrong; nothing when the journal is whole.
     pub(crate) problems: Vec<String>,
 }

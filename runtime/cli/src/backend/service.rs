@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pawl_core::plugin::Permissions;
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::{ApprovalId, RunId};
+use pawl_core::{ApprovalId, Digest, RunId};
 use pawl_engine::{Answer, Clock as _, Engine, EngineConfig, EngineError, StartOptions, SystemClock};
 use pawl_sandbox::SandboxConfig;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
@@ -75,8 +75,8 @@ impl Service {
     pub(super) async fn handle(&self, request: Request) -> Result<Reply, Fault> {
         match request {
             Request::Start { .. } => self.start(request).await,
-            Request::Runs { statuses, workflow, limit } => {
-                Ok(Reply::Runs(self.runs(RunFilter { statuses, workflow }, limit).await?))
+            Request::Runs { statuses, workflow, limit, after } => {
+                Ok(Reply::Runs(self.runs(RunFilter { statuses, workflow }, limit, after).await?))
             }
             Request::FindRun { text } => Ok(Reply::Run(Box::new(self.find_run(&text).await?))),
             Request::Approvals { run } => Ok(Reply::Approvals(open_approvals(self.store(), run).await?)),
@@ -95,6 +95,7 @@ impl Service {
             | Request::Suspend { .. }
             | Request::Lift { .. }
             | Request::Replay { .. } => self.travel(request).await,
+            Request::Source { definition } => self.source(definition).await,
             Request::Verify { run } => Ok(Reply::Verified(verify::verify(&self.engine, run).await?)),
             Request::About => self.about().await,
             Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
@@ -109,10 +110,10 @@ impl Service {
                 let history = self.engine.history(run).await?;
                 Ok(Feed::read(history.envelopes, header))
             }
-            Request::Follow { run, from_seq } => {
+            Request::Follow { run, from_seq, to_end } => {
                 self.header(run).await?;
                 self.drive(run);
-                Ok(Feed::live(self.clone(), run, from_seq))
+                Ok(Feed::live(self.clone(), run, from_seq, to_end))
             }
             _ => Err(super::strange()),
         }
@@ -151,7 +152,7 @@ impl Service {
         let since = Instant::now();
         loop {
             let filter = RunFilter { statuses: statuses.clone(), workflow: None };
-            let runs = self.runs(filter, usize::MAX).await?;
+            let runs = self.runs(filter, usize::MAX, None).await?;
             // A question whose time is up is answered by that, not left to a person.
             let now = SystemClock.now();
             let is_overdue = runs.iter().any(|run| run.wake_at.is_some_and(|at| at <= now));
@@ -162,9 +163,13 @@ impl Service {
         }
     }
 
-    async fn runs(&self, filter: RunFilter, limit: usize) -> Result<Vec<RunHeader>, Fault> {
+    async fn runs(
+        &self,
+        filter: RunFilter,
+        limit: usize,
+        mut after: Option<RunId>,
+    ) -> Result<Vec<RunHeader>, Fault> {
         let mut runs = Vec::new();
-        let mut after = None;
         while runs.len() < limit {
             let page = Page { after, limit: (limit - runs.len()).min(PAGE_ROWS) };
             let found = self.store().runs(&filter, &page).await?;
@@ -175,6 +180,15 @@ impl Service {
             }
         }
         Ok(runs)
+    }
+
+    async fn source(&self, definition: Digest) -> Result<Reply, Fault> {
+        let bytes = self.store().blob(&definition).await?;
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+        text.map(Reply::Source).ok_or_else(|| {
+            Fault::failed(format!("the store does not hold the definition {definition}"))
+                .hint("`pawl verify` says what else is missing")
+        })
     }
 
     /// The header of a run that is there.
@@ -194,7 +208,7 @@ impl Service {
             )));
         }
         let mut matches = Vec::new();
-        for header in self.runs(RunFilter::default(), usize::MAX).await? {
+        for header in self.runs(RunFilter::default(), usize::MAX, None).await? {
             let id = header.id.to_string();
             if id.starts_with(&part) || id.ends_with(&part) {
                 matches.push(header);

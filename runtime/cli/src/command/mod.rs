@@ -4,11 +4,14 @@ pub(crate) mod answer;
 pub(crate) mod approvals;
 pub(crate) mod cancel;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod fork;
 pub(crate) mod graph;
+pub(crate) mod man;
 pub(crate) mod plugin;
 pub(crate) mod replay;
 pub(crate) mod rerun;
@@ -16,6 +19,7 @@ pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod suspend;
 pub(crate) mod test;
@@ -34,7 +38,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Run(args) => run::run(args, place, out, stop).await,
         Command::Runs(args) => runs::run(args, place, out).await,
         Command::Show(args) => show::run(args, place, out).await,
-        Command::Events(args) => events::run(args, place, out).await,
+        Command::Events(args) => events::run(args, place, out, stop).await,
         Command::Approvals(args) => approvals::run(args, place, out).await,
         Command::Approve(args) => answer::run(args.with("approve"), place, out, stop).await,
         Command::Reject(args) => answer::run(args.with("reject"), place, out, stop).await,
@@ -49,9 +53,13 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Replay(args) => replay::run(args, place, out).await,
         Command::Check(args) => check::run(args, place, out).await,
         Command::Test(args) => test::run(args, place, out).await,
-        Command::Graph(args) => graph::run(&args, out),
+        Command::Graph(args) => graph::run(args, place, out).await,
+        Command::Schema => Ok(schema::run(out)),
+        Command::Explain(args) => explain::run(&args, out),
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
         Command::Verify(args) => verify::run(args, place, out).await,
         Command::Doctor(_) => doctor::run(place, out).await,
+        Command::Completions(args) => completions::run(&args, out),
+        Command::Man(args) => man::run(&args, out),
     }
 }

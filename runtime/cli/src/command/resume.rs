@@ -91,7 +91,7 @@ async fn resume_all(session: &mut Session) -> Result<Exit, Fault> {
     let resume = session.place.command("resume");
     session.out.note(&format!("\nstopped; everything recorded is kept, go on with:\n  {resume}"));
     if session.out.is_json() {
-        let all = Request::Runs { statuses: Vec::new(), workflow: None, limit: usize::MAX };
+        let all = Request::Runs { statuses: Vec::new(), workflow: None, limit: usize::MAX, after: None };
         let mut runs = session.backend.runs(all).await?;
         runs.retain(|run| known.contains_key(&run.id) || rests.settled.contains_key(&run.id));
         runs.sort_by_key(|run| run.id);

@@ -24,6 +24,9 @@ pub(crate) struct RunsArgs {
     /// How many at most
     #[arg(long, default_value_t = 50, value_name = "NUMBER")]
     limit: usize,
+    /// The next page: runs that were started before this one, the last of the page before
+    #[arg(long, value_name = "RUN")]
+    after: Option<String>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
 }
@@ -36,9 +39,26 @@ fn status(text: &str) -> Result<Status, String> {
 
 pub(crate) async fn run(args: RunsArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     let session = Session::open(place, out).await?;
-    let request = Request::Runs { statuses: args.status, workflow: args.workflow, limit: args.limit };
-    let runs = session.backend.runs(request).await;
-    session.end(runs.map(|runs| print(out, &runs))).await
+    let listed = list(&session, args).await;
+    session.end(listed).await
+}
+
+async fn list(session: &Session, args: RunsArgs) -> Result<Exit, Fault> {
+    let after = match &args.after {
+        Some(run) => Some(session.backend.find_run(run).await?.id),
+        None => None,
+    };
+    // One more than asked for shows whether there is a next page.
+    let limit = args.limit.saturating_add(1);
+    let request = Request::Runs { statuses: args.status, workflow: args.workflow, limit, after };
+    let mut runs = session.backend.runs(request).await?;
+    let is_cut = runs.len() > args.limit;
+    runs.truncate(args.limit);
+    let exit = print(session.out, &runs);
+    if let (true, Some(last)) = (is_cut, runs.last()) {
+        session.out.note(&format!("there are more; the next page is --after {}", last.id));
+    }
+    Ok(exit)
 }
 
 fn print(out: Output, runs: &[RunHeader]) -> Exit {

@@ -3,7 +3,7 @@
 use clap::Args;
 use pawl_core::event::Event;
 use pawl_core::travel::Ancestor;
-use pawl_core::view::Status;
+use pawl_core::view::{OpenApproval, Status};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
@@ -17,6 +17,7 @@ use crate::session::Session;
 use crate::shape::{self, took};
 use crate::story::{Call, Step, Story};
 use crate::summary::{made_of, whole};
+use crate::waits;
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -39,7 +40,7 @@ async fn show(session: &Session, run: &str) -> Result<Exit, Fault> {
     let approvals = session.backend.approvals(Some(run)).await?;
     let story = Story::of(&history.envelopes);
     session.out.document(&document(&history, &story));
-    session.out.text(&text(&history, &story));
+    session.out.text(&text(&history, &story, &approvals));
     if let Some(open) = approvals.first() {
         session.out.note(&crate::drive::waits(session, open));
     }
@@ -79,13 +80,15 @@ fn step(step: &Step) -> Value {
     })
 }
 
-fn text(history: &History, story: &Story) -> String {
+fn text(history: &History, story: &Story, approvals: &[OpenApproval]) -> String {
     let header = &history.header;
     let mut lines = vec![format!("run {}  {} {}", header.id, header.workflow, header.version)];
-    let waits = if header.status == Status::Waiting { " for " } else { ": " };
-    let note = notable(header);
     let state = header.status.name();
-    lines.push(if note.is_empty() { state.to_owned() } else { format!("{state}{waits}{note}") });
+    lines.push(match (waits::what(header, story, approvals), notable(header)) {
+        (Some(what), _) => format!("{state} for {what}"),
+        (None, note) if note.is_empty() => state.to_owned(),
+        (None, note) => format!("{state}: {note}"),
+    });
     lines.push(format!("started {}, last change {}", header.created_at, header.updated_at));
     lines.extend(ancestor(history).map(|ancestor| format!("made {}", made_of(ancestor))));
     lines.push(String::new());

@@ -183,6 +183,16 @@ pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// Waits until there is something.
+pub(crate) fn eventually<T>(find: impl Fn() -> Option<T>) -> T {
+    let found = std::cell::RefCell::new(None);
+    until("it is there", || {
+        *found.borrow_mut() = find();
+        found.borrow().is_some()
+    });
+    found.into_inner().unwrap()
+}
+
 /// An instant so many seconds from now, as a workflow reads it.
 pub(crate) fn in_seconds(seconds: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

@@ -5,6 +5,7 @@
 
 mod answers;
 mod checks;
+mod faces;
 mod failures;
 mod home;
 mod plugins;

@@ -262,6 +262,16 @@ fn references_are_found_before_anything_is_evaluated() {
 }
 
 #[test]
+fn the_work_of_an_expression_has_a_limit() {
+    let mut world = World::new();
+    world.inputs = Arc::new(json!({ "text": "x".repeat(VALUE_MAX_BYTES / 2) }));
+    let again = |times: usize| format!("inputs.text{} | length", " | upper | lower".repeat(times));
+    assert_eq!(world.evaluate(&again(1)), Ok(json!(VALUE_MAX_BYTES / 2)));
+    let error = world.evaluate(&again(5)).unwrap_err();
+    assert!(error.contains(&format!("expression_fuel ({EXPRESSION_FUEL})")), "{error}");
+}
+
+#[test]
 fn a_value_has_a_size_limit() {
     let mut world = World::new();
     world.inputs = Arc::new(json!({"text": "x".repeat(VALUE_MAX_BYTES / 2 + 10)}));

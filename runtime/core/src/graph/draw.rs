@@ -138,7 +138,15 @@ fn place(definition: &Definition, place: Place) -> Line {
 }
 
 fn detail(step: &Step) -> String {
-    let verb = match &step.verb {
+    match &step.condition {
+        Some(condition) => format!("{} if {}", work(step), condition.source().trim()),
+        None => work(step),
+    }
+}
+
+/// What a step does, in a few words.
+pub(super) fn work(step: &Step) -> String {
+    match &step.verb {
         Verb::Agent(agent) => format!("agent {}", agent.agent),
         Verb::Tool(tool) => format!("tool {}.{}", tool.plugin, tool.tool),
         Verb::Wait(crate::definition::WaitStep::For(duration)) => format!("wait {duration}"),
@@ -150,9 +158,5 @@ fn detail(step: &Step) -> String {
         | Verb::Fail(_)
         | Verb::Parallel(_)
         | Verb::Loop(_) => step.verb.name().to_owned(),
-    };
-    match &step.condition {
-        Some(condition) => format!("{verb} if {}", condition.source().trim()),
-        None => verb,
     }
 }

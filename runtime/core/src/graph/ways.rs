@@ -123,7 +123,7 @@ impl Graph {
     }
 
     /// The node from which a step's own ways lead on.
-    fn out_of(&self, index: StepIndex) -> NodeIndex {
+    pub(super) fn out_of(&self, index: StepIndex) -> NodeIndex {
         self.joined.get(index.0).copied().flatten().unwrap_or_else(|| self.step(index.0))
     }
 
@@ -261,7 +261,7 @@ impl Graph {
 }
 
 /// The lists of steps within a step that it leads into itself, and what for. A `finally` comes after them.
-fn blocks_within(step: &Step) -> Vec<(BlockIndex, String)> {
+pub(super) fn blocks_within(step: &Step) -> Vec<(BlockIndex, String)> {
     let mut blocks = match &step.verb {
         Verb::Parallel(parallel) => {
             parallel.branches.iter().map(|(name, block)| (*block, name.clone())).collect()

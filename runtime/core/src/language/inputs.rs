@@ -27,7 +27,7 @@ pub(crate) static KEYWORDS: [Key; 34] = [
     keyword("description", "What it is for.", "In euros."),
     keyword("default", "What holds where nothing is given.", "10"),
     keyword("examples", "Values that would do.", "[10, 20]"),
-    keyword("format", "What a text is, for people and editors; it is not checked.", "date"),
+    keyword("format", "What a text is, such as `date`, `email` or `uuid`.", "date"),
     keyword("minimum", "The smallest number.", "0"),
     keyword("maximum", "The largest number.", "100"),
     keyword("exclusiveMinimum", "All numbers must be larger.", "0"),

@@ -112,7 +112,7 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
 }
 
 /// A piece of YAML as JSON; nothing where it cannot be read.
-pub(crate) fn yaml_value(text: &str) -> Option<serde_json::Value> {
+pub fn yaml_value(text: &str) -> Option<serde_json::Value> {
     yaml::parse(text, &mut Diagnostics::new("", text)).map(|node| node.to_json())
 }
 
