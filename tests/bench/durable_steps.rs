@@ -228,16 +228,10 @@ impl Work for BareRuns {
         let run = RunId::new(uuid::Uuid::now_v7());
         let mut expected_seq = 0;
         for (events, header) in &self.commits {
-            let commit = RunCommit {
-                run,
-                expected_seq,
-                events: events.clone(),
-                header: header.clone().map(|header| RunHeader { id: run, ..header }),
-                opened: Vec::new(),
-                closed: Vec::new(),
-            };
+            let header = header.clone().map(|header| RunHeader { id: run, ..header });
+            let commit = RunCommit { header, ..RunCommit::new(run, expected_seq, events.clone()) };
             expected_seq += events.len() as u64;
-            let batch = Batch { runs: vec![commit], blobs: Vec::new() };
+            let batch = Batch { runs: vec![commit], ..Batch::default() };
             self.store.commit(&batch).await.context("a bare commit")?;
         }
         Ok(())

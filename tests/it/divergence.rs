@@ -40,9 +40,9 @@ async fn written(from: &Scene, run: RunId, envelopes: &[Envelope]) -> Result<Arc
     }
     let opened = state.approvals().filter_map(|(id, _)| state.open_approval(id)).collect();
     let header = Some(state.header(head));
-    let commit = RunCommit { run, expected_seq: 0, events, header, opened, closed: Vec::new() };
+    let commit = RunCommit { header, opened, ..RunCommit::new(run, 0, events) };
     let store = Arc::new(MemoryStore::new());
-    store.commit(&Batch { runs: vec![commit], blobs }).await?;
+    store.commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await?;
     Ok(store)
 }
 
@@ -157,8 +157,8 @@ async fn a_journal_that_was_altered_is_not_gone_on_with() -> Result<()> {
     let header = scene.engine.store().run(run).await?;
     let store = Arc::new(MemoryStore::new());
     let (opened, closed) = (Vec::new(), Vec::new());
-    let commit = RunCommit { run, expected_seq: 0, events: records, header, opened, closed };
-    store.commit(&Batch { runs: vec![commit], blobs: Vec::new() }).await?;
+    let commit = RunCommit { header, opened, closed, ..RunCommit::new(run, 0, records) };
+    store.commit(&Batch { runs: vec![commit], ..Batch::default() }).await?;
     let scene = Scene::on(store, ManualClock::new(Timestamp(BEGIN.0)), |_| {}).await?;
     let by = pawl_tests::person("user:ann", &[], true);
     let refused = scene.engine.cancel(run, by, None).await;

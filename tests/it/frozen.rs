@@ -125,8 +125,8 @@ async fn a_journal_of_a_newer_format_is_refused_and_harms_nobody() -> Result<()>
     let disk = Disk::new()?;
     let scene = disk.scene(ManualClock::new(BEGIN)).await?;
     let (opened, closed) = (Vec::new(), Vec::new());
-    let commit = RunCommit { run, expected_seq: 0, events: records, header: Some(header), opened, closed };
-    scene.engine.store().commit(&Batch { runs: vec![commit], blobs: Vec::new() }).await?;
+    let commit = RunCommit { header: Some(header), opened, closed, ..RunCommit::new(run, 0, records) };
+    scene.engine.store().commit(&Batch { runs: vec![commit], ..Batch::default() }).await?;
 
     let scene = disk.scene(scene.stop().await?).await?;
     assert_eq!(scene.engine.recover().await?, [run]);

@@ -1,6 +1,7 @@
 //! Scenarios that cross crates.
 
 mod approvals;
+mod between;
 mod crash;
 mod divergence;
 mod dropped;

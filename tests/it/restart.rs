@@ -60,7 +60,7 @@ async fn survive(case: &Case) -> Result<()> {
         scene = disk.scene(clock).await?;
         scene.engine.recover().await?;
         let event = scene.events(run).await?.into_iter().nth(usize::try_from(seq)? - 1);
-        scene.go_on(&event.context("the event")?, &mut answers).await?;
+        scene.go_on(run, &event.context("the event")?, &mut answers).await?;
     }
     assert_eq!(stops, case.stops);
     // `history` checks the chain from the first event to the last.

@@ -268,8 +268,8 @@ async fn a_due_run_that_cannot_be_read_keeps_nobody_busy() -> Result<()> {
     let header = scene.engine.store().run(run).await?;
     let store = Arc::new(MemoryStore::new());
     let (events, opened, closed) = (vec![b"damaged".to_vec()], Vec::new(), Vec::new());
-    let commit = RunCommit { run, expected_seq: 0, events, header, opened, closed };
-    store.commit(&Batch { runs: vec![commit], blobs: Vec::new() }).await?;
+    let commit = RunCommit { header, opened, closed, ..RunCommit::new(run, 0, events) };
+    store.commit(&Batch { runs: vec![commit], ..Batch::default() }).await?;
 
     let looks = Arc::new(AtomicUsize::new(0));
     let clock = ManualClock::new(BEGIN);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use async_trait::async_trait;
-use pawl_core::event::Event;
+use pawl_core::event::{Event, Origin};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 /// A real store whose disk is full, or slow, or altered, whenever the test says so.
 #[derive(Debug)]
-struct Failing {
+pub(crate) struct Failing {
     store: MemoryStore,
     /// How many commits it still takes; any number, when nothing is said.
     takes: watch::Sender<Option<u32>>,
@@ -34,15 +34,20 @@ struct Failing {
 }
 
 impl Failing {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let (takes, refused) = (watch::Sender::new(None), watch::Sender::new(0));
         let (held, entered) = (watch::Sender::new(false), watch::Sender::new(0));
         let altered = watch::Sender::new(false);
         Arc::new(Self { store: MemoryStore::new(), takes, refused, held, entered, altered })
     }
 
+    /// How many commits it takes from now on; any number, when nothing is said.
+    pub(crate) fn take(&self, commits: Option<u32>) {
+        self.takes.send_replace(commits);
+    }
+
     /// Waits until this many commits were refused.
-    async fn refused(&self, times: u32) -> Result<()> {
+    pub(crate) async fn refused(&self, times: u32) -> Result<()> {
         let mut refused = self.refused.subscribe();
         patiently("a refused commit", refused.wait_for(|refused| *refused >= times)).await??;
         Ok(())
@@ -82,6 +87,14 @@ impl Store for Failing {
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<(Timestamp, RunId)>, StoreError> {
         self.store.due(now, limit).await
+    }
+
+    async fn outgoing(&self, after: Option<Origin>, limit: usize) -> Result<Vec<Origin>, StoreError> {
+        self.store.outgoing(after, limit).await
+    }
+
+    async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError> {
+        self.store.subscribers(patterns).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

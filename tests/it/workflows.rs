@@ -192,8 +192,40 @@ fn other_cases() -> Vec<Case> {
     ]
 }
 
+/// Workflows that hear from outside.
+fn outside_cases() -> Vec<Case> {
+    let signal = |answers, outputs| Case {
+        file: "signal.yaml",
+        inputs: json!({}),
+        answers,
+        path: &["payment", "delivery"],
+        end: Ok(outputs),
+    };
+    vec![
+        signal(
+            vec![("paid", json!({ "amount": 49.9 })), ("delivered", json!({ "carrier": "bike" }))],
+            json!({ "order": "A-1001", "amount": 49.9, "delivered_by": "bike" }),
+        ),
+        Case {
+            file: "emit.yaml",
+            inputs: json!({ "region": "us" }),
+            answers: vec![],
+            path: &["both"],
+            end: Ok(json!({ "topic": "orders/us/created", "order": "A-1001" })),
+        },
+        Case {
+            file: "subrun.yaml",
+            inputs: json!({}),
+            answers: vec![],
+            path: &["each"],
+            end: Ok(json!({ "lines": ["A-1001 is a desk lamp", "A-1004 is a monitor arm"] })),
+        },
+    ]
+}
+
 fn cases() -> Vec<Case> {
-    let cases = [refund_cases(), planner_cases(), switch_cases(), list_cases(), other_cases()];
+    let cases =
+        [refund_cases(), planner_cases(), switch_cases(), list_cases(), outside_cases(), other_cases()];
     cases.into_iter().flatten().collect()
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use pawl_core::event::{Actor, Event};
+use pawl_core::event::{Actor, Awaited, Event};
 use pawl_core::journal::Envelope;
 use pawl_core::plugin::Permissions;
 use pawl_core::view::{RunHeader, Waiting};
@@ -185,19 +185,32 @@ impl Scene {
             if pause(&envelope.event) {
                 return Ok(Some(envelope.seq));
             }
-            if self.go_on(&envelope.event, answers).await? {
+            if self.go_on(run, &envelope.event, answers).await? {
                 return Ok(None);
             }
         }
     }
 
     /// Does what an event waits for; true for the last event of a run.
-    pub async fn go_on(&self, event: &Event, answers: &mut VecDeque<(&str, Value)>) -> Result<bool> {
+    pub async fn go_on(
+        &self,
+        run: RunId,
+        event: &Event,
+        answers: &mut VecDeque<(&str, Value)>,
+    ) -> Result<bool> {
         match event {
             Event::ApprovalOpened(opened) => {
                 let (action, data) = answers.pop_front().context("a question without an answer")?;
                 self.answer(&opened.approval, action, data).await?;
             }
+            Event::ListenStarted { awaited: Awaited::Signal(name), until, .. } => match answers.pop_front() {
+                Some((signal, data)) => {
+                    ensure!(signal == name, "the run waits for the signal '{name}', not '{signal}'");
+                    let by = person("user:ann", &[], true);
+                    self.engine.signal(run, name.clone(), data, by, None).await?;
+                }
+                None => self.move_to(until.context("a signal without an answer")?),
+            },
             Event::RunCompleted { .. } | Event::RunFailed { .. } | Event::RunCancelled { .. } => {
                 return Ok(true);
             }

@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Reject(command::answer::NamedArgs),
     /// Answer an approval with any of its actions, and go on with its run
     Answer(command::answer::AnyArgs),
+    /// Send a run a signal, and go on with it
+    Signal(command::signal::SignalArgs),
     /// End a run
     Cancel(command::cancel::CancelArgs),
     /// Go on with every unfinished run, or with one
@@ -120,6 +122,7 @@ impl Command {
                     | Self::Rerun(_)
                     | Self::Fork(_)
                     | Self::Retry(_)
+                    | Self::Signal(_)
             ),
         }
     }
@@ -136,6 +139,7 @@ impl Cli {
             Command::Approvals(args) => args.data.folder.clone(),
             Command::Approve(args) | Command::Reject(args) => args.answer.folder(),
             Command::Answer(args) => args.answer.folder(),
+            Command::Signal(args) => args.folder(),
             Command::Cancel(args) => args.data.folder.clone(),
             Command::Resume(args) => args.data.folder.clone(),
             Command::Rerun(args) => args.data.folder.clone(),

@@ -5,6 +5,7 @@ use pawl_core::view::{OpenApproval, RunHeader, Status, Waiting};
 
 use crate::ask::{self, Asked};
 use crate::backend::Next;
+use crate::command::runs::notable;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::{Output, pretty};
@@ -53,7 +54,13 @@ async fn drive_on(
             session.out.note(&format!("\nthe run was suspended by {by}, go on with:\n  {resume}"));
             return Ok(Exit::Waits);
         }
-        let Some(Waiting::Approval { approval, .. }) = &header.waiting else {
+        let asking = asking(session, &header).await?;
+        let Some(Waiting::Approval { approval, .. }) = &asking.waiting else {
+            if header.waiting.is_some() {
+                session.out.document(&shape::run(&header));
+                session.out.note(&format!("the run waits for {}", notable(&asking)));
+                return Ok(Exit::Waits);
+            }
             return Ok(ended(session.out, &header, progress.failed_step()));
         };
         let Some(open) = session.backend.approval(approval).await? else {
@@ -71,6 +78,15 @@ async fn drive_on(
         session.out.note(&waits(session, &open));
         return Ok(Exit::Waits);
     }
+}
+
+/// The run that keeps a run waiting: itself, or one that a step of it started.
+async fn asking(session: &Session, header: &RunHeader) -> Result<RunHeader, Fault> {
+    let mut at = header.clone();
+    while let Some(Waiting::Run { run, .. }) = &at.waiting {
+        at = session.backend.find_run(&run.to_string()).await?;
+    }
+    Ok(at)
 }
 
 /// Follows a run until it has ended or waits for a person.

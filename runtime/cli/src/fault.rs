@@ -114,7 +114,9 @@ impl From<EngineError> for Fault {
             EngineError::Inputs { .. } => {
                 Self::usage(text).hint("give each input as --input name=value, or all as --input-file FILE")
             }
-            EngineError::NoPlugin { .. } => with_hint(FaultKind::Usage, &text),
+            EngineError::NoPlugin { .. }
+            | EngineError::WorkflowCircle { .. }
+            | EngineError::WorkflowsTooDeep { .. } => with_hint(FaultKind::Usage, &text),
             EngineError::Plugin { .. } => {
                 with_hint(FaultKind::Usage, &text).or_hint("`pawl plugin inspect FILE` says what it is")
             }

@@ -119,6 +119,13 @@ impl Progress {
             Event::RunSuspended(suspended) => vec![format!("  ‖ suspended by {}", suspended.by.name)],
             Event::RunRetried(retried) => self.step('▸', retried.visit, "tried again"),
             Event::WaitStarted { visit, until } => self.step('…', *visit, &format!("until {until}")),
+            Event::ListenStarted { visit, awaited, .. } => {
+                self.step('…', *visit, &format!("until {}", summary::awaited(awaited)))
+            }
+            Event::SignalReceived(signal) => {
+                vec![inner(&format!("signal {} by {}", signal.name, signal.by.name))]
+            }
+            Event::ChildStarted { visit, child, .. } => self.step('▸', *visit, &format!("run {child}")),
             Event::StepCompleted { visit, .. } => self.done(*visit),
             Event::StepFailed { visit, failure } => {
                 self.step('✗', *visit, &summary::one_line(&failure.to_string()))

@@ -5,7 +5,7 @@ use pawl_core::view::{OpenApproval, RunHeader, Waiting};
 use pawl_core::{Duration, Timestamp};
 use serde_json::{Value, json};
 
-/// `{id, workflow, version, status, waiting, outputs, error, created_at, updated_at, definition}`.
+/// `{id, workflow, version, status, waiting, outputs, error, created_at, updated_at, definition, parent}`.
 pub(crate) fn run(header: &RunHeader) -> Value {
     json!({
         "id": header.id,
@@ -18,6 +18,7 @@ pub(crate) fn run(header: &RunHeader) -> Value {
         "created_at": header.created_at.to_string(),
         "updated_at": header.updated_at.to_string(),
         "definition": header.definition,
+        "parent": header.parent,
     })
 }
 
@@ -30,6 +31,13 @@ fn waiting(waiting: &Waiting) -> Value {
             json!({ "for": "timer", "step": step, "reason": reason, "until": until.to_string() })
         }
         Waiting::Resume { by, reason } => json!({ "for": "resume", "by": by, "reason": reason }),
+        Waiting::Signal { step, name, until } => {
+            json!({ "for": "signal", "step": step, "name": name, "until": until.map(|at| at.to_string()) })
+        }
+        Waiting::Topic { step, pattern, until } => {
+            json!({ "for": "topic", "step": step, "pattern": pattern, "until": until.map(|at| at.to_string()) })
+        }
+        Waiting::Run { step, run } => json!({ "for": "run", "step": step, "run": run }),
     }
 }
 

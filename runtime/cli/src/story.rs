@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pawl_core::call::CallRequest;
-use pawl_core::event::{ApprovalDecided, Asker, Entry, Event};
+use pawl_core::event::{ApprovalDecided, Asker, Awaited, Entry, Event};
 use pawl_core::journal::Envelope;
 use pawl_core::travel::RunRetried;
 use pawl_core::view::Status;
@@ -237,6 +237,23 @@ impl Story {
                 step.status = Status::Waiting;
                 "wait".clone_into(&mut step.work);
                 step.note = format!("until {until}");
+            }),
+            Event::ListenStarted { visit, awaited, until } => self.change(*visit, |step| {
+                step.status = Status::Waiting;
+                match awaited {
+                    Awaited::Signal(_) => "signal".clone_into(&mut step.work),
+                    Awaited::Topic(_) => "wait".clone_into(&mut step.work),
+                }
+                let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+                step.note = format!("for {}{until}", summary::awaited(awaited));
+            }),
+            Event::Emitted { visit, topic, .. } => self.change(*visit, |step| {
+                step.work = format!("emit {topic}");
+            }),
+            Event::ChildStarted { visit, child, workflow, .. } => self.change(*visit, |step| {
+                step.status = Status::Waiting;
+                step.work = format!("workflow {workflow}");
+                step.note = format!("run {child}");
             }),
             Event::StepCompleted { visit, .. } => self.change(*visit, |step| {
                 step.status = Status::Completed;

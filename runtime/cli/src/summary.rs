@@ -1,7 +1,9 @@
 //! One line for each event, for `pawl events`.
 
 use pawl_core::call::CallRequest;
-use pawl_core::event::{ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, Work};
+use pawl_core::event::{
+    ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, Work,
+};
 use pawl_core::travel::Ancestor;
 use pawl_core::{Failure, FrameId};
 use serde_json::Value;
@@ -59,7 +61,15 @@ pub(crate) fn of(event: &Event) -> String {
         }
         Event::ApprovalOpened(opened) => asked(opened),
         Event::ApprovalDecided(decided) => decision(decided),
-        Event::WaitStarted { visit, until } => format!("visit {visit}: until {until}"),
+        Event::WaitStarted { .. }
+        | Event::ListenStarted { .. }
+        | Event::SignalReceived(_)
+        | Event::SignalTaken { .. }
+        | Event::TopicHeard { .. }
+        | Event::Emitted { .. }
+        | Event::ChildStarted { .. }
+        | Event::ChildEnded { .. }
+        | Event::ChildCancelled { .. } => of_outside(event),
         Event::StepCompleted { visit, output } => format!("visit {visit}: {}", payload(output)),
         Event::VarsSet { visit, vars } => {
             let by = visit.map_or_else(|| "at the start".to_owned(), |visit| format!("visit {visit}"));
@@ -78,6 +88,40 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::RunForked(_)
         | Event::InputsChanged(_)
         | Event::OutputChanged(_) => of_run(event),
+    }
+}
+
+/// The events about waits, and about what comes from outside the run or goes there.
+fn of_outside(event: &Event) -> String {
+    match event {
+        Event::WaitStarted { visit, until } => format!("visit {visit}: until {until}"),
+        Event::ListenStarted { visit, awaited, until } => {
+            let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+            format!("visit {visit}: for {}{until}", self::awaited(awaited))
+        }
+        Event::SignalReceived(signal) => {
+            format!("{} {} by {}: {}", signal.number, signal.name, signal.by.name, payload(&signal.data))
+        }
+        Event::SignalTaken { visit, signal } => format!("visit {visit}: signal {signal}"),
+        Event::TopicHeard { visit, topic, data, from } => {
+            format!("visit {visit}: {topic}, event {} of run {}: {}", from.seq, from.run, payload(data))
+        }
+        Event::Emitted { visit, topic, data } => format!("visit {visit}: {topic}: {}", payload(data)),
+        Event::ChildStarted { visit, child, workflow, inputs } => {
+            format!("visit {visit}: {workflow} as run {child}: {}", payload(inputs))
+        }
+        Event::ChildEnded { visit, child } | Event::ChildCancelled { visit, child } => {
+            format!("visit {visit}: run {child}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// What a step waits for that comes from outside its run.
+pub(crate) fn awaited(awaited: &Awaited) -> String {
+    match awaited {
+        Awaited::Signal(name) => format!("the signal '{name}'"),
+        Awaited::Topic(pattern) => format!("an event on {pattern}"),
     }
 }
 

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::call::{CallRequest, CallResponse};
-use crate::event::{Actor, LogLine, RunStarted};
+use crate::event::{Actor, LogLine, Origin, RunStarted};
 use crate::fork::Restart;
-use crate::{ApprovalId, Digest, StepId, Timestamp, VisitId};
+use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
 
 /// What can be asked of a run.
 #[derive(Debug, Clone)]
@@ -57,6 +57,35 @@ pub enum Command {
         by: Actor,
         /// Why, in their words.
         comment: Option<String>,
+    },
+    /// A signal comes in.
+    Signal {
+        /// Its name.
+        name: String,
+        /// What it brings.
+        data: Value,
+        /// Who sends it, through which door.
+        by: Actor,
+        /// The sender's key, by which a repeated signal is recognized.
+        key: Option<String>,
+    },
+    /// An event of another run may be what a step waits for.
+    Hear {
+        /// Its topic.
+        topic: String,
+        /// What it brings.
+        data: Value,
+        /// Which event it is.
+        from: Origin,
+    },
+    /// A run that a step started has ended.
+    EndChild {
+        /// The visit that started it.
+        visit: VisitId,
+        /// The run.
+        child: RunId,
+        /// Its outputs, or why it gave none.
+        result: Result<Value, Failure>,
     },
     /// Time has passed: whatever is due, happens.
     Tick,
@@ -199,6 +228,38 @@ pub enum Refusal {
         /// The call's number.
         call: u32,
     },
+    /// The run that ended is not one that is waited for.
+    #[error("nothing waits for run {child} any more")]
+    NotAwaited {
+        /// The run.
+        child: RunId,
+    },
+    /// No step waits for such a signal.
+    #[error("the workflow has no signal '{name}'; {}", signals(known))]
+    UnknownSignal {
+        /// The name.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The signal does not bring what it must.
+    #[error("the signal '{name}' does not accept this: {}", problems.join("; "))]
+    InvalidSignal {
+        /// The name.
+        name: String,
+        /// What is wrong, one text a problem.
+        problems: Vec<String>,
+    },
+    /// Too many signals wait to be taken, or came in.
+    #[error("the run has {found} signals, {name} allows {max}; let its steps take them first")]
+    TooManySignals {
+        /// How many there are.
+        found: usize,
+        /// The limit's name.
+        name: &'static str,
+        /// The limit.
+        max: usize,
+    },
     /// No such approval in this run.
     #[error("the run has no approval {0}; `pawl approvals` lists the open ones")]
     UnknownApproval(ApprovalId),
@@ -238,6 +299,10 @@ pub enum Refusal {
         /// Who may.
         asked: Vec<String>,
     },
+}
+
+fn signals(known: &[String]) -> String {
+    if known.is_empty() { "it takes none".to_owned() } else { format!("it takes: {}", known.join(", ")) }
 }
 
 /// An object without fields, for forms that nothing was filled into.

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::call::{CallRequest, LogLevel};
-use crate::plugin::{EffectClass, Permissions, PluginPins};
+use crate::plugin::{EffectClass, Permissions, PluginPins, WorkflowPins};
 use crate::travel::{
     Ancestor, InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
 };
-use crate::{Digest, Failure, FrameId, StepId, Timestamp, VisitId};
+use crate::{Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 pub use approval::{ApprovalDecided, ApprovalOpened, Asker};
 
@@ -158,9 +158,59 @@ pub struct RunStarted {
     pub by: Actor,
     /// 32 random bytes, from which the randomness of its agents comes.
     pub seed: Digest,
+    /// The workflows that its steps start, and theirs.
+    #[serde(default, skip_serializing_if = "WorkflowPins::is_empty")]
+    pub workflows: WorkflowPins,
+    /// The run whose step started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// The run that it was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ancestor: Option<Ancestor>,
+}
+
+/// The step that started a run, and waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its run.
+    pub run: RunId,
+    /// Its visit.
+    pub visit: VisitId,
+}
+
+/// What a step waits for that comes from outside its run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Awaited {
+    /// The next signal of a name.
+    Signal(String),
+    /// The next event whose topic matches a pattern.
+    Topic(String),
+}
+
+/// An event of another run: where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The run.
+    pub run: RunId,
+    /// The event's seq in it.
+    pub seq: u64,
+}
+
+/// A signal as it came in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignalReceived {
+    /// Dense in the run, from 1.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// What it brings.
+    pub data: Payload,
+    /// Who sent it, through which door.
+    pub by: Actor,
+    /// The sender's key: a signal with a key that came before changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// One line of a tool's log.
@@ -324,6 +374,70 @@ pub enum Event {
         /// Until when.
         until: Timestamp,
     },
+    /// The visit waits for what comes from outside the run.
+    ListenStarted {
+        /// The visit.
+        visit: VisitId,
+        /// For what.
+        awaited: Awaited,
+        /// When its step fails with `timeout`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// A signal came in. It is kept until a step takes it.
+    SignalReceived(Box<SignalReceived>),
+    /// A visit takes a signal; it will be no other's.
+    SignalTaken {
+        /// The visit.
+        visit: VisitId,
+        /// The signal's number.
+        signal: u32,
+    },
+    /// An event of another run reached a visit that waits for its topic.
+    TopicHeard {
+        /// The visit.
+        visit: VisitId,
+        /// The topic.
+        topic: String,
+        /// What it brings.
+        data: Payload,
+        /// Which event it is; the visit's run hears it once.
+        from: Origin,
+    },
+    /// An event for whoever waits for its topic.
+    Emitted {
+        /// The visit.
+        visit: VisitId,
+        /// The topic.
+        topic: String,
+        /// What it brings.
+        data: Payload,
+    },
+    /// The visit starts a run and waits for its end.
+    ChildStarted {
+        /// The visit.
+        visit: VisitId,
+        /// The new run.
+        child: RunId,
+        /// The name under which its workflow is pinned.
+        workflow: String,
+        /// Its inputs, not yet accepted.
+        inputs: Payload,
+    },
+    /// The run that a visit started has ended; what follows says what came of it.
+    ChildEnded {
+        /// The visit.
+        visit: VisitId,
+        /// The run.
+        child: RunId,
+    },
+    /// The run that a visit started is not needed any more, and is to be cancelled.
+    ChildCancelled {
+        /// The visit.
+        visit: VisitId,
+        /// The run.
+        child: RunId,
+    },
     /// The visit is completed; its output replaces the step's earlier one.
     StepCompleted {
         /// The visit.
@@ -405,6 +519,14 @@ impl Event {
             Self::ApprovalOpened(_) => "approval-opened",
             Self::ApprovalDecided(_) => "approval-decided",
             Self::WaitStarted { .. } => "wait-started",
+            Self::ListenStarted { .. } => "listen-started",
+            Self::SignalReceived(_) => "signal-received",
+            Self::SignalTaken { .. } => "signal-taken",
+            Self::TopicHeard { .. } => "topic-heard",
+            Self::Emitted { .. } => "emitted",
+            Self::ChildStarted { .. } => "child-started",
+            Self::ChildEnded { .. } => "child-ended",
+            Self::ChildCancelled { .. } => "child-cancelled",
             Self::StepCompleted { .. } => "step-completed",
             Self::VarsSet { .. } => "vars-set",
             Self::StepFailed { .. } => "step-failed",
@@ -432,6 +554,9 @@ impl Event {
             }),
             Self::CallCompleted { response, .. } => response.as_mut().ok(),
             Self::ApprovalDecided(decided) => Some(&mut decided.data),
+            Self::SignalReceived(signal) => Some(&mut signal.data),
+            Self::TopicHeard { data, .. } | Self::Emitted { data, .. } => Some(data),
+            Self::ChildStarted { inputs, .. } => Some(inputs),
             Self::FrameStarted { entry: Entry::Finally { outcome: Ok(output) }, .. }
             | Self::StepCompleted { output, .. } => Some(output),
             Self::VarsSet { vars, .. } => Some(vars),
@@ -451,6 +576,10 @@ impl Event {
             | Self::OutcomeUnknown { .. }
             | Self::ApprovalOpened(_)
             | Self::WaitStarted { .. }
+            | Self::ListenStarted { .. }
+            | Self::SignalTaken { .. }
+            | Self::ChildEnded { .. }
+            | Self::ChildCancelled { .. }
             | Self::StepFailed { .. }
             | Self::RunFailed { .. }
             | Self::RunRetried(_)

@@ -108,6 +108,8 @@ fn copied(taken: &[Envelope], from: RunId, seq: u64, entropy: &mut Entropy) -> V
         let mut event = envelope.event.clone();
         if let Event::RunStarted(started) = &mut event {
             started.ancestor = Some(Ancestor::Forked { run: from, seq });
+            // Who waits for the other run does not wait for this one.
+            started.parent = None;
         } else if let Event::ApprovalOpened(opened) = &mut event {
             let id = ApprovalId::from_bits(entropy.bits());
             let before = std::mem::replace(&mut opened.approval, id.clone());

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 /// A run's id: a `UUIDv7`, so that ids sort by the time of their start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -16,6 +18,12 @@ impl RunId {
     /// Wraps an id that was made at the edge.
     pub const fn new(id: Uuid) -> Self {
         Self(id)
+    }
+
+    /// An id for a run that begins at an instant, with 74 of the random bits.
+    pub fn at(time: Timestamp, bits: u128) -> Self {
+        let [_, _, _, _, _, _, random @ ..] = bits.to_be_bytes();
+        Self(uuid::Builder::from_unix_timestamp_millis(time.0, &random).into_uuid())
     }
 
     /// The 16 bytes, which sort as the ids do.

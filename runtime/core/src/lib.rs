@@ -29,15 +29,20 @@ pub mod fork;
 pub mod graph;
 pub mod journal;
 pub mod language;
+pub mod letter;
 pub mod plugin;
 pub mod source;
 pub mod state;
+pub mod topic;
 pub mod travel;
 pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, within_depth};
 pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal};
-pub use decide::{MAP_MAX_ITEMS, RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide};
+pub use decide::{
+    MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNALS_KEPT_MAX, SIGNALS_MAX, TRANSITION_MAX_BYTES,
+    TRANSITION_MAX_VISITS, decide,
+};
 pub use digest::Digest;
 pub use effect::{Effect, effects};
 pub use failure::{Failure, FailureKind};

@@ -135,6 +135,25 @@ pub struct PluginPin {
 /// The plugins that a run started with, by name.
 pub type PluginPins = BTreeMap<String, PluginPin>;
 
+/// A workflow that a run may start, as it stood when the run started: it never changes for that run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowPin {
+    /// The workflow's own name.
+    pub workflow: String,
+    /// The author's version.
+    pub version: String,
+    /// SHA-256 of the definition's source.
+    pub definition: Digest,
+    /// Its plugins.
+    pub plugins: PluginPins,
+    /// The workflows that it may start itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workflows: WorkflowPins,
+}
+
+/// The workflows that a run may start, by the names that its definition gives them.
+pub type WorkflowPins = BTreeMap<String, WorkflowPin>;
+
 /// What a step's plugin may do. Everything is denied unless it stands here; `log`, `clock` and
 /// `random` are always there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

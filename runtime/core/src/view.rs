@@ -92,6 +92,40 @@ pub enum Waiting {
         /// Why.
         reason: Option<String>,
     },
+    /// A signal.
+    Signal {
+        /// The step that waits.
+        step: StepId,
+        /// The signal's name.
+        name: String,
+        /// Until when; for ever, when there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// An event of another run.
+    Topic {
+        /// The step that waits.
+        step: StepId,
+        /// What its topic must match.
+        pattern: String,
+        /// Until when; for ever, when there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The end of a run that a step started.
+    Run {
+        /// The step that waits.
+        step: StepId,
+        /// The run.
+        run: RunId,
+    },
+}
+
+impl Waiting {
+    /// Whether what is waited for comes from outside: from a person, or with a signal or an event.
+    pub const fn is_from_outside(&self) -> bool {
+        matches!(self, Self::Approval { .. } | Self::Signal { .. } | Self::Topic { .. })
+    }
 }
 
 /// The header of a run: what a listing shows.
@@ -123,6 +157,9 @@ pub struct RunHeader {
     pub updated_at: Timestamp,
     /// When something is due although nothing is under way; the timer index is made of it.
     pub wake_at: Option<Timestamp>,
+    /// The run whose step started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
     /// Where its journal ended when this header was written.
     pub head: Head,
 }

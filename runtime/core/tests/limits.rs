@@ -39,6 +39,8 @@ impl Bench {
             by: ann(),
             seed: Digest::of(b"seed"),
             ancestor: None,
+            workflows: BTreeMap::new(),
+            parent: None,
         };
         bench.tell(Command::Start(Box::new(started)));
         bench

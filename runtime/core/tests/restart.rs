@@ -360,6 +360,8 @@ impl World {
             by: person(),
             seed: Digest::of(&self.seed.to_be_bytes()),
             ancestor: None,
+            workflows: BTreeMap::new(),
+            parent: None,
         };
         self.command(Command::Start(Box::new(started)));
     }

@@ -1,6 +1,8 @@
 //! The engine as other programs use it.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use pawl_core::definition::Definition;
@@ -8,15 +10,16 @@ use pawl_core::event::{Actor, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::plugin::Permissions;
 use pawl_core::travel::Ancestor;
-use pawl_core::view::{RunHeader, Status};
+use pawl_core::view::{RunHeader, Status, Waiting};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_sandbox::Sandbox;
 use pawl_store::{Page, RunFilter, Store};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
-use crate::follow::Follower;
+use crate::follow::{Follower, grows};
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
 use crate::workflow::{Definitions, Workflow, prepare};
@@ -70,6 +73,9 @@ pub struct Answer {
 fn library() -> Actor {
     Actor { name: "user:library".into(), groups: Vec::new(), operator: true, via: "library".into() }
 }
+
+/// A run's rest, when it comes.
+type Rest = Pin<Box<dyn Future<Output = Result<RunHeader, EngineError>> + Send>>;
 
 fn too_deep() -> String {
     format!("it is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows")
@@ -198,11 +204,14 @@ impl Engine {
             by: options.by,
             seed: Digest::from_bytes(chance.bytes(run, 0)),
             ancestor,
+            workflows: workflow.workflows.clone(),
+            parent: None,
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);
         let blobs = Arc::clone(&workflow.blobs);
-        self.send(Message::Start(Box::new(NewRun { run, started, definition, blobs, reply }))).await?;
+        self.send(Message::Start(Box::new(NewRun { run, started, definition, blobs, reply: Some(reply) })))
+            .await?;
         answer.await.map_err(|_| EngineError::Closed)??;
         Ok(run)
     }
@@ -228,9 +237,38 @@ impl Engine {
         self.command(run, Command::Cancel { by, reason }).await
     }
 
+    /// Sends a signal to a run. It is on disk when this returns, whether or not a step waits for it.
+    /// One with a key that came before changes nothing.
+    pub async fn signal(
+        &self,
+        run: RunId,
+        name: String,
+        data: Value,
+        by: Actor,
+        key: Option<String>,
+    ) -> Result<(), EngineError> {
+        if !within_depth(&data, VALUE_MAX_DEPTH) {
+            return Err(Refusal::InvalidSignal { name, problems: vec![too_deep()] }.into());
+        }
+        self.command(run, Command::Signal { name, data, by, key }).await
+    }
+
+    /// Delivers whatever is still outgoing.
+    pub(crate) async fn redeliver(&self) -> Result<(), EngineError> {
+        self.send(Message::Redeliver).await
+    }
+
+    /// Comes back when everything that runs have told each other so far has been taken in, and what
+    /// follows from it as well.
+    pub async fn quiet(&self) -> Result<(), EngineError> {
+        let (reply, quiet) = oneshot::channel();
+        self.send(Message::WhenQuiet(reply)).await?;
+        quiet.await.map_err(|_| EngineError::Closed)
+    }
+
     pub(crate) async fn command(&self, run: RunId, command: Command) -> Result<(), EngineError> {
         let (reply, answer) = Reply::new(Some(self.turn().await?));
-        self.send(Message::Command { run, queued: Queued { command, reply: Some(reply) } }).await?;
+        self.send(Message::Command { run, queued: Queued::answered(command, reply) }).await?;
         answer.await.map_err(|_| EngineError::Closed)??;
         Ok(())
     }
@@ -244,6 +282,7 @@ impl Engine {
     /// time comes. Gives the runs that were under way.
     pub async fn recover(&self) -> Result<Vec<RunId>, EngineError> {
         self.send(Message::ServeTimers(self.store().next_due().await?)).await?;
+        self.redeliver().await?;
         let filter = RunFilter { statuses: vec![Status::Pending, Status::Running], workflow: None };
         let mut page = Page { after: None, limit: RECOVERY_PAGE_RUNS };
         let mut taken_up = Vec::new();
@@ -260,9 +299,47 @@ impl Engine {
         }
     }
 
-    /// The run's header when it has ended or waits for a person. Goes on with
-    /// the run if no one does, and waits through its timers.
+    /// The run's header when it has ended or waits for something from outside: a person, a signal, an
+    /// event. Goes on with the run if no one does, and waits through its timers. A run that waits for
+    /// those that its steps started is settled when all of them are.
     pub async fn settled(&self, run: RunId) -> Result<RunHeader, EngineError> {
+        self.clone().rest(run).await
+    }
+
+    /// Boxed, because it asks the same of a run's children.
+    fn rest(self, run: RunId) -> Rest {
+        Box::pin(async move { self.settles(run).await })
+    }
+
+    async fn settles(&self, run: RunId) -> Result<RunHeader, EngineError> {
+        loop {
+            let mut grown = self.context.grown.upgrade().ok_or(EngineError::Closed)?.subscribe();
+            let header = self.watched(run).await?;
+            if !matches!(header.waiting, Some(Waiting::Run { .. })) {
+                return Ok(header);
+            }
+            let children: Vec<RunId> =
+                self.history(run).await?.state.children().map(|(_, child)| child).collect();
+            let resting = async {
+                let mut settling: JoinSet<_> = JoinSet::new();
+                for child in children {
+                    settling.spawn(self.clone().rest(child));
+                }
+                while let Some(settled) = settling.join_next().await {
+                    // A child that has ended, or is not there yet, will be told of to its parent.
+                    if !matches!(settled, Ok(Ok(header)) if !header.status.is_final()) {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = resting => return Ok(header),
+                grew = grows(&mut grown, run) => grew?,
+            }
+        }
+    }
+
+    async fn watched(&self, run: RunId) -> Result<RunHeader, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Watch { run, reply }).await?;
         answer.await.map_err(|_| EngineError::Closed)?

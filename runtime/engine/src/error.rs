@@ -46,6 +46,27 @@ pub enum EngineError {
         /// Why.
         source: Box<SandboxError>,
     },
+    /// Workflows start each other for ever.
+    #[error(
+        "'{file}' starts '{path}', which leads back to it; workflows cannot start each other in a circle"
+    )]
+    WorkflowCircle {
+        /// The workflow's file.
+        file: String,
+        /// The file that leads back.
+        path: String,
+    },
+    /// Workflows start workflows beyond the limit.
+    #[error(
+        "'{file}' starts '{path}' too deep within others; workflows_max_depth is {}",
+        crate::WORKFLOWS_MAX_DEPTH
+    )]
+    WorkflowsTooDeep {
+        /// The workflow's file.
+        file: String,
+        /// The file that it starts.
+        path: String,
+    },
     /// The sandbox cannot be set up.
     #[error("the sandbox cannot be set up: {0}")]
     Sandbox(#[from] SandboxError),

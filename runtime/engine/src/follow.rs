@@ -59,15 +59,20 @@ impl Follower {
     }
 
     async fn grows(&mut self) -> Result<(), EngineError> {
-        loop {
-            let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
-            match grown.recv().await {
-                Ok(run) if run == self.run => return Ok(()),
-                // Notices were missed: the journal itself tells.
-                Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),
-                Ok(_) => {}
-                Err(broadcast::error::RecvError::Closed) => return Err(EngineError::Closed),
-            }
+        let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
+        grows(grown, self.run).await
+    }
+}
+
+/// Returns when a run may have new events.
+pub(crate) async fn grows(grown: &mut broadcast::Receiver<RunId>, run: RunId) -> Result<(), EngineError> {
+    loop {
+        match grown.recv().await {
+            Ok(grew) if grew == run => return Ok(()),
+            // Notices were missed: the journal itself tells.
+            Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Closed) => return Err(EngineError::Closed),
         }
     }
 }

@@ -46,4 +46,4 @@ pub use follow::Follower;
 pub use journal::RunHistory;
 pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
-pub use workflow::Workflow;
+pub use workflow::{WORKFLOWS_MAX_DEPTH, Workflow};

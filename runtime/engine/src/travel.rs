@@ -5,11 +5,13 @@ use std::sync::Arc;
 use pawl_core::event::Actor;
 use pawl_core::fork::{Change, Fork, Forked, fork};
 use pawl_core::journal::{self as envelopes, Head};
+use pawl_core::letter::letter;
 use pawl_core::travel::Ancestor;
 use pawl_core::{Command, Entropy, Moment, RunId, StepId};
 use pawl_store::{Batch, RunCommit};
 use serde_json::Value;
 
+use crate::driver::subscriptions;
 use crate::journal::move_out;
 use crate::{Engine, EngineError, StartOptions, Workflow};
 
@@ -30,6 +32,7 @@ impl Engine {
             None => Workflow {
                 definition: self.definition_of(run).await?,
                 plugins: state.plugins().as_ref().clone(),
+                workflows: state.workflows().as_ref().clone(),
                 warnings: Vec::new(),
                 blobs: Arc::default(),
             },
@@ -57,17 +60,25 @@ impl Engine {
         let request = Fork { from: run, envelopes: &history.envelopes, seq, run: new, changes, by };
         let Forked { state, events } = fork(&definition, request, moment)?;
         let mut head = Head::empty(new);
-        let (mut records, mut blobs) = (Vec::new(), Vec::new());
+        let (mut records, mut blobs, mut outgoing) = (Vec::new(), Vec::new(), Vec::new());
         for (time, event) in events {
+            // What the other run told before is not told again.
+            if head.seq >= seq && letter(&state, &event).is_some() {
+                outgoing.push(head.seq + 1);
+            }
             let (stored, large) = move_out(&[event], config.payload_inline_max_bytes);
             records.extend(envelopes::encode(&mut head, time, &stored));
             blobs.extend(large);
         }
         let opened = state.approvals().filter_map(|(id, _)| state.open_approval(id)).collect();
         let header = Some(state.header(head));
-        let commit =
-            RunCommit { run: new, expected_seq: 0, events: records, header, opened, closed: Vec::new() };
-        self.store().commit(&Batch { runs: vec![commit], blobs }).await?;
+        let subscribed = subscriptions(&state).into_iter().collect();
+        let tells = !outgoing.is_empty();
+        let commit = RunCommit { header, opened, outgoing, subscribed, ..RunCommit::new(new, 0, records) };
+        self.store().commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await?;
+        if tells {
+            self.redeliver().await?;
+        }
         self.take_up(new).await?;
         Ok(new)
     }

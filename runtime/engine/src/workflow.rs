@@ -1,12 +1,13 @@
 //! Workflows that are ready to be started, and the definitions of those that run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::definition::Definition;
-use pawl_core::plugin::PluginPins;
-use pawl_core::{Digest, RunId, source};
+use pawl_core::plugin::{PluginPins, WorkflowPin, WorkflowPins};
+use pawl_core::source::{self, WorkflowShape};
+use pawl_core::{Digest, RunId};
 use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
@@ -22,18 +23,35 @@ pub struct Workflow {
     pub definition: Arc<Definition>,
     /// Its plugins, bound to the bytes that were found.
     pub plugins: PluginPins,
+    /// The workflows that it starts, pinned as well.
+    pub workflows: WorkflowPins,
     /// Problems that keep nothing from running, rendered.
     pub warnings: Vec<String>,
     /// The source and the components, which the store keeps.
     pub(crate) blobs: Arc<Vec<Blob>>,
 }
 
-/// Reads a workflow's source, finds its plugins and checks one against the other.
+/// How deeply workflows may start workflows.
+pub const WORKFLOWS_MAX_DEPTH: usize = 8;
+
+/// Reads a workflow's source, finds its plugins and the workflows that it
+/// starts, and checks one against the other.
 pub(crate) async fn prepare(
     context: &Context,
     file: &str,
     text: &str,
     base: &Path,
+) -> Result<Workflow, EngineError> {
+    prepare_within(context, file, text, base, &[]).await
+}
+
+/// The same for one that the workflows of these files lead to, the outermost first.
+async fn prepare_within(
+    context: &Context,
+    file: &str,
+    text: &str,
+    base: &Path,
+    around: &[PathBuf],
 ) -> Result<Workflow, EngineError> {
     let loaded = source::load(file, text)?;
     let mut blobs = vec![Blob::new(text.as_bytes())];
@@ -50,14 +68,57 @@ pub(crate) async fn prepare(
         plugins.insert(name.to_owned(), pin);
         blobs.push(blob);
     }
-    let problems = source::check_plugins(&loaded, file, text, &plugins);
+    let (mut workflows, mut shapes, mut below) = (WorkflowPins::new(), BTreeMap::new(), Vec::new());
+    for (name, path) in &loaded.definition.workflows {
+        let child = Box::pin(prepare_child(context, file, &base.join(path), around)).await?;
+        shapes.insert(name.clone(), WorkflowShape::of(&child.definition));
+        let definition = &child.definition;
+        let pin = WorkflowPin {
+            workflow: definition.name.clone(),
+            version: definition.version.clone(),
+            definition: definition.digest,
+            plugins: child.plugins,
+            workflows: child.workflows,
+        };
+        workflows.insert(name.clone(), pin);
+        blobs.extend(child.blobs.iter().cloned());
+        below.extend(child.warnings);
+    }
+    let problems = source::check_plugins(&loaded, file, text, &plugins, &shapes);
     if problems.has_errors() {
         return Err(problems.into());
     }
     let warnings = [&loaded.warnings, &problems];
-    let warnings = warnings.iter().filter(|w| !w.is_empty()).map(|w| w.render(false)).collect();
+    let mut warnings: Vec<String> =
+        warnings.iter().filter(|w| !w.is_empty()).map(|w| w.render(false)).collect();
+    warnings.extend(below);
     let definition = context.definitions.keep(loaded.definition);
-    Ok(Workflow { definition, plugins, warnings, blobs: Arc::new(blobs) })
+    Ok(Workflow { definition, plugins, workflows, warnings, blobs: Arc::new(blobs) })
+}
+
+/// A workflow that the one in `file` starts.
+async fn prepare_child(
+    context: &Context,
+    file: &str,
+    path: &Path,
+    around: &[PathBuf],
+) -> Result<Workflow, EngineError> {
+    let place = path.display().to_string();
+    let unreadable = |reason: String| EngineError::Unreadable { path: place.clone(), reason };
+    let own = std::fs::canonicalize(file).unwrap_or_else(|_| PathBuf::from(file));
+    let canonical = std::fs::canonicalize(path)
+        .map_err(|error| unreadable(format!("{error}; '{file}' names it under `workflows`")))?;
+    let mut around = around.to_vec();
+    around.push(own);
+    if around.contains(&canonical) {
+        return Err(EngineError::WorkflowCircle { file: file.to_owned(), path: place });
+    }
+    if around.len() > WORKFLOWS_MAX_DEPTH {
+        return Err(EngineError::WorkflowsTooDeep { file: file.to_owned(), path: place });
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let base = path.parent().unwrap_or_else(|| Path::new("."));
+    prepare_within(context, &place, &text, base, &around).await
 }
 
 /// Definitions by the digest of their source.

@@ -1,8 +1,9 @@
 //! What one commit holds.
 
+use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId};
+use pawl_core::{ApprovalId, Digest, RunId, VisitId};
 
 use crate::StoreError;
 
@@ -13,6 +14,8 @@ pub struct Batch {
     pub runs: Vec<RunCommit>,
     /// Bytes that the events name by digest; writing one that is there already changes nothing.
     pub blobs: Vec<Blob>,
+    /// Events of which everyone has been told; they are not outgoing any more.
+    pub delivered: Vec<Origin>,
 }
 
 /// What one commit appends to one run, and the projections that follow from it.
@@ -30,6 +33,38 @@ pub struct RunCommit {
     pub opened: Vec<OpenApproval>,
     /// Approvals that are not open any more.
     pub closed: Vec<ApprovalId>,
+    /// The seqs of those events that other runs must be told of.
+    pub outgoing: Vec<u64>,
+    /// Topics that the run waits for from now on: each a pattern and a visit.
+    pub subscribed: Vec<Subscription>,
+    /// Those that it waits for no more.
+    pub unsubscribed: Vec<Subscription>,
+}
+
+impl RunCommit {
+    /// Appends events, and changes no projection.
+    pub const fn new(run: RunId, expected_seq: u64, events: Vec<EncodedEvent>) -> Self {
+        Self {
+            run,
+            expected_seq,
+            events,
+            header: None,
+            opened: Vec::new(),
+            closed: Vec::new(),
+            outgoing: Vec::new(),
+            subscribed: Vec::new(),
+            unsubscribed: Vec::new(),
+        }
+    }
+}
+
+/// A visit that waits for an event whose topic matches a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subscription {
+    /// The pattern.
+    pub pattern: String,
+    /// The visit.
+    pub visit: VisitId,
 }
 
 /// Bytes that are named by their SHA-256: large values, definitions, components.

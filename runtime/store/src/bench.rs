@@ -60,17 +60,10 @@ async fn write(
         let last = place + 1 == COMMITS_OF_A_RUN;
         let status = if last { Status::Completed } else { Status::Running };
         let expected_seq = place * EVENTS;
-        let batch = Batch {
-            runs: vec![RunCommit {
-                run,
-                expected_seq,
-                events: (1..=EVENTS).map(|n| sample::event(run, expected_seq + n, EVENT_BYTES)).collect(),
-                header: Some(sample::header(run, status)),
-                opened: Vec::new(),
-                closed: Vec::new(),
-            }],
-            blobs: Vec::new(),
-        };
+        let events = (1..=EVENTS).map(|n| sample::event(run, expected_seq + n, EVENT_BYTES)).collect();
+        let header = Some(sample::header(run, status));
+        let commit = RunCommit { header, ..RunCommit::new(run, expected_seq, events) };
+        let batch = Batch { runs: vec![commit], ..Batch::default() };
         let begun = Instant::now();
         store.commit(&batch).await?;
         latencies.push(begun.elapsed());

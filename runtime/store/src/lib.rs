@@ -22,7 +22,7 @@ pub mod bench;
 #[doc(hidden)]
 pub mod conformance;
 
-pub use batch::{Batch, Blob, RunCommit};
+pub use batch::{Batch, Blob, RunCommit, Subscription};
 pub use error::StoreError;
 pub use query::{ApprovalFilter, ApprovalPage, PAGE_MAX_ROWS, Page, RunFilter, RunPage};
 pub use store::{Store, StoreInfo};

@@ -8,14 +8,15 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+use pawl_core::{ApprovalId, Digest, RunId, Timestamp, VisitId};
 
 use crate::query::{approval_cursor, approval_place};
 use crate::{
     ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, RunCommit, RunFilter, RunPage, Store,
-    StoreError, StoreInfo,
+    StoreError, StoreInfo, Subscription,
 };
 
 /// The store in memory. A clone is the same store.
@@ -32,6 +33,8 @@ struct State {
     approvals: BTreeMap<(Timestamp, ApprovalId), OpenApproval>,
     approval_places: HashMap<ApprovalId, (RunId, Timestamp)>,
     blobs: HashMap<Digest, Arc<[u8]>>,
+    outgoing: BTreeSet<Origin>,
+    subscriptions: BTreeSet<(String, RunId, VisitId)>,
 }
 
 impl MemoryStore {
@@ -64,6 +67,9 @@ impl State {
         for commit in batch.runs {
             self.commit_run(commit);
         }
+        for origin in &batch.delivered {
+            self.outgoing.remove(origin);
+        }
         Ok(())
     }
 
@@ -86,6 +92,13 @@ impl State {
         for id in &commit.closed {
             self.close(id);
         }
+        let run = commit.run;
+        self.outgoing.extend(commit.outgoing.into_iter().map(|seq| Origin { run, seq }));
+        for Subscription { pattern, visit } in commit.unsubscribed {
+            self.subscriptions.remove(&(pattern, run, visit));
+        }
+        let subscribed = commit.subscribed.into_iter();
+        self.subscriptions.extend(subscribed.map(|Subscription { pattern, visit }| (pattern, run, visit)));
     }
 
     fn close(&mut self, id: &ApprovalId) {
@@ -165,6 +178,19 @@ impl Store for MemoryStore {
 
     async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError> {
         Ok(self.with(|state| state.approval_places.get(id).map(|(run, _)| *run)))
+    }
+
+    async fn outgoing(&self, after: Option<Origin>, limit: usize) -> Result<Vec<Origin>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self.with(|state| state.outgoing.range((from, Bound::Unbounded)).take(limit).copied().collect()))
+    }
+
+    async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError> {
+        let runs: BTreeSet<RunId> = self.with(|state| {
+            let matching = state.subscriptions.iter().filter(|(pattern, ..)| patterns.contains(pattern));
+            matching.map(|(_, run, _)| *run).collect()
+        });
+        Ok(runs.into_iter().collect())
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
@@ -59,6 +60,13 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// The run that an approval belongs to, open or closed.
     async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError>;
+
+    /// Events that others must be told of and were not, in order of run and seq, those after `after`,
+    /// at most `limit`.
+    async fn outgoing(&self, after: Option<Origin>, limit: usize) -> Result<Vec<Origin>, StoreError>;
+
+    /// The runs that wait for an event with one of these patterns, each once, in order.
+    async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError>;
 
     /// The bytes with this digest.
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;

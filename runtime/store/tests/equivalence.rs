@@ -69,7 +69,8 @@ async fn batch(memory: &MemoryStore, entries: &[Entry], blobs: &[u8]) -> Batch {
         let closed = entry.closed.iter().map(|id| sample::approval(*id, run, 0).id).collect();
         runs.push(RunCommit { header, opened, closed, ..sample::append(run, seq, entry.events) });
     }
-    Batch { runs, blobs: blobs.iter().map(|byte| Blob::new(vec![*byte])).collect() }
+    let blobs = blobs.iter().map(|byte| Blob::new(vec![*byte])).collect();
+    Batch { runs, blobs, ..Batch::default() }
 }
 
 /// All that can be asked of a store, as text.

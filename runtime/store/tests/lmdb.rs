@@ -75,15 +75,15 @@ fn a_newer_format_is_refused() {
     // The format is four bytes after its key in the one page of `meta`.
     let data = dir.path().join("lmdb/data.mdb");
     let mut bytes = fs::read(&data).unwrap();
-    let places: Vec<_> = bytes.windows(10).enumerate().filter(|(_, at)| *at == b"format\0\0\0\x01").collect();
+    let places: Vec<_> = bytes.windows(10).enumerate().filter(|(_, at)| *at == b"format\0\0\0\x02").collect();
     let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
     assert!(!places.is_empty());
     for place in places {
-        bytes[place + 9] = 2;
+        bytes[place + 9] = 3;
     }
     fs::write(&data, bytes).unwrap();
     match open(dir.path()) {
-        Err(StoreError::Newer { found, known, .. }) => assert_eq!((found, known), (2, 1)),
+        Err(StoreError::Newer { found, known, .. }) => assert_eq!((found, known), (3, 2)),
         other => panic!("{other:?}"),
     }
 }

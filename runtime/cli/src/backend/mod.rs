@@ -24,7 +24,7 @@ use pawl_core::{ApprovalId, Digest, RunId};
 
 pub(crate) use feed::{Feed, Next};
 pub(crate) use open::{in_memory, open};
-pub(crate) use protocol::{About, Answered, Latest, Opened, Replayed, Reply, Request, Verified};
+pub(crate) use protocol::{About, Answered, Latest, Opened, Replayed, Reply, Request, Signalled, Verified};
 pub(crate) use server::Listener;
 pub(crate) use service::{Service, engine_config};
 
@@ -149,6 +149,11 @@ impl Backend {
     /// Answers an approval, lets a failed or suspended run go on; what that allows is on disk when this returns.
     pub(crate) async fn answer(&self, answer: Request) -> Result<Answered, Fault> {
         expect_reply!(self.call(answer).await?, Answered)
+    }
+
+    /// Sends a signal; it is on disk when this returns.
+    pub(crate) async fn signal(&self, signal: Request) -> Result<Signalled, Fault> {
+        expect_reply!(self.call(signal).await?, Signalled)
     }
 
     /// Ends or suspends a run; gives its header after that.

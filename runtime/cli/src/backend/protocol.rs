@@ -105,6 +105,21 @@ pub(crate) enum Request {
         /// Why.
         comment: Option<String>,
     },
+    /// Send a signal.
+    Signal {
+        /// To which run.
+        run: RunId,
+        /// Its name.
+        name: String,
+        /// What it brings.
+        data: Value,
+        /// Fields of it as they were typed, to be read as the step's schema wants them.
+        texts: serde_json::Map<String, Value>,
+        /// Who.
+        by: Actor,
+        /// By which a repeated signal is recognized.
+        key: Option<String>,
+    },
     /// End a run.
     Cancel {
         /// Which.
@@ -204,6 +219,7 @@ impl Request {
             self,
             Self::Start { .. }
                 | Self::Answer { .. }
+                | Self::Signal { .. }
                 | Self::Cancel { .. }
                 | Self::Rerun { .. }
                 | Self::Fork { .. }
@@ -249,6 +265,8 @@ pub(crate) enum Reply {
     Answered(Answered),
     /// The source of a definition.
     Source(String),
+    /// The signal is on disk.
+    Signalled(Signalled),
     /// What is wrong with each run's journal.
     Verified(Vec<Verified>),
     /// What the store says.
@@ -292,6 +310,13 @@ pub(crate) struct Opened {
 pub(crate) struct Answered {
     pub(crate) run: RunId,
     /// The first event that the answer brought.
+    pub(crate) from_seq: u64,
+}
+
+/// A signal that was sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Signalled {
+    /// The first event that it brought.
     pub(crate) from_seq: u64,
 }
 

@@ -12,7 +12,7 @@ use pawl_engine::{Answer, Clock as _, Engine, EngineConfig, EngineError, StartOp
 use pawl_sandbox::SandboxConfig;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
 
-use super::protocol::{About, Answered, Opened, Reply, Request};
+use super::protocol::{About, Answered, Opened, Reply, Request, Signalled};
 use super::{Feed, verify};
 use crate::fault::Fault;
 use crate::place::Place;
@@ -84,8 +84,11 @@ impl Service {
             Request::Answer { approval, action, data, by, comment } => {
                 self.answer(&approval, Answer { action, data, by, comment }).await
             }
+            Request::Signal { .. } => self.signal(request).await,
             Request::Cancel { run, by, reason } => {
                 self.engine.cancel(run, by, reason).await?;
+                // The runs that it started are cancelled as well before this process may end.
+                self.engine.quiet().await?;
                 Ok(Reply::Run(Box::new(self.header(run).await?)))
             }
             Request::Recover => self.recover().await,
@@ -144,6 +147,29 @@ impl Service {
         let run = self.engine.answer(approval, answer).await?;
         self.drive(run);
         Ok(Reply::Answered(Answered { run, from_seq: before + 1 }))
+    }
+
+    async fn signal(&self, request: Request) -> Result<Reply, Fault> {
+        let Request::Signal { run, name, mut data, texts, by, key } = request else {
+            return Err(super::strange());
+        };
+        if !texts.is_empty() {
+            let definition = self.engine.definition_of(run).await?;
+            let schema = definition.signals().find(|(_, signal)| signal.name == name);
+            let schema = schema
+                .and_then(|(_, signal)| signal.schema.as_ref())
+                .map(pawl_core::definition::Schema::json);
+            let mut fields = serde_json::Map::new();
+            for (field, text) in &texts {
+                let value = crate::values::read(schema, field, text.as_str().unwrap_or_default())?;
+                fields.insert(field.clone(), value);
+            }
+            data = fields.into();
+        }
+        let before = self.header(run).await?.head.seq;
+        self.engine.signal(run, name, data, by, key).await?;
+        self.drive(run);
+        Ok(Reply::Signalled(Signalled { from_seq: before + 1 }))
     }
 
     async fn recover(&self) -> Result<Reply, Fault> {

@@ -21,6 +21,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod show;
+pub(crate) mod signal;
 pub(crate) mod suspend;
 pub(crate) mod test;
 pub(crate) mod verify;
@@ -43,6 +44,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Approve(args) => answer::run(args.with("approve"), place, out, stop).await,
         Command::Reject(args) => answer::run(args.with("reject"), place, out, stop).await,
         Command::Answer(args) => answer::run(args, place, out, stop).await,
+        Command::Signal(args) => signal::run(args, place, out, stop).await,
         Command::Cancel(args) => cancel::run(args, place, out).await,
         Command::Resume(args) => resume::run(args, place, out, stop).await,
         Command::Rerun(args) => rerun::run(args, place, out, stop).await,

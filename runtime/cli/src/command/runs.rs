@@ -1,6 +1,7 @@
 //! `pawl runs`: lists runs.
 
 use clap::Args;
+use pawl_core::Timestamp;
 use pawl_core::view::{RunHeader, Status, Waiting};
 
 use crate::args::DataArgs;
@@ -86,9 +87,18 @@ pub(crate) fn notable(run: &RunHeader) -> String {
             let reason = reason.as_deref().map(|reason| format!(": {}", one_line(reason)));
             format!("by {by}{}", reason.unwrap_or_default())
         }
+        (Some(Waiting::Signal { name, until, .. }), _) => format!("the signal '{name}'{}", at_most(*until)),
+        (Some(Waiting::Topic { pattern, until, .. }), _) => {
+            format!("an event whose topic matches {pattern}{}", at_most(*until))
+        }
+        (Some(Waiting::Run { step, run }), _) => format!("run {run} of {step}"),
         (None, Some(failure)) => one_line(&failure.to_string()),
         (None, None) => String::new(),
     }
+}
+
+fn at_most(until: Option<Timestamp>) -> String {
+    until.map(|until| format!(" until {until}")).unwrap_or_default()
 }
 
 fn why(reason: &str) -> &str {

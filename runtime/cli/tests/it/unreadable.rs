@@ -25,10 +25,10 @@ fn newer(home: &Home) -> String {
     }
     let run = header.id;
     let header = Some(RunHeader { status: Status::Running, ..header });
-    let commit = RunCommit { run, expected_seq: 0, events, header, opened: Vec::new(), closed: Vec::new() };
+    let commit = RunCommit { header, ..RunCommit::new(run, 0, events) };
     let store = LmdbStore::open(&home.path("data"), LmdbOptions::default()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(store.commit(&Batch { runs: vec![commit], blobs: Vec::new() })).unwrap();
+    runtime.block_on(store.commit(&Batch { runs: vec![commit], ..Batch::default() })).unwrap();
     run.to_string()
 }
 

@@ -68,7 +68,7 @@ impl Draft<'_> {
     }
 
     /// The visit is over as soon as it began.
-    fn came_of(&mut self, visit: VisitId, result: Result<Value, Failure>) -> Arrival {
+    pub(super) fn came_of(&mut self, visit: VisitId, result: Result<Value, Failure>) -> Arrival {
         self.next.push_back(Next::Settle(visit, result));
         Arrival::Stays
     }
@@ -91,6 +91,9 @@ impl Draft<'_> {
             Verb::Switch(switch) => self.choose(frame, visit, step, switch),
             Verb::Wait(wait) => self.begin_wait(frame, visit, wait),
             Verb::Fail(fail) => self.give_up(frame, visit, fail),
+            Verb::Signal(signal) => Ok(self.begin_signal(visit, signal)),
+            Verb::Emit(emit) => self.emit(frame, visit, emit),
+            Verb::Workflow(workflow) => self.begin_child(frame, visit, workflow),
             Verb::Parallel(parallel) => {
                 self.begin_branches(visit, parallel);
                 Ok(Arrival::Stays)
@@ -200,6 +203,7 @@ impl Draft<'_> {
         let until = match wait {
             WaitStep::For(duration) => Ok(self.now.after(*duration)),
             WaitStep::Until(template) => instant(&template.evaluate(&self.scope(frame))?),
+            WaitStep::Topic { pattern, due } => return self.begin_topic(frame, visit, pattern, *due),
         };
         Ok(match until {
             Ok(until) => {

@@ -9,9 +9,11 @@ mod answer;
 mod arrive;
 mod attempt;
 mod call;
+mod child;
 mod fork;
 mod frame;
 mod graph;
+mod listen;
 mod map;
 mod parallel;
 mod recover;
@@ -24,6 +26,8 @@ mod tick;
 mod unknown;
 mod vars;
 
+pub(crate) use listen::differing;
+pub use listen::{SIGNALS_KEPT_MAX, SIGNALS_MAX};
 pub use map::MAP_MAX_ITEMS;
 
 use std::collections::VecDeque;
@@ -75,6 +79,9 @@ pub fn decide(
         Command::Decide { approval, action, data, by, comment } => {
             draft.answer(&approval, &action, data, by, comment)?;
         }
+        Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
+        Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
+        Command::EndChild { visit, child, result } => draft.end_child(visit, child, result)?,
         Command::Tick => draft.tick(),
         Command::Recover => draft.recover(),
         Command::Retry { step, by } => draft.retry(step.as_ref(), by)?,
@@ -120,6 +127,7 @@ impl<'a> Draft<'a> {
 
     /// Records a fact.
     fn push(&mut self, event: Event) {
+        self.let_go_of_children(&event);
         match &event {
             Event::StepStarted { .. } | Event::StepSkipped { .. } => self.visits += 1,
             Event::StepCompleted { output: Payload::Inline(output), .. } => {
@@ -144,6 +152,14 @@ impl<'a> Draft<'a> {
             | Event::ApprovalOpened(_)
             | Event::ApprovalDecided(_)
             | Event::WaitStarted { .. }
+            | Event::ListenStarted { .. }
+            | Event::SignalReceived(_)
+            | Event::SignalTaken { .. }
+            | Event::TopicHeard { .. }
+            | Event::Emitted { .. }
+            | Event::ChildStarted { .. }
+            | Event::ChildEnded { .. }
+            | Event::ChildCancelled { .. }
             | Event::StepCompleted { .. }
             | Event::VarsSet { .. }
             | Event::StepFailed { .. }

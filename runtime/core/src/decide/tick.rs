@@ -9,6 +9,7 @@ use crate::{ApprovalId, Duration, Failure, FailureKind, Timestamp, VisitId};
 enum Due {
     Retry(VisitId),
     WaitOver(VisitId),
+    NotHeard(VisitId, Timestamp),
     SleepOver(VisitId, u32),
     Unanswered(ApprovalId),
     Deadline(VisitId),
@@ -26,6 +27,7 @@ impl Draft<'_> {
             match due {
                 Due::Retry(visit) => self.attempt_again(visit),
                 Due::WaitOver(visit) => self.complete_step(visit, serde_json::Value::Null),
+                Due::NotHeard(visit, until) => self.not_heard(visit, until),
                 Due::SleepOver(visit, call) => self.end_sleep(visit, call),
                 Due::Unanswered(approval) => self.answer_late(&approval),
                 Due::Deadline(visit) => self.time_out(visit),
@@ -62,6 +64,11 @@ fn due_of(id: VisitId, visit: &Visit, now: Timestamp) -> Option<Due> {
     }
     if matches!(visit.activity, Activity::Waiting(until) if until <= now) {
         return Some(Due::WaitOver(id));
+    }
+    if let Activity::Listening(_, Some(until)) = visit.activity
+        && until <= now
+    {
+        return Some(Due::NotHeard(id, until));
     }
     let is_over = |state: &CallState| matches!(state.progress, CallProgress::Sleeping(until) if until <= now);
     if let Some((call, _)) = visit.calls.open().find(|(_, state)| is_over(state)) {

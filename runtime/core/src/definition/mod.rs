@@ -20,8 +20,8 @@ pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, Schema};
 pub use step::{Branch, Step, StepIndex, Target, Then};
 pub use vars::{Assignments, VARS_MAX_BYTES};
 pub use verb::{
-    AgentStep, Case, FailStep, HumanStep, Join, LoopStep, MapStep, OnError, ParallelStep, SwitchStep,
-    ToolStep, Verb, WaitStep,
+    AgentStep, Case, EmitStep, FailStep, HumanStep, Join, LoopStep, MapStep, OnError, ParallelStep,
+    SignalStep, SwitchStep, ToolStep, Verb, WaitStep, WorkflowStep,
 };
 
 use crate::expression::Template;
@@ -44,6 +44,8 @@ pub struct Definition {
     pub inputs: Schema,
     /// Components named by the workflow: plugin name to path, relative to the workflow's file.
     pub plugins: BTreeMap<String, String>,
+    /// Workflows that its steps start: name to path, relative to the workflow's file.
+    pub workflows: BTreeMap<String, String>,
     /// What the steps' plugins may do, unless a step narrows it.
     pub permissions: Permissions,
     /// What the run keeps beside the outputs of its steps, in the order in which they are first made.
@@ -135,9 +137,31 @@ impl Definition {
                 | Verb::Fail(_)
                 | Verb::Parallel(_)
                 | Verb::Map(_)
-                | Verb::Loop(_) => {}
+                | Verb::Loop(_)
+                | Verb::Signal(_)
+                | Verb::Emit(_)
+                | Verb::Workflow(_) => {}
             }
         }
         names
+    }
+
+    /// The steps that wait for a signal, with what they wait for.
+    pub fn signals(&self) -> impl Iterator<Item = (&Step, &SignalStep)> {
+        self.steps.iter().filter_map(|step| match &step.verb {
+            Verb::Signal(signal) => Some((step, signal)),
+            Verb::Agent(_)
+            | Verb::Tool(_)
+            | Verb::Human(_)
+            | Verb::Set(_)
+            | Verb::Switch(_)
+            | Verb::Wait(_)
+            | Verb::Fail(_)
+            | Verb::Parallel(_)
+            | Verb::Map(_)
+            | Verb::Loop(_)
+            | Verb::Emit(_)
+            | Verb::Workflow(_) => None,
+        })
     }
 }

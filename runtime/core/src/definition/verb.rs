@@ -28,6 +28,12 @@ pub enum Verb {
     Map(MapStep),
     /// Goes through a list of steps again and again.
     Loop(LoopStep),
+    /// Waits for a signal.
+    Signal(SignalStep),
+    /// Tells whoever waits for a topic.
+    Emit(EmitStep),
+    /// Starts a run of another workflow and waits for its end.
+    Workflow(WorkflowStep),
 }
 
 impl Verb {
@@ -44,6 +50,9 @@ impl Verb {
             Self::Parallel(_) => "parallel",
             Self::Map(_) => "map",
             Self::Loop(_) => "loop",
+            Self::Signal(_) => "signal",
+            Self::Emit(_) => "emit",
+            Self::Workflow(_) => "workflow",
         }
     }
 }
@@ -112,6 +121,42 @@ pub enum WaitStep {
     For(Duration),
     /// Until an instant: an expression that gives RFC 3339 text or milliseconds since 1970.
     Until(Template),
+    /// Until an event comes whose topic matches.
+    Topic {
+        /// Gives the pattern.
+        pattern: Template,
+        /// How long to wait; a longer wait fails the step.
+        due: Option<Duration>,
+    },
+}
+
+/// Waits for a signal.
+#[derive(Debug)]
+pub struct SignalStep {
+    /// The signal's name.
+    pub name: String,
+    /// What it must bring.
+    pub schema: Option<Schema>,
+    /// How long to wait; a longer wait fails the step.
+    pub due: Option<Duration>,
+}
+
+/// Tells whoever waits for a topic.
+#[derive(Debug)]
+pub struct EmitStep {
+    /// Gives the topic.
+    pub topic: Template,
+    /// What it brings.
+    pub data: Template,
+}
+
+/// Starts a run of another workflow.
+#[derive(Debug)]
+pub struct WorkflowStep {
+    /// One of the names under `workflows`.
+    pub workflow: String,
+    /// Its inputs.
+    pub with: Template,
 }
 
 /// Goes through several lists of steps at once.

@@ -71,4 +71,6 @@ codes! {
     WrongPluginKind = "P0503", Error, "a plugin of the other kind";
     InvalidArguments = "P0504", Error, "arguments that the plugin does not accept";
     TestMismatch = "P0601", Error, "a test says something that its workflow or a plugin rules out";
+    UnknownWorkflow = "P0701", Error, "a step starts a workflow that is not named";
+    InvalidInputs = "P0702", Error, "inputs that the workflow does not accept";
 }

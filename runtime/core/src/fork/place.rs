@@ -33,6 +33,12 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::FrameCancelled { .. }
         | Event::StepFailed { .. }
         | Event::VarsSet { .. }
+        | Event::SignalReceived(_)
+        | Event::SignalTaken { .. }
+        | Event::TopicHeard { .. }
+        | Event::Emitted { .. }
+        | Event::ChildEnded { .. }
+        | Event::ChildCancelled { .. }
         | Event::RunForked(_)
         | Event::InputsChanged(_)
         | Event::OutputChanged(_) => None,
@@ -55,6 +61,8 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::ApprovalOpened(_)
         | Event::ApprovalDecided(_)
         | Event::WaitStarted { .. }
+        | Event::ListenStarted { .. }
+        | Event::ChildStarted { .. }
         | Event::RunRetried(_)
         | Event::RunSuspended(_)
         | Event::StepHeld(_)
@@ -151,10 +159,14 @@ fn is_settled(visit: &Visit, definition: &Definition) -> bool {
             | CallProgress::Cleared(_)
             | CallProgress::Answered { .. } => true,
         }),
-        Activity::BackingOff(_) | Activity::Asking(_) | Activity::Waiting(_) | Activity::Unknown(Some(_)) => {
-            true
-        }
-        Activity::Arrived
+        Activity::BackingOff(_)
+        | Activity::Asking(_)
+        | Activity::Waiting(_)
+        | Activity::Listening(..)
+        | Activity::Unknown(Some(_)) => true,
+        // A run that another one waits for cannot be waited for by two.
+        Activity::Child(_)
+        | Activity::Arrived
         | Activity::Unknown(None)
         | Activity::Skipped
         | Activity::Completed

@@ -130,7 +130,15 @@ fn place(definition: &Definition, place: Place) -> Line {
         Some(Verb::Switch(_) | Verb::Loop(_)) => Shape::Choice,
         Some(Verb::Fail(_)) => Shape::Terminal,
         Some(
-            Verb::Agent(_) | Verb::Tool(_) | Verb::Set(_) | Verb::Wait(_) | Verb::Parallel(_) | Verb::Map(_),
+            Verb::Agent(_)
+            | Verb::Tool(_)
+            | Verb::Set(_)
+            | Verb::Wait(_)
+            | Verb::Parallel(_)
+            | Verb::Map(_)
+            | Verb::Signal(_)
+            | Verb::Emit(_)
+            | Verb::Workflow(_),
         )
         | None => Shape::Work,
     };
@@ -151,6 +159,13 @@ pub(super) fn work(step: &Step) -> String {
         Verb::Tool(tool) => format!("tool {}.{}", tool.plugin, tool.tool),
         Verb::Wait(crate::definition::WaitStep::For(duration)) => format!("wait {duration}"),
         Verb::Map(map) => format!("map {}", map.items.source().trim()),
+        Verb::Signal(signal) => format!("signal {}", signal.name),
+        Verb::Emit(emit) => emit
+            .topic
+            .as_literal()
+            .and_then(serde_json::Value::as_str)
+            .map_or_else(|| "emit".to_owned(), |topic| format!("emit {topic}")),
+        Verb::Workflow(workflow) => format!("workflow {}", workflow.workflow),
         Verb::Human(_)
         | Verb::Set(_)
         | Verb::Switch(_)

@@ -176,7 +176,10 @@ impl Graph {
             | Verb::Fail(_)
             | Verb::Parallel(_)
             | Verb::Map(_)
-            | Verb::Loop(_) => {
+            | Verb::Loop(_)
+            | Verb::Signal(_)
+            | Verb::Emit(_)
+            | Verb::Workflow(_) => {
                 self.then(definition, index, step);
                 if !matches!(step.then, Then::Next) {
                     self.skipped(definition, index, step);
@@ -202,7 +205,10 @@ impl Graph {
             | Verb::Human(_)
             | Verb::Set(_)
             | Verb::Switch(_)
-            | Verb::Wait(_) => Some(Way::Always),
+            | Verb::Wait(_)
+            | Verb::Signal(_)
+            | Verb::Emit(_)
+            | Verb::Workflow(_) => Some(Way::Always),
         };
         if let (Some(past), true) = (past, done != [from]) {
             self.link(from, done, &past);
@@ -274,7 +280,10 @@ pub(super) fn blocks_within(step: &Step) -> Vec<(BlockIndex, String)> {
         | Verb::Set(_)
         | Verb::Switch(_)
         | Verb::Wait(_)
-        | Verb::Fail(_) => Vec::new(),
+        | Verb::Fail(_)
+        | Verb::Signal(_)
+        | Verb::Emit(_)
+        | Verb::Workflow(_) => Vec::new(),
     };
     blocks.extend(step.catch.map(|block| (block, "on failure".to_owned())));
     blocks

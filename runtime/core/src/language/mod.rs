@@ -10,6 +10,7 @@
 mod inputs;
 mod key;
 mod lists;
+mod outside;
 mod plugins;
 mod schema;
 mod shape;
@@ -21,6 +22,7 @@ pub(crate) use inputs::KEYWORDS;
 pub use inputs::{INPUT, OUTPUT};
 pub use key::{Goes, Key, Need, Place};
 pub use lists::{LOOP, MAP, PARALLEL};
+pub use outside::{EMIT, SIGNAL};
 pub use plugins::{PERMISSIONS, RETRY};
 pub use schema::{SCHEMA_ID, schema};
 pub use shape::Shape;
@@ -30,7 +32,7 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 13] = [
+pub static PLACES: [&Place; 15] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
@@ -40,6 +42,8 @@ pub static PLACES: [&Place; 13] = [
     &PERMISSIONS,
     &HUMAN,
     &WAIT,
+    &SIGNAL,
+    &EMIT,
     &FAIL,
     &PARALLEL,
     &MAP,

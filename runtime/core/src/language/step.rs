@@ -1,6 +1,6 @@
 //! A step, and the ways that it leads.
 
-use super::{FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, Shape, WAIT};
+use super::{EMIT, FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL, Shape, WAIT};
 use crate::source::VISITS_MAX;
 
 const WORKS: &[&str] = &["agent", "tool"];
@@ -39,7 +39,7 @@ pub static STEP: Place = Place {
         Key::verb(
             "wait",
             Shape::Either(&[Shape::Duration, Shape::Map(&WAIT)]),
-            "Waits for a time, or until an instant.", "None to rely on.",
+            "Waits for a time, until an instant, or for an event.", "For an event `{topic, data}`, else none to rely on.",
             "5m",
         ),
         Key::verb(
@@ -66,14 +66,32 @@ pub static STEP: Place = Place {
             "Goes through a list of steps again and again.", "The output of the last turn.",
             "{ while: index < 3, max_visits: 3, steps: [{ id: count, set: \"${{ index }}\" }] }",
         ),
+        Key::verb(
+            "signal",
+            Shape::Either(&[Shape::Name("-."), Shape::Map(&SIGNAL)]),
+            "Waits for a signal; one that came before is kept.", "What the signal brings.",
+            "payment",
+        ),
+        Key::verb(
+            "emit",
+            Shape::Map(&EMIT),
+            "Tells whoever waits for a topic.", "`{topic}`.",
+            "{ topic: orders/created }",
+        ),
+        Key::verb(
+            "workflow",
+            Shape::Name("-"),
+            "Starts a run of one of the `workflows` and waits for its end.", "The run's outputs.",
+            "payment",
+        ),
         Key::optional(
             "with",
             Shape::Arguments,
-            "What the plugin is given.",
+            "What the plugin, or the workflow, is given.",
             "{ id: \"${{ inputs.order }}\" }",
         )
         .default("{}")
-        .with(WORKS),
+        .with(&["agent", "tool", "workflow"]),
         Key::optional(
             "permissions",
             Shape::Map(&PERMISSIONS),

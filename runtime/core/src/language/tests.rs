@@ -31,7 +31,7 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         body.insert(verb.name.to_owned(), yaml(verb.example));
     }
     if place.name == WORKFLOW.name {
-        for key in ["inputs", "vars"] {
+        for key in ["inputs", "vars", "workflows"] {
             body.insert(key.to_owned(), yaml(WORKFLOW.key(key).unwrap().example));
         }
     }

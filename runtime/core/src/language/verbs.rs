@@ -49,16 +49,34 @@ pub static HUMAN: Place = Place {
     shared: &[],
 };
 
-/// `wait` until an instant.
+/// `wait` until an instant, or for an event.
 pub static WAIT: Place = Place {
     name: "wait",
     what: "wait",
-    keys: &[Key::required(
-        "until",
-        Shape::Template,
-        "RFC 3339 text or milliseconds since 1970, computed or written out.",
-        "2026-12-24T09:00:00Z",
-    )],
+    keys: &[
+        Key::optional(
+            "until",
+            Shape::Template,
+            "RFC 3339 text or milliseconds since 1970, computed or written out.",
+            "2026-12-24T09:00:00Z",
+        )
+        .otherwise("required without `topic`, refused with it"),
+        Key::optional(
+            "topic",
+            Shape::TextTemplate,
+            "A pattern: the step waits for the next event whose topic matches. `*` stands for one level, `>` at the end for all that follow.",
+            "orders/*/created",
+        )
+        .otherwise("required without `until`"),
+        Key::optional(
+            "due",
+            Shape::Duration,
+            "How long to wait for the event; then the step fails with `timeout`.",
+            "1h",
+        )
+        .otherwise("for ever")
+        .beside(&["topic"]),
+    ],
     shared: &[],
 };
 

@@ -39,6 +39,13 @@ pub static WORKFLOW: Place = Place {
         )
         .otherwise("the plugin folder, then what ships with pawl"),
         Key::optional(
+            "workflows",
+            Shape::Named(&Shape::Text),
+            "Workflows that steps start, by name: their paths, relative to this file.",
+            "{ payment: ./payment.yaml }",
+        )
+        .default("{}"),
+        Key::optional(
             "permissions",
             Shape::Map(&PERMISSIONS),
             "What the steps' plugins may do, unless a step narrows it.",

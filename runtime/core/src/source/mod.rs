@@ -14,6 +14,7 @@ mod fields;
 mod human;
 mod inputs;
 mod keys;
+mod listen;
 mod lower;
 mod names;
 mod needs;
@@ -35,7 +36,7 @@ mod yaml;
 #[cfg(test)]
 pub(crate) use keys::read;
 pub use places::Places;
-pub use plugins::check_plugins;
+pub use plugins::{WorkflowShape, check_plugins};
 
 use crate::definition::Definition;
 use crate::diagnostic::{Code, Diagnostics};
@@ -102,6 +103,7 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
     places.set_steps(pointers);
     vars::check(&definition, &places, &mut problems);
     names::check(&definition, &places, &mut problems);
+    signals(&definition, &places, &mut problems);
     if ways_known {
         ways::check(&definition, &places, &mut problems);
     }
@@ -114,6 +116,16 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
 /// A piece of YAML as JSON; nothing where it cannot be read.
 pub fn yaml_value(text: &str) -> Option<serde_json::Value> {
     yaml::parse(text, &mut Diagnostics::new("", text)).map(|node| node.to_json())
+}
+
+/// Steps that wait for the same signal agree on what it brings: which of them takes it is not known when it comes.
+fn signals(definition: &Definition, places: &Places, problems: &mut Diagnostics) {
+    if let Some((index, name)) = crate::decide::differing(definition) {
+        let span = places.value(&format!("{}/signal", places.step(index)));
+        let message = format!("another step waits for the signal '{name}' with other data");
+        let help = Some("give both the same `data`, or the signals two names".to_owned());
+        problems.push(Code::KeyMismatch, span, message, "", help);
+    }
 }
 
 #[cfg(test)]

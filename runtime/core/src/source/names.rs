@@ -8,7 +8,7 @@ use super::lower::within;
 use super::sites::{Moment, Site, sites};
 use super::vars;
 use crate::StepId;
-use crate::definition::{Definition, OnError, Role, Step, Verb};
+use crate::definition::{Definition, OnError, Role, Step, Verb, WaitStep};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Reference, Root};
 
@@ -206,6 +206,18 @@ fn own_schema(step: &Step) -> Value {
             "type": "object", "properties": { "output": {}, "error": {} }, "additionalProperties": false,
         } }),
         Verb::Map(_) => json!({ "type": "array" }),
-        Verb::Agent(_) | Verb::Tool(_) | Verb::Wait(_) | Verb::Fail(_) | Verb::Loop(_) => json!({}),
+        Verb::Signal(signal) => {
+            signal.schema.as_ref().map_or_else(|| json!({}), |schema| schema.json().clone())
+        }
+        Verb::Emit(_) => json!({ "type": "object", "properties": { "topic": { "type": "string" } } }),
+        Verb::Wait(WaitStep::Topic { .. }) => {
+            json!({ "type": "object", "properties": { "topic": { "type": "string" }, "data": {} } })
+        }
+        Verb::Agent(_)
+        | Verb::Tool(_)
+        | Verb::Wait(_)
+        | Verb::Fail(_)
+        | Verb::Loop(_)
+        | Verb::Workflow(_) => json!({}),
     }
 }

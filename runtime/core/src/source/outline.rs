@@ -3,7 +3,7 @@
 //! Steps are numbered in the order of the source, each before the steps within
 //! it, as they are when they are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::{Kind, Node};
 use crate::definition::StepIndex;
@@ -15,6 +15,8 @@ pub(super) struct Outline {
     pub(super) ids: BTreeMap<String, StepIndex>,
     /// Of each step, whether it has `max_visits`, and the number of the list that it stands in.
     pub(super) steps: Vec<(bool, usize)>,
+    /// The names under `workflows`.
+    pub(super) workflows: BTreeSet<String>,
     /// How many lists there are.
     lists: usize,
 }
@@ -25,6 +27,8 @@ impl Outline {
         if let Some(steps) = root.get("steps") {
             outline.add(steps);
         }
+        let workflows = root.get("workflows").and_then(Node::as_map).unwrap_or_default();
+        outline.workflows = workflows.iter().map(|entry| entry.key.clone()).collect();
         outline
     }
 

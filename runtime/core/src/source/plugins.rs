@@ -1,15 +1,15 @@
 //! A definition against what its plugins say of themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::error::ValidationErrorKind;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Loaded;
 use super::names::Report;
 use super::sites::sites;
 use crate::StepId;
-use crate::definition::{Schema, Step, Verb, reason};
+use crate::definition::{Definition, Output, Schema, Step, Verb, reason};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Part, Root, Template, escaped};
 use crate::plugin::{Description, PluginKind, PluginPins};
@@ -17,8 +17,14 @@ use crate::plugin::{Description, PluginKind, PluginPins};
 /// Reports every step that uses a plugin otherwise than the plugin says it can be used.
 ///
 /// Nothing is reported twice: what [`super::load`] found is not looked at again.
-pub fn check_plugins(loaded: &Loaded, file: &str, text: &str, pins: &PluginPins) -> Diagnostics {
-    let mut check = Check { loaded, pins, problems: Diagnostics::new(file, text) };
+pub fn check_plugins(
+    loaded: &Loaded,
+    file: &str,
+    text: &str,
+    pins: &PluginPins,
+    workflows: &BTreeMap<String, WorkflowShape>,
+) -> Diagnostics {
+    let mut check = Check { loaded, pins, workflows, problems: Diagnostics::new(file, text) };
     let mut outputs = Vec::new();
     for (index, step) in loaded.definition.steps.iter().enumerate() {
         let schemas = check.step(index, step);
@@ -35,10 +41,33 @@ pub fn check_plugins(loaded: &Loaded, file: &str, text: &str, pins: &PluginPins)
     check.problems
 }
 
+/// What a workflow takes and gives, as far as its definition says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowShape {
+    /// JSON Schema of its inputs.
+    pub inputs: Value,
+    /// JSON Schema of its outputs.
+    pub outputs: Value,
+}
+
+impl WorkflowShape {
+    /// That of a definition.
+    pub fn of(definition: &Definition) -> Self {
+        let schema = |output: &Output| output.schema.as_ref().map_or_else(|| json!({}), |s| s.json().clone());
+        let outputs: Map<_, _> =
+            definition.outputs.iter().map(|(name, output)| (name.clone(), schema(output))).collect();
+        Self {
+            inputs: definition.inputs.json().clone(),
+            outputs: json!({ "type": "object", "properties": outputs, "additionalProperties": false }),
+        }
+    }
+}
+
 const fn with(step: &Step) -> Option<&Template> {
     match &step.verb {
         Verb::Agent(agent) => Some(&agent.with),
         Verb::Tool(tool) => Some(&tool.with),
+        Verb::Workflow(workflow) => Some(&workflow.with),
         Verb::Human(_)
         | Verb::Set(_)
         | Verb::Switch(_)
@@ -46,13 +75,16 @@ const fn with(step: &Step) -> Option<&Template> {
         | Verb::Fail(_)
         | Verb::Parallel(_)
         | Verb::Map(_)
-        | Verb::Loop(_) => None,
+        | Verb::Loop(_)
+        | Verb::Signal(_)
+        | Verb::Emit(_) => None,
     }
 }
 
 struct Check<'a> {
     loaded: &'a Loaded,
     pins: &'a PluginPins,
+    workflows: &'a BTreeMap<String, WorkflowShape>,
     problems: Diagnostics,
 }
 
@@ -76,6 +108,10 @@ impl<'a> Check<'a> {
                 }
                 found.map(|tool| (&tool.input_schema, &tool.output_schema))
             }
+            Verb::Workflow(workflow) => {
+                let shape = self.workflows.get(&workflow.workflow)?;
+                Some((&shape.inputs, &shape.outputs))
+            }
             Verb::Human(_)
             | Verb::Set(_)
             | Verb::Switch(_)
@@ -83,7 +119,9 @@ impl<'a> Check<'a> {
             | Verb::Fail(_)
             | Verb::Parallel(_)
             | Verb::Map(_)
-            | Verb::Loop(_) => None,
+            | Verb::Loop(_)
+            | Verb::Signal(_)
+            | Verb::Emit(_) => None,
         }
     }
 
@@ -185,13 +223,17 @@ impl<'a> Check<'a> {
             // An absent `with` is an empty map, and its step is where it is missing.
             let at = if self.loaded.places.has(&format!("{step}/with")) { at } else { step.to_owned() };
             let help = argument_help(&error, schema.json(), &place);
-            let message = format!("the plugin does not accept this: {}", reason(&error));
+            let started =
+                self.loaded.definition.steps.get(index).is_some_and(|s| matches!(s.verb, Verb::Workflow(_)));
+            let (code, what) =
+                if started { (Code::InvalidInputs, "workflow") } else { (Code::InvalidArguments, "plugin") };
+            let message = format!("the {what} does not accept this: {}", reason(&error));
             let unexpected = unexpected(&error);
             let span = match unexpected {
                 Some(name) => self.loaded.places.key(&format!("{at}/{}", escaped(name))),
                 None => self.loaded.places.value(&at),
             };
-            self.problems.push(Code::InvalidArguments, span, message, "", help);
+            self.problems.push(code, span, message, "", help);
         }
     }
 

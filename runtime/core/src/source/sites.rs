@@ -86,7 +86,15 @@ fn step_sites<'d>(step: &'d Step, index: usize, at: &str, sites: &mut Vec<Site<'
         Verb::Wait(WaitStep::Until(template)) => {
             template_sites(template, before, &format!("{at}/wait/until"), sites);
         }
-        Verb::Wait(WaitStep::For(_)) | Verb::Parallel(_) => {}
+        Verb::Wait(WaitStep::Topic { pattern, .. }) => {
+            template_sites(pattern, before, &format!("{at}/wait/topic"), sites);
+        }
+        Verb::Emit(emit) => {
+            template_sites(&emit.topic, before, &format!("{at}/emit/topic"), sites);
+            template_sites(&emit.data, before, &format!("{at}/emit/data"), sites);
+        }
+        Verb::Workflow(workflow) => template_sites(&workflow.with, before, &format!("{at}/with"), sites),
+        Verb::Wait(WaitStep::For(_)) | Verb::Parallel(_) | Verb::Signal(_) => {}
         Verb::Map(map) => {
             sites.push(Site { moment: before, pointer: format!("{at}/map/items"), expression: &map.items });
         }

@@ -71,11 +71,18 @@ fn pins() -> PluginPins {
     ])
 }
 
+fn shapes() -> BTreeMap<String, WorkflowShape> {
+    let inner = "pawl: 1\nworkflow: inner\nversion: 1.0.0\ninputs: { order: string, amount: { type: number, default: 1 } }\n\
+                 steps: [{ id: a, set: 1 }]\noutputs: { sum: { value: 1, type: number } }\n";
+    let shape = WorkflowShape::of(&load("inner.yaml", inner).unwrap().definition);
+    BTreeMap::from([("inner".to_owned(), shape)])
+}
+
 /// Every problem of a case, with plugins too where the definition itself is good.
 fn problems(name: &str, text: &str) -> Diagnostics {
     match load(name, text) {
         Err(problems) => problems,
-        Ok(loaded) if name.starts_with("plugins") => check_plugins(&loaded, name, text, &pins()),
+        Ok(loaded) if name.starts_with("plugins") => check_plugins(&loaded, name, text, &pins(), &shapes()),
         Ok(loaded) => loaded.warnings,
     }
 }
@@ -231,7 +238,7 @@ proptest! {
         match load("changed.yaml", &text) {
             Err(problems) => prop_assert!(problems.has_errors() && !problems.render(false).is_empty()),
             Ok(loaded) => {
-                let _ = check_plugins(&loaded, "changed.yaml", &text, &pins()).render(false);
+                let _ = check_plugins(&loaded, "changed.yaml", &text, &pins(), &shapes()).render(false);
                 let _ = crate::graph::to_mermaid(&loaded.definition);
             }
         }

@@ -5,15 +5,14 @@ use serde_json::{Value, json};
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
-use super::{block, human, permissions, step};
+use super::{block, human, listen, permissions, step};
 use crate::FailureKind;
-use crate::definition::{AgentStep, Branch, Case, FailStep, StepIndex, SwitchStep, ToolStep, Verb, WaitStep};
-use crate::diagnostic::Code;
+use crate::definition::{
+    AgentStep, Branch, Case, FailStep, StepIndex, SwitchStep, ToolStep, Verb, WaitStep, WorkflowStep,
+};
+use crate::diagnostic::{Code, among};
 use crate::expression::Template;
 use crate::language::{FAIL, STEP, WAIT};
-
-/// Verbs that a later version brings; they were reported as such.
-const LATER: [&str; 3] = ["workflow", "signal", "emit"];
 
 /// The step's verb; nothing when it has none, or one that cannot be read.
 pub(super) fn verb(
@@ -28,8 +27,7 @@ pub(super) fn verb(
     let verbs: Vec<&Entry> = verbs.collect();
     let Some(first) = verbs.first() else {
         lower.ways_known = false;
-        let later = entries.iter().any(|entry| LATER.contains(&entry.key.as_str()));
-        if !later && step.as_map().is_some() {
+        if step.as_map().is_some() {
             let help =
                 Some(format!("give it one of {}", known.map(|key| key.name).collect::<Vec<_>>().join(", ")));
             lower.report(Code::VerbCount, &step.span, "the step has no verb", help);
@@ -51,6 +49,9 @@ pub(super) fn verb(
         "parallel" => block::parallel(lower, node, index, pointer),
         "map" => block::map(lower, node, index, pointer),
         "loop" => block::repeat(lower, node, index, pointer),
+        "signal" => listen::signal(lower, node),
+        "emit" => listen::emit(lower, node),
+        "workflow" => child(lower, node, entries),
         _ => fail(lower, node),
     }
 }
@@ -126,7 +127,18 @@ fn switch(lower: &mut Lower, node: &Node, index: StepIndex) -> Option<Verb> {
 fn wait(lower: &mut Lower, node: &Node) -> Option<Verb> {
     if node.as_map().is_some() {
         let entries = lower.map(node, &WAIT)?;
-        let until = lower.required(entries, "until", &node.span)?;
+        if get(entries, "topic").is_some() {
+            return listen::topic(lower, entries);
+        }
+        if let Some(node) = get(entries, "due") {
+            let help = Some("it goes with `topic`; `until` is itself the end of the wait".to_owned());
+            lower.report(Code::KeyMismatch, &node.span, "'due' does not go with until", help);
+        }
+        let Some(until) = get(entries, "until") else {
+            let help = Some("write `wait: { until: 2026-12-24T09:00:00Z }`, or a topic".to_owned());
+            lower.report(Code::MissingKey, &node.span, "wait needs the key 'until' or 'topic'", help);
+            return None;
+        };
         let template = lower.template(until);
         if let Some(Value::String(text)) = template.as_literal()
             && let Err(error) = crate::Timestamp::parse(text)
@@ -162,4 +174,18 @@ fn fail(lower: &mut Lower, node: &Node) -> Option<Verb> {
     let message = lower.required(entries, "message", &node.span)?;
     lower.text(message, "message");
     Some(Verb::Fail(FailStep { message: lower.template(message), kind: kind.unwrap_or(permanent) }))
+}
+
+/// A run of another workflow, by one of the names under `workflows`.
+fn child(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
+    let with = with(lower, entries);
+    let name = plugin_text(lower, node, "workflow")?;
+    if !lower.outline.workflows.contains(name) {
+        let message = format!("there is no workflow '{name}' here");
+        let known = lower.outline.workflows.iter().map(String::as_str);
+        let help = among(name, "workflows are", known)
+            .or_else(|| Some(format!("name its file at the top: `workflows: {{ {name}: ./{name}.yaml }}`")));
+        lower.report(Code::UnknownWorkflow, &node.span, message, help);
+    }
+    Some(Verb::Workflow(WorkflowStep { workflow: name.to_owned(), with }))
 }

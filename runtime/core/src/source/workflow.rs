@@ -31,7 +31,11 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
     let vars = get(entries, "vars").map(|node| vars::assignments(lower, node)).unwrap_or_default();
     let own = get(entries, "permissions").map(|node| permissions::permissions(lower, node));
     lower.ceiling.clone_from(&own);
-    let plugins = get(entries, "plugins").map(|node| plugins(lower, node)).unwrap_or_default();
+    let plugins =
+        get(entries, "plugins").map(|node| files(lower, node, "plugin", "a component")).unwrap_or_default();
+    let workflows = get(entries, "workflows")
+        .map(|node| files(lower, node, "workflow", "a workflow"))
+        .unwrap_or_default();
     lower
         .required(entries, "steps", start)
         .map(|node| block::block(lower, node, Role::Workflow, None, "/steps"));
@@ -42,6 +46,7 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
         digest: Digest::of(lower.problems.text.as_bytes()),
         inputs,
         plugins,
+        workflows,
         permissions: own.unwrap_or_default(),
         vars,
         steps: std::mem::take(&mut lower.steps).into_iter().flatten().collect(),
@@ -88,22 +93,23 @@ fn version(lower: &mut Lower, node: &Node) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-fn plugins(lower: &mut Lower, node: &Node) -> BTreeMap<String, String> {
-    let mut plugins = BTreeMap::new();
-    for entry in lower.any_map(node, "plugins").unwrap_or_default() {
+/// Names and the files that they stand for, relative to the workflow's file.
+fn files(lower: &mut Lower, node: &Node, what: &str, of: &str) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for entry in lower.any_map(node, &format!("{what}s")).unwrap_or_default() {
         if entry.key.starts_with("x-") {
             continue;
         }
-        lower.name(&entry.key, &entry.key_span, "a plugin", "-");
-        if let Some(path) = lower.text(&entry.value, "a plugin's path") {
+        lower.name(&entry.key, &entry.key_span, &format!("a {what}"), "-");
+        if let Some(path) = lower.text(&entry.value, &format!("a {what}'s path")) {
             if path.is_empty() {
-                let help = Some("write the path of a component, relative to this file".to_owned());
+                let help = Some(format!("write the path of {of}, relative to this file"));
                 lower.report(Code::InvalidValue, &entry.value.span, "the path is empty", help);
             }
-            plugins.insert(entry.key.clone(), path.to_owned());
+            files.insert(entry.key.clone(), path.to_owned());
         }
     }
-    plugins
+    files
 }
 
 fn outputs(lower: &mut Lower, node: &Node) -> BTreeMap<String, Output> {

@@ -43,7 +43,7 @@ impl RunState {
             }
             Event::FrameCancelled { frame } => self.end_frame(time, *frame, None),
             Event::AttemptFailed { visit, retry_at, .. } => self.fail_attempt(*visit, *retry_at),
-            Event::ToolLogged { .. } => {}
+            Event::ToolLogged { .. } | Event::Emitted { .. } => {}
             Event::CallStarted { visit, call, request, until } => {
                 self.start_call(*visit, *call, request, *until);
             }
@@ -54,6 +54,13 @@ impl RunState {
             Event::ApprovalOpened(opened) => self.take_question(time, opened),
             Event::ApprovalDecided(decided) => self.take_decision(time, decided),
             Event::WaitStarted { visit, until } => self.set_activity(*visit, Activity::Waiting(*until)),
+            Event::ListenStarted { .. }
+            | Event::SignalReceived(_)
+            | Event::SignalTaken { .. }
+            | Event::TopicHeard { .. }
+            | Event::ChildStarted { .. }
+            | Event::ChildEnded { .. }
+            | Event::ChildCancelled { .. } => self.apply_outside(event),
             Event::StepCompleted { visit, output } => {
                 if let Some((step, frame)) = self.finish(time, *visit, Activity::Completed)
                     && let Some(frame) = self.frames.get_mut(&frame)
@@ -94,6 +101,9 @@ impl RunState {
         self.plugins = Arc::new(started.plugins.clone());
         self.allowed = started.allowed.clone();
         self.seed = started.seed;
+        self.workflows = Arc::new(started.workflows.clone());
+        self.parent = started.parent;
+        self.by = Some(started.by.clone());
         self.created_at = time;
         self.facts = Arc::new(json!({
             "id": self.id.to_string(),
@@ -119,7 +129,7 @@ impl RunState {
         }
     }
 
-    fn set_activity(&mut self, id: VisitId, activity: Activity) {
+    pub(super) fn set_activity(&mut self, id: VisitId, activity: Activity) {
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.activity = activity;
         }

@@ -1,6 +1,7 @@
 //! What listings and indexes show of a state.
 
 use super::{Activity, Approval, CallProgress, Phase, RunState, Suspension, Visit};
+use crate::event::Awaited;
 use crate::journal::Head;
 use crate::view::{OpenApproval, RunHeader, Status, Waiting};
 use crate::{ApprovalId, Timestamp, VisitId};
@@ -25,7 +26,10 @@ impl RunState {
     }
 
     fn visit_wake_at(&self, id: VisitId, visit: &Visit) -> Option<Timestamp> {
-        let own = if let Activity::BackingOff(until) | Activity::Waiting(until) = visit.activity {
+        let own = if let Activity::BackingOff(until)
+        | Activity::Waiting(until)
+        | Activity::Listening(_, Some(until)) = visit.activity
+        {
             Some(until)
         } else {
             None
@@ -37,7 +41,7 @@ impl RunState {
         [own, sleeps.min(), due, visit.deadline].into_iter().flatten().min()
     }
 
-    /// What a waiting run waits for; people before time.
+    /// What a waiting run waits for: people, then what comes from outside, then its children, then time.
     pub fn waiting(&self) -> Option<Waiting> {
         if let Some(Suspension { by, reason, .. }) = self.suspension.as_ref().filter(|_| self.is_open()) {
             return Some(Waiting::Resume { by: by.clone(), reason: reason.clone() });
@@ -52,6 +56,12 @@ impl RunState {
                 step: self.visits.get(&approval.visit)?.step.clone(),
                 title: approval.question.title.clone(),
             });
+        }
+        if let Some(waiting) = self.active().find_map(|(_, visit)| awaited(visit)) {
+            return Some(waiting);
+        }
+        if let Some((visit, run)) = self.children().next() {
+            return Some(Waiting::Run { step: self.visits.get(&visit)?.step.clone(), run });
         }
         let (visit, until) = self
             .active()
@@ -87,6 +97,7 @@ impl RunState {
             updated_at: self.updated_at,
             // While something is under way the run is in memory, and so are its timers.
             wake_at: if status == Status::Waiting { self.wake_at() } else { None },
+            parent: self.parent.map(|parent| parent.run),
             head,
         }
     }
@@ -111,4 +122,14 @@ impl RunState {
             created_at: *opened_at,
         })
     }
+}
+
+/// What a visit waits for that comes from outside its run.
+fn awaited(visit: &Visit) -> Option<Waiting> {
+    let Activity::Listening(awaited, until) = &visit.activity else { return None };
+    let (step, until) = (visit.step.clone(), *until);
+    Some(match awaited {
+        Awaited::Signal(name) => Waiting::Signal { step, name: name.clone(), until },
+        Awaited::Topic(pattern) => Waiting::Topic { step, pattern: pattern.clone(), until },
+    })
 }

@@ -9,11 +9,13 @@ mod approval;
 mod calls;
 mod frame;
 mod header;
+mod outside;
+mod signals;
 mod travel;
 mod visit;
 mod wreck;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -21,12 +23,14 @@ use serde_json::Value;
 pub use approval::Approval;
 pub use calls::{CallProgress, CallState, Calls};
 pub use frame::{Frame, Inside};
+pub use signals::{Signal, Signals};
 pub use travel::{Held, Suspension};
 pub use visit::{Activity, Visit};
 
 use wreck::Wreck;
 
-use crate::plugin::{Permissions, PluginPins};
+use crate::event::{Actor, Origin, Parent};
+use crate::plugin::{Permissions, PluginPins, WorkflowPins};
 use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 /// Where a run stands as a whole.
@@ -73,6 +77,12 @@ pub struct RunState {
     pub(crate) held: Vec<Held>,
     /// What the failure took away that the run is ending with, or has ended with.
     pub(crate) wreck: Option<Box<Wreck>>,
+    pub(crate) workflows: Arc<WorkflowPins>,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) by: Option<Actor>,
+    pub(crate) signals: Signals,
+    /// The events of other runs that it has heard.
+    pub(crate) heard: BTreeSet<Origin>,
 }
 
 impl RunState {
@@ -101,6 +111,11 @@ impl RunState {
             suspension: None,
             held: Vec::new(),
             wreck: None,
+            workflows: Arc::default(),
+            parent: None,
+            by: None,
+            signals: Signals::default(),
+            heard: BTreeSet::new(),
         }
     }
 
@@ -137,6 +152,26 @@ impl RunState {
     /// The plugins that it started with.
     pub const fn plugins(&self) -> &Arc<PluginPins> {
         &self.plugins
+    }
+
+    /// The workflows that its steps start.
+    pub const fn workflows(&self) -> &Arc<WorkflowPins> {
+        &self.workflows
+    }
+
+    /// The step that started it, of another run.
+    pub const fn parent(&self) -> Option<Parent> {
+        self.parent
+    }
+
+    /// Who started it.
+    pub const fn by(&self) -> Option<&Actor> {
+        self.by.as_ref()
+    }
+
+    /// The runs that its steps started and wait for.
+    pub fn children(&self) -> impl Iterator<Item = (VisitId, RunId)> {
+        self.active().filter_map(|(id, visit)| Some((id, visit.child()?)))
     }
 
     /// What the operator allows it beyond what stays inside.

@@ -87,7 +87,9 @@ impl RunState {
 }
 
 fn move_visit(visit: &mut Visit, by: Duration) {
-    if let Activity::BackingOff(until) | Activity::Waiting(until) = &mut visit.activity {
+    if let Activity::BackingOff(until) | Activity::Waiting(until) | Activity::Listening(_, Some(until)) =
+        &mut visit.activity
+    {
         *until = until.after(by);
     }
     visit.deadline = visit.deadline.map(|deadline| deadline.after(by));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Calls, Inside};
-use crate::event::{Because, Work};
+use crate::event::{Awaited, Because, Work};
 use crate::view::Status;
-use crate::{ApprovalId, Duration, Failure, FrameId, StepId, Timestamp};
+use crate::{ApprovalId, Duration, Failure, FrameId, RunId, StepId, Timestamp};
 
 /// One arrival at a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,10 @@ pub enum Activity {
     Asking(ApprovalId),
     /// Time passes until this instant.
     Waiting(Timestamp),
+    /// It waits for what comes from outside its run, at most until an instant.
+    Listening(Awaited, Option<Timestamp>),
+    /// It waits for the end of a run that it started.
+    Child(RunId),
     /// It may or may not have happened; a person is asked.
     Unknown(Option<ApprovalId>),
     /// Its `if` did not hold.
@@ -101,13 +105,27 @@ impl Visit {
         match &self.activity {
             Activity::Attempting if self.is_parked() => Status::Waiting,
             Activity::Arrived | Activity::Attempting | Activity::Inside => Status::Running,
-            Activity::BackingOff(_) | Activity::Asking(_) | Activity::Waiting(_) => Status::Waiting,
+            Activity::BackingOff(_)
+            | Activity::Asking(_)
+            | Activity::Waiting(_)
+            | Activity::Listening(..)
+            | Activity::Child(_) => Status::Waiting,
             Activity::Unknown(_) => Status::Unknown,
             Activity::Skipped => Status::Skipped,
             Activity::Completed => Status::Completed,
             Activity::Failed(_) => Status::Failed,
             Activity::Cancelled => Status::Cancelled,
         }
+    }
+
+    /// The run that it started and waits for.
+    pub(crate) const fn child(&self) -> Option<RunId> {
+        if let Activity::Child(run) = self.activity { Some(run) } else { None }
+    }
+
+    /// What it waits for that comes from outside its run.
+    pub(crate) const fn awaited(&self) -> Option<&Awaited> {
+        if let Activity::Listening(awaited, _) = &self.activity { Some(awaited) } else { None }
     }
 
     /// Whether something is under way in it itself, not only in lists of steps within it.

@@ -58,6 +58,14 @@ impl RunState {
             | Event::ApprovalOpened(_)
             | Event::ApprovalDecided(_)
             | Event::WaitStarted { .. }
+            | Event::ListenStarted { .. }
+            | Event::SignalReceived(_)
+            | Event::SignalTaken { .. }
+            | Event::TopicHeard { .. }
+            | Event::Emitted { .. }
+            | Event::ChildStarted { .. }
+            | Event::ChildEnded { .. }
+            | Event::ChildCancelled { .. }
             | Event::StepCompleted { .. }
             | Event::VarsSet { .. }
             | Event::RunCompleted { .. }

@@ -4,13 +4,15 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use pawl_core::definition::Definition;
-use pawl_core::event::Event;
+use pawl_core::event::{Awaited, Event, Origin};
 use pawl_core::journal::Head;
-use pawl_core::state::CallState;
+use pawl_core::letter::Letter;
+use pawl_core::state::{Activity, CallState};
 use pawl_core::view::Status;
 use pawl_core::{
     ApprovalId, CallPlace, Command, Entropy, Moment, Refusal, RunState, Timestamp, VisitId, decide,
 };
+use pawl_store::Subscription;
 use tokio::task::AbortHandle;
 
 use super::message::{Acknowledged, Queued, Reply};
@@ -29,6 +31,8 @@ pub(super) struct ActiveRun {
     pub(super) live: HashMap<(VisitId, u32), Live>,
     /// The approvals that the store lists as open.
     pub(super) open: BTreeSet<ApprovalId>,
+    /// The waits for topics that the store lists.
+    pub(super) subscribed: BTreeSet<Subscription>,
     /// The status that the stored header shows.
     pub(super) shown: Option<Status>,
     /// How often the commit under way was given to the store in vain.
@@ -54,8 +58,13 @@ pub(super) struct Pending {
     pub(super) replies: Vec<Answered>,
     pub(super) shown: Option<Status>,
     pub(super) open: BTreeSet<ApprovalId>,
+    pub(super) subscribed: BTreeSet<Subscription>,
     /// Whether it holds what cannot be had again: the result of something that was done.
     pub(super) precious: bool,
+    /// What others are told when it is durable.
+    pub(super) letters: Vec<(u64, Letter)>,
+    /// What this run was told with it.
+    pub(super) delivered: Vec<Origin>,
 }
 
 /// Who waits for an answer, and the answer, which is given when everything that it rests on is durable.
@@ -67,6 +76,8 @@ pub(super) struct Decided {
     pub(super) events: Vec<Event>,
     pub(super) replies: Vec<Answered>,
     pub(super) precious: bool,
+    /// The letters that were taken in, or were refused.
+    pub(super) delivered: Vec<Origin>,
 }
 
 impl ActiveRun {
@@ -77,6 +88,7 @@ impl ActiveRun {
         shown: Option<Status>,
     ) -> Self {
         let open = state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
+        let subscribed = subscriptions(&state);
         Self {
             state,
             definition,
@@ -85,6 +97,7 @@ impl ActiveRun {
             pending: None,
             live: HashMap::new(),
             open,
+            subscribed,
             shown,
             failures: 0,
         }
@@ -95,7 +108,8 @@ impl ActiveRun {
     /// it in the same round and is still to be committed.
     pub(super) fn decide_queue(&mut self, now: Timestamp, chance: &dyn Chance) -> Decided {
         let mut decided = Decided::default();
-        while let Some(Queued { command, reply }) = self.queue.pop_front() {
+        while let Some(Queued { command, reply, letter }) = self.queue.pop_front() {
+            decided.delivered.extend(letter);
             let (caller, precious) = (caller(&command), is_precious(&command));
             let ends = matches!(command, Command::EndCall { .. });
             let seq = self.head.seq + decided.events.len() as u64;
@@ -134,15 +148,29 @@ impl ActiveRun {
         self.live.values().for_each(|live| live.handle.abort());
     }
 
-    /// Answers everyone who waits with the same trouble.
-    pub(super) fn fail(mut self, error: impl Fn() -> EngineError) {
+    /// Answers everyone who waits with the same trouble. Gives the letters that were not taken in.
+    pub(super) fn fail(mut self, error: impl Fn() -> EngineError) -> Vec<Origin> {
         self.abort_all();
-        let pending = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
+        let (pending, mut letters) =
+            self.pending.take().map(|pending| (pending.replies, pending.delivered)).unwrap_or_default();
+        letters.extend(self.queue.iter().filter_map(|queued| queued.letter));
         let queued = self.queue.drain(..).filter_map(|queued| queued.reply);
         for reply in pending.into_iter().map(|(reply, _)| reply).chain(queued) {
             reply.send(Err(error()));
         }
+        letters
     }
+}
+
+/// The waits for topics that are open.
+pub(crate) fn subscriptions(state: &RunState) -> BTreeSet<Subscription> {
+    let waits = state.active().filter_map(|(visit, at)| match &at.activity {
+        Activity::Listening(Awaited::Topic(pattern), _) => {
+            Some(Subscription { pattern: pattern.clone(), visit })
+        }
+        _ => None,
+    });
+    waits.collect()
 }
 
 /// Whether a command brings what was done outside and what must not be done
@@ -160,6 +188,9 @@ const fn is_precious(command: &Command) -> bool {
         | Command::Suspend { .. }
         | Command::Resume { .. }
         | Command::Fork(_)
+        | Command::Signal { .. }
+        | Command::Hear { .. }
+        | Command::EndChild { .. }
         | Command::Cancel { .. } => false,
     }
 }
@@ -177,6 +208,9 @@ const fn caller(command: &Command) -> Option<CallPlace> {
         | Command::Suspend { .. }
         | Command::Resume { .. }
         | Command::Fork(_)
+        | Command::Signal { .. }
+        | Command::Hear { .. }
+        | Command::EndChild { .. }
         | Command::Cancel { .. } => None,
     }
 }

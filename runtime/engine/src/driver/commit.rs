@@ -1,16 +1,17 @@
 //! Decided events on their way to the store, and what follows when they are durable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use pawl_core::event::Event;
+use pawl_core::event::{Event, Origin};
 use pawl_core::journal;
 use pawl_core::view::Status;
 use pawl_core::{Command, Duration, RunId, RunState};
 use pawl_store::{Batch, Blob, RunCommit, StoreError};
 
-use super::active::{ActiveRun, Answered, Decided, Pending};
+use super::active::{ActiveRun, Answered, Decided, Pending, subscriptions};
 use super::context::OnPanic;
+use super::letters::letters_of;
 use super::message::{Message, NewRun, Queued};
 use super::timers::TROUBLE_PAUSE;
 use super::{Driver, Slot};
@@ -23,9 +24,21 @@ impl Driver {
         let NewRun { run, started, definition, blobs, reply } = new;
         let head = journal::Head::empty(run);
         let mut active = Box::new(ActiveRun::new(RunState::new(run), definition, head, None));
-        active.queue.push_back(Queued { command: Command::Start(started), reply: Some(reply) });
+        let start = Command::Start(started);
+        active.queue.push_back(Queued { command: start, reply, letter: None });
         self.slots.insert(run, Slot::Active(active));
         self.advance_with(run, &blobs);
+    }
+
+    /// Begins a run that a step of another one starts; what was sent to it meanwhile follows.
+    pub(super) fn start_child(&mut self, origin: Origin, new: NewRun, waiting: VecDeque<Queued>) {
+        let NewRun { run, started, definition, .. } = new;
+        let head = journal::Head::empty(run);
+        let mut active = Box::new(ActiveRun::new(RunState::new(run), definition, head, None));
+        active.queue.push_back(Queued::letter(Command::Start(started), origin));
+        active.queue.extend(waiting);
+        self.slots.insert(run, Slot::Active(active));
+        self.advance(run);
     }
 
     /// Decides what a run's queue holds and commits it.
@@ -41,14 +54,17 @@ impl Driver {
         }
         let decided = active.decide_queue(now, self.context.config.chance.as_ref());
         if decided.events.is_empty() {
-            answer(decided.replies);
+            let Decided { replies, delivered, .. } = decided;
+            answer(replies);
+            self.delivered(delivered);
             self.tell_watchers(run);
             return self.carry_on(run);
         }
         let inline_max = self.context.config.payload_inline_max_bytes;
         let (commit, mut large) = active.prepare(run, decided, inline_max);
         large.extend_from_slice(blobs);
-        self.submit(run, Batch { runs: vec![commit], blobs: large });
+        let delivered = active.pending.as_ref().map(|pending| pending.delivered.clone()).unwrap_or_default();
+        self.submit(run, Batch { runs: vec![commit], blobs: large, delivered });
     }
 
     /// Gives a batch to the store.
@@ -80,6 +96,11 @@ impl Driver {
         active.head = pending.head;
         active.shown = pending.shown;
         active.open = pending.open;
+        active.subscribed = pending.subscribed;
+        // Before anyone is answered, and before those are done that these follow from: who waits until
+        // no letter is on its way waits for these, too.
+        self.send(run, pending.letters);
+        self.letters.end_all(&pending.delivered);
         answer(pending.replies);
         // Nobody follows: that is no error.
         let _ = self.grown.send(run);
@@ -117,7 +138,8 @@ impl Driver {
         // The journal says how far it got; the run goes on from there when the store works again.
         self.timers.try_again(run, self.context.config.clock.now());
         if let Some(Slot::Active(active)) = self.slots.remove(&run) {
-            active.fail(|| EngineError::Store(error.clone()));
+            let letters = active.fail(|| EngineError::Store(error.clone()));
+            self.lost(&letters);
         }
         self.fail_watchers(run, || EngineError::Store(error.clone()));
     }
@@ -153,16 +175,20 @@ impl ActiveRun {
         let listed = if moved { BTreeSet::new() } else { self.open.clone() };
         let opened = open.difference(&listed).filter_map(|id| self.state.open_approval(id)).collect();
         let closed = self.open.difference(&open).cloned().collect();
+        let subscribed = subscriptions(&self.state);
+        let letters = letters_of(&self.state, self.head.seq, &decided.events);
         let commit = RunCommit {
-            run,
-            expected_seq: self.head.seq,
-            events: encoded,
             header: changed.then(|| self.state.header(head)),
             opened,
             closed,
+            outgoing: letters.iter().map(|(seq, _)| *seq).collect(),
+            subscribed: subscribed.difference(&self.subscribed).cloned().collect(),
+            unsubscribed: self.subscribed.difference(&subscribed).cloned().collect(),
+            ..RunCommit::new(run, self.head.seq, encoded)
         };
-        let Decided { replies, precious, .. } = decided;
-        self.pending = Some(Pending { head, replies, shown: Some(status), open, precious });
+        let Decided { replies, precious, delivered, .. } = decided;
+        let shown = Some(status);
+        self.pending = Some(Pending { head, replies, shown, open, subscribed, precious, letters, delivered });
         (commit, blobs)
     }
 }

@@ -48,7 +48,7 @@ impl Mailbox {
         command: Command,
     ) -> impl Future<Output = Result<Acknowledged, EngineError>> + Send + 'static {
         let (reply, answer) = Reply::new(None);
-        self.send(Message::Command { run, queued: Queued { command, reply: Some(reply) } });
+        self.send(Message::Command { run, queued: Queued::answered(command, reply) });
         async move { answer.await.map_err(|_| EngineError::Closed)? }
     }
 }

@@ -71,7 +71,7 @@ impl Driver {
         active.live.remove(&(visit, attempt));
         if let AttemptEnd::Ended { result, silent, log } = end {
             let command = Command::EndAttempt { visit, attempt, result, silent, log };
-            active.queue.push_back(Queued { command, reply: None });
+            active.queue.push_back(Queued::new(command));
         }
         self.advance(run);
     }
@@ -105,7 +105,10 @@ impl ActiveRun {
             | Verb::Fail(_)
             | Verb::Parallel(_)
             | Verb::Map(_)
-            | Verb::Loop(_) => Permissions::default(),
+            | Verb::Loop(_)
+            | Verb::Signal(_)
+            | Verb::Emit(_)
+            | Verb::Workflow(_) => Permissions::default(),
         };
         // The network needs the workflow and the operator; the rest stays inside the run.
         let allowed = &self.state.allowed().http;

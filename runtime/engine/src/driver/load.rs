@@ -69,8 +69,8 @@ impl Driver {
         let mut active = Box::new(ActiveRun::new(history.state, definition, history.head, shown));
         active.queue = queue;
         // First of all: what was under way in a process that is gone, and what is due since then.
-        active.queue.push_front(Queued { command: Command::Tick, reply: None });
-        active.queue.push_front(Queued { command: Command::Recover, reply: None });
+        active.queue.push_front(Queued::new(Command::Tick));
+        active.queue.push_front(Queued::new(Command::Recover));
         self.slots.insert(run, Slot::Active(active));
         self.advance(run);
     }
@@ -79,12 +79,15 @@ impl Driver {
         tracing::error!(%run, "the run cannot be loaded: {error}");
         let passing = matches!(&error, EngineError::Store(error) if !matches!(error, StoreError::Damaged(_)));
         self.timers.put_off(run, self.context.config.clock.now(), passing);
+        let unknown = matches!(&error, EngineError::UnknownRun(_));
         let reason = error.to_string();
         let mut first = Some(error);
         let mut next = || {
             let again = || EngineError::Missing { run, what: format!("a readable journal ({reason})") };
             first.take().unwrap_or_else(again)
         };
+        let letters: Vec<_> = queue.iter().filter_map(|queued| queued.letter).collect();
+        self.told_nobody(letters, passing, unknown);
         for reply in queue.into_iter().filter_map(|queued| queued.reply) {
             reply.send(Err(next()));
         }

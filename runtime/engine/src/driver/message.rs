@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use pawl_core::definition::Definition;
-use pawl_core::event::RunStarted;
+use pawl_core::event::{Origin, Parent, RunStarted};
+use pawl_core::letter::Letter;
 use pawl_core::view::RunHeader;
 use pawl_core::{Command, RunId, Timestamp, VisitId};
 use pawl_store::{Batch, Blob, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::letters::ChildReady;
 use super::load::LoadedRun;
 use crate::EngineError;
 use crate::attempt::AttemptEnd;
@@ -22,6 +24,9 @@ pub(crate) struct Acknowledged {
     pub(crate) parked: bool,
 }
 
+/// What becomes of a command, to whom it is told.
+pub(crate) type Answer = oneshot::Receiver<Result<Acknowledged, EngineError>>;
+
 /// Who waits for what became of a command.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -32,9 +37,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// For a command from inside, or, with its turn, for one from outside.
-    pub(crate) fn new(
-        turn: Option<OwnedSemaphorePermit>,
-    ) -> (Self, oneshot::Receiver<Result<Acknowledged, EngineError>>) {
+    pub(crate) fn new(turn: Option<OwnedSemaphorePermit>) -> (Self, Answer) {
         let (sender, answer) = oneshot::channel();
         (Self { sender, _turn: turn }, answer)
     }
@@ -50,6 +53,25 @@ impl Reply {
 pub(crate) struct Queued {
     pub(crate) command: Command,
     pub(crate) reply: Option<Reply>,
+    /// The event of another run that it comes of.
+    pub(crate) letter: Option<Origin>,
+}
+
+impl Queued {
+    /// A command that nobody waits for.
+    pub(crate) const fn new(command: Command) -> Self {
+        Self { command, reply: None, letter: None }
+    }
+
+    /// A command with someone who waits for what becomes of it.
+    pub(crate) const fn answered(command: Command, reply: Reply) -> Self {
+        Self { command, reply: Some(reply), letter: None }
+    }
+
+    /// A command that comes of another run's event.
+    pub(crate) const fn letter(command: Command, origin: Origin) -> Self {
+        Self { command, reply: None, letter: Some(origin) }
+    }
 }
 
 /// A run to be started.
@@ -59,7 +81,7 @@ pub(crate) struct NewRun {
     pub(crate) started: Box<RunStarted>,
     pub(crate) definition: Arc<Definition>,
     pub(crate) blobs: Arc<Vec<Blob>>,
-    pub(crate) reply: Reply,
+    pub(crate) reply: Option<Reply>,
 }
 
 /// One instance of one attempt.
@@ -98,6 +120,18 @@ pub(crate) enum Message {
     TimeHasCome,
     /// The store was asked what is due.
     Due { runs: Vec<RunId>, next: Option<Timestamp> },
+    /// It is known how a child starts.
+    ChildReady { origin: Origin, child: RunId, parent: Parent, outcome: ChildReady },
+    /// Letters reached all whom they concern.
+    Delivered(Vec<Origin>),
+    /// A letter did not.
+    Undelivered { origin: Origin, error: EngineError },
+    /// From outside, or after trouble: deliver what the store still has as outgoing.
+    Redeliver,
+    /// What the store has as outgoing.
+    Outgoing(Vec<(Origin, Letter)>),
+    /// From outside: tell when no letter is on its way.
+    WhenQuiet(oneshot::Sender<()>),
     /// From outside: how many runs are in memory.
     Count(oneshot::Sender<usize>),
     /// From outside: end.

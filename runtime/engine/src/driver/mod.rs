@@ -9,6 +9,7 @@ mod active;
 mod commit;
 mod context;
 mod dispatch;
+mod letters;
 mod load;
 mod message;
 mod timers;
@@ -21,7 +22,9 @@ use pawl_core::RunId;
 use tokio::sync::{broadcast, mpsc};
 
 use active::ActiveRun;
+pub(crate) use active::subscriptions;
 pub(crate) use context::{Context, Mailbox};
+use letters::Letters;
 pub(crate) use message::{Acknowledged, Message, NewRun, Queued, Reply};
 use timers::Timers;
 use watch::Watchers;
@@ -46,6 +49,7 @@ pub(crate) struct Driver {
     slots: HashMap<RunId, Slot>,
     watchers: Watchers,
     timers: Timers,
+    letters: Letters,
     /// How many instances of attempts were begun.
     instances: u64,
 }
@@ -65,6 +69,7 @@ impl Driver {
             slots: HashMap::new(),
             watchers: Watchers::default(),
             timers: Timers::default(),
+            letters: Letters::default(),
             instances: 0,
         }
     }
@@ -104,6 +109,18 @@ impl Driver {
             Message::ServeTimers(next) => self.timers.serve_store(next),
             Message::TimeHasCome => self.time_has_come(),
             Message::Due { runs, next } => self.due(runs, next),
+            Message::ChildReady { origin, child, parent, outcome } => {
+                self.child_ready(origin, child, parent, outcome);
+            }
+            Message::Delivered(letters) => self.delivered(letters),
+            Message::Undelivered { origin, error } => self.undelivered(origin, &error),
+            Message::Redeliver => self.redeliver(),
+            Message::Outgoing(letters) => {
+                for (origin, letter) in letters {
+                    self.send(origin.run, vec![(origin.seq, letter)]);
+                }
+            }
+            Message::WhenQuiet(reply) => self.letters.when_quiet(reply),
             Message::Count(reply) => {
                 let _ = reply.send(self.slots.len());
             }

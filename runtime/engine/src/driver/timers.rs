@@ -102,7 +102,7 @@ impl Driver {
     pub(super) fn time_has_come(&mut self) {
         let now = self.context.config.clock.now();
         for run in self.timers.take_due(now) {
-            self.enqueue(run, Queued { command: Command::Tick, reply: None });
+            self.enqueue(run, Queued::new(Command::Tick));
         }
         let stored = self.timers.store_next.is_some_and(|next| next <= now);
         if stored && self.timers.in_hand.is_empty() && !self.timers.asking {
@@ -141,7 +141,7 @@ impl Driver {
         self.timers.store_next = self.timers.store_next.into_iter().chain(next).min();
         for run in ready {
             self.timers.in_hand.insert(run);
-            self.enqueue(run, Queued { command: Command::Tick, reply: None });
+            self.enqueue(run, Queued::new(Command::Tick));
         }
     }
 }

@@ -72,5 +72,10 @@ impl Driver {
 fn is_settled(header: &RunHeader) -> bool {
     header.status.is_final()
         || header.status == Status::Suspended
-        || (header.status == Status::Waiting && matches!(header.waiting, Some(Waiting::Approval { .. })))
+        || (header.status == Status::Waiting && header.waiting.as_ref().is_some_and(rests))
+}
+
+/// Whether only something outside the run ends a wait; its children are, and [`crate::Engine::settled`] asks for them.
+const fn rests(waiting: &Waiting) -> bool {
+    waiting.is_from_outside() || matches!(waiting, Waiting::Run { .. })
 }

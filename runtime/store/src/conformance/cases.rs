@@ -6,6 +6,7 @@ use pawl_core::{Digest, RunId, Timestamp};
 use super::Step::{
     self, Approval, Approvals, Blob, Commit, Conflict, Due, Journal, NextDue, Run, RunOfApproval, Runs,
 };
+use super::between;
 use super::sample::{append, approval, batch, event, header, run};
 use crate::{Batch, RunCommit, RunFilter};
 
@@ -21,6 +22,8 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("approvals open, close, and are remembered", approvals()),
         ("blobs are kept once", blobs()),
         ("large values survive", large()),
+        ("what others must be told of is kept until they were", between::outgoing()),
+        ("waits for topics are found by their patterns", between::subscriptions()),
     ]
 }
 
@@ -226,6 +229,7 @@ fn blobs() -> Vec<Step> {
     let blobs = |texts: &[&[u8]]| Batch {
         runs: vec![],
         blobs: texts.iter().map(|text| crate::Blob::new(text.to_vec())).collect(),
+        ..Batch::default()
     };
     vec![
         Commit(blobs(&[b"one", b""])),
@@ -248,6 +252,7 @@ fn large() -> Vec<Step> {
         Commit(Batch {
             runs: vec![with_header(commit, &header)],
             blobs: vec![crate::Blob::new(bytes.clone())],
+            ..Batch::default()
         }),
         Commit(batch([append(a, 4, 1)])),
         Journal(a, 4, vec![bytes.clone(), event(a, 5, 40)]),

@@ -6,12 +6,14 @@
 
 #![expect(clippy::unwrap_used, reason = "it is a test suite; panics are its verdicts")]
 
+mod between;
 mod cases;
 mod concurrent;
 pub mod sample;
 
 use std::sync::Arc;
 
+use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
 
@@ -42,6 +44,10 @@ pub(crate) enum Step {
     Approval(ApprovalId, Option<Box<OpenApproval>>),
     RunOfApproval(ApprovalId, Option<RunId>),
     Blob(Digest, Option<Vec<u8>>),
+    /// After, limit.
+    Outgoing(Option<Origin>, usize, Vec<Origin>),
+    /// Patterns.
+    Subscribers(Vec<&'static str>, Vec<RunId>),
 }
 
 /// Runs the suite against the stores that `make` gives, a new and empty one each time.
@@ -103,6 +109,13 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
         }
         Step::RunOfApproval(id, run) => {
             assert_eq!(store.run_of_approval(id).await.expect(at), *run, "{at}");
+        }
+        Step::Outgoing(after, limit, expected) => {
+            assert_eq!(store.outgoing(*after, *limit).await.expect(at), *expected, "{at}");
+        }
+        Step::Subscribers(patterns, runs) => {
+            let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+            assert_eq!(store.subscribers(&patterns).await.expect(at), *runs, "{at}");
         }
         Step::Blob(digest, bytes) => {
             assert_eq!(store.blob(digest).await.expect(at).as_deref(), bytes.as_deref(), "{at}");

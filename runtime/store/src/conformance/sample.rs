@@ -40,6 +40,7 @@ pub fn header(run: RunId, status: Status) -> RunHeader {
         created_at: Timestamp(1),
         updated_at: Timestamp(2),
         wake_at: None,
+        parent: None,
         head: Head::empty(run),
     }
 }
@@ -65,17 +66,10 @@ pub fn approval(number: u64, run: RunId, created_at: u64) -> OpenApproval {
 
 /// Appends `count` small events to a run, and nothing else.
 pub fn append(run: RunId, expected_seq: u64, count: u64) -> RunCommit {
-    RunCommit {
-        run,
-        expected_seq,
-        events: (1..=count).map(|n| event(run, expected_seq + n, 40)).collect(),
-        header: None,
-        opened: Vec::new(),
-        closed: Vec::new(),
-    }
+    RunCommit::new(run, expected_seq, (1..=count).map(|n| event(run, expected_seq + n, 40)).collect())
 }
 
 /// A batch without blobs.
 pub fn batch(runs: impl IntoIterator<Item = RunCommit>) -> Batch {
-    Batch { runs: runs.into_iter().collect(), blobs: Vec::new() }
+    Batch { runs: runs.into_iter().collect(), ..Batch::default() }
 }

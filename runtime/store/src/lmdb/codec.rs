@@ -1,7 +1,7 @@
 //! How keys and values are laid out. Keys sort as what they name does.
 
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, RunId, Timestamp};
+use pawl_core::{ApprovalId, RunId, Timestamp, VisitId};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -45,6 +45,16 @@ pub(super) fn status_key(status: u8, run: RunId) -> [u8; 17] {
 /// An open approval's key: when it was opened, then its id.
 pub(super) fn approval_key(created_at: Timestamp, id: &ApprovalId) -> Vec<u8> {
     [&created_at.0.to_be_bytes(), id.as_str().as_bytes()].concat()
+}
+
+/// What the keys of all waits for a pattern begin with. A pattern has no zero byte.
+pub(super) fn pattern_prefix(pattern: &str) -> Vec<u8> {
+    [pattern.as_bytes(), &[0]].concat()
+}
+
+/// A wait for a topic: the pattern, then which visit of which run.
+pub(super) fn subscription_key(pattern: &str, run: RunId, visit: VisitId) -> Vec<u8> {
+    [&pattern_prefix(pattern)[..], run.as_bytes(), &visit.0.to_be_bytes()].concat()
 }
 
 /// The number of a status in the index; nothing for the final ones, which would

@@ -198,6 +198,9 @@ fn check(data_dir: &Path, data: &Path, env: &Env<WithoutTls>) -> Result<Tables, 
         Some(found) if found > FORMAT => {
             return Err(StoreError::Newer { path: data_dir.to_owned(), found, known: FORMAT });
         }
+        Some(found) if found < FORMAT => {
+            Tables::create(env, &[("format", &FORMAT.to_be_bytes())]).map_err(from_heed)?;
+        }
         Some(_) => {}
     }
     Tables::open(env).map_err(from_heed)?.ok_or_else(|| damaged(data, "a table is missing"))
@@ -263,4 +266,24 @@ fn unopened(data_dir: &Path, dir: &Path, error: heed::Error) -> StoreError {
 
 fn damaged(data: &Path, what: &str) -> StoreError {
     StoreError::Damaged(format!("{}: {what}; restore the data folder from a backup", data.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_the_first_format_gets_the_tables_that_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("lmdb");
+        std::fs::create_dir(&dir).unwrap();
+        let env = open_env(&dir, MAP_UNIT_BYTES * 64).unwrap();
+        Tables::create_first_format(&env).unwrap();
+        assert_eq!(format(&env).unwrap(), Some(1));
+        assert!(Tables::open(&env).unwrap().is_none());
+        close(env);
+        let opened = open_existing(folder.path(), &dir, MAP_UNIT_BYTES * 64).unwrap();
+        assert_eq!(format(&opened.env).unwrap(), Some(FORMAT));
+        close(opened.env);
+    }
 }

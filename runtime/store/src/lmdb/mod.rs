@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
@@ -40,8 +41,9 @@ use crate::{
     StoreInfo,
 };
 
-/// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The format that this version writes, and the newest that it reads. A store of an older one gets
+/// the tables that it lacks when it is opened.
+pub const FORMAT: u32 = 2;
 
 /// The limits of an LMDB store.
 #[derive(Debug, Clone)]
@@ -211,6 +213,14 @@ impl Store for LmdbStore {
 
     async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError> {
         self.environment.read(|view| view.run_of_approval(id))
+    }
+
+    async fn outgoing(&self, after: Option<Origin>, limit: usize) -> Result<Vec<Origin>, StoreError> {
+        self.environment.read(|view| view.outgoing(after, limit.min(PAGE_MAX_ROWS)))
+    }
+
+    async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError> {
+        Ok(self.environment.read(|view| view.subscribers(patterns))?.into_iter().collect())
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -1,11 +1,12 @@
 //! A batch as it will be written. The encoding is done where the batch comes
 //! from, on as many threads as there are: the committer only moves bytes.
 
+use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, RunId, Timestamp};
 
 use super::codec;
-use crate::{Batch, Blob, RunCommit, StoreError};
+use crate::{Batch, Blob, RunCommit, StoreError, Subscription};
 
 /// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on.
 pub(super) const VALUE_MAX_BYTES: usize = 1 << 30;
@@ -15,6 +16,7 @@ pub(super) const VALUE_MAX_BYTES: usize = 1 << 30;
 pub(super) struct Prepared {
     pub(super) runs: Vec<PreparedRun>,
     pub(super) blobs: Vec<Blob>,
+    pub(super) delivered: Vec<Origin>,
 }
 
 /// What is written for one run.
@@ -27,6 +29,10 @@ pub(super) struct PreparedRun {
     pub(super) header: Option<PreparedHeader>,
     pub(super) opened: Vec<PreparedApproval>,
     pub(super) closed: Vec<ApprovalId>,
+    pub(super) outgoing: Vec<u64>,
+    /// Keys of the table.
+    pub(super) subscribed: Vec<Vec<u8>>,
+    pub(super) unsubscribed: Vec<Vec<u8>>,
 }
 
 /// A header and what the indexes take from it.
@@ -60,7 +66,7 @@ impl Prepared {
         for blob in &batch.blobs {
             within_limit(blob.bytes.len())?;
         }
-        Ok(Self { runs, blobs: batch.blobs.clone() })
+        Ok(Self { runs, blobs: batch.blobs.clone(), delivered: batch.delivered.clone() })
     }
 
     pub(super) fn appends(&self) -> usize {
@@ -82,8 +88,15 @@ impl PreparedRun {
             header: commit.header.as_ref().map(PreparedHeader::new).transpose()?,
             opened: commit.opened.iter().map(PreparedApproval::new).collect::<Result<_, _>>()?,
             closed: commit.closed.clone(),
+            outgoing: commit.outgoing.clone(),
+            subscribed: keys(commit.run, &commit.subscribed),
+            unsubscribed: keys(commit.run, &commit.unsubscribed),
         })
     }
+}
+
+fn keys(run: RunId, subscriptions: &[Subscription]) -> Vec<Vec<u8>> {
+    subscriptions.iter().map(|at| codec::subscription_key(&at.pattern, run, at.visit)).collect()
 }
 
 impl PreparedHeader {

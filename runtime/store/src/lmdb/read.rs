@@ -9,6 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
+use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
@@ -58,6 +59,29 @@ impl View<'_> {
             bytes += record.len();
         }
         Ok((events, true))
+    }
+
+    /// Up to `limit` events that others must be told of.
+    pub(super) fn outgoing(&self, after: Option<Origin>, limit: usize) -> Result<Vec<Origin>, StoreError> {
+        let after = after.map(|at| codec::journal_key(at.run, at.seq));
+        let from = after.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
+        let rows = self.tables.outgoing.range(&self.txn, &(from, Bound::Unbounded)).map_err(from_heed)?;
+        let origin = |key| codec::split_journal_key(key).map(|(run, seq)| Origin { run, seq });
+        rows.take(limit).map(|row| origin(row.map_err(from_heed)?.0)).collect()
+    }
+
+    /// The runs that wait for a topic with one of the patterns.
+    pub(super) fn subscribers(&self, patterns: &[String]) -> Result<BTreeSet<RunId>, StoreError> {
+        let mut runs = BTreeSet::new();
+        for pattern in patterns {
+            let prefix = codec::pattern_prefix(pattern);
+            for row in self.tables.subscriptions.prefix_iter(&self.txn, &prefix).map_err(from_heed)? {
+                let (key, _) = row.map_err(from_heed)?;
+                let run = key.get(prefix.len()..).and_then(|rest| rest.get(..16)).unwrap_or_default();
+                runs.insert(codec::run_id(run)?);
+            }
+        }
+        Ok(runs)
     }
 
     pub(super) fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError> {

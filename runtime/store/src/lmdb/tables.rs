@@ -12,7 +12,7 @@ use super::prepared::{IndexEntries, Prepared, PreparedApproval, PreparedHeader, 
 use crate::StoreError;
 
 /// How many tables there are, for LMDB: those of [`Tables`], and `meta` (`format`, `created_by`).
-pub(super) const COUNT: u32 = 8;
+pub(super) const COUNT: u32 = 10;
 
 type Table<'e> = Database<'e, Bytes, Bytes>;
 
@@ -33,23 +33,42 @@ pub(super) struct Tables {
     pub(super) approval_runs: Table<'static>,
     /// Digest → bytes.
     pub(super) blobs: Table<'static>,
+    /// (run, seq) of events that others must be told of → nothing.
+    pub(super) outgoing: Table<'static>,
+    /// (pattern, 0, run, visit) of waits for topics → nothing.
+    pub(super) subscriptions: Table<'static>,
 }
 
-const NAMES: [&str; COUNT as usize] =
-    ["journal", "runs", "statuses", "due", "approvals", "approval_runs", "blobs", "meta"];
+const NAMES: [&str; COUNT as usize] = [
+    "journal",
+    "runs",
+    "statuses",
+    "due",
+    "approvals",
+    "approval_runs",
+    "blobs",
+    "meta",
+    "outgoing",
+    "subscriptions",
+];
 
 const fn named(tables: [Table<'static>; COUNT as usize]) -> Tables {
-    let [journal, runs, statuses, due, approvals, approval_runs, blobs, _meta] = tables;
-    Tables { journal, runs, statuses, due, approvals, approval_runs, blobs }
+    let [journal, runs, statuses, due, approvals, approval_runs, blobs, _meta, outgoing, subscriptions] =
+        tables;
+    Tables { journal, runs, statuses, due, approvals, approval_runs, blobs, outgoing, subscriptions }
 }
 
 impl Tables {
-    /// Makes the tables of a new store, with what `meta` says of it, durably.
+    /// Makes the tables that are not there yet, all of them in a new store, with what `meta` says of it, durably.
     pub(super) fn create(env: &Env<WithoutTls>, meta: &[(&str, &[u8])]) -> Result<(), heed::Error> {
+        Self::create_some(env, &NAMES, meta)
+    }
+
+    fn create_some(env: &Env<WithoutTls>, names: &[&str], meta: &[(&str, &[u8])]) -> Result<(), heed::Error> {
         env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
-            for name in NAMES {
+            for name in names {
                 let table: Table<'_> = opener.create_database(txn, Some(name))?;
-                if name == "meta" {
+                if *name == "meta" {
                     for (key, value) in meta {
                         table.put(txn, key.as_bytes(), value)?;
                     }
@@ -114,6 +133,9 @@ impl Tables {
         for commit in &batch.runs {
             bytes += self.write_run(txn, commit)?;
         }
+        for origin in &batch.delivered {
+            self.outgoing.delete(txn, &codec::journal_key(origin.run, origin.seq))?;
+        }
         Ok(bytes)
     }
 
@@ -133,6 +155,15 @@ impl Tables {
         }
         for id in &commit.closed {
             self.close_approval(txn, id)?;
+        }
+        for seq in &commit.outgoing {
+            self.outgoing.put(txn, &codec::journal_key(commit.run, *seq), &[])?;
+        }
+        for key in &commit.unsubscribed {
+            self.subscriptions.delete(txn, key)?;
+        }
+        for key in &commit.subscribed {
+            self.subscriptions.put(txn, key, &[])?;
         }
         Ok(bytes)
     }
@@ -203,4 +234,12 @@ fn index_entries(header: &[u8]) -> Result<IndexEntries, StoreError> {
     }
     let Indexed { status, wake_at } = codec::decode("a run's header", header)?;
     Ok(IndexEntries { status: codec::indexed_status(status), wake_at })
+}
+
+#[cfg(test)]
+impl Tables {
+    /// What a pawl of the first format made.
+    pub(super) fn create_first_format(env: &Env<WithoutTls>) -> Result<(), heed::Error> {
+        Self::create_some(env, &NAMES[..8], &[("format", &1_u32.to_be_bytes())])
+    }
 }

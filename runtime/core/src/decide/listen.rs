@@ -1,0 +1,166 @@
+//! What comes from outside the run: signals, and events of other runs.
+
+use serde_json::{Value, json};
+
+use super::Draft;
+use super::advance::Arrival;
+use crate::command::Refusal;
+use crate::definition::{EmitStep, SignalStep, Verb};
+use crate::event::{Actor, Awaited, Event, Origin, SignalReceived};
+use crate::expression::{EvaluationError, Template};
+use crate::topic::{check_pattern, check_topic, matches};
+use crate::{Duration, Failure, FailureKind, FrameId, Timestamp, VisitId};
+
+/// How many signals of a run may wait to be taken.
+pub const SIGNALS_KEPT_MAX: usize = 1_000;
+/// How many signals a run may get in all.
+pub const SIGNALS_MAX: usize = 100_000;
+
+impl Draft<'_> {
+    /// Takes the oldest signal of the name that came early, or waits for the next.
+    pub(super) fn begin_signal(&mut self, visit: VisitId, signal: &SignalStep) -> Arrival {
+        if let Some((number, data)) = self.kept(&signal.name) {
+            self.push(Event::SignalTaken { visit, signal: number });
+            return self.came_of(visit, Ok(data));
+        }
+        let awaited = Awaited::Signal(signal.name.clone());
+        let until = signal.due.map(|due| self.now.after(due));
+        self.push(Event::ListenStarted { visit, awaited, until });
+        Arrival::Stays
+    }
+
+    fn kept(&self, name: &str) -> Option<(u32, Value)> {
+        self.state.signals.first(name).map(|(number, signal)| (number, (*signal.data).clone()))
+    }
+
+    /// Waits for an event of another run. What was emitted before is not heard.
+    pub(super) fn begin_topic(
+        &mut self,
+        frame: FrameId,
+        visit: VisitId,
+        pattern: &Template,
+        due: Option<Duration>,
+    ) -> Result<Arrival, EvaluationError> {
+        let pattern = pattern.evaluate_text(&self.scope(frame))?;
+        if let Err(error) = check_pattern(&pattern) {
+            return Ok(self.came_of(visit, Err(invalid(&error))));
+        }
+        let until = due.map(|due| self.now.after(due));
+        self.push(Event::ListenStarted { visit, awaited: Awaited::Topic(pattern), until });
+        Ok(Arrival::Stays)
+    }
+
+    pub(super) fn emit(
+        &mut self,
+        frame: FrameId,
+        visit: VisitId,
+        emit: &EmitStep,
+    ) -> Result<Arrival, EvaluationError> {
+        let scope = self.scope(frame);
+        let topic = emit.topic.evaluate_text(&scope)?;
+        let data = emit.data.evaluate(&scope)?;
+        if let Err(error) = check_topic(&topic) {
+            return Ok(self.came_of(visit, Err(invalid(&error))));
+        }
+        let output = json!({ "topic": topic });
+        self.push(Event::Emitted { visit, topic, data: data.into() });
+        Ok(self.came_of(visit, Ok(output)))
+    }
+
+    /// Keeps a signal, and gives it to the step that has waited longest.
+    pub(super) fn receive(
+        &mut self,
+        name: &str,
+        data: Value,
+        by: Actor,
+        key: Option<String>,
+    ) -> Result<(), Refusal> {
+        if key.as_ref().is_some_and(|key| self.state.signals.has_key(key)) {
+            return Ok(());
+        }
+        self.check_signal(name, &data)?;
+        let number = self.state.signals.received().saturating_add(1);
+        let awaited = Awaited::Signal(name.to_owned());
+        let signal = SignalReceived { number, name: name.to_owned(), data: data.into(), by, key };
+        self.push(Event::SignalReceived(Box::new(signal)));
+        let waits = self.state.active().find(|(_, visit)| visit.awaited() == Some(&awaited));
+        if let Some((visit, _)) = waits
+            && let Some((signal, data)) = self.kept(name)
+        {
+            self.push(Event::SignalTaken { visit, signal });
+            self.complete_step(visit, data);
+        }
+        Ok(())
+    }
+
+    fn check_signal(&self, name: &str, data: &Value) -> Result<(), Refusal> {
+        let mut steps = self.definition.signals().filter(|(_, signal)| signal.name == name);
+        let Some((_, signal)) = steps.next() else {
+            let mut known: Vec<String> =
+                self.definition.signals().map(|(_, signal)| signal.name.clone()).collect();
+            known.sort_unstable();
+            known.dedup();
+            return Err(Refusal::UnknownSignal { name: name.to_owned(), known });
+        };
+        // Every step that waits for the name has the same schema, or none has: the loading sees to it.
+        let problems = signal.schema.as_ref().map(|schema| schema.problems(data)).unwrap_or_default();
+        if !problems.is_empty() {
+            return Err(Refusal::InvalidSignal { name: name.to_owned(), problems });
+        }
+        let too_many = |found, name, max| Err(Refusal::TooManySignals { found, name, max });
+        let (kept, received) = (self.state.signals.kept(), self.state.signals.received() as usize);
+        if kept >= SIGNALS_KEPT_MAX {
+            return too_many(kept, "signals_kept_max", SIGNALS_KEPT_MAX);
+        }
+        if received >= SIGNALS_MAX {
+            return too_many(received, "signals_max", SIGNALS_MAX);
+        }
+        Ok(())
+    }
+
+    /// Gives an event of another run to every step that waits for it, once.
+    pub(super) fn hear(&mut self, topic: &str, data: &Value, from: Origin) {
+        if self.state.heard.contains(&from) {
+            return;
+        }
+        let waiting: Vec<VisitId> =
+            self.state.active().filter(|(_, at)| hears(at, topic)).map(|(id, _)| id).collect();
+        for visit in waiting {
+            let output = json!({ "topic": topic, "data": data });
+            self.push(Event::TopicHeard { visit, topic: topic.to_owned(), data: data.clone().into(), from });
+            self.complete_step(visit, output);
+        }
+    }
+
+    /// What was waited for did not come in time.
+    pub(super) fn not_heard(&mut self, id: VisitId, until: Timestamp) {
+        let Some(visit) = self.state.visit(id) else { return };
+        let what = match visit.awaited() {
+            Some(Awaited::Signal(name)) => format!("no signal '{name}' came"),
+            Some(Awaited::Topic(pattern)) => format!("no event came whose topic matches {pattern}"),
+            None => return,
+        };
+        self.fail_step(id, Failure::new(FailureKind::Timeout, format!("{what} until {until}")));
+    }
+}
+
+fn hears(visit: &crate::state::Visit, topic: &str) -> bool {
+    matches!(visit.awaited(), Some(Awaited::Topic(pattern)) if matches(pattern, topic))
+}
+
+fn invalid(error: &crate::topic::InvalidTopic) -> Failure {
+    Failure::new(FailureKind::InvalidInput, error.to_string())
+}
+
+/// The signals that a definition's steps wait for with one schema each; where two differ, the second step.
+pub(crate) fn differing(definition: &crate::definition::Definition) -> Option<(usize, String)> {
+    let mut seen: std::collections::BTreeMap<&str, Option<&Value>> = std::collections::BTreeMap::new();
+    for (index, step) in definition.steps.iter().enumerate() {
+        let Verb::Signal(signal) = &step.verb else { continue };
+        let schema = signal.schema.as_ref().map(crate::definition::Schema::json);
+        if seen.insert(&signal.name, schema).is_some_and(|before| before != schema) {
+            return Some((index, signal.name.clone()));
+        }
+    }
+    None
+}

@@ -1,0 +1,104 @@
+//! What a run tells others: read from an event and the state that it led to.
+//!
+//! A letter is never authoritative. The event is; a letter that is lost can be
+//! made again from it, and one that comes twice changes nothing, because the
+//! run that gets it knows what it waits for.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::{Actor, Event, Parent};
+use crate::plugin::{Permissions, WorkflowPin};
+use crate::state::Phase;
+use crate::{Failure, FailureKind, RunId, RunState};
+
+/// What one run tells another, or whoever waits for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Letter {
+    /// Start a run.
+    StartChild(Box<ChildStart>),
+    /// Cancel a run.
+    CancelChild {
+        /// Which.
+        child: RunId,
+    },
+    /// A run that a step started has ended.
+    EndChild {
+        /// The step that waits for it.
+        parent: Parent,
+        /// The run.
+        child: RunId,
+        /// Its outputs, or why it gave none.
+        result: Result<Value, Failure>,
+    },
+    /// An event for whoever waits for its topic.
+    Emit {
+        /// The topic.
+        topic: String,
+        /// What it brings.
+        data: Value,
+    },
+}
+
+/// A run to be started by a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChildStart {
+    /// Its id.
+    pub child: RunId,
+    /// The step that waits for it.
+    pub parent: Parent,
+    /// What it runs; nothing when the run has no workflow of that name.
+    pub pin: Option<WorkflowPin>,
+    /// The name that the step gives to the workflow.
+    pub workflow: String,
+    /// Its inputs, not yet accepted.
+    pub inputs: Value,
+    /// What the operator allows it.
+    pub allowed: Permissions,
+    /// Who started the first run of the tree.
+    pub by: Option<Actor>,
+}
+
+/// Whether others must be told of an event of a run; `has_parent` says whether a step started the run.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other events stay inside their run")]
+pub const fn is_told(event: &Event, has_parent: bool) -> bool {
+    match event {
+        Event::ChildStarted { .. } | Event::ChildCancelled { .. } | Event::Emitted { .. } => true,
+        Event::RunCompleted { .. } | Event::RunFailed { .. } | Event::RunCancelled { .. } => has_parent,
+        _ => false,
+    }
+}
+
+/// What others are told of an event; the state is one that has taken it in.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other events stay inside their run")]
+pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
+    match event {
+        Event::ChildStarted { visit, child, workflow, inputs } => {
+            Some(Letter::StartChild(Box::new(ChildStart {
+                child: *child,
+                parent: Parent { run: state.id(), visit: *visit },
+                pin: state.workflows().get(workflow).cloned(),
+                workflow: workflow.clone(),
+                inputs: inputs.clone().into_value(),
+                allowed: state.allowed().clone(),
+                by: state.by().cloned(),
+            })))
+        }
+        Event::ChildCancelled { child, .. } => Some(Letter::CancelChild { child: *child }),
+        Event::Emitted { topic, data, .. } => {
+            Some(Letter::Emit { topic: topic.clone(), data: data.clone().into_value() })
+        }
+        Event::RunCompleted { .. } | Event::RunFailed { .. } | Event::RunCancelled { .. } => {
+            let result = match state.phase() {
+                Phase::Completed(outputs) => Ok(Arc::unwrap_or_clone(Arc::clone(outputs))),
+                Phase::Failed(failure) => Err(failure.clone()),
+                Phase::New | Phase::Open | Phase::Cancelled => {
+                    Err(Failure::new(FailureKind::Cancelled, "it was cancelled"))
+                }
+            };
+            Some(Letter::EndChild { parent: state.parent()?, child: state.id(), result })
+        }
+        _ => None,
+    }
+}

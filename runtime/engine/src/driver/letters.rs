@@ -1,0 +1,351 @@
+//! What runs tell each other, on its way.
+//!
+//! An event that others must be told of is marked as outgoing in the commit
+//! that holds it, and the mark is taken away in the commit of the run that was
+//! told, or after all were. A process that dies in between leaves the mark, and
+//! the next one delivers again; a run that was told before takes no notice.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use pawl_core::event::{Actor, Event, Origin, RunStarted};
+use pawl_core::letter::{ChildStart, Letter, letter};
+use pawl_core::topic::patterns_of;
+use pawl_core::{Command, Digest, Failure, FailureKind, RunId, RunState};
+use pawl_store::Batch;
+use tokio::sync::oneshot;
+
+use super::message::{Message, NewRun, Queued};
+use super::timers::TROUBLE_PAUSE;
+use super::{Context, Driver, Slot};
+use crate::{EngineError, journal};
+
+/// Outgoing events that are read from the store at once.
+const OUTGOING_PAGE: usize = 1_000;
+/// Runs that hear of one event at once.
+const HEARERS_MAX: usize = 64;
+
+/// The letters that are on their way.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    open: HashSet<Origin>,
+    /// Who waits until none is.
+    quiet: Vec<oneshot::Sender<()>>,
+}
+
+impl Letters {
+    /// Takes note of a letter; says whether it was not on its way already.
+    fn begin(&mut self, origin: Origin) -> bool {
+        self.open.insert(origin)
+    }
+
+    pub(super) fn end(&mut self, origin: &Origin) {
+        self.open.remove(origin);
+        self.tell_quiet();
+    }
+
+    pub(super) fn end_all(&mut self, origins: &[Origin]) {
+        for origin in origins {
+            self.open.remove(origin);
+        }
+        self.tell_quiet();
+    }
+
+    pub(super) fn when_quiet(&mut self, reply: oneshot::Sender<()>) {
+        self.quiet.push(reply);
+        self.tell_quiet();
+    }
+
+    fn tell_quiet(&mut self) {
+        if self.open.is_empty() {
+            for reply in self.quiet.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+    }
+}
+
+/// The letters that follow from events, with the seqs of the events; the state has taken them in.
+pub(super) fn letters_of(state: &RunState, before: u64, events: &[Event]) -> Vec<(u64, Letter)> {
+    (before + 1..).zip(events).filter_map(|(seq, event)| Some((seq, letter(state, event)?))).collect()
+}
+
+impl Driver {
+    /// Sends what a run has to tell, now that it is durable.
+    pub(super) fn send(&mut self, run: RunId, letters: Vec<(u64, Letter)>) {
+        for (seq, letter) in letters {
+            let origin = Origin { run, seq };
+            if self.letters.begin(origin) {
+                self.deliver(origin, letter);
+            }
+        }
+    }
+
+    fn deliver(&mut self, origin: Origin, letter: Letter) {
+        match letter {
+            Letter::StartChild(start) => self.begin_child(origin, *start),
+            Letter::CancelChild { child } => {
+                let by = Actor {
+                    name: format!("run:{}", origin.run),
+                    groups: Vec::new(),
+                    operator: true,
+                    via: "workflow".into(),
+                };
+                let reason = Some("the step that started it does not need it any more".to_owned());
+                self.enqueue(child, Queued::letter(Command::Cancel { by, reason }, origin));
+            }
+            Letter::EndChild { parent, child, result } => {
+                let command = Command::EndChild { visit: parent.visit, child, result };
+                self.enqueue(parent.run, Queued::letter(command, origin));
+            }
+            Letter::Emit { topic, data } => {
+                let context = Arc::clone(&self.context);
+                tokio::spawn(async move {
+                    let outcome = tell_hearers(&context, &topic, &data, origin).await;
+                    let message = match outcome {
+                        Ok(()) => Message::Delivered(vec![origin]),
+                        Err(error) => Message::Undelivered { origin, error },
+                    };
+                    context.mailbox.send(message);
+                });
+            }
+        }
+    }
+
+    /// Keeps a child's place, so that what is sent to it meanwhile waits, and finds out how it starts.
+    fn begin_child(&mut self, origin: Origin, start: ChildStart) {
+        let child = start.child;
+        if self.slots.contains_key(&child) {
+            return self.delivered(vec![origin]);
+        }
+        self.slots.insert(child, Slot::Loading(VecDeque::new()));
+        let context = Arc::clone(&self.context);
+        tokio::spawn(async move {
+            let outcome = prepare_child(&context, &start).await;
+            let outcome = outcome.map(|ready| ready.map(|ready| ready.map(Box::new)));
+            context.mailbox.send(Message::ChildReady { origin, child, parent: start.parent, outcome });
+        });
+    }
+
+    pub(super) fn child_ready(
+        &mut self,
+        origin: Origin,
+        child: RunId,
+        parent: pawl_core::event::Parent,
+        outcome: ChildReady,
+    ) {
+        let Some(Slot::Loading(waiting)) = self.slots.remove(&child) else {
+            return self.undelivered(origin, &EngineError::Closed);
+        };
+        match outcome {
+            Ok(Ok(Some(new))) => self.start_child(origin, *new, waiting),
+            // It was started before.
+            Ok(Ok(None)) => {
+                self.delivered(vec![origin]);
+                for queued in waiting {
+                    self.enqueue(child, queued);
+                }
+            }
+            Ok(Err(failure)) => {
+                let result = Err(failure);
+                let command = Command::EndChild { visit: parent.visit, child, result };
+                self.enqueue(parent.run, Queued::letter(command, origin));
+                self.refuse_all(child, waiting);
+            }
+            Err(error) => {
+                self.refuse_all(child, waiting);
+                self.undelivered(origin, &error);
+            }
+        }
+    }
+
+    /// Nobody is there to take these; a run that does not exist needs no cancelling.
+    fn refuse_all(&mut self, run: RunId, waiting: VecDeque<Queued>) {
+        let letters: Vec<Origin> = waiting.iter().filter_map(|queued| queued.letter).collect();
+        for reply in waiting.into_iter().filter_map(|queued| queued.reply) {
+            reply.send(Err(EngineError::UnknownRun(run)));
+        }
+        self.delivered(letters);
+    }
+
+    /// These were delivered and nothing of them is to be committed with another run.
+    pub(super) fn delivered(&mut self, letters: Vec<Origin>) {
+        if letters.is_empty() {
+            return;
+        }
+        self.letters.end_all(&letters);
+        let context = Arc::clone(&self.context);
+        tokio::spawn(async move {
+            let batch = Batch { delivered: letters, ..Batch::default() };
+            if let Err(error) = context.store.commit(&batch).await {
+                // They are delivered again, which changes nothing, and taken away then.
+                tracing::warn!("delivered events stay marked as outgoing: {error}");
+            }
+        });
+    }
+
+    /// A letter did not arrive. What is outgoing is looked at again after a pause.
+    pub(super) fn undelivered(&mut self, origin: Origin, error: &EngineError) {
+        tracing::error!(run = %origin.run, seq = origin.seq, "what others must be told is tried again: {error}");
+        self.letters.end(&origin);
+        self.redeliver_soon();
+    }
+
+    /// Letters that a run did not take in, because its commit failed.
+    pub(super) fn lost(&mut self, letters: &[Origin]) {
+        if letters.is_empty() {
+            return;
+        }
+        self.letters.end_all(letters);
+        self.redeliver_soon();
+    }
+
+    /// Letters to a run that cannot be loaded. One that does not exist has ended before it began; one
+    /// that cannot be read for now gets them again, one that is damaged when the process starts anew.
+    pub(super) fn told_nobody(&mut self, letters: Vec<Origin>, passing: bool, unknown: bool) {
+        if unknown {
+            self.delivered(letters);
+        } else if passing {
+            self.lost(&letters);
+        } else {
+            self.letters.end_all(&letters);
+        }
+    }
+
+    pub(super) fn redeliver_soon(&self) {
+        let context = Arc::clone(&self.context);
+        tokio::spawn(async move {
+            let clock = &context.config.clock;
+            clock.sleep_until(clock.now().after(TROUBLE_PAUSE)).await;
+            context.mailbox.send(Message::Redeliver);
+        });
+    }
+
+    /// Reads all that is outgoing, to deliver what is not on its way.
+    pub(super) fn redeliver(&self) {
+        let context = Arc::clone(&self.context);
+        tokio::spawn(async move {
+            match outgoing(&context).await {
+                Ok(letters) => context.mailbox.send(Message::Outgoing(letters)),
+                Err(error) => {
+                    tracing::error!("the store cannot tell what is outgoing: {error}");
+                    let clock = &context.config.clock;
+                    clock.sleep_until(clock.now().after(TROUBLE_PAUSE)).await;
+                    context.mailbox.send(Message::Redeliver);
+                }
+            }
+        });
+    }
+}
+
+/// A child that is ready to start, nothing when it was started before, or why it never starts.
+pub(crate) type ChildReady = Result<Result<Option<Box<NewRun>>, Failure>, EngineError>;
+
+async fn prepare_child(
+    context: &Context,
+    start: &ChildStart,
+) -> Result<Result<Option<NewRun>, Failure>, EngineError> {
+    let run = start.child;
+    if context.store.run(run).await?.is_some() {
+        return Ok(Ok(None));
+    }
+    let Some(pin) = &start.pin else {
+        let message = format!("the run has no workflow '{}'", start.workflow);
+        return Ok(Err(Failure::new(FailureKind::InvalidInput, message)));
+    };
+    let definition =
+        context.definitions.pinned(context.store.as_ref(), start.parent.run, pin.definition).await?;
+    let inputs = match definition.inputs.accept(start.inputs.clone()) {
+        Ok(inputs) => inputs,
+        Err(problems) => {
+            let message =
+                format!("workflow '{}' does not accept its inputs: {}", pin.workflow, problems.join("; "));
+            return Ok(Err(Failure::new(FailureKind::InvalidInput, message)));
+        }
+    };
+    let parent = start.parent;
+    let unknown = || Actor {
+        name: format!("run:{}", parent.run),
+        groups: Vec::new(),
+        operator: false,
+        via: "workflow".into(),
+    };
+    let started = Box::new(RunStarted {
+        workflow: definition.name.clone(),
+        version: definition.version.clone(),
+        definition: definition.digest,
+        inputs: inputs.into(),
+        plugins: pin.plugins.clone(),
+        allowed: start.allowed.clone(),
+        by: start.by.clone().unwrap_or_else(unknown),
+        seed: Digest::from_bytes(rand::random()),
+        workflows: pin.workflows.clone(),
+        parent: Some(parent),
+        ancestor: None,
+    });
+    // What it is made of was stored with the first run of the tree.
+    Ok(Ok(Some(NewRun { run, started, definition, blobs: Arc::default(), reply: None })))
+}
+
+/// Tells every run that waits for a topic, and comes back when all of them have taken it in.
+async fn tell_hearers(
+    context: &Context,
+    topic: &str,
+    data: &serde_json::Value,
+    from: Origin,
+) -> Result<(), EngineError> {
+    let runs = context.store.subscribers(&patterns_of(topic)).await?;
+    for some in runs.chunks(HEARERS_MAX) {
+        let told: Vec<_> = some
+            .iter()
+            .map(|run| {
+                let command = Command::Hear { topic: topic.to_owned(), data: data.clone(), from };
+                context.mailbox.call(*run, command)
+            })
+            .collect();
+        for answer in told {
+            match answer.await {
+                // One that has ended does not wait any more.
+                Ok(_) | Err(EngineError::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All that is outgoing, in order, read back from the journals.
+async fn outgoing(context: &Context) -> Result<Vec<(Origin, Letter)>, EngineError> {
+    let mut by_run: HashMap<RunId, Vec<u64>> = HashMap::new();
+    let (mut after, mut order) = (None, Vec::new());
+    loop {
+        let page = context.store.outgoing(after, OUTGOING_PAGE).await?;
+        after = page.last().copied();
+        for Origin { run, seq } in &page {
+            let seqs = by_run.entry(*run).or_default();
+            if seqs.is_empty() {
+                order.push(*run);
+            }
+            seqs.push(*seq);
+        }
+        if page.len() < OUTGOING_PAGE {
+            break;
+        }
+    }
+    let mut letters = Vec::new();
+    for run in order {
+        let seqs = by_run.remove(&run).unwrap_or_default();
+        match journal::read(context.store.as_ref(), run).await {
+            Ok(history) => {
+                for envelope in history.envelopes.iter().filter(|at| seqs.contains(&at.seq)) {
+                    let origin = Origin { run, seq: envelope.seq };
+                    letters.extend(letter(&history.state, &envelope.event).map(|letter| (origin, letter)));
+                }
+            }
+            Err(EngineError::Store(error)) => return Err(error.into()),
+            // One damaged run does not keep the others from hearing of each other.
+            Err(error) => tracing::error!(%run, "what others must be told cannot be read: {error}"),
+        }
+    }
+    Ok(letters)
+}

@@ -1,0 +1,54 @@
+//! The cases about what goes between runs.
+
+use pawl_core::VisitId;
+use pawl_core::event::Origin;
+
+use super::Step::{self, Commit, Conflict, Outgoing, Subscribers};
+use super::sample::{append, batch, run};
+use crate::{Batch, RunCommit, Subscription};
+
+fn origin(number: u64, seq: u64) -> Origin {
+    Origin { run: run(number), seq }
+}
+
+pub(super) fn outgoing() -> Vec<Step> {
+    let telling =
+        |number, at, seqs: &[u64]| RunCommit { outgoing: seqs.to_vec(), ..append(run(number), at, 3) };
+    let delivered = |origins: &[Origin]| Batch { delivered: origins.to_vec(), ..Batch::default() };
+    vec![
+        Outgoing(None, 10, vec![]),
+        Commit(batch([telling(2, 0, &[1, 3]), telling(1, 0, &[2])])),
+        Outgoing(None, 10, vec![origin(1, 2), origin(2, 1), origin(2, 3)]),
+        Outgoing(None, 2, vec![origin(1, 2), origin(2, 1)]),
+        Outgoing(Some(origin(2, 1)), 10, vec![origin(2, 3)]),
+        // What is refused tells nobody, and takes nothing from what is to be told.
+        Conflict(Batch { delivered: vec![origin(1, 2)], ..batch([telling(2, 0, &[2])]) }, run(2), 3),
+        Outgoing(None, 10, vec![origin(1, 2), origin(2, 1), origin(2, 3)]),
+        // With the commit of the run that was told, or alone; twice is as good as once.
+        Commit(Batch { delivered: vec![origin(2, 1)], ..batch([telling(1, 3, &[4])]) }),
+        Commit(delivered(&[origin(1, 2), origin(9, 9)])),
+        Commit(delivered(&[origin(1, 2)])),
+        Outgoing(None, 10, vec![origin(1, 4), origin(2, 3)]),
+    ]
+}
+
+pub(super) fn subscriptions() -> Vec<Step> {
+    let wait = |pattern: &str, visit| Subscription { pattern: pattern.to_owned(), visit: VisitId(visit) };
+    let on =
+        |number, at, waits: Vec<Subscription>| RunCommit { subscribed: waits, ..append(run(number), at, 1) };
+    let off = |number, at, waits: Vec<Subscription>| RunCommit {
+        unsubscribed: waits,
+        ..append(run(number), at, 1)
+    };
+    vec![
+        Subscribers(vec!["a/b"], vec![]),
+        Commit(batch([on(1, 0, vec![wait("a/*", 1), wait("a/b", 2)]), on(2, 0, vec![wait("a/*", 1)])])),
+        Subscribers(vec!["a/b", "a/*", ">"], vec![run(1), run(2)]),
+        Subscribers(vec!["a/b"], vec![run(1)]),
+        // A pattern is not found by one that it begins with.
+        Subscribers(vec!["a/", "a", "a/*/c"], vec![]),
+        Commit(batch([off(1, 1, vec![wait("a/*", 1), wait("a/b", 9)]), off(2, 1, vec![wait("a/*", 1)])])),
+        Subscribers(vec!["a/*"], vec![]),
+        Subscribers(vec!["a/b"], vec![run(1)]),
+    ]
+}
