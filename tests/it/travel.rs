@@ -315,8 +315,8 @@ async fn rewritten(from: &Scene, run: RunId, history: &pawl_engine::RunHistory) 
     }
     let header: Option<RunHeader> = Some(state.header(head));
     let (opened, closed) = (Vec::new(), Vec::new());
-    let commit = RunCommit { run, expected_seq: 0, events, header, opened, closed };
+    let commit = RunCommit { header, opened, closed, ..RunCommit::new(run, 0, events) };
     let store = Arc::new(MemoryStore::new());
-    store.commit(&Batch { runs: vec![commit], blobs }).await?;
+    store.commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await?;
     Ok(store)
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
@@ -174,6 +175,16 @@ impl Store for ProcessStore {
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<(Timestamp, RunId)>, StoreError> {
         self.alive().await;
         self.store.due(now, limit).await
+    }
+
+    async fn outgoing(&self, after: Option<Origin>, limit: usize) -> Result<Vec<Origin>, StoreError> {
+        self.alive().await;
+        self.store.outgoing(after, limit).await
+    }
+
+    async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError> {
+        self.alive().await;
+        self.store.subscribers(patterns).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

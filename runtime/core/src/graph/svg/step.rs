@@ -40,9 +40,15 @@ pub(super) fn step(sheet: &Sheet<'_>, index: StepIndex, step: &Step, jumps: usiz
         Verb::Human(_) => Look::Person,
         Verb::Switch(_) | Verb::Loop(_) => Look::Choice,
         Verb::Fail(_) => Look::Terminal,
-        Verb::Agent(_) | Verb::Tool(_) | Verb::Set(_) | Verb::Wait(_) | Verb::Parallel(_) | Verb::Map(_) => {
-            Look::Work
-        }
+        Verb::Agent(_)
+        | Verb::Tool(_)
+        | Verb::Set(_)
+        | Verb::Wait(_)
+        | Verb::Parallel(_)
+        | Verb::Map(_)
+        | Verb::Signal(_)
+        | Verb::Emit(_)
+        | Verb::Workflow(_) => Look::Work,
     };
     let mut lines = vec![line(step.id.as_str()), line(&work(step))];
     lines.extend(step.condition.as_ref().map(|condition| line(&format!("if {}", condition.source().trim()))));
@@ -210,9 +216,15 @@ const fn past(verb: &Verb) -> Option<&'static str> {
         Verb::Parallel(_) | Verb::Fail(_) => None,
         Verb::Map(_) => Some("no items"),
         Verb::Loop(_) => Some("otherwise"),
-        Verb::Agent(_) | Verb::Tool(_) | Verb::Human(_) | Verb::Set(_) | Verb::Switch(_) | Verb::Wait(_) => {
-            Some("")
-        }
+        Verb::Agent(_)
+        | Verb::Tool(_)
+        | Verb::Human(_)
+        | Verb::Set(_)
+        | Verb::Switch(_)
+        | Verb::Wait(_)
+        | Verb::Signal(_)
+        | Verb::Emit(_)
+        | Verb::Workflow(_) => Some(""),
     }
 }
 
