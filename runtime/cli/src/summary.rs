@@ -32,33 +32,12 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::FrameCompleted { .. }
         | Event::FrameFailed { .. }
         | Event::FrameCancelled { .. } => of_frame(event),
-        Event::AttemptStarted { visit, attempt, work, .. } => {
-            let work = work.as_deref().map(|work| format!(": {}", work_with_input(work)));
-            format!("visit {visit}, attempt {attempt}{}", work.unwrap_or_default())
-        }
-        Event::AttemptFailed { visit, attempt, failure, retry_at } => {
-            let again = retry_at.map(|at| format!("; again at {at}")).unwrap_or_default();
-            format!("visit {visit}, attempt {attempt}: {}{again}", failed(failure))
-        }
-        Event::ToolLogged { visit, lines, .. } => {
-            let lines: Vec<_> = lines.iter().map(|line| one_line(&line.message)).collect();
-            format!("visit {visit}: {}", lines.join(" / "))
-        }
-        Event::CallStarted { visit, call, request, .. } => {
-            format!("visit {visit}, call {call}: {}", self::call(request))
-        }
-        Event::CallCompleted { visit, call, request, response, .. } => {
-            let asked = request.as_ref().map(|request| format!("{} ", self::call(request)));
-            let answer = match response {
-                Ok(value) => payload(value),
-                Err(failure) => failed(failure),
-            };
-            format!("visit {visit}, call {call}: {}gave {answer}", asked.unwrap_or_default())
-        }
-        Event::OutcomeUnknown { visit, call, reason } => {
-            let call = call.map(|call| format!(", call {call}")).unwrap_or_default();
-            format!("visit {visit}{call}: {}", one_line(reason))
-        }
+        Event::AttemptStarted { .. }
+        | Event::AttemptFailed { .. }
+        | Event::ToolLogged { .. }
+        | Event::CallStarted { .. }
+        | Event::CallCompleted { .. }
+        | Event::OutcomeUnknown { .. } => of_attempt(event),
         Event::ApprovalOpened(opened) => asked(opened),
         Event::ApprovalDecided(decided) => decision(decided),
         Event::WaitStarted { .. }
@@ -88,6 +67,40 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::RunForked(_)
         | Event::InputsChanged(_)
         | Event::OutputChanged(_) => of_run(event),
+    }
+}
+
+/// The events of attempts and of their calls.
+fn of_attempt(event: &Event) -> String {
+    match event {
+        Event::AttemptStarted { visit, attempt, work, .. } => {
+            let work = work.as_deref().map(|work| format!(": {}", work_with_input(work)));
+            format!("visit {visit}, attempt {attempt}{}", work.unwrap_or_default())
+        }
+        Event::AttemptFailed { visit, attempt, failure, retry_at } => {
+            let again = retry_at.map(|at| format!("; again at {at}")).unwrap_or_default();
+            format!("visit {visit}, attempt {attempt}: {}{again}", failed(failure))
+        }
+        Event::ToolLogged { visit, lines, .. } => {
+            let lines: Vec<_> = lines.iter().map(|line| one_line(&line.message)).collect();
+            format!("visit {visit}: {}", lines.join(" / "))
+        }
+        Event::CallStarted { visit, call, request, .. } => {
+            format!("visit {visit}, call {call}: {}", self::call(request))
+        }
+        Event::CallCompleted { visit, call, request, response, .. } => {
+            let asked = request.as_ref().map(|request| format!("{} ", self::call(request)));
+            let answer = match response {
+                Ok(value) => payload(value),
+                Err(failure) => failed(failure),
+            };
+            format!("visit {visit}, call {call}: {}gave {answer}", asked.unwrap_or_default())
+        }
+        Event::OutcomeUnknown { visit, call, reason } => {
+            let call = call.map(|call| format!(", call {call}")).unwrap_or_default();
+            format!("visit {visit}{call}: {}", one_line(reason))
+        }
+        _ => String::new(),
     }
 }
 

@@ -193,8 +193,8 @@ fn a_key_stands_beside_the_verbs_that_the_table_names() {
 
 /// A file with tests of a workflow is none itself.
 fn is_workflow(path: &Path) -> bool {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    path.extension().is_some_and(|ending| ending == "yaml") && !stem.ends_with(".test")
+    let has = |path: &Path, ending| path.extension().is_some_and(|found| found == ending);
+    has(path, "yaml") && !path.file_stem().is_some_and(|stem| has(stem.as_ref(), "test"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests read the files of the repository")]

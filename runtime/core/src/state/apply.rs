@@ -61,16 +61,7 @@ impl RunState {
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. } => self.apply_outside(event),
-            Event::StepCompleted { visit, output } => {
-                if let Some((step, frame)) = self.finish(time, *visit, Activity::Completed)
-                    && let Some(frame) = self.frames.get_mut(&frame)
-                {
-                    let output = Arc::new(output.clone().into_value());
-                    frame.last = Some(Arc::clone(&output));
-                    frame.done.insert(step.clone());
-                    frame.outputs.insert(step, output);
-                }
-            }
+            Event::StepCompleted { visit, output } => self.complete(time, *visit, output),
             Event::VarsSet { vars, .. } => self.set_vars(vars),
             Event::StepFailed { visit, failure } => {
                 self.finish(time, *visit, Activity::Failed(failure.clone()));
@@ -89,6 +80,17 @@ impl RunState {
                 self.inputs = Arc::new(changed.inputs.clone().into_value());
             }
             Event::OutputChanged(changed) => self.change_output(changed),
+        }
+    }
+
+    fn complete(&mut self, time: Timestamp, id: VisitId, output: &Payload) {
+        if let Some((step, frame)) = self.finish(time, id, Activity::Completed)
+            && let Some(frame) = self.frames.get_mut(&frame)
+        {
+            let output = Arc::new(output.clone().into_value());
+            frame.last = Some(Arc::clone(&output));
+            frame.done.insert(step.clone());
+            frame.outputs.insert(step, output);
         }
     }
 
