@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The binary, built once by the same cargo that runs the tests; with the whole workspace, so that
-/// its dependencies have the features they were built with for the tests.
+/// The binary as the tests of the command line have it: made once, by the same cargo, with the features
+/// that the tests are built with.
 fn binary() -> Result<&'static Path> {
     static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
     BINARY
@@ -22,11 +22,13 @@ fn build() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(Path::parent).context("a test in target/PROFILE/deps")?;
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--workspace", "--bin", "pawl"]).current_dir(root());
+    // A plain build unites fewer features and would make most of the dependencies a second time.
+    cargo.args(["test", "--quiet", "--workspace", "--no-run", "--test", "it"]).current_dir(root());
+    cargo.stdout(Stdio::null());
     if profile.file_name().is_some_and(|name| name == "release") {
         cargo.arg("--release");
     }
-    ensure!(cargo.status()?.success(), "cargo build --package pawl failed");
+    ensure!(cargo.status()?.success(), "cargo test --no-run failed");
     let path = profile.join("pawl");
     ensure!(path.exists(), "{} is not there", path.display());
     Ok(path)

@@ -20,8 +20,8 @@ pub(crate) struct SignalArgs {
     #[arg(index = 1)]
     run: String,
     /// The signal's name
-    #[arg(index = 2)]
-    name: String,
+    #[arg(index = 2, value_name = "NAME")]
+    signal: String,
     /// A field of what the signal brings, read as the step's schema wants it; may be repeated. A
     /// value without `=` names the data folder, as with every command
     #[arg(long = "data", value_name = "NAME=VALUE | DIR")]
@@ -67,10 +67,10 @@ async fn signal(session: &mut Session, args: SignalArgs) -> Result<Exit, Fault> 
     // The engine knows the schema; here the fields are text, and it reads them as the schema wants.
     let mut texts = Map::new();
     values::read_pairs(None, &fields, &mut texts)?;
-    let (name, key) = (args.name.clone(), args.key.clone());
+    let (name, key) = (args.signal.clone(), args.key.clone());
     let Signalled { from_seq } =
         session.backend.signal(Request::Signal { run, name, data, texts, by, key }).await?;
-    session.out.note(&format!("run {run} has the signal '{}'", args.name));
+    session.out.note(&format!("run {run} has the signal '{}'", args.signal));
     if args.no_wait {
         let header = session.backend.find_run(&run.to_string()).await?;
         session.out.document(&shape::run(&header));
