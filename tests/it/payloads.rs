@@ -94,16 +94,22 @@ async fn a_value_at_the_limit_stays_in_place_and_one_byte_more_moves_out() -> Re
 async fn a_value_that_is_too_large_to_cross_fails_its_step_by_name() -> Result<()> {
     let scene = Scene::with(|config| config.limits.payload_max_bytes = 10_000).await?;
     let cases = [
-        (ECHO, json!({ "text": "x".repeat(10_000) }), "its input", FailureKind::InvalidInput),
+        (ECHO, json!({ "text": "x".repeat(10_000) }), "", "its input", FailureKind::InvalidInput),
         // The input fits, the draft about it does not.
-        (DRAFT, json!({ "topic": "x".repeat(9_970) }), "the tool's result", FailureKind::Limit),
+        (
+            DRAFT,
+            json!({ "topic": "x".repeat(9_970) }),
+            "drafts.write: ",
+            "the tool's result",
+            FailureKind::Limit,
+        ),
     ];
-    for (text, inputs, what, kind) in cases {
+    for (text, inputs, who, what, kind) in cases {
         let run = scene.start(text, inputs).await?;
         let failure = scene.ended(run).await?.error.context("a failure")?;
         assert_eq!(failure.kind, kind);
         let expected = format!(
-            "the plugin went beyond payload_max_bytes (10000): {what}; \
+            "{who}the plugin went beyond payload_max_bytes (10000): {what}; \
              correct the plugin, or raise this limit where it was set: in its plugin.toml as far as pawl's \
              own limit, which only a program that embeds pawl can raise"
         );
