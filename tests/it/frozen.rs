@@ -20,7 +20,7 @@ use pawl_tests::{BEGIN, Disk, Scene, TALLY_HOST, TallyServer, patiently, person}
 use serde_json::{Value, json};
 
 /// The kinds of events that each of these journals adds to the ones before.
-const KINDS: [(&str, &[&str]); 5] = [
+const KINDS: [(&str, &[&str]); 6] = [
     (
         "completed",
         &[
@@ -63,6 +63,7 @@ const KINDS: [(&str, &[&str]); 5] = [
             "output-changed",
         ],
     ),
+    ("saga", &["deadline-set", "vars-set", "undo-kept", "undo-started"]),
 ];
 
 fn folder(version: u16) -> PathBuf {
@@ -233,6 +234,26 @@ outputs:
   sum: ${{ steps.base.output.amount + inputs.n }}
 ";
 
+const SAGA: &str = "
+pawl: 1
+workflow: saga
+version: 1.0.0
+timeout: 7d
+vars: { spent: 0 }
+steps:
+  - id: trips
+    timeout: { total: 1h }
+    map:
+      items: '[10, 20]'
+      steps:
+        - id: book
+          set: '${{ item }}'
+          vars: { spent: '${{ vars.spent + item }}' }
+          undo: [{ id: cancel, set: '${{ steps.book.output ~ error.message }}' }]
+  - { id: price, needs: [trips], set: '${{ vars.spent }}', undo: [{ id: give, fail: too late }] }
+  - { id: stop, needs: [price], fail: 'no more than ${{ steps.price.output }}' }
+";
+
 const FAILED: &str = "
 pawl: 1
 workflow: crash
@@ -313,6 +334,10 @@ async fn write_the_journals() -> Result<()> {
     let run = start(&scene, TRAVELS, json!({ "n": 1 })).await?;
     let fork = travel(&scene, run).await?;
     journals.insert("forked", (fork, scene.engine.store().journal(fork, 1).await?));
+
+    let run = start(&scene, SAGA, Value::Null).await?;
+    scene.ended(run).await?;
+    journals.insert("saga", (run, scene.engine.store().journal(run, 1).await?));
 
     let disk = Disk::new()?;
     let server = TallyServer::start(disk.folder())?;

@@ -112,6 +112,7 @@ fn list_cases() -> Vec<Case> {
         { "output": "2. office chair, 189.0 EUR" },
         { "error": { "kind": "permanent", "message": missing } },
     ]);
+    let booked = json!({ "booked": ["F-100", "H-Bergen", "C-300"] });
     let guess = "unknown, since attempt 2 fails, as the first 5 do";
     vec![
         case("map.yaml", json!({}), &["each"][..], json!({ "lines": lines })),
@@ -139,6 +140,16 @@ fn list_cases() -> Vec<Case> {
             end: Ok(json!({ "action": "publish", "by": "user:ann" })),
         },
         case("loop.yaml", json!({ "ready_after": 1 }), &["poll"], json!({ "tries": 1 })),
+        case("timeout.yaml", json!({}), &["rate"], json!({ "rate": "1.08" })),
+        case("timeout.yaml", json!({ "fail_times": 2 }), &["rate"], json!({ "rate": "1.09" })),
+        case("saga.yaml", json!({ "car_fails": 1 }), &["flight", "nights", "car"], booked),
+        Case {
+            file: "saga.yaml",
+            inputs: json!({}),
+            answers: vec![],
+            path: &["flight", "nights", "car"],
+            end: Err(("transient", "attempt 2 fails, as the first 9 do")),
+        },
         case(
             "graph.yaml",
             json!({}),

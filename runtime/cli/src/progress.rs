@@ -5,7 +5,7 @@ use pawl_core::call::{CallRequest, LogLevel};
 use pawl_core::event::{Asker, Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::{ApprovalId, Timestamp, VisitId};
+use pawl_core::{ApprovalId, Failure, FrameId, Timestamp, VisitId};
 
 use crate::output::Output;
 use crate::shape::took;
@@ -127,6 +127,7 @@ impl Progress {
             }
             Event::ChildStarted { visit, child, .. } => self.step('▸', *visit, &format!("run {child}")),
             Event::StepCompleted { visit, .. } => self.done(*visit),
+            Event::FrameFailed { frame, failure } => self.not_undone(*frame, failure),
             Event::StepFailed { visit, failure } => {
                 self.step('✗', *visit, &summary::one_line(&failure.to_string()))
             }
@@ -141,6 +142,7 @@ impl Progress {
             Entry::Catch { failure } => {
                 self.step('!', visit, &format!("caught {}", summary::one_line(&failure.to_string())))
             }
+            Entry::Undo { .. } => self.step('↶', visit, "undo"),
             Entry::Branch(_) | Entry::Item(_) | Entry::Finally { .. } => Vec::new(),
         }
     }
@@ -161,6 +163,16 @@ impl Progress {
         let took = step.took().map(took).unwrap_or_default();
         let end = if step.note.is_empty() { took } else { format!("{}  {took}", step.note) };
         vec![line('✓', step, &end)]
+    }
+
+    /// A line where a step could not be undone; of other lists, the step around them tells.
+    fn not_undone(&self, frame: FrameId, failure: &Failure) -> Vec<String> {
+        match self.story.undone_in(frame) {
+            Some(visit) => {
+                self.step('✗', visit, &format!("not undone: {}", summary::one_line(&failure.to_string())))
+            }
+            None => Vec::new(),
+        }
     }
 
     fn decided(&self, approval: &ApprovalId, answer: &str) -> Vec<String> {

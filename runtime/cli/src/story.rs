@@ -67,6 +67,8 @@ pub(crate) struct Story {
     asked: BTreeMap<ApprovalId, (VisitId, Asker)>,
     /// The visit within which each frame is, and what tells it from its like.
     frames: BTreeMap<FrameId, (VisitId, String)>,
+    /// The visit that is undone in each frame of an `undo`.
+    undone: BTreeMap<FrameId, VisitId>,
     /// The frame of each visit that is not the workflow's own.
     framed: BTreeMap<VisitId, FrameId>,
     /// When the run failed.
@@ -96,6 +98,11 @@ impl Story {
         self.asked.get(approval).copied()
     }
 
+    /// The visit that is undone in a frame, where it is one of an `undo`.
+    pub(crate) fn undone_in(&self, frame: FrameId) -> Option<VisitId> {
+        self.undone.get(&frame).copied()
+    }
+
     /// Takes in the next event.
     pub(crate) fn tell(&mut self, envelope: &Envelope) {
         let time = envelope.time;
@@ -123,7 +130,7 @@ impl Story {
                 });
             }
             Event::ApprovalDecided(decided) => self.decided(decided),
-            Event::RunCancelled { .. } => {
+            Event::RunCancelled { .. } | Event::UndoStarted { .. } => {
                 for step in self.steps.values_mut().filter(|step| step.ended.is_none()) {
                     step.status = Status::Cancelled;
                     step.ended = Some(time);
@@ -159,9 +166,12 @@ impl Story {
             Entry::Branch(_) => (String::new(), Some("parallel")),
             Entry::Item(number) => (format!("[{number}]"), Some("map")),
             Entry::Loop => ("[0]".to_owned(), Some("loop")),
-            Entry::Catch { .. } | Entry::Finally { .. } => (String::new(), None),
+            Entry::Catch { .. } | Entry::Finally { .. } | Entry::Undo { .. } => (String::new(), None),
         };
         self.frames.insert(frame, (visit, label));
+        if let Entry::Undo { .. } = entry {
+            self.undone.insert(frame, visit);
+        }
         if let Entry::Catch { failure } = entry {
             self.change(visit, |step| step.note = summary::one_line(&failure.to_string()));
         }

@@ -38,6 +38,10 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::CallStarted { .. }
         | Event::CallCompleted { .. }
         | Event::OutcomeUnknown { .. } => of_attempt(event),
+        Event::DeadlineSet { .. }
+        | Event::VarsSet { .. }
+        | Event::UndoKept { .. }
+        | Event::UndoStarted { .. } => of_course(event),
         Event::ApprovalOpened(opened) => asked(opened),
         Event::ApprovalDecided(decided) => decision(decided),
         Event::WaitStarted { .. }
@@ -50,10 +54,6 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::ChildEnded { .. }
         | Event::ChildCancelled { .. } => of_outside(event),
         Event::StepCompleted { visit, output } => format!("visit {visit}: {}", payload(output)),
-        Event::VarsSet { visit, vars } => {
-            let by = visit.map_or_else(|| "at the start".to_owned(), |visit| format!("visit {visit}"));
-            format!("{by}: {}", payload(vars))
-        }
         Event::StepFailed { visit, failure } => {
             format!("visit {visit}: {}", failed(failure))
         }
@@ -158,7 +158,6 @@ fn decision(decided: &ApprovalDecided) -> String {
     format!("{} {action} by {by} via {via} with {data}{comment}", decided.approval)
 }
 
-/// What an event of a list of steps within a step says.
 /// Where a run comes from.
 pub(crate) fn made_of(ancestor: Ancestor) -> String {
     match ancestor {
@@ -167,6 +166,33 @@ pub(crate) fn made_of(ancestor: Ancestor) -> String {
     }
 }
 
+/// What an event says of time that runs out, of variables and of what is undone.
+fn of_course(event: &Event) -> String {
+    match event {
+        Event::DeadlineSet { visit, total, start } => {
+            let what = visit.map_or_else(|| "the run".to_owned(), |visit| format!("visit {visit}"));
+            let start = start.map(|at| format!(", started by {at}")).unwrap_or_default();
+            let total = total.map(|at| format!(", over by {at}")).unwrap_or_default();
+            format!("{what}{start}{total}")
+        }
+        Event::VarsSet { visit, vars } => {
+            let by = visit.map_or_else(|| "at the start".to_owned(), |visit| format!("visit {visit}"));
+            format!("{by}: {}", payload(vars))
+        }
+        Event::UndoKept { visit, uses } => {
+            let uses: Vec<&str> = uses.iter().map(pawl_core::StepId::as_str).collect();
+            let with = if uses.is_empty() { String::new() } else { format!(" with {}", uses.join(", ")) };
+            format!("visit {visit}{with}")
+        }
+        Event::UndoStarted { failure, step, .. } => {
+            let step = step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default();
+            format!("{step}{}", one_line(&failure.to_string()))
+        }
+        _ => String::new(),
+    }
+}
+
+/// What an event says of the run as a whole.
 fn of_run(event: &Event) -> String {
     match event {
         Event::RunCompleted { outputs } => payload(outputs),
@@ -198,6 +224,7 @@ fn of_run(event: &Event) -> String {
     }
 }
 
+/// What an event of a list of steps within a step says.
 fn of_frame(event: &Event) -> String {
     match event {
         Event::ItemsTaken { visit, items } => format!("visit {visit}: {}", payload(items)),
@@ -219,6 +246,7 @@ fn in_frame(frame: FrameId) -> String {
 
 fn entered(entry: &Entry) -> String {
     match entry {
+        Entry::Undo { .. } => "undo".into(),
         Entry::Branch(number) => format!("branch {}", number + 1),
         Entry::Item(number) => format!("item {number}"),
         Entry::Loop => "the first turn".into(),

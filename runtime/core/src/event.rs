@@ -4,10 +4,14 @@
 //! frozen: a variant or field may be renamed in Rust, its `serde` name may
 //! not. A new field needs a default, so that old journals read on.
 
+mod actor;
 mod approval;
+mod payload;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+pub use actor::{Actor, Cancelled};
+pub use payload::Payload;
 
 use crate::call::{CallRequest, LogLevel};
 use crate::plugin::{EffectClass, Permissions, PluginPins, WorkflowPins};
@@ -17,57 +21,6 @@ use crate::travel::{
 use crate::{Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 pub use approval::{ApprovalDecided, ApprovalOpened, Asker};
-
-/// A JSON value in an event: in place, or in the blob store when it is large.
-///
-/// A state only ever holds values; the engine moves large ones out before a
-/// commit and back in when it reads a journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Payload {
-    /// The value itself.
-    Inline(Value),
-    /// The SHA-256 of its JSON text in the blob store.
-    Blob(Digest),
-}
-
-impl Payload {
-    /// The value; null for one that was moved out and not brought back, which the engine rules out.
-    pub fn into_value(self) -> Value {
-        match self {
-            Self::Inline(value) => value,
-            Self::Blob(_) => Value::Null,
-        }
-    }
-}
-
-impl From<Value> for Payload {
-    fn from(value: Value) -> Self {
-        Self::Inline(value)
-    }
-}
-
-/// Who did something, and through which door.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actor {
-    /// `user:ann`, or `timer`.
-    pub name: String,
-    /// The groups that they belong to, `group:finance`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
-    /// Whether they own the data folder and so act as its operator.
-    #[serde(default)]
-    pub operator: bool,
-    /// `cli`, `library`, `timer`.
-    pub via: String,
-}
-
-impl Actor {
-    /// Time itself, when a question was due.
-    pub fn timer() -> Self {
-        Self { name: "timer".into(), groups: Vec::new(), operator: false, via: "timer".into() }
-    }
-}
 
 /// Why a step was the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +54,11 @@ pub enum Entry {
     Loop,
     /// A `catch`: the step failed so.
     Catch {
+        /// Why.
+        failure: Failure,
+    },
+    /// An `undo`: the run failed so.
+    Undo {
         /// Why.
         failure: Failure,
     },
@@ -251,6 +209,18 @@ pub enum Event {
         /// Which going-through of its list of steps it belongs to.
         #[serde(default, skip_serializing_if = "FrameId::is_root")]
         frame: FrameId,
+    },
+    /// The visit, or the run, fails with `timeout` at an instant. Nothing is under way yet.
+    DeadlineSet {
+        /// The visit; absent for the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        visit: Option<VisitId>,
+        /// When it fails unless it is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<Timestamp>,
+        /// When it fails unless its first attempt has started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<Timestamp>,
     },
     /// A `map` has its items: each is gone through.
     ItemsTaken {
@@ -453,6 +423,26 @@ pub enum Event {
         /// The new values by name, an object.
         vars: Payload,
     },
+    /// The completed visit will be undone when the run fails; what its `undo` uses is kept.
+    UndoKept {
+        /// The visit.
+        visit: VisitId,
+        /// The steps whose outputs are kept, as they are now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        uses: Vec<StepId>,
+    },
+    /// Running → undoing: the run has failed or is cancelled, and what it did is undone, the last first.
+    /// What was under way is stopped, open approvals are closed.
+    UndoStarted {
+        /// Why.
+        failure: Failure,
+        /// The step that failed, where it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// Who cancelled the run, where that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cancelled: Option<Cancelled>,
+    },
     /// The visit failed.
     StepFailed {
         /// The visit.
@@ -504,6 +494,7 @@ impl Event {
             Self::RunStarted(_) => "run-started",
             Self::StepStarted { .. } => "step-started",
             Self::StepSkipped { .. } => "step-skipped",
+            Self::DeadlineSet { .. } => "deadline-set",
             Self::ItemsTaken { .. } => "items-taken",
             Self::FrameStarted { .. } => "frame-started",
             Self::TurnStarted { .. } => "turn-started",
@@ -529,6 +520,8 @@ impl Event {
             Self::ChildCancelled { .. } => "child-cancelled",
             Self::StepCompleted { .. } => "step-completed",
             Self::VarsSet { .. } => "vars-set",
+            Self::UndoKept { .. } => "undo-kept",
+            Self::UndoStarted { .. } => "undo-started",
             Self::StepFailed { .. } => "step-failed",
             Self::RunCompleted { .. } => "run-completed",
             Self::RunFailed { .. } => "run-failed",
@@ -565,6 +558,7 @@ impl Event {
             Self::OutputChanged(changed) => Some(&mut changed.output),
             Self::StepStarted { .. }
             | Self::StepSkipped { .. }
+            | Self::DeadlineSet { .. }
             | Self::FrameStarted { .. }
             | Self::TurnStarted { .. }
             | Self::FrameCompleted { .. }
@@ -580,6 +574,8 @@ impl Event {
             | Self::SignalTaken { .. }
             | Self::ChildEnded { .. }
             | Self::ChildCancelled { .. }
+            | Self::UndoKept { .. }
+            | Self::UndoStarted { .. }
             | Self::StepFailed { .. }
             | Self::RunFailed { .. }
             | Self::RunRetried(_)

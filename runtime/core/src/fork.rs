@@ -141,7 +141,9 @@ fn no_place(
             if envelope.seq < seq { before = Some(envelope.seq) } else { behind = Some(envelope.seq) }
         }
     }
-    let why = if there.is_open() {
+    let why = if there.has_undone() {
+        "it had begun to undo what it did there"
+    } else if there.is_open() {
         "it is in the middle of a decision there"
     } else {
         "it had ended there, so there is nothing to go on with"

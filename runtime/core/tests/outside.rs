@@ -290,3 +290,30 @@ fn children_that_are_not_needed_any_more_are_cancelled_before_what_ends_them() {
         names(&events)
     );
 }
+
+#[test]
+fn a_child_that_takes_longer_than_its_step_may_is_cancelled_before_the_step_fails() {
+    let names = |events: &[Event]| events.iter().map(Event::name).collect::<Vec<_>>();
+    let sub = "  - { id: sub, workflow: inner, timeout: { total: 1m }";
+    let mut bench = Bench::start(&format!("{sub} }}\n"));
+    bench.now = Timestamp(bench.now.0 + 60_000);
+    let events = bench.tell(Command::Tick).expect("woken");
+    assert_eq!(names(&events), ["child-cancelled", "step-failed", "run-failed"]);
+    let mut bench = Bench::start(&format!("{sub}, catch: [{{ id: c, set: late }}] }}\n"));
+    bench.now = Timestamp(bench.now.0 + 60_000);
+    let events = bench.tell(Command::Tick).expect("woken");
+    assert_eq!(names(&events)[..2], ["child-cancelled", "frame-started"]);
+    assert_eq!(bench.output("sub"), json!("late"));
+}
+
+#[test]
+fn a_run_that_begins_to_undo_cancels_its_children_first() {
+    let mut bench = Bench::start(
+        "  - { id: a, set: 1, undo: [{ id: una, wait: 1h }] }\n  - { id: sub, workflow: inner }\ntimeout: 1m\n",
+    );
+    bench.now = Timestamp(bench.now.0 + 60_000);
+    let events = bench.tell(Command::Tick).expect("woken");
+    let names: Vec<_> = events.iter().map(Event::name).collect();
+    assert_eq!(names[..3], ["child-cancelled", "undo-started", "frame-started"]);
+    assert!(bench.children().is_empty() && bench.state.status() == Status::Waiting);
+}

@@ -56,6 +56,9 @@ struct Step {
     vars: bool,
     catch: bool,
     finally: bool,
+    undo: bool,
+    /// Its lists of steps, or its attempts with the pauses between them, may take only so long.
+    total: bool,
 }
 
 fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
@@ -92,8 +95,9 @@ fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
     let back = proptest::option::weighted(0.2, 0..STEPS_MAX);
     let rarely = || proptest::bool::weighted(0.15);
     let needs = proptest::option::weighted(0.1, any::<u8>());
-    (verb, back, needs, proptest::bool::weighted(0.1), rarely(), rarely(), rarely()).prop_map(
-        |(verb, back, needs, skipped, vars, catch, finally)| Step {
+    let (undo, total) = (proptest::bool::weighted(0.25), proptest::bool::weighted(0.3));
+    (verb, back, needs, proptest::bool::weighted(0.1), rarely(), rarely(), rarely(), undo, total).prop_map(
+        |(verb, back, needs, skipped, vars, catch, finally, undo, total)| Step {
             verb,
             back,
             needs,
@@ -101,6 +105,8 @@ fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
             vars,
             catch,
             finally,
+            undo,
+            total,
         },
     )
 }
@@ -108,7 +114,7 @@ fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
 /// The workflow as a person would have written it.
 fn yaml(steps: &[Step]) -> String {
     let mut text = String::from(
-        "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\n\
+        "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\ntimeout: 90m\n\
          vars: { done: 0, last: \"${{ inputs.n }}\" }\n\
          permissions: { tools: [world.act, world.once], human: true, timers: true }\nsteps:\n",
     );
@@ -141,6 +147,9 @@ fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
         for own in verb_lines(verb, index, &next) {
             line(&own);
         }
+        if let (true, Some(timeout)) = (step.total, total(verb)) {
+            line(timeout);
+        }
         write_lists(text, verb, depth, &id);
         let mut line = |line: &str| {
             let _ = writeln!(text, "{pad}{line}");
@@ -155,6 +164,13 @@ fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
         if step.finally && !switch {
             line(&format!("  finally: [{{ id: {id}f, tool: world.act, with: {{}} }}]"));
         }
+        if step.undo && !switch && !matches!(step.verb, Verb::Fail) {
+            // The branches of a `parallel` may all fail, so that it never has an output.
+            let never = matches!(verb, Verb::Parallel { .. });
+            let it = if never { "error.kind".to_owned() } else { format!("steps.{id}.output") };
+            line("  undo:");
+            line(&format!("    - {{ id: {id}u, tool: world.act, with: {{ it: \"${{{{ {it} }}}}\" }} }}"));
+        }
         if let Some(back) =
             step.back.filter(|back| *back <= index && !graph && !switch && !matches!(step.verb, Verb::Fail))
         {
@@ -162,6 +178,15 @@ fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
             line("    - when: inputs.n % 2 == 0");
             line(&format!("      to: {prefix}{back}"));
         }
+    }
+}
+
+/// A timeout that sometimes bites.
+fn total(verb: &Verb) -> Option<&'static str> {
+    match verb {
+        Verb::Tool { timeout: false, .. } => Some("  timeout: { total: 15ms }"),
+        Verb::Parallel { .. } | Verb::Map { .. } | Verb::Loop { .. } => Some("  timeout: { total: 7m }"),
+        _ => None,
     }
 }
 

@@ -430,3 +430,35 @@ fn a_place_or_a_value_that_makes_no_sense_is_refused_with_what_does() {
         assert!(refused.starts_with(&said), "{refused}\n{said}");
     }
 }
+
+/// A step that was done and can be undone, and one that is the next.
+const BOOKED: &str = "  - { id: a, tool: t.do, with: { it: a }, undo: [{ id: una, tool: t.do, with: { it: una } }] }\n  - { id: b, tool: t.do, with: { it: b } }\n";
+
+#[test]
+fn a_run_that_has_undone_something_is_neither_retried_nor_forked_behind_that() {
+    let mut bench = Bench::start(BOOKED);
+    bench.end("a", Ok(json!({})));
+    bench.end("b", Err(Failure::new(FailureKind::Permanent, "no")));
+    let behind = bench.seq("frame-started", 0) + 1;
+    let refused = bench.forked(behind, Vec::new()).err().expect("refused").to_string();
+    assert!(refused.contains("it had begun to undo what it did there; the nearest events"), "{refused}");
+    bench.end("una", Ok(json!({})));
+    assert_eq!(bench.state.status(), Status::Failed);
+    for step in [None, Some("b")] {
+        let refused = bench.retry(step).unwrap_err().to_string();
+        assert!(refused.contains("has undone what it did"), "{refused}");
+        assert!(refused.contains("`pawl rerun RUN`"), "{refused}");
+    }
+}
+
+#[test]
+fn a_fork_does_not_undo_what_the_other_run_did() {
+    let mut bench = Bench::start(BOOKED);
+    bench.end("a", Ok(json!({})));
+    let kept = bench.seq("undo-kept", 0);
+    let mut fork = bench.forked(kept, Vec::new()).expect("a place");
+    assert!(!bench.state.kept().is_empty() && fork.state.kept().is_empty());
+    fork.end("b", Err(Failure::new(FailureKind::Permanent, "no")));
+    assert_eq!(fork.state.status(), Status::Failed);
+    assert!(!fork.events.iter().any(|envelope| envelope.event.name() == "undo-started"));
+}

@@ -1,6 +1,7 @@
 //! `pawl cancel`: ends a run.
 
 use clap::Args;
+use pawl_core::view::Status;
 
 use crate::actor::ActorArgs;
 use crate::args::DataArgs;
@@ -36,6 +37,13 @@ async fn cancel(session: &Session, args: CancelArgs) -> Result<Exit, Fault> {
     let run = session.backend.find_run(&args.run).await?.id;
     let header = session.backend.cancel(Request::Cancel { run, by, reason: args.reason }).await?;
     session.out.document(&shape::run(&header));
-    session.out.note(&format!("run {run} is cancelled"));
+    if header.status == Status::Cancelled {
+        session.out.note(&format!("run {run} is cancelled"));
+    } else {
+        session.out.note(&format!(
+            "run {run} undoes what it did, and is cancelled then; `pawl resume {run}` goes on with it, another \
+             `pawl cancel` stops it at once"
+        ));
+    }
     Ok(Exit::Ok)
 }

@@ -93,7 +93,7 @@ impl Draft<'_> {
     pub(super) fn complete_run(&mut self) {
         match self.outputs() {
             Ok(outputs) => self.push(Event::RunCompleted { outputs: outputs.into() }),
-            Err(failure) => self.push(Event::RunFailed { failure, step: None }),
+            Err(failure) => self.fail_run(failure, None),
         }
     }
 

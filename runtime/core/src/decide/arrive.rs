@@ -37,6 +37,7 @@ impl Draft<'_> {
             return Arrival::Leads(step.below.map_or(Target::End, Target::Step), Because::Next);
         }
         self.push(Event::StepStarted { visit, step: step.id.clone(), because, frame });
+        self.limit_visit(visit, step);
         let outcome = match condition {
             Some(Err(error)) => Err(error),
             _ => self.begin(frame, visit, step),
@@ -44,10 +45,20 @@ impl Draft<'_> {
         outcome.unwrap_or_else(|error| self.came_of(visit, Err(evaluation_failure(&error))))
     }
 
+    fn limit_visit(&mut self, visit: VisitId, step: &Step) {
+        let [total, start] = [step.timeout.total, step.timeout.start]
+            .map(|timeout| timeout.map(|timeout| self.now.after(timeout)));
+        if total.is_some() || start.is_some() {
+            self.push(Event::DeadlineSet { visit: Some(visit), total, start });
+        }
+    }
+
     /// Why a run can go on no further: one that goes round in a circle must
     /// not hold up the others, nor fill the memory or the journal.
     fn beyond_limits(&self, step: &Step) -> Option<Failure> {
-        let message = if self.state.visits.len() >= RUN_MAX_VISITS as usize {
+        // What is undone may take as many visits again.
+        let most = if self.state.undoing.is_some() { RUN_MAX_VISITS * 2 } else { RUN_MAX_VISITS };
+        let message = if self.state.visits.len() >= most as usize {
             format!(
                 "the run has more visits than run_max_visits ({RUN_MAX_VISITS}) allows; split the workflow"
             )
@@ -119,7 +130,7 @@ impl Draft<'_> {
     fn attempt_or_fail(&mut self, visit: VisitId, step: &Step, work: Result<Work, Failure>) -> Arrival {
         match work {
             Ok(work) => {
-                let deadline = step.timeout.map(|timeout| self.now.after(timeout));
+                let deadline = step.timeout.attempt.map(|timeout| self.now.after(timeout));
                 let work = Some(Box::new(work));
                 self.push(Event::AttemptStarted { visit, attempt: 1, work, deadline });
                 Arrival::Stays

@@ -26,7 +26,7 @@ impl Draft<'_> {
         }
         match result {
             Ok(output) => self.complete_step(visit, output),
-            Err(failure) => self.fail_attempt(visit, failure),
+            Err(failure) => self.fail_attempt(visit, failure, true),
         }
         Ok(())
     }
@@ -39,8 +39,8 @@ impl Draft<'_> {
             .ok_or(Refusal::Stale { visit, attempt })
     }
 
-    /// After a failed attempt: another one later, a person, or the step fails.
-    pub(super) fn fail_attempt(&mut self, id: VisitId, failure: Failure) {
+    /// After a failed attempt: another one later, where there may be one; a person; or the step fails.
+    pub(super) fn fail_attempt(&mut self, id: VisitId, failure: Failure, again: bool) {
         let Some(visit) = self.state.visit(id) else { return };
         let attempt = visit.attempt;
         if failure.kind.leaves_outcome_open() && is_at_most_once(visit) {
@@ -54,7 +54,7 @@ impl Draft<'_> {
             return;
         }
         // Another attempt of an agent makes its calls anew, which must not be done to these.
-        let repeatable = !visit.acted_once;
+        let repeatable = again && !visit.acted_once;
         let retry = self.step_of(id).filter(|_| repeatable).map(|step| step.retry.clone());
         let fraction = self.entropy.fraction();
         // Who asked for another attempt asked for its retries, too.
@@ -83,7 +83,7 @@ impl Draft<'_> {
     }
 
     fn start_attempt(&mut self, id: VisitId, attempt: u32) {
-        let timeout = self.step_of(id).and_then(|step| step.timeout);
+        let timeout = self.step_of(id).and_then(|step| step.timeout.attempt);
         let deadline = timeout.map(|timeout| self.now.after(timeout));
         self.push(Event::AttemptStarted { visit: id, attempt, work: None, deadline });
     }

@@ -49,9 +49,10 @@ impl Draft<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other event ends a visit that waits for a run")]
     pub(super) fn let_go_of_children(&mut self, event: &Event) {
         let ends: Vec<(VisitId, RunId)> = match event {
-            Event::RunCompleted { .. } | Event::RunFailed { .. } | Event::RunCancelled { .. } => {
-                self.state.children().collect()
-            }
+            Event::RunCompleted { .. }
+            | Event::RunFailed { .. }
+            | Event::RunCancelled { .. }
+            | Event::UndoStarted { .. } => self.state.children().collect(),
             Event::FrameFailed { frame, .. } | Event::FrameCancelled { frame } => {
                 self.state.children().filter(|(visit, _)| self.is_within(*visit, *frame)).collect()
             }

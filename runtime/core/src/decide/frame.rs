@@ -43,13 +43,14 @@ impl Draft<'_> {
             Entry::Item(_) => self.item_ended(visit),
             Entry::Loop | Entry::Catch { .. } => self.complete_step(visit, value_of(last)),
             Entry::Finally { .. } => self.deliver(visit, None),
+            Entry::Undo { .. } => self.undo_next(),
         }
     }
 
     /// A step of a frame failed and nothing caught it.
     pub(super) fn fail_frame(&mut self, frame: FrameId, failure: Failure, step: Option<StepId>) {
         let Some((visit, entry)) = self.state.frame(frame).and_then(|frame| frame.within.clone()) else {
-            return self.push(Event::RunFailed { failure, step });
+            return self.fail_run(failure, step);
         };
         self.push(Event::FrameFailed { frame, failure: failure.clone() });
         match entry {
@@ -57,6 +58,7 @@ impl Draft<'_> {
             Entry::Item(_) => self.item_ended(visit),
             Entry::Loop | Entry::Catch { .. } => self.fail_step(visit, failure),
             Entry::Finally { .. } => self.deliver(visit, Some(failure)),
+            Entry::Undo { .. } => self.undo_next(),
         }
     }
 

@@ -23,6 +23,7 @@ mod settle;
 mod start;
 mod suspend;
 mod tick;
+mod undo;
 mod unknown;
 mod vars;
 
@@ -34,7 +35,7 @@ use std::collections::VecDeque;
 
 use crate::command::{Command, Moment, Refusal};
 use crate::definition::{Definition, Target, Verb};
-use crate::event::{Actor, Because, Event, Payload};
+use crate::event::{Because, Event, Payload};
 use crate::expression::{Layer, Scope};
 use crate::state::{Phase, RunState};
 use crate::view::Status;
@@ -137,6 +138,7 @@ impl<'a> Draft<'a> {
                 self.bytes = self.bytes.saturating_add(json_bytes(vars));
             }
             Event::RunStarted(_)
+            | Event::DeadlineSet { .. }
             | Event::ItemsTaken { .. }
             | Event::FrameStarted { .. }
             | Event::TurnStarted { .. }
@@ -162,6 +164,8 @@ impl<'a> Draft<'a> {
             | Event::ChildCancelled { .. }
             | Event::StepCompleted { .. }
             | Event::VarsSet { .. }
+            | Event::UndoKept { .. }
+            | Event::UndoStarted { .. }
             | Event::StepFailed { .. }
             | Event::RunCompleted { .. }
             | Event::RunFailed { .. }
@@ -197,13 +201,13 @@ impl<'a> Draft<'a> {
                 index: frame.index(),
                 error: frame.failure(),
             });
+            if let Some(kept) = &frame.kept {
+                self.add_kept(kept, &mut layers);
+                break;
+            }
             at = within.map(|visit| visit.frame);
         }
         Scope { inputs: &self.state.inputs, vars: &self.state.vars, run: &self.state.facts, layers }
-    }
-
-    fn cancel(&mut self, by: Actor, reason: Option<String>) {
-        self.push(Event::RunCancelled { by, reason });
     }
 }
 

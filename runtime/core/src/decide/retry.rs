@@ -50,6 +50,10 @@ impl Draft<'_> {
             let text = format!("only a failed run can be retried, and this one is {status}");
             return Err(Refusal::CannotRetry(format!("{text}; `pawl rerun RUN` starts it anew")));
         }
+        if self.state.has_undone() {
+            let text = "the run has undone what it did, so no step of it can be tried again";
+            return Err(Refusal::CannotRetry(format!("{text}; `pawl rerun RUN` starts it anew")));
+        }
         let wreck = self.state.wreck().ok_or_else(nothing)?;
         let failed = || wreck.failed.iter().filter_map(|id| Some((*id, wreck.visits.get(id)?)));
         let named = |wanted: &StepId| failed().find(|(_, visit)| visit.step == *wanted);

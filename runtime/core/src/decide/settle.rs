@@ -45,7 +45,13 @@ impl Draft<'_> {
         else {
             return;
         };
+        // What its `catch` did in its place is not what its `undo` undoes.
+        let caught = self.state.visit(id).and_then(|at| at.inside.as_ref()).is_some_and(|at| at.catching);
         self.push(Event::StepCompleted { visit: id, output: output.into() });
+        if !caught && let Err(failure) = self.keep_for_undo(id) {
+            let step = self.definition.step(index).map(|step| step.id.clone());
+            return self.fail_frame(frame, failure, step);
+        }
         self.go_on_after(id, frame, index);
     }
 

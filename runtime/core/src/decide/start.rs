@@ -14,6 +14,10 @@ impl Draft<'_> {
     /// What comes first of all, once the run is there.
     pub(super) fn begin_run(&mut self) {
         let definition = self.definition;
+        if let Some(timeout) = definition.timeout {
+            let total = Some(self.now.after(timeout));
+            self.push(Event::DeadlineSet { visit: None, total, start: None });
+        }
         if let Err(failure) = self.assign(FrameId::ROOT, None, &definition.vars) {
             return self.fail_frame(FrameId::ROOT, failure, None);
         }

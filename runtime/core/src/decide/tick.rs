@@ -13,6 +13,12 @@ enum Due {
     SleepOver(VisitId, u32),
     Unanswered(ApprovalId),
     Deadline(VisitId),
+    /// A visit took too long as a whole.
+    Total(VisitId),
+    /// A visit was not started in time.
+    Start(VisitId),
+    /// The run took too long.
+    Run,
 }
 
 impl Draft<'_> {
@@ -31,6 +37,9 @@ impl Draft<'_> {
                 Due::SleepOver(visit, call) => self.end_sleep(visit, call),
                 Due::Unanswered(approval) => self.answer_late(&approval),
                 Due::Deadline(visit) => self.time_out(visit),
+                Due::Total(visit) => self.time_out_as_a_whole(visit),
+                Due::Start(visit) => self.time_out_unstarted(visit),
+                Due::Run => self.time_out_run(),
             }
             // What is due next is read from the state that this leads to.
             self.settle_all();
@@ -39,6 +48,9 @@ impl Draft<'_> {
 
     fn next_due(&self) -> Option<Due> {
         let now = self.now;
+        if self.state.is_open() && self.state.deadline.is_some_and(|deadline| deadline <= now) {
+            return Some(Due::Run);
+        }
         let unanswered = self
             .state
             .approvals
@@ -52,13 +64,56 @@ impl Draft<'_> {
     fn time_out(&mut self, id: VisitId) {
         let Some(visit) = self.state.visit(id) else { return };
         let took = self.now.since(visit.attempt_at);
-        let limit = self.step_of(id).and_then(|step| step.timeout).unwrap_or(took);
+        let limit = self.step_of(id).and_then(|step| step.timeout.attempt).unwrap_or(took);
         let failure = timeout(visit.work.as_deref(), limit);
-        self.fail_attempt(id, failure);
+        self.fail_attempt(id, failure, true);
+    }
+
+    /// There is no other attempt after this one, whatever `retry` says.
+    fn time_out_as_a_whole(&mut self, id: VisitId) {
+        let (Some(visit), Some(step)) = (self.state.visit(id), self.step_of(id)) else { return };
+        let limit = step.timeout.total.unwrap_or_else(|| self.now.since(visit.started_at));
+        let message = format!("step '{}' took longer than its total timeout of {limit}", step.id);
+        let failure = Failure::new(FailureKind::Timeout, message);
+        match visit.activity {
+            Activity::Attempting => self.fail_attempt(id, failure, false),
+            Activity::Inside => {
+                self.cancel_frames(id);
+                self.fail_step(id, failure);
+            }
+            Activity::Arrived
+            | Activity::BackingOff(_)
+            | Activity::Asking(_)
+            | Activity::Waiting(_)
+            | Activity::Listening(..)
+            | Activity::Child(_)
+            | Activity::Unknown(_) => self.fail_step(id, failure),
+            Activity::Skipped | Activity::Completed | Activity::Failed(_) | Activity::Cancelled => {}
+        }
+    }
+
+    fn time_out_unstarted(&mut self, id: VisitId) {
+        let (Some(visit), Some(step)) = (self.state.visit(id), self.step_of(id)) else { return };
+        let limit = step.timeout.start.unwrap_or_else(|| self.now.since(visit.started_at));
+        let message = format!("step '{}' was not started within its start timeout of {limit}", step.id);
+        self.fail_step(id, Failure::new(FailureKind::Timeout, message));
+    }
+
+    fn time_out_run(&mut self) {
+        let took = self.now.since(self.state.created_at);
+        let limit = self.definition.timeout.unwrap_or(took);
+        let message = format!("the run took longer than its timeout of {limit}");
+        self.fail_run(Failure::new(FailureKind::Timeout, message), None);
     }
 }
 
 fn due_of(id: VisitId, visit: &Visit, now: Timestamp) -> Option<Due> {
+    if visit.total_at.is_some_and(|at| at <= now) {
+        return Some(Due::Total(id));
+    }
+    if visit.limit_at().is_some_and(|at| at <= now) {
+        return Some(Due::Start(id));
+    }
     if matches!(visit.activity, Activity::BackingOff(until) if until <= now) {
         return Some(Due::Retry(id));
     }

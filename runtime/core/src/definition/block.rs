@@ -26,6 +26,8 @@ pub enum Role {
     Catch,
     /// A `finally`.
     Finally,
+    /// An `undo`.
+    Undo,
 }
 
 /// A list of steps: the workflow's own, or one within a step.

@@ -8,6 +8,8 @@ mod retry;
 mod schema;
 mod schema_cost;
 mod step;
+mod timeouts;
+mod undo;
 mod vars;
 mod verb;
 
@@ -18,6 +20,8 @@ pub use retry::RetryPolicy;
 pub(crate) use schema::reason;
 pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, Schema};
 pub use step::{Branch, Step, StepIndex, Target, Then};
+pub use timeouts::Timeouts;
+pub use undo::{OnCancel, UNDO_MAX_BYTES, UNDO_MAX_STEPS, Undo};
 pub use vars::{Assignments, VARS_MAX_BYTES};
 pub use verb::{
     AgentStep, Case, EmitStep, FailStep, HumanStep, Join, LoopStep, MapStep, OnError, ParallelStep,
@@ -26,7 +30,7 @@ pub use verb::{
 
 use crate::expression::Template;
 use crate::plugin::Permissions;
-use crate::{Digest, StepId};
+use crate::{Digest, Duration, StepId};
 
 /// The version of the workflow language, the value of the key `pawl`.
 pub const LANGUAGE_VERSION: u32 = 1;
@@ -50,6 +54,10 @@ pub struct Definition {
     pub permissions: Permissions,
     /// What the run keeps beside the outputs of its steps, in the order in which they are first made.
     pub vars: Assignments,
+    /// The longest a run may take.
+    pub timeout: Option<Duration>,
+    /// What happens to what it did when it is cancelled.
+    pub on_cancel: OnCancel,
     /// All steps, those within steps too, in the order of the source; a [`StepIndex`] points here.
     pub steps: Vec<Step>,
     /// The lists of steps; a [`BlockIndex`] points here. The first is the workflow's own.

@@ -1,8 +1,8 @@
 //! A declared unit of a workflow and where it leads.
 
-use super::{Assignments, BlockIndex, RetryPolicy, Verb};
+use super::{Assignments, BlockIndex, RetryPolicy, Timeouts, Undo, Verb};
+use crate::StepId;
 use crate::expression::Expression;
-use crate::{Duration, StepId};
 
 /// The position of a step in [`super::Definition::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,8 +23,8 @@ pub struct Step {
     pub then: Then,
     /// What happens when an attempt fails.
     pub retry: RetryPolicy,
-    /// The longest an attempt may take, waits included.
-    pub timeout: Option<Duration>,
+    /// How long it may take.
+    pub timeout: Timeouts,
     /// What it changes of the run's variables when it is completed.
     pub vars: Assignments,
     /// How often a run may arrive here; one more fails the run. Counted anew in each turn of a `loop` and each item of a `map`.
@@ -37,6 +37,8 @@ pub struct Step {
     pub catch: Option<BlockIndex>,
     /// What is done when it is done, whatever came of it.
     pub finally: Option<BlockIndex>,
+    /// What takes it back when the run fails after it was completed.
+    pub undo: Option<Undo>,
 }
 
 /// Where a step leads.

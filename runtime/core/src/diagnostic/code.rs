@@ -66,6 +66,7 @@ codes! {
     NoSuchField = "P0408", Error, "an expression uses a field that the value never has";
     UnknownVar = "P0409", Error, "a variable that is not there";
     NotNeeded = "P0410", Error, "an expression uses a step that its own does not need";
+    MayBeMissing = "P0411", Warning, "an expression uses an output that may not be there";
     UnknownPlugin = "P0501", Error, "a step uses a plugin that is not there";
     UnknownTool = "P0502", Error, "a plugin does not have the tool";
     WrongPluginKind = "P0503", Error, "a plugin of the other kind";

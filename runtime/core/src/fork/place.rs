@@ -21,17 +21,22 @@ pub(crate) enum Place {
 
 /// The place that a run is at behind an event, if it is one at which it can be forked.
 pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) -> Option<Place> {
-    if !state.is_open() {
+    if !state.is_open() || state.has_undone() {
         return None;
     }
     match event {
         Event::RunStarted(_) => Some(Place::Start),
-        Event::StepCompleted { visit, .. } => after(state, definition, *visit),
+        Event::StepCompleted { visit, .. } if !has_undo(state, definition, *visit) => {
+            after(state, definition, *visit)
+        }
+        // A step with an `undo` is only done when that is kept; the new run does not keep it.
+        Event::UndoKept { visit, .. } => after(state, definition, *visit),
         // What follows from these is not to be seen in the state.
         Event::FrameCompleted { .. }
         | Event::FrameFailed { .. }
         | Event::FrameCancelled { .. }
         | Event::StepFailed { .. }
+        | Event::StepCompleted { .. }
         | Event::VarsSet { .. }
         | Event::SignalReceived(_)
         | Event::SignalTaken { .. }
@@ -39,6 +44,8 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::Emitted { .. }
         | Event::ChildEnded { .. }
         | Event::ChildCancelled { .. }
+        | Event::DeadlineSet { .. }
+        | Event::UndoStarted { .. }
         | Event::RunForked(_)
         | Event::InputsChanged(_)
         | Event::OutputChanged(_) => None,
@@ -71,6 +78,11 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::RunFailed { .. }
         | Event::RunCancelled { .. } => is_quiet(state, definition, None).then_some(Place::Rest),
     }
+}
+
+fn has_undo(state: &RunState, definition: &Definition, id: VisitId) -> bool {
+    let step = state.visit(id).and_then(|visit| step_of(definition, visit));
+    step.is_some_and(|step| step.undo.is_some())
 }
 
 /// Behind a completed step, when all else has come to rest.

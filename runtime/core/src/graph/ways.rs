@@ -84,6 +84,11 @@ impl Graph {
         self.steps.get(index).copied().unwrap_or(self.end)
     }
 
+    /// The node at which the step at an index of its definition is done, with all lists of steps within it.
+    pub fn done(&self, index: usize) -> NodeIndex {
+        self.out_of(StepIndex(index))
+    }
+
     fn link(&mut self, from: NodeIndex, to: Vec<NodeIndex>, way: &Way) {
         for to in to {
             self.inner.add_edge(from, to, way.clone());
@@ -111,6 +116,7 @@ impl Graph {
             Role::Turn => vec![self.step(parent.0)],
             Role::Branch | Role::Item | Role::Catch => self.after_work(definition, parent),
             Role::Finally => vec![self.out_of(parent)],
+            Role::Undo => Vec::new(),
         }
     }
 
@@ -157,6 +163,10 @@ impl Graph {
 
     fn add(&mut self, definition: &Definition, index: usize, step: &Step) {
         self.add_within(definition, index, step);
+        if let Some(undo) = &step.undo {
+            let (from, to) = (self.out_of(StepIndex(index)), self.firsts(definition, undo.block));
+            self.link(from, to, &Way::For("undo".to_owned()));
+        }
         if let Some(block) = definition.block(step.block).filter(|block| block.is_graph) {
             return self.needed(definition, block, StepIndex(index), step);
         }

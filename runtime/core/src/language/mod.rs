@@ -23,7 +23,7 @@ pub use inputs::{INPUT, OUTPUT};
 pub use key::{Goes, Key, Need, Place};
 pub use lists::{LOOP, MAP, PARALLEL};
 pub use outside::{EMIT, SIGNAL};
-pub use plugins::{PERMISSIONS, RETRY};
+pub use plugins::{PERMISSIONS, RETRY, TIMEOUT};
 pub use schema::{SCHEMA_ID, schema};
 pub use shape::Shape;
 pub(crate) use shape::TYPES;
@@ -32,13 +32,14 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 15] = [
+pub static PLACES: [&Place; 16] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
     &STEP,
     &BRANCH,
     &RETRY,
+    &TIMEOUT,
     &PERMISSIONS,
     &HUMAN,
     &WAIT,

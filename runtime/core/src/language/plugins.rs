@@ -1,4 +1,4 @@
-//! What goes with plugins: `retry` and `permissions`.
+//! What goes with plugins: `retry`, `timeout` and `permissions`.
 
 use super::{Key, Place, Shape};
 use crate::source::RETRY_MAX_ATTEMPTS;
@@ -39,6 +39,33 @@ pub static RETRY: Place = Place {
         .default("[transient, timeout]"),
         Key::optional("except", Shape::OneOrMore(&Shape::FailureKind), "Kinds taken out of `on`.", "timeout")
             .default("[]"),
+    ],
+    shared: &[],
+};
+
+/// `timeout` of a step, the long form.
+pub static TIMEOUT: Place = Place {
+    name: "timeout",
+    what: "timeout",
+    keys: &[
+        Key::optional(
+            "attempt",
+            Shape::Duration,
+            "The longest that an attempt may take, an agent's waits included; `retry` may try again.",
+            "10s",
+        ),
+        Key::optional(
+            "total",
+            Shape::Duration,
+            "The longest that a visit may take, with all its attempts and the pauses between them, and all that is done in its lists of steps.",
+            "5m",
+        ),
+        Key::optional(
+            "start",
+            Shape::Duration,
+            "The longest from the arrival to the first attempt; it bites where the attempt has to wait for its turn.",
+            "1m",
+        ),
     ],
     shared: &[],
 };

@@ -1,9 +1,13 @@
 //! A step, and the ways that it leads.
 
-use super::{EMIT, FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL, Shape, WAIT};
+use super::{
+    EMIT, FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL, Shape, TIMEOUT, WAIT,
+};
 use crate::source::VISITS_MAX;
 
 const WORKS: &[&str] = &["agent", "tool"];
+/// Verbs whose steps may have a timeout.
+const TIMED: &[&str] = &["agent", "tool", "parallel", "map", "loop", "workflow"];
 
 /// A step.
 pub static STEP: Place = Place {
@@ -105,11 +109,11 @@ pub static STEP: Place = Place {
             .with(WORKS),
         Key::optional(
             "timeout",
-            Shape::Duration,
-            "The longest an attempt may take, waits included.",
-            "30s",
+            Shape::Either(&[Shape::Duration, Shape::Map(&TIMEOUT)]),
+            "How long it may take: an attempt, or more in the long form, of which `parallel`, `map`, `loop` and `workflow` have `total`.",
+            "{ total: 5m }",
         )
-        .with(WORKS),
+        .with(TIMED),
         Key::optional(
             "then",
             Shape::Either(&[Shape::Target, Shape::List(&Shape::Map(&BRANCH))]),
@@ -142,6 +146,13 @@ pub static STEP: Place = Place {
         .without(&["switch"]),
         Key::optional("finally", Shape::Steps, "The steps for any case.", "[{ id: note, set: 1 }]")
             .without(&["switch"]),
+        Key::optional(
+            "undo",
+            Shape::Steps,
+            "The steps that take it back when the run fails after it was completed.",
+            "[{ id: back, set: \"${{ error.message }}\" }]",
+        )
+        .without(&["switch", "fail"]),
     ],
     shared: &[],
 };

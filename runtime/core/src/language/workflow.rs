@@ -52,6 +52,19 @@ pub static WORKFLOW: Place = Place {
             "{ http: [api.example.com] }",
         )
         .otherwise("nothing is granted"),
+        Key::optional(
+            "timeout",
+            Shape::Duration,
+            "The longest that a run may take, whatever it waits for.",
+            "7d",
+        ),
+        Key::optional(
+            "on_cancel",
+            Shape::OneOf(&["stop", "undo"]),
+            "What a run does that is cancelled: stops at once, or undoes first what it did.",
+            "undo",
+        )
+        .default("stop"),
         Key::required(
             "steps",
             Shape::Steps,

@@ -3,6 +3,8 @@
 //! A schema that lists properties and says nothing of others is taken at its
 //! word: a plugin that gives more says so with `additionalProperties`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::expression::{Part, Segment, Template};
@@ -53,6 +55,38 @@ pub(super) fn missing_field(schema: &Value, path: &[Segment]) -> Option<Missing>
         at = below;
     }
     None
+}
+
+/// The types that a value at a path can have; nothing where the schema does not say.
+pub(super) fn types(schema: &Value, path: &[Segment]) -> Option<BTreeSet<String>> {
+    let mut at = vec![schema];
+    for segment in path {
+        let mut below = Vec::new();
+        for part in at.iter().flat_map(|part| alternatives(schema, part)) {
+            match segment {
+                Segment::Dynamic => return None,
+                Segment::Field(name) => match field(part?, name) {
+                    Field::Open => return None,
+                    Field::Known(schema) => below.push(schema),
+                    Field::Excluded => {}
+                },
+                Segment::Index(_) => below.push(part?.get("items")?),
+            }
+        }
+        at = below;
+    }
+    let mut types = BTreeSet::new();
+    for part in at.iter().flat_map(|part| alternatives(schema, part)) {
+        match part?.get("type")? {
+            Value::String(name) => {
+                types.insert(name.clone());
+            }
+            Value::Array(names) => types.extend(names.iter().filter_map(Value::as_str).map(str::to_owned)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+        }
+    }
+    // A field that is excluded was reported as such.
+    (!types.is_empty()).then_some(types)
 }
 
 enum Field<'s> {

@@ -9,6 +9,7 @@
 //! Plugins are not known here; [`check_plugins`] compares a definition with
 //! what plugins say of themselves.
 
+mod arguments;
 mod block;
 mod fields;
 mod human;
@@ -16,6 +17,7 @@ mod inputs;
 mod keys;
 mod listen;
 mod lower;
+mod maybe;
 mod names;
 mod needs;
 mod outline;
@@ -26,7 +28,9 @@ mod scalar;
 mod sites;
 mod step;
 pub mod test_file;
+mod timeouts;
 mod tree;
+mod undo;
 mod vars;
 mod verb;
 mod ways;
@@ -98,9 +102,10 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
     }
     let mut places = Places::of(&root);
     let mut lower = lower::Lower::new(problems, &root);
-    let definition = workflow::definition(&mut lower, &root);
+    let mut definition = workflow::definition(&mut lower, &root);
     let lower::Lower { mut problems, ways_known, pointers, .. } = lower;
     places.set_steps(pointers);
+    undo::find_uses(&mut definition, &places);
     vars::check(&definition, &places, &mut problems);
     names::check(&definition, &places, &mut problems);
     signals(&definition, &places, &mut problems);

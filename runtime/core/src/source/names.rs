@@ -31,7 +31,7 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
                 Root::Run => report.field(&run_schema(), 0, "run"),
                 Root::Error => {
                     let roles = roles_around(definition, &site);
-                    let caught = roles.contains(&Role::Catch);
+                    let caught = roles.contains(&Role::Catch) || roles.contains(&Role::Undo);
                     if !reference.asks && !caught {
                         let (message, help) = if roles.contains(&Role::Finally) {
                             (
@@ -39,7 +39,10 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
                                 "ask with `error is defined`, or `error.message | default(…)`",
                             )
                         } else {
-                            ("there is no error at hand here", "an error is at hand within `catch`")
+                            (
+                                "there is no error at hand here",
+                                "an error is at hand within `catch` and `undo`",
+                            )
                         };
                         report.push(Code::UnknownName, message.to_owned(), Some(help.to_owned()));
                     }
@@ -184,7 +187,7 @@ fn check_step(definition: &Definition, schemas: &[Value], report: &mut Report<'_
 }
 
 /// What a step's output looks like, as far as the definition alone says.
-fn own_schema(step: &Step) -> Value {
+pub(super) fn own_schema(step: &Step) -> Value {
     // What a `catch` gives takes the place of what the step gives.
     if step.catch.is_some() {
         return json!({});

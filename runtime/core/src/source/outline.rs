@@ -54,6 +54,6 @@ fn lists_within(step: &Node) -> Vec<&Node> {
     let branches = branches.and_then(Node::as_map).unwrap_or_default().iter();
     let branches = branches.filter(|entry| !entry.key.starts_with("x-")).map(|entry| &entry.value);
     let bodies = ["map", "loop"].into_iter().filter_map(|verb| step.get(verb)?.get("steps"));
-    let after = ["catch", "finally"].into_iter().filter_map(|key| step.get(key));
+    let after = ["catch", "finally", "undo"].into_iter().filter_map(|key| step.get(key));
     branches.chain(bodies).chain(after).filter(|list| matches!(list.kind, Kind::List(_))).collect()
 }

@@ -1,17 +1,17 @@
 //! A definition against what its plugins say of themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
 
 use super::Loaded;
+use super::arguments::Arguments;
 use super::names::Report;
 use super::sites::sites;
 use crate::StepId;
-use crate::definition::{Definition, Output, Schema, Step, Verb, reason};
+use crate::definition::{Definition, Output, Step, Verb};
 use crate::diagnostic::{Code, Diagnostics, among};
-use crate::expression::{Part, Root, Template, escaped};
+use crate::expression::{Root, Template};
 use crate::plugin::{Description, PluginKind, PluginPins};
 
 /// Reports every step that uses a plugin otherwise than the plugin says it can be used.
@@ -25,17 +25,21 @@ pub fn check_plugins(
     workflows: &BTreeMap<String, WorkflowShape>,
 ) -> Diagnostics {
     let mut check = Check { loaded, pins, workflows, problems: Diagnostics::new(file, text) };
-    let mut outputs = Vec::new();
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     for (index, step) in loaded.definition.steps.iter().enumerate() {
         let schemas = check.step(index, step);
-        if let (Some((input, _)), Some(with)) = (schemas, with(step)) {
-            check.arguments(index, input, with);
-        }
+        inputs.push(schemas.map(|(input, _)| input));
         if let Verb::Agent(agent) = &step.verb {
             check.granted_tools(index, agent.permissions.tools.iter());
         }
         // What a `catch` gives may take the output's place.
         outputs.push(schemas.map(|(_, output)| output).filter(|_| step.catch.is_none()));
+    }
+    for (index, step) in loaded.definition.steps.iter().enumerate() {
+        if let (Some(input), Some(with)) = (inputs[index], with(step)) {
+            let arguments = Arguments { loaded, index, schema: input, outputs: &outputs };
+            arguments.check(with, &mut check.problems);
+        }
     }
     check.references(&outputs);
     check.problems
@@ -197,46 +201,6 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Compares what is written out of the arguments with the schema; what is computed may be anything.
-    fn arguments(&mut self, index: usize, schema: &Value, with: &Template) {
-        if matches!(with.part(), Part::Expression(_) | Part::Text(_)) {
-            return;
-        }
-        let mut computed = BTreeSet::new();
-        let value = written(with.part(), String::new(), &mut computed);
-        let Ok(schema) = Schema::new(schema.clone()) else { return };
-        for error in schema.errors(&value) {
-            let place = error.instance_path().to_string();
-            let below = format!("{place}/");
-            let inside =
-                computed.contains(&place) || computed.iter().any(|c| place.starts_with(&format!("{c}/")));
-            let contains = computed.iter().any(|c| c.starts_with(&below));
-            let missing = matches!(
-                error.kind(),
-                ValidationErrorKind::Required { .. } | ValidationErrorKind::AdditionalProperties { .. }
-            );
-            if inside || (contains && !missing) {
-                continue;
-            }
-            let step = self.loaded.places.step(index);
-            let at = format!("{step}/with{place}");
-            // An absent `with` is an empty map, and its step is where it is missing.
-            let at = if self.loaded.places.has(&format!("{step}/with")) { at } else { step.to_owned() };
-            let help = argument_help(&error, schema.json(), &place);
-            let started =
-                self.loaded.definition.steps.get(index).is_some_and(|s| matches!(s.verb, Verb::Workflow(_)));
-            let (code, what) =
-                if started { (Code::InvalidInputs, "workflow") } else { (Code::InvalidArguments, "plugin") };
-            let message = format!("the {what} does not accept this: {}", reason(&error));
-            let unexpected = unexpected(&error);
-            let span = match unexpected {
-                Some(name) => self.loaded.places.key(&format!("{at}/{}", escaped(name))),
-                None => self.loaded.places.value(&at),
-            };
-            self.problems.push(code, span, message, "", help);
-        }
-    }
-
     fn references(&mut self, outputs: &[Option<&Value>]) {
         let definition = &self.loaded.definition;
         for site in sites(definition, &self.loaded.places) {
@@ -250,43 +214,6 @@ impl<'a> Check<'a> {
                     report.field(schema, 2, &format!("steps.{name}.output"));
                 }
             }
-        }
-    }
-}
-
-/// The argument that a schema does not know.
-fn unexpected<'e>(error: &'e jsonschema::ValidationError<'_>) -> Option<&'e str> {
-    if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
-        return unexpected.first().map(String::as_str);
-    }
-    None
-}
-
-/// What to write instead: the nearest known argument, or the list of them.
-fn argument_help(error: &jsonschema::ValidationError<'_>, schema: &Value, place: &str) -> Option<String> {
-    let unexpected = unexpected(error)?;
-    let known = schema.get("properties").and_then(Value::as_object).filter(|_| place.is_empty())?;
-    among(unexpected, "it accepts", known.keys().map(String::as_str))
-}
-
-/// The value as far as it is written out; null stands where it is computed.
-fn written(part: &Part, pointer: String, computed: &mut BTreeSet<String>) -> Value {
-    match part {
-        Part::Literal(value) => value.clone(),
-        Part::Expression(_) | Part::Text(_) => {
-            computed.insert(pointer);
-            Value::Null
-        }
-        Part::List(parts) => parts
-            .iter()
-            .enumerate()
-            .map(|(index, part)| written(part, format!("{pointer}/{index}"), computed))
-            .collect(),
-        Part::Map(parts) => {
-            let fields = parts.iter().map(|(name, part)| {
-                (name.clone(), written(part, format!("{pointer}/{}", escaped(name)), computed))
-            });
-            Value::Object(fields.collect::<Map<_, _>>())
         }
     }
 }

@@ -7,8 +7,10 @@ use serde_json::Value;
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Kind, Node, Span};
-use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, needs, vars, verb};
-use crate::definition::{BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Verb};
+use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, needs, timeouts, undo, vars, verb};
+use crate::definition::{
+    BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Timeouts, Verb,
+};
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
 use crate::language::{BRANCH, Goes, RETRY, STEP};
@@ -46,19 +48,14 @@ pub(super) fn step(
     let verb = verb.unwrap_or_else(|| harmless(index, block).verb);
     let then = get(entries, "then").map_or(Then::Next, |node| then(lower, node, index));
     let retry = get(entries, "retry").map(|node| retry(lower, node)).unwrap_or_default();
-    let timeout = get(entries, "timeout").and_then(|node| {
-        let timeout = lower.duration(node, "timeout")?;
-        if timeout.0 == 0 {
-            lower.report(Code::OutOfRange, &node.span, "timeout is zero", Some("at least 1ms".to_owned()));
-        }
-        Some(timeout)
-    });
+    let timeout = get(entries, "timeout").map(|node| timeouts::of_step(lower, node)).unwrap_or_default();
     let max_visits = get(entries, "max_visits")
         .and_then(|node| lower.whole(node, "max_visits", 1..=VISITS_MAX))
         .unwrap_or(VISITS_MAX);
     let vars = get(entries, "vars").map(|node| vars::assignments(lower, node)).unwrap_or_default();
     let catch = block::after(lower, entries, "catch", Role::Catch, index, pointer);
     let finally = block::after(lower, entries, "finally", Role::Finally, index, pointer);
+    let undo = undo::undo(lower, entries, index, block, pointer);
     Step {
         id,
         condition,
@@ -73,6 +70,7 @@ pub(super) fn step(
         below: None,
         catch,
         finally,
+        undo,
     }
 }
 
@@ -85,13 +83,14 @@ fn harmless(index: StepIndex, block: BlockIndex) -> Step {
         verb: Verb::Set(Template::literal(Value::Null)),
         then: Then::Next,
         retry: RetryPolicy::default(),
-        timeout: None,
+        timeout: Timeouts::default(),
         vars: Vec::new(),
         max_visits: VISITS_MAX,
         block,
         below: None,
         catch: None,
         finally: None,
+        undo: None,
     }
 }
 
@@ -118,18 +117,18 @@ fn id(lower: &mut Lower, node: &Node, index: StepIndex) -> Option<StepId> {
 fn check_keys(lower: &mut Lower, entries: Keys<'_>, verb: &Verb) {
     // Of `needs` its own check knows more: no step of a graph is a switch.
     for entry in entries.iter().filter(|entry| entry.key != "needs") {
-        let Some(goes) = STEP.key(&entry.key).map(|key| key.goes).filter(|goes| !goes.with(verb.name()))
-        else {
-            continue;
-        };
+        let goes = STEP.key(&entry.key).map(|key| key.goes).filter(|goes| !goes.with(verb.name()));
+        let timeout = (entry.key == "timeout").then(|| timeouts::mismatch(verb, &entry.value)).flatten();
         let help = match (entry.key.as_str(), verb.name(), goes) {
-            ("timeout", "human", _) => "a human step has `due` and `on_timeout`".to_owned(),
+            (_, _, None) if timeout.is_none() => continue,
+            ("timeout", _, _) => timeout.unwrap_or_default().to_owned(),
             ("catch" | "finally", "switch", _) => "put the switch into a step of its own".to_owned(),
             ("then", "switch", _) => "the cases of a switch say where it leads".to_owned(),
+            ("undo", _, _) => "it does nothing that could be undone".to_owned(),
             ("vars", "fail", _) => "a step that fails changes nothing".to_owned(),
             ("then", "fail", _) => "a run ends where it fails".to_owned(),
-            (_, _, Goes::With(verbs)) => format!("it goes with {}", verbs.join(" and ")),
-            (_, _, Goes::WithAll | Goes::Without(_)) => "take one of them out".to_owned(),
+            (_, _, Some(Goes::With(verbs))) => format!("it goes with {}", verbs.join(" and ")),
+            (_, _, None | Some(Goes::WithAll | Goes::Without(_))) => "take one of them out".to_owned(),
         };
         let message = format!("'{}' does not go with {}", entry.key, verb.name());
         lower.report(Code::KeyMismatch, &entry.key_span, message, Some(help));

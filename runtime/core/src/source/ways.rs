@@ -7,6 +7,7 @@ use petgraph::visit::Dfs;
 
 use super::Places;
 use super::lower::within;
+use super::maybe::Maybe;
 use super::sites::{Moment, Site, sites};
 use super::tree::Span;
 use crate::StepId;
@@ -19,6 +20,7 @@ use crate::graph::Graph;
 pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Diagnostics) {
     let graph = Graph::of(definition);
     let mut ways = Ways { graph: &graph, after: HashMap::new() };
+    let mut maybe = Maybe::new(definition, &graph);
     let first = graph.start();
     for (index, step) in definition.steps.iter().enumerate() {
         if !ways.leads(first, graph.step(index)) {
@@ -46,16 +48,23 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
                 continue;
             }
             let possible = match site.moment {
-                Moment::After(index) => index == from.0 || ways.leads(graph.step(from.0), graph.step(index)),
-                Moment::Before(index) => ways.leads(graph.step(from.0), graph.step(index)),
+                Moment::After(index) => index == from.0 || ways.leads(graph.done(from.0), graph.step(index)),
+                Moment::Before(index) => ways.leads(graph.done(from.0), graph.step(index)),
                 // There are no steps yet, which was reported as such.
                 Moment::Start(_) | Moment::Between(_) => true,
-                Moment::End => ways.leads(graph.step(from.0), graph.end()),
+                Moment::End => ways.leads(graph.done(from.0), graph.end()),
             };
+            let name = name.unwrap_or_default();
             if possible {
+                if let Some(why) = maybe.missing(&site, reference, from) {
+                    let span = place(places, problems, &site, reference);
+                    let help =
+                        format!("{why}; ask with `steps.{name}.output is defined`, or give a `default(…)`");
+                    let message = format!("the output of '{name}' may not be there");
+                    problems.push(Code::MayBeMissing, span, message, "", Some(help));
+                }
                 continue;
             }
-            let name = name.unwrap_or_default();
             let span = place(places, problems, &site, reference);
             let message = format!("the step '{name}' can never have run here");
             let help = match site.moment {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Activity, Approval, CallProgress, CallState, Calls, Frame, Phase, RunState, Visit};
+use super::{Activity, Approval, CallProgress, CallState, Calls, Frame, Phase, RunState, Undoing, Visit};
 use crate::call::CallRequest;
 use crate::event::{
     ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, RunStarted, Work,
@@ -31,17 +31,13 @@ impl RunState {
             Event::AttemptStarted { visit, attempt, work, deadline } => {
                 self.start_attempt(time, *visit, *attempt, work.as_deref(), *deadline);
             }
-            Event::ItemsTaken { visit, items } => self.take_items(*visit, items),
-            Event::FrameStarted { frame, visit, entry } => self.start_frame(*frame, *visit, entry),
-            Event::TurnStarted { frame, turn } => self.start_turn(*frame, *turn),
-            Event::FrameCompleted { frame } => {
-                let last = self.frames.get(frame).and_then(|frame| frame.last.clone()).unwrap_or_default();
-                self.end_frame(time, *frame, Some(Ok(last)));
-            }
-            Event::FrameFailed { frame, failure } => {
-                self.end_frame(time, *frame, Some(Err(failure.clone())));
-            }
-            Event::FrameCancelled { frame } => self.end_frame(time, *frame, None),
+            Event::DeadlineSet { visit, total, start } => self.set_deadline(*visit, *total, *start),
+            Event::ItemsTaken { .. }
+            | Event::FrameStarted { .. }
+            | Event::TurnStarted { .. }
+            | Event::FrameCompleted { .. }
+            | Event::FrameFailed { .. }
+            | Event::FrameCancelled { .. } => self.apply_frame(time, event),
             Event::AttemptFailed { visit, retry_at, .. } => self.fail_attempt(*visit, *retry_at),
             Event::ToolLogged { .. } | Event::Emitted { .. } => {}
             Event::CallStarted { visit, call, request, until } => {
@@ -62,8 +58,14 @@ impl RunState {
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. } => self.apply_outside(event),
             Event::StepCompleted { visit, output } => self.complete(time, *visit, output),
+            Event::UndoKept { visit, uses } => self.keep(*visit, uses),
+            Event::UndoStarted { failure, step, cancelled } => {
+                let (failure, step, cancelled) = (failure.clone(), step.clone(), cancelled.clone());
+                self.start_undo(time, Undoing { failure, step, cancelled, failed: Vec::new() });
+            }
             Event::VarsSet { vars, .. } => self.set_vars(vars),
             Event::StepFailed { visit, failure } => {
+                self.shut_approvals(*visit);
                 self.finish(time, *visit, Activity::Failed(failure.clone()));
             }
             Event::RunCompleted { outputs } => {
@@ -80,6 +82,25 @@ impl RunState {
                 self.inputs = Arc::new(changed.inputs.clone().into_value());
             }
             Event::OutputChanged(changed) => self.change_output(changed),
+        }
+    }
+
+    /// The events of lists of steps within steps.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are taken in elsewhere")]
+    fn apply_frame(&mut self, time: Timestamp, event: &Event) {
+        match event {
+            Event::ItemsTaken { visit, items } => self.take_items(*visit, items),
+            Event::FrameStarted { frame, visit, entry } => self.start_frame(*frame, *visit, entry),
+            Event::TurnStarted { frame, turn } => self.start_turn(*frame, *turn),
+            Event::FrameCompleted { frame } => {
+                let last = self.frames.get(frame).and_then(|frame| frame.last.clone()).unwrap_or_default();
+                self.end_frame(time, *frame, Some(Ok(last)));
+            }
+            Event::FrameFailed { frame, failure } => {
+                self.end_frame(time, *frame, Some(Err(failure.clone())));
+            }
+            Event::FrameCancelled { frame } => self.end_frame(time, *frame, None),
+            _ => {}
         }
     }
 
@@ -124,6 +145,17 @@ impl RunState {
         self.active.push(id);
     }
 
+    fn set_deadline(&mut self, id: Option<VisitId>, total: Option<Timestamp>, start: Option<Timestamp>) {
+        let Some(id) = id else {
+            self.deadline = total;
+            return;
+        };
+        if let Some(visit) = self.visits.get_mut(&id) {
+            visit.total_at = total;
+            visit.start_by = start;
+        }
+    }
+
     fn set_vars(&mut self, vars: &Payload) {
         let Payload::Inline(Value::Object(new)) = vars else { return };
         if let Value::Object(vars) = Arc::make_mut(&mut self.vars) {
@@ -138,7 +170,12 @@ impl RunState {
     }
 
     /// Ends a visit and lets go of what only a visit under way needs.
-    fn finish(&mut self, time: Timestamp, id: VisitId, activity: Activity) -> Option<(StepId, FrameId)> {
+    pub(super) fn finish(
+        &mut self,
+        time: Timestamp,
+        id: VisitId,
+        activity: Activity,
+    ) -> Option<(StepId, FrameId)> {
         self.active.retain(|active| *active != id);
         self.remember_visit(id);
         let visit = self.visits.get_mut(&id)?;
@@ -147,6 +184,8 @@ impl RunState {
         visit.calls = Calls::default();
         visit.work = None;
         visit.deadline = None;
+        visit.total_at = None;
+        visit.start_by = None;
         visit.inside = None;
         Some((visit.step.clone(), visit.frame))
     }
@@ -161,12 +200,19 @@ impl RunState {
 
     fn start_frame(&mut self, id: FrameId, within: VisitId, entry: &Entry) {
         self.frames_begun = self.frames_begun.max(id.0);
+        if let Entry::Undo { .. } = entry {
+            return self.start_undo_frame(id, within, entry);
+        }
         let Some(visit) = self.visits.get_mut(&within) else { return };
         visit.activity = Activity::Inside;
         // What the step itself did is over once its `catch` or `finally` begins.
         visit.deadline = None;
         visit.work = None;
         visit.calls = Calls::default();
+        visit.start_by = None;
+        if let Entry::Catch { .. } | Entry::Finally { .. } = entry {
+            visit.total_at = None;
+        }
         let inside = visit.inside.get_or_insert_default();
         let mut item = None;
         match entry {
@@ -175,7 +221,7 @@ impl RunState {
                 inside.begun += 1;
                 item = inside.items.get(*index as usize).cloned();
             }
-            Entry::Loop => {}
+            Entry::Loop | Entry::Undo { .. } => {}
             Entry::Catch { .. } => inside.catching = true,
             Entry::Finally { outcome } => {
                 inside.outcome = Some(outcome.clone().map(|output| Arc::new(output.into_value())));
@@ -205,6 +251,9 @@ impl RunState {
             }
         }
         let Some((within, entry)) = frame.within else { return };
+        if let (Entry::Undo { .. }, Some(Err(failure))) = (&entry, &result) {
+            return self.end_undo_frame(within, failure.clone());
+        }
         let Some(inside) = self.visits.get_mut(&within).and_then(|visit| visit.inside.as_mut()) else {
             return;
         };
@@ -216,7 +265,7 @@ impl RunState {
 
     /// Ends a visit that is not needed any more, with the frames within it.
     pub(super) fn stop(&mut self, time: Timestamp, id: VisitId) {
-        self.approvals.values_mut().filter(|approval| approval.visit == id).for_each(Approval::shut);
+        self.shut_approvals(id);
         let open =
             self.visits.get(&id).and_then(|visit| visit.inside.as_ref()).map(|inside| inside.open.clone());
         for frame in open.unwrap_or_default() {
@@ -237,6 +286,7 @@ impl RunState {
             visit.activity = Activity::Attempting;
             visit.attempt = attempt;
             visit.attempt_at = time;
+            visit.start_by = None;
             visit.deadline = deadline;
             visit.timeout = deadline.map(|deadline| deadline.since(time));
             visit.calls = Calls::default();
@@ -247,7 +297,7 @@ impl RunState {
     }
 
     fn fail_attempt(&mut self, id: VisitId, retry_at: Option<Timestamp>) {
-        self.approvals.values_mut().filter(|approval| approval.visit == id).for_each(Approval::shut);
+        self.shut_approvals(id);
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.deadline = None;
             visit.calls = Calls::default();
@@ -287,6 +337,7 @@ impl RunState {
         let Some(visit) = self.visits.get_mut(&id) else { return };
         // A person needs the time they need.
         visit.deadline = None;
+        visit.total_at = None;
         let Some(call) = call else {
             visit.activity = Activity::Unknown(None);
             return;
@@ -300,6 +351,10 @@ impl RunState {
             | CallProgress::Unknown(..)
             | CallProgress::Answered { .. } => None,
         });
+    }
+
+    fn shut_approvals(&mut self, id: VisitId) {
+        self.approvals.values_mut().filter(|approval| approval.visit == id).for_each(Approval::shut);
     }
 
     fn take_question(&mut self, time: Timestamp, opened: &ApprovalOpened) {
@@ -366,11 +421,14 @@ impl RunState {
         self.approvals.values_mut().for_each(Approval::shut);
         self.suspension = None;
         self.held.clear();
+        self.undoing = None;
+        self.kept = Vec::new();
+        self.kept_bytes = 0;
     }
 }
 
 impl Approval {
-    const fn shut(&mut self) {
+    pub(super) const fn shut(&mut self) {
         self.open = false;
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Kept;
 use crate::event::Entry;
 use crate::{Failure, FrameId, StepId, VisitId};
 
@@ -17,6 +18,8 @@ pub struct Frame {
     pub item: Option<Arc<Value>>,
     /// The turn of a `loop`, from 0.
     pub turn: u32,
+    /// What was kept of the visit that is undone in it.
+    pub(crate) kept: Option<Box<Kept>>,
     /// How often each step was reached, in this turn.
     pub(crate) arrivals: BTreeMap<StepId, u32>,
     /// The steps that were completed or skipped, in this turn.
@@ -33,14 +36,21 @@ impl Frame {
         match &self.within {
             Some((_, Entry::Item(index))) => Some(*index),
             Some((_, Entry::Loop)) => Some(self.turn),
-            Some((_, Entry::Branch(_) | Entry::Catch { .. } | Entry::Finally { .. })) | None => None,
+            Some((
+                _,
+                Entry::Branch(_) | Entry::Catch { .. } | Entry::Finally { .. } | Entry::Undo { .. },
+            ))
+            | None => None,
         }
     }
 
-    /// `error` in expressions: why the step failed whose `catch` or `finally` this is.
+    /// `error` in expressions: why the step failed whose `catch` or `finally` this is, or the run, in an `undo`.
     pub const fn failure(&self) -> Option<&Failure> {
         match &self.within {
-            Some((_, Entry::Catch { failure } | Entry::Finally { outcome: Err(failure) })) => Some(failure),
+            Some((
+                _,
+                Entry::Catch { failure } | Entry::Undo { failure } | Entry::Finally { outcome: Err(failure) },
+            )) => Some(failure),
             Some((_, Entry::Branch(_) | Entry::Item(_) | Entry::Loop | Entry::Finally { .. })) | None => None,
         }
     }

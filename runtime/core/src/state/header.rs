@@ -22,7 +22,8 @@ impl RunState {
 
     /// The earliest instant at which something happens by itself.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.active().filter_map(|(id, visit)| self.visit_wake_at(id, visit)).min()
+        let visits = self.active().flat_map(|(id, visit)| [self.visit_wake_at(id, visit), visit.limit_at()]);
+        visits.chain([self.deadline.filter(|_| self.is_open())]).flatten().min()
     }
 
     fn visit_wake_at(&self, id: VisitId, visit: &Visit) -> Option<Timestamp> {

@@ -12,6 +12,7 @@ mod header;
 mod outside;
 mod signals;
 mod travel;
+mod undo;
 mod visit;
 mod wreck;
 
@@ -25,6 +26,7 @@ pub use calls::{CallProgress, CallState, Calls};
 pub use frame::{Frame, Inside};
 pub use signals::{Signal, Signals};
 pub use travel::{Held, Suspension};
+pub use undo::{Around, Kept, Undoing};
 pub use visit::{Activity, Visit};
 
 use wreck::Wreck;
@@ -62,6 +64,8 @@ pub struct RunState {
     pub(crate) allowed: Permissions,
     pub(crate) seed: Digest,
     pub(crate) facts: Arc<Value>,
+    /// When the run fails with `timeout`.
+    pub(crate) deadline: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) visits: BTreeMap<VisitId, Visit>,
@@ -69,6 +73,12 @@ pub struct RunState {
     pub(crate) frames: BTreeMap<FrameId, Frame>,
     /// How many frames were begun, the workflow's own not counted.
     pub(crate) frames_begun: u32,
+    /// The completed visits that are undone when the run fails, in the order of their completion.
+    pub(crate) kept: Vec<Kept>,
+    /// What they hold, in bytes of JSON.
+    pub(crate) kept_bytes: usize,
+    pub(crate) undoing: Option<Box<Undoing>>,
+    pub(crate) has_undone: bool,
     pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
     pub(crate) memory: BTreeMap<String, Value>,
     /// Who suspended it; nothing while it goes on.
@@ -100,12 +110,17 @@ impl RunState {
             allowed: Permissions::default(),
             seed: Digest::from_bytes([0; 32]),
             facts: Arc::default(),
+            deadline: None,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             visits: BTreeMap::new(),
             active: Vec::new(),
             frames: BTreeMap::from([(FrameId::ROOT, Frame::default())]),
             frames_begun: 0,
+            kept: Vec::new(),
+            kept_bytes: 0,
+            undoing: None,
+            has_undone: false,
             approvals: BTreeMap::new(),
             memory: BTreeMap::new(),
             suspension: None,

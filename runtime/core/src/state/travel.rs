@@ -57,6 +57,7 @@ impl RunState {
 
     pub(super) fn fork(&mut self, time: Timestamp, forked: &RunForked) {
         self.created_at = time;
+        self.keep_nothing();
         self.resume(forked.moved);
     }
 
@@ -74,6 +75,7 @@ impl RunState {
 
     /// Everything that is due is due so much later.
     pub(super) fn move_due(&mut self, by: Duration) {
+        self.deadline = self.deadline.map(|deadline| deadline.after(by));
         let active = self.active.iter().copied();
         for id in active {
             if let Some(visit) = self.visits.get_mut(&id) {
@@ -92,7 +94,9 @@ fn move_visit(visit: &mut Visit, by: Duration) {
     {
         *until = until.after(by);
     }
-    visit.deadline = visit.deadline.map(|deadline| deadline.after(by));
+    for at in [&mut visit.deadline, &mut visit.total_at, &mut visit.start_by] {
+        *at = at.map(|at| at.after(by));
+    }
     for call in visit.calls.open().map(|(call, _)| call).collect::<Vec<_>>() {
         visit.calls.progress(call, |progress| {
             if let CallProgress::Sleeping(until) = progress {

@@ -68,6 +68,9 @@ impl RunState {
             | Event::ChildCancelled { .. }
             | Event::StepCompleted { .. }
             | Event::VarsSet { .. }
+            | Event::DeadlineSet { .. }
+            | Event::UndoKept { .. }
+            | Event::UndoStarted { .. }
             | Event::RunCompleted { .. }
             | Event::RunSuspended(_)
             | Event::StepHeld(_)

@@ -102,6 +102,24 @@ impl Bench {
         done
     }
 
+    /// Goes on to an instant, in milliseconds after the start, and lets happen what is due.
+    pub(crate) fn tick_at(&mut self, ms: u64) {
+        self.now = Timestamp(1_000 + ms);
+        self.tell(Command::Tick);
+    }
+
+    /// When it wants to be woken, in milliseconds after the start.
+    pub(crate) fn wakes_at(&self) -> Option<u64> {
+        self.state.wake_at().map(|at| at.0 - 1_000)
+    }
+
+    pub(crate) fn answer(&mut self, title: &str, action: &str) {
+        let found = self.state.approvals().find(|(_, a)| a.open && a.question.title == title);
+        let approval = found.unwrap_or_else(|| panic!("nobody asks {title}")).0.clone();
+        let action = action.to_owned();
+        self.tell(Command::Decide { approval, action, data: Value::Null, by: ann(), comment: None });
+    }
+
     pub(crate) fn outputs(&self) -> Value {
         match self.state.phase() {
             Phase::Completed(outputs) => Value::clone(outputs),
@@ -124,6 +142,10 @@ impl Bench {
 
 pub(crate) fn no() -> Failure {
     Failure::new(FailureKind::Permanent, "it says no")
+}
+
+pub(crate) fn busy() -> Failure {
+    Failure::new(FailureKind::Transient, "busy")
 }
 
 pub(crate) fn ann() -> Actor {

@@ -2,4 +2,6 @@
 
 mod bench;
 mod needs;
+mod timeouts;
+mod undo;
 mod vars;

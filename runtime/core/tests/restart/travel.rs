@@ -50,7 +50,8 @@ impl World {
             return false;
         };
         let drawn = self.draw(&format!("answer {}", approval.opened_at.0));
-        if approval.due.is_some() && drawn > 128 {
+        // What is due is not answered any more.
+        if approval.due.is_some_and(|due| drawn > 128 || due <= self.now) {
             return false;
         }
         let actions = &approval.question.actions;

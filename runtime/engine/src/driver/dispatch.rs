@@ -124,7 +124,7 @@ impl ActiveRun {
             withheld,
             pins: Arc::clone(self.state.plugins()),
             started_at: visit.attempt_at,
-            deadline: visit.deadline,
+            deadline: visit.attempt_deadline(),
             seed: self.state.attempt_seed(id, visit.attempt),
             key: self.state.step_key(id),
             recorded: visit.calls.clone(),

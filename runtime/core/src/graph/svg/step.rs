@@ -54,7 +54,8 @@ pub(super) fn step(sheet: &Sheet<'_>, index: StepIndex, step: &Step, jumps: usiz
     lines.extend(step.condition.as_ref().map(|condition| line(&format!("if {}", condition.source().trim()))));
     lines.extend(sheet.words(&step.id));
     let head = node(lines, look, Some(index)).with_jumps(jumps);
-    let lists = blocks_within(step);
+    let mut lists = blocks_within(step);
+    lists.extend(step.undo.as_ref().map(|undo| (undo.block, "to undo it".to_owned())));
     if lists.is_empty() && step.finally.is_none() {
         return head;
     }
@@ -82,7 +83,7 @@ impl Column {
     }
 
     fn kind(&self) -> Kind {
-        if self.role == Role::Catch { Kind::Trouble } else { Kind::Plain }
+        if matches!(self.role, Role::Catch | Role::Undo) { Kind::Trouble } else { Kind::Plain }
     }
 }
 
@@ -148,7 +149,7 @@ impl Frame {
             self.piece.label((middle, top - LABEL_PX), column.label);
             if matches!(verb, Verb::Loop(_)) && column.role == Role::Turn {
                 self.again(&list.exits, x);
-            } else {
+            } else if column.role != Role::Undo {
                 ends.extend(&list.exits);
             }
             lowest = lowest.max(top + list.h);
