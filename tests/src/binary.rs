@@ -35,7 +35,7 @@ fn build() -> Result<PathBuf> {
 }
 
 /// The project's folder.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     // As cargo says now: a compiled-in path is that of whichever checkout filled the target folder.
     let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&here).parent().map_or_else(PathBuf::new, Path::to_path_buf)

@@ -27,7 +27,8 @@ use serde::de::DeserializeOwned;
 
 use crate::bindings::tool::wasi::http::outgoing_handler::handle;
 use crate::bindings::tool::wasi::http::types::{
-    ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+    ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+    Scheme,
 };
 use crate::bindings::tool::wasi::io::streams::StreamError;
 use crate::{Failure, FailureKind, json};
@@ -56,6 +57,7 @@ pub fn request(method: &str, url: &str) -> Request {
         headers: Vec::new(),
         body: Ok(Vec::new()),
         body_max_bytes: BODY_MAX_BYTES,
+        timeout: None,
     }
 }
 
@@ -68,6 +70,7 @@ pub struct Request {
     headers: Vec<(String, String)>,
     body: Result<Vec<u8>, Failure>,
     body_max_bytes: usize,
+    timeout: Option<Duration>,
 }
 
 /// What came back, with whatever status.
@@ -139,12 +142,19 @@ impl Request {
         self
     }
 
+    /// How long the connection, the beginning of the response and each further piece of it are
+    /// waited for; the host has a limit of its own, which this can only shorten.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// Sends the request and waits for the whole response.
     ///
     /// Trouble on the way is a failure of kind `transient`, a host that was not granted one of
     /// kind `denied`. A response is a response, whatever its status: see [`Response::success`].
     pub fn send(self) -> Result<Response, Failure> {
-        let Self { method, url, headers, body, body_max_bytes } = self;
+        let Self { method, url, headers, body, body_max_bytes, timeout } = self;
         let body = body?;
         let sent = Sent { method: &method, url: &url };
         let wrong = |what: &str| sent.fail(FailureKind::InvalidInput, what);
@@ -173,7 +183,8 @@ impl Request {
 
         let failed = |code: &ErrorCode| trouble(sent, code);
         let outgoing = request.body().map_err(|()| wrong("the request has no body to write"))?;
-        let response = handle(request, None).map_err(|code| failed(&code))?;
+        let options = timeout.and_then(options);
+        let response = handle(request, options).map_err(|code| failed(&code))?;
         // A host that refuses the connection also closes the body, and its own answer says more.
         let written = write_body(outgoing, &body);
         response.subscribe().block();
@@ -222,6 +233,16 @@ impl Response {
         json::read(&body, FailureKind::Permanent, "the response's body is not what was expected")
             .map_err(|failure| open(failure, self.changes))
     }
+}
+
+/// Without options, the host's own times hold.
+fn options(timeout: Duration) -> Option<RequestOptions> {
+    let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+    let options = RequestOptions::new();
+    options.set_connect_timeout(Some(nanoseconds)).ok()?;
+    options.set_first_byte_timeout(Some(nanoseconds)).ok()?;
+    options.set_between_bytes_timeout(Some(nanoseconds)).ok()?;
+    Some(options)
 }
 
 fn method_of(name: &str) -> Method {

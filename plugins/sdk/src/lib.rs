@@ -71,6 +71,7 @@ pub mod bindings;
 mod failure;
 mod json;
 mod panic;
+mod place;
 
 #[doc(hidden)]
 pub mod agent;
@@ -90,6 +91,7 @@ pub use agent::{Agent, Outcome, Reply, Task};
 pub use failure::{Failure, FailureKind};
 #[doc(hidden)]
 pub use panic::log_panics;
+pub use place::Place;
 pub use tool::{Context, Tool};
 
 /// What most plugins need: `use pawl_plugin::prelude::*;`.

@@ -22,4 +22,7 @@ macro_rules! shipped {
     };
 }
 
-shipped!["drafts", "echo", "flaky", "orders", "payments", "planner", "triage", "writer"];
+shipped![
+    "calc", "csv", "drafts", "echo", "flaky", "http", "jq", "orders", "payments", "planner", "template",
+    "text", "triage", "writer",
+];
