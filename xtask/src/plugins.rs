@@ -168,7 +168,8 @@ fn capabilities(component: &[u8]) -> Result<BTreeSet<String>> {
             Some(("pawl:plugin", capability)) => {
                 capabilities.insert(capability.to_owned());
             }
-            Some(("wasi:http" | "wasi:io", _)) => {
+            // Of the clocks, a request's timeouts need the type of a duration.
+            Some(("wasi:http" | "wasi:io" | "wasi:clocks", _)) => {
                 capabilities.insert("http".to_owned());
             }
             _ => bail!("it imports {name}, which no world gives"),

@@ -34,6 +34,12 @@ const LEFT_OUT: [&str; 15] = [
     "@urid",
 ];
 
+/// What jq has and the library does not.
+const ADDED: &str = r#"
+def _cells(quoted): [.[] | if isstring then quoted elif . == null then "" else tostring end];
+def @csv: _cells("\"" + (split("\"") | join("\"\"")) + "\"") | join(",");
+"#;
+
 fn functions() -> impl Iterator<Item = Fun<Data>> {
     let all = jaq_core::funs::<Data>().chain(jaq_std::base_funs()).chain(jaq_json::funs());
     all.filter(|(name, ..)| *name != "halt").chain(native::functions())
@@ -42,7 +48,8 @@ fn functions() -> impl Iterator<Item = Fun<Data>> {
 /// Compiles a filter; `variables` are names with their `$`.
 pub(crate) fn compile(code: &str, variables: &[String]) -> Result<Filter<Native<Data>>, Failure> {
     let standard = jaq_std::defs().filter(|definition| !LEFT_OUT.contains(&definition.name));
-    let definitions = jaq_core::defs().chain(standard).chain(jaq_json::defs());
+    let added = load::parse(ADDED, |parser| parser.defs()).unwrap_or_default();
+    let definitions = jaq_core::defs().chain(standard).chain(jaq_json::defs()).chain(added);
     let arena = Arena::default();
     let loaded = Loader::new(definitions).load(&arena, File { code, path: () });
     let modules = loaded.map_err(|errors| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jaq_core::{Ctx, Vars, unwrap_valr};
 use jaq_json::{Val, read};
+use jaq_std::ValT as _;
 use pawl_plugin::prelude::*;
 
 use crate::language::{self, Data};
@@ -68,7 +69,7 @@ pub(crate) fn query(_: &Context, input: Query) -> Result<Answer, Failure> {
     for result in filter.id.run((context, value)).map(unwrap_valr) {
         let number = results.len() + 1;
         let result = result.map_err(|error| {
-            let what: String = error.to_string().chars().take(ERROR_MAX_CHARS).collect();
+            let what: String = said(error).chars().take(ERROR_MAX_CHARS).collect();
             Failure::invalid_input(format!(
                 "the filter failed at its result {number}: {what}; guard it with `?`, `//` or `try … catch`"
             ))
@@ -83,6 +84,13 @@ pub(crate) fn query(_: &Context, input: Query) -> Result<Answer, Failure> {
     }
     let first = results.first().cloned().unwrap_or_default();
     Ok(Answer { results, first })
+}
+
+/// What `error(…)` was given, as text where it is one.
+fn said(error: jaq_core::Error<Val>) -> String {
+    let value = error.into_val();
+    let text = value.as_utf8_bytes().map(|text| String::from_utf8_lossy(text).into_owned());
+    text.unwrap_or_else(|| value.to_string())
 }
 
 fn value_of(what: &str, value: &Value) -> Result<Val, Failure> {
