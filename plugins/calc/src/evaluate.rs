@@ -186,7 +186,11 @@ fn combine(operator: Operator, left: Decimal, right: Decimal) -> Result<Decimal,
         Operator::Divide | Operator::Remainder if right.is_zero() => {
             Err(format!("{left} {} 0 has no value", operator.symbol()))
         }
-        Operator::Divide => left.checked_div(right).ok_or_else(|| "the quotient is too large".to_owned()),
+        // The library leaves zeros at a quotient's end that neither number had.
+        Operator::Divide => left
+            .checked_div(right)
+            .map(|quotient| quotient.normalize())
+            .ok_or_else(|| "the quotient is too large".to_owned()),
         Operator::Remainder => left.checked_rem(right).ok_or_else(|| "the remainder is too large".to_owned()),
         Operator::Power => {
             let exponent = u32::try_from(right.abs()).ok();
@@ -198,7 +202,8 @@ fn combine(operator: Operator, left: Decimal, right: Decimal) -> Result<Decimal,
             if right.is_sign_positive() {
                 return Ok(power);
             }
-            Decimal::ONE.checked_div(power).ok_or_else(|| format!("{left} ^ {right} has no value"))
+            let inverse = Decimal::ONE.checked_div(power).map(|inverse| inverse.normalize());
+            inverse.ok_or_else(|| format!("{left} ^ {right} has no value"))
         }
     }
 }
@@ -240,6 +245,7 @@ mod tests {
         is("1_000.50 * 2", "2001.00");
         is("0 * -1", "0");
         is("10 / 4", "2.5");
+        is("10.00 / 5", "2");
         is("1 / 3", "0.3333333333333333333333333333");
         is("net * rate", "379.81");
         is("größe\n+ 1", "3");

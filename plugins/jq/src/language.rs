@@ -95,11 +95,12 @@ fn unreadable(code: &str, error: load::Error<&str>) -> Vec<(usize, String)> {
         load::Error::Lex(errors) => errors
             .into_iter()
             .map(|(expected, part)| {
-                let what = match expected {
-                    lex::Expect::Delim(_) => format!("there is no {} for this", expected.as_str()),
-                    _ => format!("expected a {}, {}", expected.as_str(), found(part)),
-                };
-                (offset(code, part), what)
+                let name = expected.as_str();
+                match expected {
+                    // What is missing is missed at the end; the author looks where it was opened.
+                    lex::Expect::Delim(open) => (offset(code, open), format!("there is no {name} for this")),
+                    _ => (offset(code, part), format!("expected a {name}, {}", found(part))),
+                }
             })
             .collect(),
         load::Error::Parse(errors) => errors

@@ -154,9 +154,11 @@ fn failure(error: &Error, input: &Render) -> Failure {
         (None, None) => String::new(),
     };
     let template = if name == MAIN { "the template".to_owned() } else { format!("the partial `{name}`") };
-    let what = innermost
-        .detail()
-        .map_or_else(|| innermost.kind().to_string(), |detail| format!("{}: {detail}", innermost.kind()));
+    let what = match (innermost.kind(), innermost.detail()) {
+        // The advice names it.
+        (kind @ ErrorKind::UndefinedError, _) | (kind, None) => kind.to_string(),
+        (kind, Some(detail)) => format!("{kind}: {detail}"),
+    };
     Failure::invalid_input(format!("{template}{place}: {what}{}", advice(innermost, source)))
 }
 
@@ -212,7 +214,7 @@ mod tests {
     fn partials_are_included_and_lines_of_tags_leave_nothing() {
         let input = json!({
             "template": "{% include \"head\" %}\n  {% if true %}\nyes\n  {% endif %}\n",
-            "partials": { "head": "Hello {{ name }}" }, "data": { "name": "Bo" }, "trim": true
+            "partials": { "head": "Hello {{ name }}\n" }, "data": { "name": "Bo" }, "trim": true
         });
         assert_eq!(rendered(input).as_deref(), Ok("Hello Bo\nyes\n"));
     }
