@@ -265,7 +265,7 @@ mod tests {
         is("sum(prices, 1, none)", "4.30");
         is("sum()", "0");
         is("count(prices, 1)", "4");
-        is("avg(prices)", "1.10");
+        is("avg(prices)", "1.1");
         is("min(prices) + max(prices, 9)", "9.10");
         is("abs(-3) + sign(-7) + sign(0)", "2");
     }

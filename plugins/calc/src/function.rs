@@ -56,7 +56,8 @@ fn sum(values: &[Decimal]) -> Outcome {
 
 fn average(values: &[Decimal]) -> Outcome {
     // Both 28 digits at most, and the divisor is not zero.
-    sum(values)?.checked_div(Decimal::from(values.len())).ok_or_else(|| TOO_LONG.to_owned())
+    let average = sum(values)?.checked_div(Decimal::from(values.len())).map(|average| average.normalize());
+    average.ok_or_else(|| TOO_LONG.to_owned())
 }
 
 fn largest(values: &[Decimal], choose: fn(Decimal, Decimal) -> Decimal) -> Outcome {
