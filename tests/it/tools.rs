@@ -187,8 +187,8 @@ fn table(page: &mut String, title: &str, schema: &Value) -> Result<()> {
         };
         let is_optional = title == "Argument" && !required.contains(name.as_str());
         let optional = if is_optional && default.is_empty() { ", optional" } else { default.as_str() };
-        let cells = format!("| `{name}` | {}{optional} | {}", kind(field), meaning.trim());
-        writeln!(page, "{} |", cells.replace(" | ", "\u{0}").replace('|', "\\|").replace('\u{0}', " | "))?;
+        let cell = |text: &str| text.replace('|', "\\|");
+        writeln!(page, "| `{name}` | {}{optional} | {} |", cell(&kind(field)), cell(meaning.trim()))?;
     }
     Ok(())
 }
