@@ -63,7 +63,7 @@ pub static TIMEOUT: Place = Place {
         Key::optional(
             "start",
             Shape::Duration,
-            "The longest from the arrival to the first attempt; it bites where the attempt has to wait for its turn.",
+            "The longest from the arrival to the first attempt; it bites where the attempt has to wait for its turn, which none has to in this version.",
             "1m",
         ),
     ],
