@@ -84,10 +84,13 @@ async fn a_waiting_run_gets_its_signal_in_another_process() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_reaches_every_run_that_waits_for_it_and_no_other() -> Result<()> {
     let scene = Scene::new().await?;
-    let first = scene.start(LISTENS, json!({})).await?;
-    let second = scene.start(LISTENS, json!({})).await?;
+    // More than hear of it at once.
+    let mut listening = Vec::new();
+    for _ in 0..70 {
+        listening.push(scene.start(LISTENS, json!({})).await?);
+    }
     let other = scene.start(&LISTENS.replace("orders/", "parcels/"), json!({})).await?;
-    for run in [first, second, other] {
+    for run in listening.iter().copied().chain([other]) {
         scene.settled(run).await?;
     }
     scene.holds(0).await?;
@@ -95,7 +98,7 @@ async fn an_event_reaches_every_run_that_waits_for_it_and_no_other() -> Result<(
         scene.start(&emits(n), json!({})).await?;
         patiently("the hearing", scene.engine.quiet()).await??;
     }
-    for run in [first, second] {
+    for run in listening {
         ensure!(scene.ended(run).await?.outputs == Some(json!({ "heard": [7, 8] })));
     }
     ensure!(scene.settled(other).await?.status == Status::Waiting);
@@ -282,4 +285,68 @@ async fn settled_with_time(scene: &Scene, run: RunId) -> Result<RunHeader> {
             () = tokio::task::yield_now() => scene.clock.advance(Duration::from_secs(1)),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_a_dead_process_left_unstarted_is_started_for_whoever_waits_for_its_parent() -> Result<()>
+{
+    let folder =
+        family("steps: [{ id: s, workflow: child }]", "steps: [{ id: ask, human: { title: Go on? } }]")?;
+    let store = Failing::new();
+    let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), |_| {}).await?;
+    store.take(Some(1));
+    let run = start(&scene, &folder, json!({})).await?;
+    store.refused(1).await?;
+    let clock = scene.stop().await?;
+    store.take(None);
+    // Nobody takes up all runs: only this one is asked for.
+    let scene = Scene::on(Arc::clone(&store) as _, clock, |_| {}).await?;
+    let Some(Waiting::Run { run: child, .. }) = scene.settled(run).await?.waiting else {
+        anyhow::bail!("the run does not wait for its child")
+    };
+    scene.asked(child).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_of_a_run_that_waits_for_an_event_hears_it_as_well() -> Result<()> {
+    let scene = Scene::new().await?;
+    let run = scene.start(LISTENS, json!({})).await?;
+    let seq = scene.settled(run).await?.head.seq;
+    let by = person("user:ann", &[], true);
+    let fork = scene.engine.fork(run, seq, Vec::new(), by).await?;
+    scene.settled(fork).await?;
+    for n in [7, 8] {
+        scene.start(&emits(n), json!({})).await?;
+        patiently("the hearing", scene.engine.quiet()).await??;
+    }
+    for run in [run, fork] {
+        ensure!(scene.ended(run).await?.outputs == Some(json!({ "heard": [7, 8] })));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_be_read_keeps_no_other_from_hearing_an_event() -> Result<()> {
+    let store = MemoryStore::new();
+    let scene = Scene::on(Arc::new(store.clone()), ManualClock::new(BEGIN), |_| {}).await?;
+    // It waits, as the index says, and its journal is nonsense.
+    let broken = RunId::from_bytes([0; 16]);
+    let wait = pawl_store::Subscription { pattern: "orders/>".into(), visit: pawl_core::VisitId(1) };
+    let commit = pawl_store::RunCommit {
+        subscribed: vec![wait],
+        ..pawl_store::RunCommit::new(broken, 0, vec![b"nonsense".to_vec()])
+    };
+    store.commit(&pawl_store::Batch { runs: vec![commit], ..pawl_store::Batch::default() }).await?;
+    let run = scene.start(LISTENS, json!({})).await?;
+    scene.settled(run).await?;
+    for n in [7, 8] {
+        scene.start(&emits(n), json!({})).await?;
+        patiently("the hearing", scene.engine.quiet()).await??;
+    }
+    ensure!(scene.ended(run).await?.outputs == Some(json!({ "heard": [7, 8] })));
+    while !store.outgoing(None, 10).await?.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }

@@ -59,6 +59,10 @@ async fn drive_on(
             if header.waiting.is_some() {
                 session.out.document(&shape::run(&header));
                 session.out.note(&format!("the run waits for {}", notable(&asking)));
+                if let Some(Waiting::Signal { name, .. }) = &asking.waiting {
+                    let signal = session.place.command(&format!("signal {} {name}", asking.id));
+                    session.out.note(&format!("\nsend it with:\n  {signal}"));
+                }
                 return Ok(Exit::Waits);
             }
             return Ok(ended(session.out, &header, progress.failed_step()));

@@ -169,11 +169,9 @@ pub(crate) fn made_of(ancestor: Ancestor) -> String {
 /// What an event says of time that runs out, of variables and of what is undone.
 fn of_course(event: &Event) -> String {
     match event {
-        Event::DeadlineSet { visit, total, start } => {
+        Event::DeadlineSet { visit, total } => {
             let what = visit.map_or_else(|| "the run".to_owned(), |visit| format!("visit {visit}"));
-            let start = start.map(|at| format!(", started by {at}")).unwrap_or_default();
-            let total = total.map(|at| format!(", over by {at}")).unwrap_or_default();
-            format!("{what}{start}{total}")
+            format!("{what}, over by {total}")
         }
         Event::VarsSet { visit, vars } => {
             let by = visit.map_or_else(|| "at the start".to_owned(), |visit| format!("visit {visit}"));

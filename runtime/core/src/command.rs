@@ -250,13 +250,11 @@ pub enum Refusal {
         /// What is wrong, one text a problem.
         problems: Vec<String>,
     },
-    /// Too many signals wait to be taken, or came in.
-    #[error("the run has {found} signals, {name} allows {max}; let its steps take them first")]
+    /// Too many signals wait to be taken.
+    #[error("the run keeps {kept} signals, signals_kept_max allows {max}; let its steps take them first")]
     TooManySignals {
         /// How many there are.
-        found: usize,
-        /// The limit's name.
-        name: &'static str,
+        kept: usize,
         /// The limit.
         max: usize,
     },

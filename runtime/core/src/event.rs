@@ -6,17 +6,21 @@
 
 mod actor;
 mod approval;
+mod outside;
 mod payload;
+mod started;
 
 use serde::{Deserialize, Serialize};
 
 pub use actor::{Actor, Cancelled};
+pub use outside::{Awaited, Origin, SignalReceived};
 pub use payload::Payload;
+pub use started::{Parent, RunStarted};
 
 use crate::call::{CallRequest, LogLevel};
-use crate::plugin::{EffectClass, Permissions, PluginPins, WorkflowPins};
+use crate::plugin::EffectClass;
 use crate::travel::{
-    Ancestor, InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
+    InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
 };
 use crate::{Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
@@ -97,80 +101,6 @@ pub enum Work {
     },
 }
 
-/// What a run starts from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunStarted {
-    /// The workflow's name.
-    pub workflow: String,
-    /// The author's version.
-    pub version: String,
-    /// SHA-256 of the definition's source.
-    pub definition: Digest,
-    /// Accepted inputs, defaults filled in.
-    pub inputs: Payload,
-    /// The plugins with their components' digests.
-    pub plugins: PluginPins,
-    /// What the operator allows beyond what stays inside the run.
-    pub allowed: Permissions,
-    /// Who started it.
-    pub by: Actor,
-    /// 32 random bytes, from which the randomness of its agents comes.
-    pub seed: Digest,
-    /// The workflows that its steps start, and theirs.
-    #[serde(default, skip_serializing_if = "WorkflowPins::is_empty")]
-    pub workflows: WorkflowPins,
-    /// The run whose step started it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<Parent>,
-    /// The run that it was made of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ancestor: Option<Ancestor>,
-}
-
-/// The step that started a run, and waits for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parent {
-    /// Its run.
-    pub run: RunId,
-    /// Its visit.
-    pub visit: VisitId,
-}
-
-/// What a step waits for that comes from outside its run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Awaited {
-    /// The next signal of a name.
-    Signal(String),
-    /// The next event whose topic matches a pattern.
-    Topic(String),
-}
-
-/// An event of another run: where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Origin {
-    /// The run.
-    pub run: RunId,
-    /// The event's seq in it.
-    pub seq: u64,
-}
-
-/// A signal as it came in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SignalReceived {
-    /// Dense in the run, from 1.
-    pub number: u32,
-    /// Its name.
-    pub name: String,
-    /// What it brings.
-    pub data: Payload,
-    /// Who sent it, through which door.
-    pub by: Actor,
-    /// The sender's key: a signal with a key that came before changes nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-}
-
 /// One line of a tool's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -216,11 +146,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         visit: Option<VisitId>,
         /// When it fails unless it is over.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        total: Option<Timestamp>,
-        /// When it fails unless its first attempt has started.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        start: Option<Timestamp>,
+        total: Timestamp,
     },
     /// A `map` has its items: each is gone through.
     ItemsTaken {

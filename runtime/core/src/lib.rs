@@ -40,7 +40,7 @@ pub mod view;
 pub use canonical::{canonical_json, json_bytes, within_depth};
 pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal};
 pub use decide::{
-    MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNALS_KEPT_MAX, SIGNALS_MAX, TRANSITION_MAX_BYTES,
+    MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX, TRANSITION_MAX_BYTES,
     TRANSITION_MAX_VISITS, decide,
 };
 pub use digest::Digest;

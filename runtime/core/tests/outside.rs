@@ -13,7 +13,7 @@ use pawl_core::state::Phase;
 use pawl_core::view::{Status, Waiting};
 use pawl_core::{
     Command, Digest, Duration, Entropy, Failure, FailureKind, Moment, Refusal, RunId, RunState,
-    SIGNALS_KEPT_MAX, StepId, Timestamp, VisitId, decide,
+    SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX, StepId, Timestamp, VisitId, decide,
 };
 use serde_json::{Value, json};
 
@@ -171,8 +171,10 @@ fn a_signal_that_nobody_waits_for_or_that_brings_the_wrong_data_changes_nothing(
 #[test]
 fn a_signal_with_a_key_that_came_before_changes_nothing() {
     let mut bench = Bench::start("  - { id: a, signal: go }\n  - { id: b, signal: go }\n");
-    let keyed =
-        || Command::Signal { name: "go".into(), data: json!(1), by: ann(), key: Some("order-1".into()) };
+    let with = |key: String| Command::Signal { name: "go".into(), data: json!(1), by: ann(), key: Some(key) };
+    let refused = bench.tell(with("k".repeat(SIGNAL_KEY_MAX_BYTES + 1))).unwrap_err();
+    assert!(refused.to_string().contains("its key has 257 bytes"), "{refused}");
+    let keyed = || with("k".repeat(SIGNAL_KEY_MAX_BYTES));
     assert!(!bench.tell(keyed()).expect("taken").is_empty());
     assert!(bench.tell(keyed()).expect("known").is_empty());
     assert_eq!(bench.state.status(), Status::Waiting);

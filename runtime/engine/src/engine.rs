@@ -320,21 +320,41 @@ impl Engine {
             }
             let children: Vec<RunId> =
                 self.history(run).await?.state.children().map(|(_, child)| child).collect();
-            let resting = async {
-                let mut settling: JoinSet<_> = JoinSet::new();
-                for child in children {
-                    settling.spawn(self.clone().rest(child));
-                }
-                while let Some(settled) = settling.join_next().await {
-                    // A child that has ended, or is not there yet, will be told of to its parent.
-                    if !matches!(settled, Ok(Ok(header)) if !header.status.is_final()) {
-                        std::future::pending::<()>().await;
-                    }
-                }
-            };
             tokio::select! {
-                () = resting => return Ok(header),
+                rested = self.children_rest(children) => return rested.map(|()| header),
                 grew = grows(&mut grown, run) => grew?,
+            }
+        }
+    }
+
+    /// Returns when every child waits for something from outside. One that has ended will be told of to
+    /// its parent, so this waits for ever then.
+    async fn children_rest(&self, children: Vec<RunId>) -> Result<(), EngineError> {
+        let mut settling: JoinSet<_> = JoinSet::new();
+        for child in children {
+            settling.spawn(self.clone().child_rests(child));
+        }
+        while let Some(rested) = settling.join_next().await {
+            rested.map_err(|_| EngineError::Closed)??;
+        }
+        Ok(())
+    }
+
+    /// The same for one child. What a process that is gone left to be told about it is told now.
+    async fn child_rests(self, child: RunId) -> Result<(), EngineError> {
+        loop {
+            let mut grown = self.context.grown.upgrade().ok_or(EngineError::Closed)?.subscribe();
+            match self.clone().rest(child).await {
+                Ok(header) if !header.status.is_final() => return Ok(()),
+                Ok(_) => {
+                    self.redeliver().await?;
+                    return std::future::pending().await;
+                }
+                Err(EngineError::UnknownRun(_)) => {
+                    self.redeliver().await?;
+                    grows(&mut grown, child).await?;
+                }
+                Err(error) => return Err(error),
             }
         }
     }

@@ -121,10 +121,10 @@ async fn resume_on(session: &mut Session, known: &mut Known, rests: &mut Rests) 
     }
 }
 
-/// For a person's answer, or for an operator who resumes it by its name.
+/// For something from outside, or for an operator who resumes it by its name.
 fn waits_for_someone(header: &RunHeader) -> bool {
     header.status == Status::Suspended
-        || header.status == Status::Waiting && matches!(header.waiting, Some(Waiting::Approval { .. }))
+        || header.status == Status::Waiting && header.waiting.as_ref().is_some_and(Waiting::is_from_outside)
 }
 
 fn progress(out: Output, header: &RunHeader) -> Progress {
@@ -218,6 +218,8 @@ fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
     let (completed, waiting) = (count(Status::Completed), count(Status::Waiting));
     let suspended = count(Status::Suspended);
     let failed = settled.len() - completed - waiting - suspended;
+    let asks = |header: &&RunHeader| matches!(header.waiting, Some(Waiting::Approval { .. }));
+    let people = settled.values().filter(|header| header.status == Status::Waiting).filter(asks).count();
     for (run, (_, fault)) in stuck {
         out.note(&format!("run {run} cannot go on\n{}", fault.text()));
     }
@@ -225,12 +227,16 @@ fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
         out.note("no unfinished runs");
     } else {
         let suspended = if suspended == 0 { String::new() } else { format!(", {suspended} suspended") };
+        let others = match waiting - people {
+            0 => String::new(),
+            others => format!(", {others} for a signal, an event or another run"),
+        };
         let stuck = if stuck.is_empty() { String::new() } else { format!(", {} cannot go on", stuck.len()) };
         out.note(&format!(
-            "{completed} completed, {waiting} wait for a person, {failed} failed or cancelled{suspended}{stuck}"
+            "{completed} completed, {people} wait for a person{others}, {failed} failed or cancelled{suspended}{stuck}"
         ));
     }
-    if waiting > 0 {
+    if people > 0 {
         let approvals = session.place.command("approvals");
         out.note(&format!("hint: `{approvals}` shows what is asked"));
     }

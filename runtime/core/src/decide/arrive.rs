@@ -46,10 +46,9 @@ impl Draft<'_> {
     }
 
     fn limit_visit(&mut self, visit: VisitId, step: &Step) {
-        let [total, start] = [step.timeout.total, step.timeout.start]
-            .map(|timeout| timeout.map(|timeout| self.now.after(timeout)));
-        if total.is_some() || start.is_some() {
-            self.push(Event::DeadlineSet { visit: Some(visit), total, start });
+        if let Some(total) = step.timeout.total {
+            let total = self.now.after(total);
+            self.push(Event::DeadlineSet { visit: Some(visit), total });
         }
     }
 

@@ -13,8 +13,8 @@ use crate::{Duration, Failure, FailureKind, FrameId, Timestamp, VisitId};
 
 /// How many signals of a run may wait to be taken.
 pub const SIGNALS_KEPT_MAX: usize = 1_000;
-/// How many signals a run may get in all.
-pub const SIGNALS_MAX: usize = 100_000;
+/// How long a signal's key may be, in bytes.
+pub const SIGNAL_KEY_MAX_BYTES: usize = 256;
 
 impl Draft<'_> {
     /// Takes the oldest signal of the name that came early, or waits for the next.
@@ -78,6 +78,12 @@ impl Draft<'_> {
         if key.as_ref().is_some_and(|key| self.state.signals.has_key(key)) {
             return Ok(());
         }
+        if let Some(key) = key.as_ref().filter(|key| key.len() > SIGNAL_KEY_MAX_BYTES) {
+            let bytes = key.len();
+            let problem =
+                format!("its key has {bytes} bytes; signal_key_max_bytes is {SIGNAL_KEY_MAX_BYTES}");
+            return Err(Refusal::InvalidSignal { name: name.to_owned(), problems: vec![problem] });
+        }
         self.check_signal(name, &data)?;
         let number = self.state.signals.received().saturating_add(1);
         let awaited = Awaited::Signal(name.to_owned());
@@ -107,13 +113,10 @@ impl Draft<'_> {
         if !problems.is_empty() {
             return Err(Refusal::InvalidSignal { name: name.to_owned(), problems });
         }
-        let too_many = |found, name, max| Err(Refusal::TooManySignals { found, name, max });
-        let (kept, received) = (self.state.signals.kept(), self.state.signals.received() as usize);
+        // Those that were taken are bounded by the visits that took them.
+        let kept = self.state.signals.kept();
         if kept >= SIGNALS_KEPT_MAX {
-            return too_many(kept, "signals_kept_max", SIGNALS_KEPT_MAX);
-        }
-        if received >= SIGNALS_MAX {
-            return too_many(received, "signals_max", SIGNALS_MAX);
+            return Err(Refusal::TooManySignals { kept, max: SIGNALS_KEPT_MAX });
         }
         Ok(())
     }

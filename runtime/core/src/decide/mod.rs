@@ -28,7 +28,7 @@ mod unknown;
 mod vars;
 
 pub(crate) use listen::differing;
-pub use listen::{SIGNALS_KEPT_MAX, SIGNALS_MAX};
+pub use listen::{SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX};
 pub use map::MAP_MAX_ITEMS;
 
 use std::collections::VecDeque;

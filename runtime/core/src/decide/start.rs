@@ -15,8 +15,8 @@ impl Draft<'_> {
     pub(super) fn begin_run(&mut self) {
         let definition = self.definition;
         if let Some(timeout) = definition.timeout {
-            let total = Some(self.now.after(timeout));
-            self.push(Event::DeadlineSet { visit: None, total, start: None });
+            let total = self.now.after(timeout);
+            self.push(Event::DeadlineSet { visit: None, total });
         }
         if let Err(failure) = self.assign(FrameId::ROOT, None, &definition.vars) {
             return self.fail_frame(FrameId::ROOT, failure, None);

@@ -15,8 +15,6 @@ enum Due {
     Deadline(VisitId),
     /// A visit took too long as a whole.
     Total(VisitId),
-    /// A visit was not started in time.
-    Start(VisitId),
     /// The run took too long.
     Run,
 }
@@ -38,7 +36,6 @@ impl Draft<'_> {
                 Due::Unanswered(approval) => self.answer_late(&approval),
                 Due::Deadline(visit) => self.time_out(visit),
                 Due::Total(visit) => self.time_out_as_a_whole(visit),
-                Due::Start(visit) => self.time_out_unstarted(visit),
                 Due::Run => self.time_out_run(),
             }
             // What is due next is read from the state that this leads to.
@@ -92,13 +89,6 @@ impl Draft<'_> {
         }
     }
 
-    fn time_out_unstarted(&mut self, id: VisitId) {
-        let (Some(visit), Some(step)) = (self.state.visit(id), self.step_of(id)) else { return };
-        let limit = step.timeout.start.unwrap_or_else(|| self.now.since(visit.started_at));
-        let message = format!("step '{}' was not started within its start timeout of {limit}", step.id);
-        self.fail_step(id, Failure::new(FailureKind::Timeout, message));
-    }
-
     fn time_out_run(&mut self) {
         let took = self.now.since(self.state.created_at);
         let limit = self.definition.timeout.unwrap_or(took);
@@ -110,9 +100,6 @@ impl Draft<'_> {
 fn due_of(id: VisitId, visit: &Visit, now: Timestamp) -> Option<Due> {
     if visit.total_at.is_some_and(|at| at <= now) {
         return Some(Due::Total(id));
-    }
-    if visit.limit_at().is_some_and(|at| at <= now) {
-        return Some(Due::Start(id));
     }
     if matches!(visit.activity, Activity::BackingOff(until) if until <= now) {
         return Some(Due::Retry(id));

@@ -10,6 +10,4 @@ pub struct Timeouts {
     /// The longest a visit may take, with all its attempts and the pauses between them; its `catch` and
     /// `finally` not counted.
     pub total: Option<Duration>,
-    /// The longest from the arrival to the first attempt.
-    pub start: Option<Duration>,
 }

@@ -60,12 +60,6 @@ pub static TIMEOUT: Place = Place {
             "The longest that a visit may take, with all its attempts and the pauses between them, and all that is done in its lists of steps.",
             "5m",
         ),
-        Key::optional(
-            "start",
-            Shape::Duration,
-            "The longest from the arrival to the first attempt; it bites where the attempt has to wait for its turn, which none has to in this version.",
-            "1m",
-        ),
     ],
     shared: &[],
 };

@@ -18,15 +18,15 @@ pub(super) fn of_step(lower: &mut Lower, node: &Node) -> Timeouts {
         let help = Some("such as `timeout: { attempt: 10s, total: 5m }`".to_owned());
         lower.report(Code::MissingKey, &node.span, "timeout says nothing", help);
     }
-    let [attempt, total, start] = ["attempt", "total", "start"]
-        .map(|key| get(entries, key).and_then(|node| duration(lower, node, key)));
+    let [attempt, total] =
+        ["attempt", "total"].map(|key| get(entries, key).and_then(|node| duration(lower, node, key)));
     if let (Some(attempt), Some(total), Some(node)) = (attempt, total, get(entries, "attempt"))
         && attempt > total
     {
         let message = format!("an attempt may take longer ({attempt}) than all of them ({total})");
         lower.report(Code::OutOfRange, &node.span, message, Some("give it a part of the total".to_owned()));
     }
-    Timeouts { attempt, total, start }
+    Timeouts { attempt, total }
 }
 
 /// A duration that is longer than nothing.

@@ -31,7 +31,7 @@ impl RunState {
             Event::AttemptStarted { visit, attempt, work, deadline } => {
                 self.start_attempt(time, *visit, *attempt, work.as_deref(), *deadline);
             }
-            Event::DeadlineSet { visit, total, start } => self.set_deadline(*visit, *total, *start),
+            Event::DeadlineSet { visit, total } => self.set_deadline(*visit, *total),
             Event::ItemsTaken { .. }
             | Event::FrameStarted { .. }
             | Event::TurnStarted { .. }
@@ -145,14 +145,13 @@ impl RunState {
         self.active.push(id);
     }
 
-    fn set_deadline(&mut self, id: Option<VisitId>, total: Option<Timestamp>, start: Option<Timestamp>) {
+    fn set_deadline(&mut self, id: Option<VisitId>, total: Timestamp) {
         let Some(id) = id else {
-            self.deadline = total;
+            self.deadline = Some(total);
             return;
         };
         if let Some(visit) = self.visits.get_mut(&id) {
-            visit.total_at = total;
-            visit.start_by = start;
+            visit.total_at = Some(total);
         }
     }
 
@@ -185,7 +184,6 @@ impl RunState {
         visit.work = None;
         visit.deadline = None;
         visit.total_at = None;
-        visit.start_by = None;
         visit.inside = None;
         Some((visit.step.clone(), visit.frame))
     }
@@ -209,7 +207,6 @@ impl RunState {
         visit.deadline = None;
         visit.work = None;
         visit.calls = Calls::default();
-        visit.start_by = None;
         if let Entry::Catch { .. } | Entry::Finally { .. } = entry {
             visit.total_at = None;
         }
@@ -286,7 +283,6 @@ impl RunState {
             visit.activity = Activity::Attempting;
             visit.attempt = attempt;
             visit.attempt_at = time;
-            visit.start_by = None;
             visit.deadline = deadline;
             visit.timeout = deadline.map(|deadline| deadline.since(time));
             visit.calls = Calls::default();

@@ -22,7 +22,7 @@ impl RunState {
 
     /// The earliest instant at which something happens by itself.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        let visits = self.active().flat_map(|(id, visit)| [self.visit_wake_at(id, visit), visit.limit_at()]);
+        let visits = self.active().flat_map(|(id, visit)| [self.visit_wake_at(id, visit), visit.total_at]);
         visits.chain([self.deadline.filter(|_| self.is_open())]).flatten().min()
     }
 

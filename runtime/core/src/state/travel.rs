@@ -94,7 +94,7 @@ fn move_visit(visit: &mut Visit, by: Duration) {
     {
         *until = until.after(by);
     }
-    for at in [&mut visit.deadline, &mut visit.total_at, &mut visit.start_by] {
+    for at in [&mut visit.deadline, &mut visit.total_at] {
         *at = at.map(|at| at.after(by));
     }
     for call in visit.calls.open().map(|(call, _)| call).collect::<Vec<_>>() {

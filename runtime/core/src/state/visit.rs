@@ -28,8 +28,6 @@ pub struct Visit {
     pub deadline: Option<Timestamp>,
     /// When the visit fails with `timeout`, however many attempts it has left.
     pub total_at: Option<Timestamp>,
-    /// When the visit fails with `timeout` unless its first attempt has started.
-    pub start_by: Option<Timestamp>,
     /// Which going-through of its list of steps it belongs to.
     pub frame: FrameId,
     /// What it keeps of the lists of steps within it.
@@ -90,7 +88,6 @@ impl Visit {
             attempt_at: at,
             deadline: None,
             total_at: None,
-            start_by: None,
             timeout: None,
             frame,
             inside: None,
@@ -104,12 +101,6 @@ impl Visit {
     /// When the attempt under way is ended at the latest.
     pub fn attempt_deadline(&self) -> Option<Timestamp> {
         [self.deadline, self.total_at].into_iter().flatten().min()
-    }
-
-    /// When it fails unless it goes on: as a whole, or because it was not started.
-    pub(crate) fn limit_at(&self) -> Option<Timestamp> {
-        let start = self.start_by.filter(|_| matches!(self.activity, Activity::Arrived) && self.attempt == 0);
-        [self.total_at, start].into_iter().flatten().min()
     }
 
     /// Whether the agent waits inside its attempt: for a person, or for time.

@@ -1,7 +1,6 @@
-use pawl_core::event::Event;
 use pawl_core::state::Phase;
 use pawl_core::view::Status;
-use pawl_core::{Command, FailureKind, RunId, RunState, Timestamp};
+use pawl_core::{Command, FailureKind, Timestamp};
 use serde_json::json;
 
 use crate::bench::{Bench, busy};
@@ -94,25 +93,6 @@ fn a_total_stops_what_is_under_way_in_lists_of_steps() {
         assert_eq!(bench.failure().1, "step 's' took longer than its total timeout of 90s", "{step}");
         assert_eq!(bench.statuses("two"), [Status::Cancelled]);
     }
-}
-
-/// Attempts start with the arrival, so far; so the events say that this one does not.
-#[test]
-fn a_step_that_is_not_started_in_time_fails() {
-    let rest = "steps: [{ id: a, tool: t.do, with: { it: a }, timeout: { start: 1m, total: 5m } }]";
-    let started = Bench::start(rest);
-    assert_eq!(started.wakes_at(), Some(5 * MINUTE), "the first attempt has started");
-    let mut bench = Bench::start(rest);
-    bench.state = RunState::new(RunId::from_bytes([1; 16]));
-    for event in started.events.iter().filter(|event| !matches!(event, Event::AttemptStarted { .. })) {
-        bench.state.apply(Timestamp(1_000), event);
-    }
-    assert_eq!(bench.wakes_at(), Some(MINUTE));
-    bench.tick_at(MINUTE - 1);
-    assert_eq!(*bench.state.phase(), Phase::Open);
-    bench.tick_at(MINUTE);
-    let message = "step 'a' was not started within its start timeout of 1m".to_owned();
-    assert_eq!(bench.failure(), (FailureKind::Timeout, message));
 }
 
 #[test]

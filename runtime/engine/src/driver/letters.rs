@@ -11,12 +11,12 @@ use std::sync::Arc;
 use pawl_core::event::{Actor, Event, Origin, RunStarted};
 use pawl_core::letter::{ChildStart, Letter, letter};
 use pawl_core::topic::patterns_of;
-use pawl_core::{Command, Digest, Failure, FailureKind, RunId, RunState};
-use pawl_store::Batch;
+use pawl_core::{Command, Digest, Duration, Failure, FailureKind, RunId, RunState};
+use pawl_store::{Batch, StoreError};
 use tokio::sync::oneshot;
 
 use super::message::{Message, NewRun, Queued};
-use super::timers::TROUBLE_PAUSE;
+use super::timers::{DAMAGE_PAUSE, TROUBLE_PAUSE};
 use super::{Context, Driver, Slot};
 use crate::{EngineError, journal};
 
@@ -29,6 +29,8 @@ const HEARERS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Letters {
     open: HashSet<Origin>,
+    /// Whether what is outgoing will be looked at again.
+    looks_again: bool,
     /// Who waits until none is.
     quiet: Vec<oneshot::Sender<()>>,
 }
@@ -115,8 +117,11 @@ impl Driver {
     /// Keeps a child's place, so that what is sent to it meanwhile waits, and finds out how it starts.
     fn begin_child(&mut self, origin: Origin, start: ChildStart) {
         let child = start.child;
-        if self.slots.contains_key(&child) {
-            return self.delivered(vec![origin]);
+        match self.slots.get(&child) {
+            Some(Slot::Active(_)) => return self.delivered(vec![origin]),
+            // Someone asks for a run that is not there yet.
+            Some(Slot::Loading(_)) => return self.lost(&[origin]),
+            None => {}
         }
         self.slots.insert(child, Slot::Loading(VecDeque::new()));
         let context = Arc::clone(&self.context);
@@ -186,9 +191,11 @@ impl Driver {
 
     /// A letter did not arrive. What is outgoing is looked at again after a pause.
     pub(super) fn undelivered(&mut self, origin: Origin, error: &EngineError) {
-        tracing::error!(run = %origin.run, seq = origin.seq, "what others must be told is tried again: {error}");
+        let pause = if is_passing(error) { TROUBLE_PAUSE } else { DAMAGE_PAUSE };
+        let Origin { run, seq } = origin;
+        tracing::error!(%run, seq, "what others must be told is tried again in {pause}: {error}");
         self.letters.end(&origin);
-        self.redeliver_soon();
+        self.redeliver_after(pause);
     }
 
     /// Letters that a run did not take in, because its commit failed.
@@ -197,7 +204,7 @@ impl Driver {
             return;
         }
         self.letters.end_all(letters);
-        self.redeliver_soon();
+        self.redeliver_after(TROUBLE_PAUSE);
     }
 
     /// Letters to a run that cannot be loaded. One that does not exist has ended before it began; one
@@ -212,17 +219,21 @@ impl Driver {
         }
     }
 
-    pub(super) fn redeliver_soon(&self) {
+    fn redeliver_after(&mut self, pause: Duration) {
+        if std::mem::replace(&mut self.letters.looks_again, true) {
+            return;
+        }
         let context = Arc::clone(&self.context);
         tokio::spawn(async move {
             let clock = &context.config.clock;
-            clock.sleep_until(clock.now().after(TROUBLE_PAUSE)).await;
+            clock.sleep_until(clock.now().after(pause)).await;
             context.mailbox.send(Message::Redeliver);
         });
     }
 
     /// Reads all that is outgoing, to deliver what is not on its way.
-    pub(super) fn redeliver(&self) {
+    pub(super) fn redeliver(&mut self) {
+        self.letters.looks_again = false;
         let context = Arc::clone(&self.context);
         tokio::spawn(async move {
             match outgoing(&context).await {
@@ -278,7 +289,7 @@ async fn prepare_child(
         plugins: pin.plugins.clone(),
         allowed: start.allowed.clone(),
         by: start.by.clone().unwrap_or_else(unknown),
-        seed: Digest::from_bytes(rand::random()),
+        seed: Digest::from_bytes(context.config.chance.bytes(run, 0)),
         workflows: pin.workflows.clone(),
         parent: Some(parent),
         ancestor: None,
@@ -295,6 +306,7 @@ async fn tell_hearers(
     from: Origin,
 ) -> Result<(), EngineError> {
     let runs = context.store.subscribers(&patterns_of(topic)).await?;
+    let mut trouble = None;
     for some in runs.chunks(HEARERS_MAX) {
         let told: Vec<_> = some
             .iter()
@@ -307,11 +319,22 @@ async fn tell_hearers(
             match answer.await {
                 // One that has ended does not wait any more.
                 Ok(_) | Err(EngineError::Refused(_)) => {}
-                Err(error) => return Err(error),
+                // All others hear of it now, and this one when the event is delivered again.
+                Err(error) if is_passing(&error) => trouble = Some(error),
+                Err(error) => tracing::error!("a run that waits for {topic} cannot hear of it: {error}"),
             }
         }
     }
-    Ok(())
+    trouble.map_or(Ok(()), Err)
+}
+
+/// Whether it may work a little later: the store failed, or the engine ends.
+pub(super) fn is_passing(error: &EngineError) -> bool {
+    match error {
+        EngineError::Store(error) => !matches!(error, StoreError::Damaged(_)),
+        EngineError::Closed => true,
+        _ => false,
+    }
 }
 
 /// All that is outgoing, in order, read back from the journals.

@@ -10,6 +10,7 @@ use pawl_store::StoreError;
 
 use super::active::ActiveRun;
 use super::context::OnPanic;
+use super::letters::is_passing;
 use super::message::{Message, Queued};
 use super::{Context, Driver, Slot};
 use crate::EngineError;
@@ -77,7 +78,7 @@ impl Driver {
 
     fn not_loaded(&mut self, run: RunId, queue: VecDeque<Queued>, error: EngineError) {
         tracing::error!(%run, "the run cannot be loaded: {error}");
-        let passing = matches!(&error, EngineError::Store(error) if !matches!(error, StoreError::Damaged(_)));
+        let passing = is_passing(&error);
         self.timers.put_off(run, self.context.config.clock.now(), passing);
         let unknown = matches!(&error, EngineError::UnknownRun(_));
         let reason = error.to_string();

@@ -14,7 +14,7 @@ const DUE_PAGE_RUNS: usize = 256;
 /// The pause after the store failed, for a run or for all.
 pub(super) const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 /// The pause before a due run that cannot be read is tried again.
-const DAMAGE_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const DAMAGE_PAUSE: Duration = Duration::from_secs(60);
 
 /// The instants at which something is due.
 #[derive(Debug, Default)]

@@ -1,0 +1,47 @@
+//! What a run starts from.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Payload};
+use crate::plugin::{Permissions, PluginPins, WorkflowPins};
+use crate::travel::Ancestor;
+use crate::{Digest, RunId, VisitId};
+
+/// What a run starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The author's version.
+    pub version: String,
+    /// SHA-256 of the definition's source.
+    pub definition: Digest,
+    /// Accepted inputs, defaults filled in.
+    pub inputs: Payload,
+    /// The plugins with their components' digests.
+    pub plugins: PluginPins,
+    /// What the operator allows beyond what stays inside the run.
+    pub allowed: Permissions,
+    /// Who started it.
+    pub by: Actor,
+    /// 32 random bytes, from which the randomness of its agents comes.
+    pub seed: Digest,
+    /// The workflows that its steps start, and theirs.
+    #[serde(default, skip_serializing_if = "WorkflowPins::is_empty")]
+    pub workflows: WorkflowPins,
+    /// The run whose step started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// The run that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ancestor: Option<Ancestor>,
+}
+
+/// The step that started a run, and waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its run.
+    pub run: RunId,
+    /// Its visit.
+    pub visit: VisitId,
+}
