@@ -14,6 +14,7 @@ mod many;
 mod once;
 mod payloads;
 mod restart;
+mod slots;
 mod stand_in;
 mod testing;
 mod time;

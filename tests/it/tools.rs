@@ -59,6 +59,7 @@ async fn call(sandbox: &Sandbox, plugin: &LoadedPlugin, tool: &str, arguments: V
         run: "run".to_owned(),
         step: "step".to_owned(),
         attempt: 1,
+        rank: pawl_core::Rank::FIRST,
         deadline: None,
         now: Timestamp(BEGIN.0),
         seed: [1; 32],

@@ -9,11 +9,11 @@ use pawl_core::event::{Event, Origin};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, Digest, Duration, Refusal, RunId, Timestamp};
+use pawl_core::{ApprovalId, Digest, Duration, Refusal, RunId, Ticket, Timestamp};
 use pawl_engine::{EngineError, ManualClock, StartOptions};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
-    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo,
+    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
 };
 use pawl_tests::{BEGIN, Scene, patiently, person};
 use serde_json::json;
@@ -95,6 +95,10 @@ impl Store for Failing {
 
     async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError> {
         self.store.subscribers(patterns).await
+    }
+
+    async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError> {
+        self.store.tickets(after, limit).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -119,6 +119,12 @@ impl Progress {
             Event::RunSuspended(suspended) => vec![format!("  ‖ suspended by {}", suspended.by.name)],
             Event::RunRetried(retried) => self.step('▸', retried.visit, "tried again"),
             Event::WaitStarted { visit, until } => self.step('…', *visit, &format!("until {until}")),
+            Event::SlotRequested(requested) => {
+                let text = format!("until there is a slot of '{}'", requested.key);
+                requested
+                    .visit
+                    .map_or_else(|| vec![format!("  … {text}")], |visit| self.step('…', visit, &text))
+            }
             Event::ListenStarted { visit, awaited, .. } => {
                 self.step('…', *visit, &format!("until {}", summary::awaited(awaited)))
             }

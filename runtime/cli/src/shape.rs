@@ -37,6 +37,9 @@ fn waiting(waiting: &Waiting) -> Value {
         Waiting::Topic { step, pattern, until } => {
             json!({ "for": "topic", "step": step, "pattern": pattern, "until": until.map(|at| at.to_string()) })
         }
+        Waiting::Slot { step, key, until } => {
+            json!({ "for": "slot", "step": step, "key": key, "until": until.map(|at| at.to_string()) })
+        }
         Waiting::Run { step, run } => json!({ "for": "run", "step": step, "run": run }),
     }
 }

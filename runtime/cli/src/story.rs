@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pawl_core::call::CallRequest;
-use pawl_core::event::{ApprovalDecided, Asker, Awaited, Entry, Event};
+use pawl_core::event::{ApprovalDecided, Asker, Awaited, Entry, Event, SlotRequested};
 use pawl_core::journal::Envelope;
 use pawl_core::travel::RunRetried;
 use pawl_core::view::Status;
@@ -248,6 +248,8 @@ impl Story {
                 "wait".clone_into(&mut step.work);
                 step.note = format!("until {until}");
             }),
+            Event::SlotRequested(requested) => self.wait_for_slot(requested),
+            Event::SlotTaken { visit: Some(visit) } => self.change(*visit, Step::take_slot),
             Event::ListenStarted { visit, awaited, until } => self.change(*visit, |step| {
                 step.status = Status::Waiting;
                 match awaited {
@@ -281,6 +283,14 @@ impl Story {
         }
     }
 
+    fn wait_for_slot(&mut self, requested: &SlotRequested) {
+        let Some(visit) = requested.visit else { return };
+        self.change(visit, |step| {
+            step.status = Status::Waiting;
+            step.note = format!("for a slot of '{}'", requested.key);
+        });
+    }
+
     fn decided(&mut self, decided: &ApprovalDecided) {
         let Some((visit, asker)) = self.asked(&decided.approval) else { return };
         let answer = answer(decided);
@@ -302,6 +312,11 @@ impl Story {
 }
 
 impl Step {
+    fn take_slot(&mut self) {
+        self.status = Status::Running;
+        self.note.clear();
+    }
+
     /// A call by its number; those that are made together end in any order.
     pub(crate) fn call(&self, number: u32) -> Option<&Call> {
         self.calls.iter().rev().find(|call| call.number == number)

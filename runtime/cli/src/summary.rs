@@ -2,10 +2,10 @@
 
 use pawl_core::call::CallRequest;
 use pawl_core::event::{
-    ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, Work,
+    ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, SlotRequested, Work,
 };
 use pawl_core::travel::Ancestor;
-use pawl_core::{Failure, FrameId};
+use pawl_core::{Failure, FrameId, VisitId};
 use serde_json::Value;
 
 /// The longest text that is shown in full: a failure or a panic, in characters.
@@ -39,6 +39,9 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::CallCompleted { .. }
         | Event::OutcomeUnknown { .. } => of_attempt(event),
         Event::DeadlineSet { .. }
+        | Event::PrioritySet { .. }
+        | Event::SlotRequested(_)
+        | Event::SlotTaken { .. }
         | Event::VarsSet { .. }
         | Event::UndoKept { .. }
         | Event::UndoStarted { .. } => of_course(event),
@@ -166,13 +169,21 @@ pub(crate) fn made_of(ancestor: Ancestor) -> String {
     }
 }
 
-/// What an event says of time that runs out, of variables and of what is undone.
+fn whose(visit: Option<VisitId>) -> String {
+    visit.map_or_else(|| "the run".to_owned(), |visit| format!("visit {visit}"))
+}
+
+/// What an event says of time that runs out, of slots, of variables and of what is undone.
 fn of_course(event: &Event) -> String {
     match event {
-        Event::DeadlineSet { visit, total } => {
-            let what = visit.map_or_else(|| "the run".to_owned(), |visit| format!("visit {visit}"));
-            format!("{what}, over by {total}")
+        Event::DeadlineSet { visit, total } => format!("{}, over by {total}", whose(*visit)),
+        Event::PrioritySet { visit, priority } => format!("{}: {priority}", whose(*visit)),
+        Event::SlotRequested(requested) => {
+            let SlotRequested { visit, key, limit, priority, until, .. } = &**requested;
+            let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+            format!("{}: '{key}', of {limit}, with priority {priority}{until}", whose(*visit))
         }
+        Event::SlotTaken { visit } => whose(*visit),
         Event::VarsSet { visit, vars } => {
             let by = visit.map_or_else(|| "at the start".to_owned(), |visit| format!("visit {visit}"));
             format!("{by}: {}", payload(vars))

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::call::{CallRequest, CallResponse};
+use crate::decide::SlotNews;
 use crate::event::{Actor, LogLine, Origin, RunStarted};
 use crate::fork::Restart;
 use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
@@ -77,6 +78,13 @@ pub enum Command {
         data: Value,
         /// Which event it is.
         from: Origin,
+    },
+    /// The run, or a visit of it, hears of the slot that it waits for or holds.
+    HearOfSlot {
+        /// The visit; nothing for the run's own slot.
+        visit: Option<VisitId>,
+        /// What.
+        news: SlotNews,
     },
     /// A run that a step started has ended.
     EndChild {

@@ -8,6 +8,7 @@ mod actor;
 mod approval;
 mod outside;
 mod payload;
+mod slot;
 mod started;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use actor::{Actor, Cancelled};
 pub use outside::{Awaited, Origin, SignalReceived};
 pub use payload::Payload;
+pub use slot::{Overflow, SlotRequested};
 pub use started::{Parent, RunStarted};
 
 use crate::call::{CallRequest, LogLevel};
@@ -309,6 +311,22 @@ pub enum Event {
         /// What it brings.
         data: Payload,
     },
+    /// The run, or what a visit does, goes before others or after them.
+    PrioritySet {
+        /// The visit; absent for the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        visit: Option<VisitId>,
+        /// From 0 to 100; the higher goes first.
+        priority: u8,
+    },
+    /// The run, or a visit, waits for one of the slots that others have as well.
+    SlotRequested(Box<SlotRequested>),
+    /// It has its slot, until it is over.
+    SlotTaken {
+        /// The visit; absent for the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        visit: Option<VisitId>,
+    },
     /// The visit starts a run and waits for its end.
     ChildStarted {
         /// The visit.
@@ -441,6 +459,9 @@ impl Event {
             Self::SignalTaken { .. } => "signal-taken",
             Self::TopicHeard { .. } => "topic-heard",
             Self::Emitted { .. } => "emitted",
+            Self::PrioritySet { .. } => "priority-set",
+            Self::SlotRequested(_) => "slot-requested",
+            Self::SlotTaken { .. } => "slot-taken",
             Self::ChildStarted { .. } => "child-started",
             Self::ChildEnded { .. } => "child-ended",
             Self::ChildCancelled { .. } => "child-cancelled",
@@ -459,57 +480,6 @@ impl Event {
             Self::InputsChanged(_) => "inputs-changed",
             Self::OutputChanged(_) => "output-changed",
             Self::RunCancelled { .. } => "run-cancelled",
-        }
-    }
-
-    /// The values that may be large, to be moved out to the blob store and back.
-    pub fn payload_mut(&mut self) -> Option<&mut Payload> {
-        match self {
-            Self::RunStarted(started) => Some(&mut started.inputs),
-            Self::ItemsTaken { items, .. } => Some(items),
-            Self::AttemptStarted { work, .. } => work.as_deref_mut().map(|work| match work {
-                Work::Tool { arguments, .. } => arguments,
-                Work::Agent { input, .. } => input,
-            }),
-            Self::CallCompleted { response, .. } => response.as_mut().ok(),
-            Self::ApprovalDecided(decided) => Some(&mut decided.data),
-            Self::SignalReceived(signal) => Some(&mut signal.data),
-            Self::TopicHeard { data, .. } | Self::Emitted { data, .. } => Some(data),
-            Self::ChildStarted { inputs, .. } => Some(inputs),
-            Self::FrameStarted { entry: Entry::Finally { outcome: Ok(output) }, .. }
-            | Self::StepCompleted { output, .. } => Some(output),
-            Self::VarsSet { vars, .. } => Some(vars),
-            Self::RunCompleted { outputs } => Some(outputs),
-            Self::InputsChanged(changed) => Some(&mut changed.inputs),
-            Self::OutputChanged(changed) => Some(&mut changed.output),
-            Self::StepStarted { .. }
-            | Self::StepSkipped { .. }
-            | Self::DeadlineSet { .. }
-            | Self::FrameStarted { .. }
-            | Self::TurnStarted { .. }
-            | Self::FrameCompleted { .. }
-            | Self::FrameFailed { .. }
-            | Self::FrameCancelled { .. }
-            | Self::AttemptFailed { .. }
-            | Self::ToolLogged { .. }
-            | Self::CallStarted { .. }
-            | Self::OutcomeUnknown { .. }
-            | Self::ApprovalOpened(_)
-            | Self::WaitStarted { .. }
-            | Self::ListenStarted { .. }
-            | Self::SignalTaken { .. }
-            | Self::ChildEnded { .. }
-            | Self::ChildCancelled { .. }
-            | Self::UndoKept { .. }
-            | Self::UndoStarted { .. }
-            | Self::StepFailed { .. }
-            | Self::RunFailed { .. }
-            | Self::RunRetried(_)
-            | Self::RunSuspended(_)
-            | Self::StepHeld(_)
-            | Self::RunResumed(_)
-            | Self::RunForked(_)
-            | Self::RunCancelled { .. } => None,
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct ChildStart {
     pub workflow: String,
     /// Its inputs, not yet accepted.
     pub inputs: Value,
+    /// The priority of the step.
+    pub priority: u8,
     /// What the operator allows it.
     pub allowed: Permissions,
     /// Who started the first run of the tree.
@@ -81,6 +83,7 @@ pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
                 pin: state.workflows().get(workflow).cloned(),
                 workflow: workflow.clone(),
                 inputs: inputs.clone().into_value(),
+                priority: state.priority(Some(*visit)),
                 allowed: state.allowed().clone(),
                 by: state.by().cloned(),
             })))

@@ -18,6 +18,7 @@ mod digest;
 mod effect;
 mod failure;
 mod id;
+mod ticket;
 mod time;
 
 pub mod call;
@@ -40,7 +41,7 @@ pub mod view;
 pub use canonical::{canonical_json, json_bytes, within_depth};
 pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal};
 pub use decide::{
-    MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX, TRANSITION_MAX_BYTES,
+    MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX, SlotNews, TRANSITION_MAX_BYTES,
     TRANSITION_MAX_VISITS, decide,
 };
 pub use digest::Digest;
@@ -48,4 +49,5 @@ pub use effect::{Effect, effects};
 pub use failure::{Failure, FailureKind};
 pub use id::{ApprovalId, FrameId, InvalidId, RunId, StepId, VisitId};
 pub use state::RunState;
+pub use ticket::{PRIORITY_WORTH_MS, Rank, Ticket};
 pub use time::{Duration, InvalidDuration, InvalidTimestamp, Timestamp};

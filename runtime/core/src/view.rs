@@ -112,6 +112,16 @@ pub enum Waiting {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// One of the slots that others have as well.
+    Slot {
+        /// The step that waits; nothing for the run, which has not begun.
+        step: Option<StepId>,
+        /// Among which.
+        key: String,
+        /// Until when; for ever, when there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
     /// The end of a run that a step started.
     Run {
         /// The step that waits.

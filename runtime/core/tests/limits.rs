@@ -40,6 +40,7 @@ impl Bench {
             seed: Digest::of(b"seed"),
             ancestor: None,
             workflows: BTreeMap::new(),
+            priority: None,
             parent: None,
         };
         bench.tell(Command::Start(Box::new(started)));

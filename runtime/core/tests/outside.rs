@@ -68,6 +68,7 @@ impl Bench {
             by: ann(),
             seed: Digest::of(b"seed"),
             workflows: BTreeMap::from([("inner".to_owned(), pin())]),
+            priority: None,
             parent: Some(Parent { run: RunId::from_bytes([2; 16]), visit: VisitId(7) }),
             ancestor: None,
         };

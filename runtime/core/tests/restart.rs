@@ -386,6 +386,7 @@ impl World {
             seed: Digest::of(&self.seed.to_be_bytes()),
             ancestor: None,
             workflows: BTreeMap::new(),
+            priority: None,
             parent: None,
         };
         self.command(Command::Start(Box::new(started)));

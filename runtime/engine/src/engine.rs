@@ -1,8 +1,6 @@
 //! The engine as other programs use it.
 
-use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use pawl_core::definition::Definition;
@@ -10,16 +8,15 @@ use pawl_core::event::{Actor, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::plugin::Permissions;
 use pawl_core::travel::Ancestor;
-use pawl_core::view::{RunHeader, Status, Waiting};
+use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_sandbox::Sandbox;
 use pawl_store::{Page, RunFilter, Store};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
-use crate::follow::{Follower, grows};
+use crate::follow::Follower;
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
 use crate::workflow::{Definitions, Workflow, prepare};
@@ -73,9 +70,6 @@ pub struct Answer {
 fn library() -> Actor {
     Actor { name: "user:library".into(), groups: Vec::new(), operator: true, via: "library".into() }
 }
-
-/// A run's rest, when it comes.
-type Rest = Pin<Box<dyn Future<Output = Result<RunHeader, EngineError>> + Send>>;
 
 fn too_deep() -> String {
     format!("it is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows")
@@ -205,6 +199,7 @@ impl Engine {
             seed: Digest::from_bytes(chance.bytes(run, 0)),
             ancestor,
             workflows: workflow.workflows.clone(),
+            priority: None,
             parent: None,
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
@@ -261,9 +256,7 @@ impl Engine {
     /// Comes back when everything that runs have told each other so far has been taken in, and what
     /// follows from it as well.
     pub async fn quiet(&self) -> Result<(), EngineError> {
-        let (reply, quiet) = oneshot::channel();
-        self.send(Message::WhenQuiet(reply)).await?;
-        quiet.await.map_err(|_| EngineError::Closed)
+        self.ask(Message::WhenQuiet).await
     }
 
     pub(crate) async fn command(&self, run: RunId, command: Command) -> Result<(), EngineError> {
@@ -279,13 +272,14 @@ impl Engine {
     }
 
     /// Goes on with every unfinished run, and from now on with every run whose
-    /// time comes. Gives the runs that were under way.
+    /// time comes. Gives the runs that were under way or waited for a slot.
     pub async fn recover(&self) -> Result<Vec<RunId>, EngineError> {
+        // Those that wait for a slot go on by themselves when there is one, some of them at once.
+        let mut taken_up = self.ask(Message::WhoWaits).await?;
         self.send(Message::ServeTimers(self.store().next_due().await?)).await?;
         self.redeliver().await?;
-        let filter = RunFilter { statuses: vec![Status::Pending, Status::Running], workflow: None };
+        let filter = RunFilter { statuses: vec![Status::Running], workflow: None };
         let mut page = Page { after: None, limit: RECOVERY_PAGE_RUNS };
-        let mut taken_up = Vec::new();
         loop {
             let found = self.store().runs(&filter, &page).await?;
             for header in &found.runs {
@@ -301,75 +295,15 @@ impl Engine {
 
     /// The run's header when it has ended or waits for something from outside: a person, a signal, an
     /// event. Goes on with the run if no one does, and waits through its timers. A run that waits for
-    /// those that its steps started is settled when all of them are.
+    /// those that its steps started is settled when all of them are, and one that waits for a slot when
+    /// all that hold one are.
     pub async fn settled(&self, run: RunId) -> Result<RunHeader, EngineError> {
-        self.clone().rest(run).await
-    }
-
-    /// Boxed, because it asks the same of a run's children.
-    fn rest(self, run: RunId) -> Rest {
-        Box::pin(async move { self.settles(run).await })
-    }
-
-    async fn settles(&self, run: RunId) -> Result<RunHeader, EngineError> {
-        loop {
-            let mut grown = self.context.grown.upgrade().ok_or(EngineError::Closed)?.subscribe();
-            let header = self.watched(run).await?;
-            if !matches!(header.waiting, Some(Waiting::Run { .. })) {
-                return Ok(header);
-            }
-            let children: Vec<RunId> =
-                self.history(run).await?.state.children().map(|(_, child)| child).collect();
-            tokio::select! {
-                rested = self.children_rest(children) => return rested.map(|()| header),
-                grew = grows(&mut grown, run) => grew?,
-            }
-        }
-    }
-
-    /// Returns when every child waits for something from outside. One that has ended will be told of to
-    /// its parent, so this waits for ever then.
-    async fn children_rest(&self, children: Vec<RunId>) -> Result<(), EngineError> {
-        let mut settling: JoinSet<_> = JoinSet::new();
-        for child in children {
-            settling.spawn(self.clone().child_rests(child));
-        }
-        while let Some(rested) = settling.join_next().await {
-            rested.map_err(|_| EngineError::Closed)??;
-        }
-        Ok(())
-    }
-
-    /// The same for one child. What a process that is gone left to be told about it is told now.
-    async fn child_rests(self, child: RunId) -> Result<(), EngineError> {
-        loop {
-            let mut grown = self.context.grown.upgrade().ok_or(EngineError::Closed)?.subscribe();
-            match self.clone().rest(child).await {
-                Ok(header) if !header.status.is_final() => return Ok(()),
-                Ok(_) => {
-                    self.redeliver().await?;
-                    return std::future::pending().await;
-                }
-                Err(EngineError::UnknownRun(_)) => {
-                    self.redeliver().await?;
-                    grows(&mut grown, child).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn watched(&self, run: RunId) -> Result<RunHeader, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Watch { run, reply }).await?;
-        answer.await.map_err(|_| EngineError::Closed)?
+        self.clone().rest(run, Vec::new()).await
     }
 
     /// How many runs are in memory: those that are loaded, decided, committed or carried out now.
     pub async fn in_memory(&self) -> Result<usize, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Count(reply)).await?;
-        answer.await.map_err(|_| EngineError::Closed)
+        self.ask(Message::Count).await
     }
 
     /// A run's journal as it grows, from a seq on (1 is the first).
@@ -405,6 +339,16 @@ impl Engine {
     /// Waits until one command more may be unanswered.
     pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, EngineError> {
         Arc::clone(&self.turns).acquire_owned().await.map_err(|_| EngineError::Closed)
+    }
+
+    /// Asks the loop for something that it tells at once, or when it knows.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(question(reply)).await?;
+        answer.await.map_err(|_| EngineError::Closed)
     }
 
     async fn send(&self, message: Message) -> Result<(), EngineError> {

@@ -33,6 +33,7 @@ mod follow;
 mod journal;
 mod plugins;
 mod replay;
+mod rest;
 mod travel;
 mod workflow;
 

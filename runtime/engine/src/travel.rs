@@ -74,7 +74,9 @@ impl Engine {
         let header = Some(state.header(head));
         let subscribed = subscriptions(&state).into_iter().collect();
         let tells = !outgoing.is_empty();
-        let commit = RunCommit { header, opened, outgoing, subscribed, ..RunCommit::new(new, 0, records) };
+        let tickets = state.tickets().collect();
+        let commit =
+            RunCommit { header, opened, outgoing, subscribed, tickets, ..RunCommit::new(new, 0, records) };
         self.store().commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await?;
         if tells {
             self.redeliver().await?;

@@ -29,6 +29,7 @@ mod sandbox;
 mod state;
 mod task;
 mod ticker;
+mod turnstile;
 
 pub use config::SandboxConfig;
 pub use error::SandboxError;

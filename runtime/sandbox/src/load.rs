@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pawl_core::plugin::{AgentDescription, Description, EffectClass, PluginKind, ToolDescription};
-use pawl_core::{Digest, Failure, FailureKind, Timestamp};
+use pawl_core::{Digest, Failure, FailureKind, Rank, Timestamp};
 use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
@@ -91,7 +91,7 @@ impl Sandbox {
     }
 
     async fn describe(&self, world: &World) -> Result<Description, SandboxError> {
-        let _turn = self.turn(PluginKind::Tool).await;
+        let _turn = self.turn(PluginKind::Tool, Rank::FIRST).await;
         let limits = self.config().describe.clone();
         let active = self.activate();
         let state = HostState::new(Role::Describe, limits, Timestamp(0), [0; 32], &BTreeSet::new(), active);

@@ -75,7 +75,7 @@ impl Sandbox {
             Ok(arguments) => arguments,
             Err(failure) => return ToolEnd { result: Err(failure), log: Vec::new() },
         };
-        let _turn = self.turn(PluginKind::Tool).await;
+        let _turn = self.turn(PluginKind::Tool, call.rank).await;
         let active = self.activate();
         let state = HostState::new(Role::Tool, call.limits, call.now, call.seed, &call.grants.http, active);
         let context = tool_guest::CallContext {
@@ -114,7 +114,7 @@ impl Sandbox {
             Ok(input) => input,
             Err(failure) => return AgentEnd::Failed(failure),
         };
-        let _turn = self.turn(PluginKind::Agent).await;
+        let _turn = self.turn(PluginKind::Agent, task.rank).await;
         let active = self.activate();
         let no_hosts = BTreeSet::new();
         let state = HostState::new(Role::Agent(host), task.limits, task.now, task.seed, &no_hosts, active);

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pawl_core::Digest;
 use pawl_core::plugin::PluginKind;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use pawl_core::{Digest, Rank};
+use tokio::sync::OnceCell;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -17,6 +17,7 @@ use crate::plugin::LoadedPlugin;
 use crate::room::Room;
 use crate::state::HostState;
 use crate::ticker::{Active, Ticker};
+use crate::turnstile::{Turn, Turnstile};
 
 /// Runs plugins. Cloning is cheap; everything ends with the last clone.
 #[derive(Clone)]
@@ -27,8 +28,8 @@ struct Inner {
     engine: Engine,
     linker: Linker<HostState>,
     ticker: Ticker,
-    agents: Semaphore,
-    tools: Semaphore,
+    agents: Turnstile,
+    tools: Turnstile,
     room: Room,
     loaded: Mutex<Loaded>,
 }
@@ -59,8 +60,8 @@ impl Sandbox {
         let ticker =
             Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
-            agents: Semaphore::new(config.agents_max as usize),
-            tools: Semaphore::new(config.tools_max as usize),
+            agents: Turnstile::new(config.agents_max),
+            tools: Turnstile::new(config.tools_max),
             room: Room::default(),
             config,
             engine,
@@ -95,11 +96,11 @@ impl Sandbox {
         self.0.ticker.activate()
     }
 
-    /// Waits until one more instance of a kind may be active. The semaphores are never closed.
-    pub(crate) async fn turn(&self, kind: PluginKind) -> Option<SemaphorePermit<'_>> {
+    /// Waits until one more instance of a kind may be active; the smallest rank comes first.
+    pub(crate) async fn turn(&self, kind: PluginKind, rank: Rank) -> Turn<'_> {
         match kind {
-            PluginKind::Agent => self.0.agents.acquire().await.ok(),
-            PluginKind::Tool => self.0.tools.acquire().await.ok(),
+            PluginKind::Agent => self.0.agents.turn(rank).await,
+            PluginKind::Tool => self.0.tools.turn(rank).await,
         }
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use pawl_core::call::{CallRequest, CallResponse, LogLevel};
 use pawl_core::plugin::Permissions;
-use pawl_core::{Failure, Timestamp};
+use pawl_core::{Failure, Rank, Timestamp};
 use serde_json::Value;
 
 use crate::limits::Limits;
@@ -23,6 +23,8 @@ pub struct ToolCall {
     pub step: String,
     /// From 1.
     pub attempt: u32,
+    /// Who goes first where not all can be under way.
+    pub rank: Rank,
     /// When the result is no longer awaited. Told to the guest; the caller drops the future then.
     pub deadline: Option<Timestamp>,
     /// What every clock of the guest shows.
@@ -55,6 +57,8 @@ pub struct AgentTask {
     pub step: String,
     /// From 1.
     pub attempt: u32,
+    /// Who goes first where not all can be under way.
+    pub rank: Rank,
     /// What every clock shows until the first answer.
     pub now: Timestamp,
     /// Where the guest's randomness comes from; the same for every replay of the attempt.

@@ -3,7 +3,7 @@
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, VisitId};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, VisitId};
 
 use crate::StoreError;
 
@@ -39,6 +39,10 @@ pub struct RunCommit {
     pub subscribed: Vec<Subscription>,
     /// Those that it waits for no more.
     pub unsubscribed: Vec<Subscription>,
+    /// Slots that it holds or waits for, where that changed.
+    pub tickets: Vec<Ticket>,
+    /// Whose slots those are that it neither holds nor waits for any more: a visit's, or the run's own.
+    pub returned: Vec<Option<VisitId>>,
 }
 
 impl RunCommit {
@@ -54,6 +58,8 @@ impl RunCommit {
             outgoing: Vec::new(),
             subscribed: Vec::new(),
             unsubscribed: Vec::new(),
+            tickets: Vec::new(),
+            returned: Vec::new(),
         }
     }
 }

@@ -25,4 +25,4 @@ pub mod conformance;
 pub use batch::{Batch, Blob, RunCommit, Subscription};
 pub use error::StoreError;
 pub use query::{ApprovalFilter, ApprovalPage, PAGE_MAX_ROWS, Page, RunFilter, RunPage};
-pub use store::{Store, StoreInfo};
+pub use store::{Store, StoreInfo, TicketPlace};

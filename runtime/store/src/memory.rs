@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Timestamp, VisitId};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp, VisitId};
 
 use crate::query::{approval_cursor, approval_place};
 use crate::{
     ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, RunCommit, RunFilter, RunPage, Store,
-    StoreError, StoreInfo, Subscription,
+    StoreError, StoreInfo, Subscription, TicketPlace,
 };
 
 /// The store in memory. A clone is the same store.
@@ -35,6 +35,7 @@ struct State {
     blobs: HashMap<Digest, Arc<[u8]>>,
     outgoing: BTreeSet<Origin>,
     subscriptions: BTreeSet<(String, RunId, VisitId)>,
+    tickets: BTreeMap<TicketPlace, Ticket>,
 }
 
 impl MemoryStore {
@@ -97,6 +98,10 @@ impl State {
         for Subscription { pattern, visit } in commit.unsubscribed {
             self.subscriptions.remove(&(pattern, run, visit));
         }
+        for visit in commit.returned {
+            self.tickets.remove(&(run, visit));
+        }
+        self.tickets.extend(commit.tickets.into_iter().map(|ticket| ((run, ticket.visit), ticket)));
         let subscribed = commit.subscribed.into_iter();
         self.subscriptions.extend(subscribed.map(|Subscription { pattern, visit }| (pattern, run, visit)));
     }
@@ -191,6 +196,14 @@ impl Store for MemoryStore {
             matching.map(|(_, run, _)| *run).collect()
         });
         Ok(runs.into_iter().collect())
+    }
+
+    async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self.with(|state| {
+            let rows = state.tickets.range((from, Bound::Unbounded));
+            rows.take(limit.min(PAGE_MAX_ROWS)).map(|(_, ticket)| ticket.clone()).collect()
+        }))
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

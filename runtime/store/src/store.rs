@@ -7,9 +7,12 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp, VisitId};
 
 use crate::{ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, StoreError};
+
+/// Whose slot a ticket is for: a run's own, or that of a visit of it.
+pub type TicketPlace = (RunId, Option<VisitId>);
 
 /// What a store says of itself.
 #[derive(Debug, Clone)]
@@ -67,6 +70,10 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// The runs that wait for an event with one of these patterns, each once, in order.
     async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError>;
+
+    /// The slots that are held or waited for, by run and visit, the run's own first, those after `after`, at
+    /// most `limit`.
+    async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError>;
 
     /// The bytes with this digest.
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;

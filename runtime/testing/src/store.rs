@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
-    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo,
+    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
 };
 use tokio::sync::Notify;
 
@@ -185,6 +185,11 @@ impl Store for ProcessStore {
     async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError> {
         self.alive().await;
         self.store.subscribers(patterns).await
+    }
+
+    async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError> {
+        self.alive().await;
+        self.store.tickets(after, limit).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -215,7 +215,8 @@ fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
     };
     out.document(&settled.values().map(shape::run).chain(stuck.values().map(cannot)).collect());
     let count = |status: Status| settled.values().filter(|header| header.status == status).count();
-    let (completed, waiting) = (count(Status::Completed), count(Status::Waiting));
+    // A run that waits for its slot is pending.
+    let (completed, waiting) = (count(Status::Completed), count(Status::Waiting) + count(Status::Pending));
     let suspended = count(Status::Suspended);
     let failed = settled.len() - completed - waiting - suspended;
     let asks = |header: &&RunHeader| matches!(header.waiting, Some(Waiting::Approval { .. }));
@@ -229,7 +230,7 @@ fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
         let suspended = if suspended == 0 { String::new() } else { format!(", {suspended} suspended") };
         let others = match waiting - people {
             0 => String::new(),
-            others => format!(", {others} for a signal, an event or another run"),
+            others => format!(", {others} for a signal, an event, a slot or another run"),
         };
         let stuck = if stuck.is_empty() { String::new() } else { format!(", {} cannot go on", stuck.len()) };
         out.note(&format!(
@@ -244,7 +245,7 @@ fn conclude(session: &Session, Rests { settled, stuck }: &Rests) -> Exit {
     settled.values().fold(from, |exit, header| {
         exit.and(match header.status {
             Status::Completed => Exit::Ok,
-            Status::Waiting | Status::Suspended => Exit::Waits,
+            Status::Pending | Status::Waiting | Status::Suspended => Exit::Waits,
             _ => Exit::Failed,
         })
     })

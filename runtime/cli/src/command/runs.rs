@@ -91,6 +91,10 @@ pub(crate) fn notable(run: &RunHeader) -> String {
         (Some(Waiting::Topic { pattern, until, .. }), _) => {
             format!("an event whose topic matches {pattern}{}", at_most(*until))
         }
+        (Some(Waiting::Slot { step, key, until }), _) => {
+            let step = step.as_ref().map(|step| format!(" for {step}")).unwrap_or_default();
+            format!("a slot of '{key}'{step}{}", at_most(*until))
+        }
         (Some(Waiting::Run { step, run }), _) => format!("run {run} of {step}"),
         (None, Some(failure)) => one_line(&failure.to_string()),
         (None, None) => String::new(),

@@ -38,11 +38,27 @@ impl Draft<'_> {
         }
         self.push(Event::StepStarted { visit, step: step.id.clone(), because, frame });
         self.limit_visit(visit, step);
-        let outcome = match condition {
-            Some(Err(error)) => Err(error),
-            _ => self.begin(frame, visit, step),
-        };
+        if let Some(Err(error)) = condition {
+            return self.came_of(visit, Err(evaluation_failure(&error)));
+        }
+        match self.request_slot(frame, visit, step) {
+            Ok(true) => Arrival::Stays,
+            Ok(false) => self.begin_work(frame, visit, step),
+            Err(failure) => self.came_of(visit, Err(failure)),
+        }
+    }
+
+    /// Begins what a step does, and gives what came of it if it is over at once.
+    fn begin_work(&mut self, frame: FrameId, visit: VisitId, step: &Step) -> Arrival {
+        let outcome = self.begin(frame, visit, step);
         outcome.unwrap_or_else(|error| self.came_of(visit, Err(evaluation_failure(&error))))
+    }
+
+    /// The same for a visit that had to wait for its slot. A step that can wait for one never leads on at once.
+    pub(super) fn begin_visit(&mut self, frame: FrameId, visit: VisitId, step: &Step) {
+        if let Arrival::Fails(failure) = self.begin_work(frame, visit, step) {
+            self.fail_frame(frame, failure, Some(step.id.clone()));
+        }
     }
 
     fn limit_visit(&mut self, visit: VisitId, step: &Step) {

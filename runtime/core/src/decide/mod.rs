@@ -20,6 +20,7 @@ mod recover;
 mod repeat;
 mod retry;
 mod settle;
+mod slot;
 mod start;
 mod suspend;
 mod tick;
@@ -30,6 +31,7 @@ mod vars;
 pub(crate) use listen::differing;
 pub use listen::{SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX};
 pub use map::MAP_MAX_ITEMS;
+pub use slot::SlotNews;
 
 use std::collections::VecDeque;
 
@@ -83,6 +85,7 @@ pub fn decide(
         Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
         Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
         Command::EndChild { visit, child, result } => draft.end_child(visit, child, result)?,
+        Command::HearOfSlot { visit, news } => draft.hear_of_slot(visit, news),
         Command::Tick => draft.tick(),
         Command::Recover => draft.recover(),
         Command::Retry { step, by } => draft.retry(step.as_ref(), by)?,
@@ -159,6 +162,9 @@ impl<'a> Draft<'a> {
             | Event::SignalTaken { .. }
             | Event::TopicHeard { .. }
             | Event::Emitted { .. }
+            | Event::PrioritySet { .. }
+            | Event::SlotRequested(_)
+            | Event::SlotTaken { .. }
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. }

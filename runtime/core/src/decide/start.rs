@@ -18,6 +18,16 @@ impl Draft<'_> {
             let total = self.now.after(timeout);
             self.push(Event::DeadlineSet { visit: None, total });
         }
+        match self.request_own_slot() {
+            Ok(false) => self.begin_steps(),
+            Ok(true) => {}
+            Err(failure) => self.fail_run(failure, None),
+        }
+    }
+
+    /// Goes to the first steps, once nothing is waited for any more.
+    pub(super) fn begin_steps(&mut self) {
+        let definition = self.definition;
         if let Err(failure) = self.assign(FrameId::ROOT, None, &definition.vars) {
             return self.fail_frame(FrameId::ROOT, failure, None);
         }

@@ -10,6 +10,7 @@ enum Due {
     Retry(VisitId),
     WaitOver(VisitId),
     NotHeard(VisitId, Timestamp),
+    NoSlot(VisitId),
     SleepOver(VisitId, u32),
     Unanswered(ApprovalId),
     Deadline(VisitId),
@@ -32,6 +33,7 @@ impl Draft<'_> {
                 Due::Retry(visit) => self.attempt_again(visit),
                 Due::WaitOver(visit) => self.complete_step(visit, serde_json::Value::Null),
                 Due::NotHeard(visit, until) => self.not_heard(visit, until),
+                Due::NoSlot(visit) => self.time_out_in_queue(visit),
                 Due::SleepOver(visit, call) => self.end_sleep(visit, call),
                 Due::Unanswered(approval) => self.answer_late(&approval),
                 Due::Deadline(visit) => self.time_out(visit),
@@ -71,7 +73,22 @@ impl Draft<'_> {
         let (Some(visit), Some(step)) = (self.state.visit(id), self.step_of(id)) else { return };
         let limit = step.timeout.total.unwrap_or_else(|| self.now.since(visit.started_at));
         let message = format!("step '{}' took longer than its total timeout of {limit}", step.id);
-        let failure = Failure::new(FailureKind::Timeout, message);
+        self.break_off(id, Failure::new(FailureKind::Timeout, message));
+    }
+
+    /// A visit got no slot in time.
+    fn time_out_in_queue(&mut self, id: VisitId) {
+        let (Some(visit), Some(step)) = (self.state.visit(id), self.step_of(id)) else { return };
+        let limit = step.timeout.start.unwrap_or_else(|| self.now.since(visit.started_at));
+        let key = visit.slot.as_ref().map(|slot| slot.key.clone()).unwrap_or_default();
+        let message =
+            format!("step '{}' got no slot of '{key}' within its start timeout of {limit}", step.id);
+        self.fail_step(id, Failure::new(FailureKind::Timeout, message));
+    }
+
+    /// Ends whatever a visit is at. There is no other attempt after this one.
+    pub(super) fn break_off(&mut self, id: VisitId, failure: Failure) {
+        let Some(visit) = self.state.visit(id) else { return };
         match visit.activity {
             Activity::Attempting => self.fail_attempt(id, failure, false),
             Activity::Inside => {
@@ -82,6 +99,7 @@ impl Draft<'_> {
             | Activity::BackingOff(_)
             | Activity::Asking(_)
             | Activity::Waiting(_)
+            | Activity::Queued(_)
             | Activity::Listening(..)
             | Activity::Child(_)
             | Activity::Unknown(_) => self.fail_step(id, failure),
@@ -106,6 +124,9 @@ fn due_of(id: VisitId, visit: &Visit, now: Timestamp) -> Option<Due> {
     }
     if matches!(visit.activity, Activity::Waiting(until) if until <= now) {
         return Some(Due::WaitOver(id));
+    }
+    if matches!(visit.activity, Activity::Queued(Some(until)) if until <= now) {
+        return Some(Due::NoSlot(id));
     }
     if let Activity::Listening(_, Some(until)) = visit.activity
         && until <= now

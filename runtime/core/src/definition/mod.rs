@@ -4,6 +4,7 @@
 //! every target exists, every duration is a number of milliseconds.
 
 mod block;
+mod concurrency;
 mod retry;
 mod schema;
 mod schema_cost;
@@ -16,6 +17,9 @@ mod verb;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use block::{Block, BlockIndex, Role};
+pub use concurrency::{
+    CONCURRENCY_KEY_MAX_BYTES, CONCURRENCY_MAX, Concurrency, PRIORITY_DEFAULT, PRIORITY_MAX,
+};
 pub use retry::RetryPolicy;
 pub(crate) use schema::reason;
 pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, Schema};
@@ -54,6 +58,10 @@ pub struct Definition {
     pub permissions: Permissions,
     /// What the run keeps beside the outputs of its steps, in the order in which they are first made.
     pub vars: Assignments,
+    /// How many runs may go on at once.
+    pub concurrency: Option<Concurrency>,
+    /// Which run goes first; a whole number.
+    pub priority: Option<Template>,
     /// The longest a run may take.
     pub timeout: Option<Duration>,
     /// What happens to what it did when it is cancelled.
@@ -84,6 +92,11 @@ impl Definition {
     /// The index of the step with this id.
     pub fn index_of(&self, id: &StepId) -> Option<StepIndex> {
         self.steps.iter().position(|step| step.id == *id).map(StepIndex)
+    }
+
+    /// Whether its runs, or steps of them, share slots with others.
+    pub fn has_slots(&self) -> bool {
+        self.concurrency.is_some() || self.steps.iter().any(|step| step.concurrency.is_some())
     }
 
     /// The list at an index that came from this definition.

@@ -1,8 +1,8 @@
 //! A declared unit of a workflow and where it leads.
 
-use super::{Assignments, BlockIndex, RetryPolicy, Timeouts, Undo, Verb};
+use super::{Assignments, BlockIndex, Concurrency, RetryPolicy, Timeouts, Undo, Verb};
 use crate::StepId;
-use crate::expression::Expression;
+use crate::expression::{Expression, Template};
 
 /// The position of a step in [`super::Definition::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,10 @@ pub struct Step {
     pub retry: RetryPolicy,
     /// How long it may take.
     pub timeout: Timeouts,
+    /// How many visits of it may go on at once.
+    pub concurrency: Option<Concurrency>,
+    /// Which visit goes first; a whole number.
+    pub priority: Option<Template>,
     /// What it changes of the run's variables when it is completed.
     pub vars: Assignments,
     /// How often a run may arrive here; one more fails the run. Counted anew in each turn of a `loop` and each item of a `map`.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Entry, Event, Work};
 use crate::Digest;
 
 /// A JSON value in an event: in place, or in the blob store when it is large.
@@ -31,5 +32,61 @@ impl Payload {
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         Self::Inline(value)
+    }
+}
+
+impl Event {
+    /// The values that may be large, to be moved out to the blob store and back.
+    pub fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Self::RunStarted(started) => Some(&mut started.inputs),
+            Self::ItemsTaken { items, .. } => Some(items),
+            Self::AttemptStarted { work, .. } => work.as_deref_mut().map(|work| match work {
+                Work::Tool { arguments, .. } => arguments,
+                Work::Agent { input, .. } => input,
+            }),
+            Self::CallCompleted { response, .. } => response.as_mut().ok(),
+            Self::ApprovalDecided(decided) => Some(&mut decided.data),
+            Self::SignalReceived(signal) => Some(&mut signal.data),
+            Self::TopicHeard { data, .. } | Self::Emitted { data, .. } => Some(data),
+            Self::ChildStarted { inputs, .. } => Some(inputs),
+            Self::FrameStarted { entry: Entry::Finally { outcome: Ok(output) }, .. }
+            | Self::StepCompleted { output, .. } => Some(output),
+            Self::VarsSet { vars, .. } => Some(vars),
+            Self::RunCompleted { outputs } => Some(outputs),
+            Self::InputsChanged(changed) => Some(&mut changed.inputs),
+            Self::OutputChanged(changed) => Some(&mut changed.output),
+            Self::StepStarted { .. }
+            | Self::StepSkipped { .. }
+            | Self::DeadlineSet { .. }
+            | Self::FrameStarted { .. }
+            | Self::TurnStarted { .. }
+            | Self::FrameCompleted { .. }
+            | Self::FrameFailed { .. }
+            | Self::FrameCancelled { .. }
+            | Self::AttemptFailed { .. }
+            | Self::ToolLogged { .. }
+            | Self::CallStarted { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::ApprovalOpened(_)
+            | Self::WaitStarted { .. }
+            | Self::ListenStarted { .. }
+            | Self::SignalTaken { .. }
+            | Self::PrioritySet { .. }
+            | Self::SlotRequested(_)
+            | Self::SlotTaken { .. }
+            | Self::ChildEnded { .. }
+            | Self::ChildCancelled { .. }
+            | Self::UndoKept { .. }
+            | Self::UndoStarted { .. }
+            | Self::StepFailed { .. }
+            | Self::RunFailed { .. }
+            | Self::RunRetried(_)
+            | Self::RunSuspended(_)
+            | Self::StepHeld(_)
+            | Self::RunResumed(_)
+            | Self::RunForked(_)
+            | Self::RunCancelled { .. } => None,
+        }
     }
 }

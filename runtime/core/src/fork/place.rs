@@ -45,6 +45,8 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::ChildEnded { .. }
         | Event::ChildCancelled { .. }
         | Event::DeadlineSet { .. }
+        | Event::PrioritySet { .. }
+        | Event::SlotTaken { .. }
         | Event::UndoStarted { .. }
         | Event::RunForked(_)
         | Event::InputsChanged(_)
@@ -69,6 +71,7 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::ApprovalDecided(_)
         | Event::WaitStarted { .. }
         | Event::ListenStarted { .. }
+        | Event::SlotRequested(_)
         | Event::ChildStarted { .. }
         | Event::RunRetried(_)
         | Event::RunSuspended(_)
@@ -174,6 +177,7 @@ fn is_settled(visit: &Visit, definition: &Definition) -> bool {
         Activity::BackingOff(_)
         | Activity::Asking(_)
         | Activity::Waiting(_)
+        | Activity::Queued(_)
         | Activity::Listening(..)
         | Activity::Unknown(Some(_)) => true,
         // A run that another one waits for cannot be waited for by two.

@@ -7,6 +7,7 @@
 //! reads, a read of what has no row, an example that does not load, a default
 //! or a limit that is not what is read, each fails a test beside this file.
 
+mod concurrency;
 mod inputs;
 mod key;
 mod lists;
@@ -18,6 +19,7 @@ mod step;
 mod verbs;
 mod workflow;
 
+pub use concurrency::CONCURRENCY;
 pub(crate) use inputs::KEYWORDS;
 pub use inputs::{INPUT, OUTPUT};
 pub use key::{Goes, Key, Need, Place};
@@ -32,7 +34,7 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 16] = [
+pub static PLACES: [&Place; 17] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
@@ -40,6 +42,7 @@ pub static PLACES: [&Place; 16] = [
     &BRANCH,
     &RETRY,
     &TIMEOUT,
+    &CONCURRENCY,
     &PERMISSIONS,
     &HUMAN,
     &WAIT,

@@ -49,6 +49,12 @@ pub static TIMEOUT: Place = Place {
     what: "timeout",
     keys: &[
         Key::optional(
+            "start",
+            Shape::Duration,
+            "The longest that a visit may wait for its slot; goes with `concurrency`.",
+            "30s",
+        ),
+        Key::optional(
             "attempt",
             Shape::Duration,
             "The longest that an attempt may take, an agent's waits included; `retry` may try again.",

@@ -1,11 +1,15 @@
 //! A step, and the ways that it leads.
 
 use super::{
-    EMIT, FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL, Shape, TIMEOUT, WAIT,
+    CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL, Shape,
+    TIMEOUT, WAIT,
 };
+use crate::definition::PRIORITY_MAX;
 use crate::source::VISITS_MAX;
 
 const WORKS: &[&str] = &["agent", "tool"];
+/// Verbs whose steps may be under way or wait, and so may have to wait for others.
+const WAITS: &[&str] = &["agent", "tool", "human", "parallel", "map", "loop", "workflow", "wait", "signal"];
 /// Verbs whose steps may have a timeout.
 const TIMED: &[&str] = &["agent", "tool", "parallel", "map", "loop", "workflow"];
 
@@ -114,6 +118,22 @@ pub static STEP: Place = Place {
             "{ total: 5m }",
         )
         .with(TIMED),
+        Key::optional(
+            "concurrency",
+            Shape::Map(&CONCURRENCY),
+            "How many visits of the step may go on at once, of all runs.",
+            "{ limit: 3 }",
+        )
+        .otherwise("any number")
+        .with(WAITS),
+        Key::optional(
+            "priority",
+            Shape::Either(&[Shape::Whole(0, PRIORITY_MAX as u32), Shape::TextTemplate]),
+            "Which step goes first where not all can go on: the higher, 0 to 100. Holds for all that is done within it.",
+            "80",
+        )
+        .otherwise("that of the step around it, or the run's")
+        .with(WAITS),
         Key::optional(
             "then",
             Shape::Either(&[Shape::Target, Shape::List(&Shape::Map(&BRANCH))]),

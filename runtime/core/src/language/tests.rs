@@ -39,6 +39,10 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         for other in row.beside {
             body.insert((*other).to_owned(), yaml(place.key(other).unwrap().example));
         }
+        // Only what waits for a slot can wait too long for it.
+        if place.name == STEP.name && value.get("start").is_some() {
+            body.insert("concurrency".to_owned(), yaml(place.key("concurrency").unwrap().example));
+        }
         body.insert(row.name.to_owned(), value);
     }
     Value::Object(body)

@@ -1,7 +1,7 @@
 //! The top of a workflow.
 
-use super::{Key, PERMISSIONS, Place, Shape};
-use crate::definition::LANGUAGE_VERSION;
+use super::{CONCURRENCY, Key, PERMISSIONS, Place, Shape};
+use crate::definition::{LANGUAGE_VERSION, PRIORITY_MAX};
 
 /// The top of a workflow.
 pub static WORKFLOW: Place = Place {
@@ -58,6 +58,20 @@ pub static WORKFLOW: Place = Place {
             "The longest that a run may take, whatever it waits for.",
             "7d",
         ),
+        Key::optional(
+            "concurrency",
+            Shape::Map(&CONCURRENCY),
+            "How many runs may go on at once.",
+            "{ limit: 3 }",
+        )
+        .otherwise("any number"),
+        Key::optional(
+            "priority",
+            Shape::Either(&[Shape::Whole(0, PRIORITY_MAX as u32), Shape::TextTemplate]),
+            "Which run goes first where not all can go on: the higher, 0 to 100.",
+            "80",
+        )
+        .otherwise("50, or that of the step that starts it"),
         Key::optional(
             "on_cancel",
             Shape::OneOf(&["stop", "undo"]),

@@ -16,7 +16,7 @@ use crate::language::Place;
 use crate::plugin::Permissions;
 
 /// Keys of the language that a later version brings.
-const LATER: [&str; 5] = ["budget", "concurrency", "priority", "triggers", "rate"];
+const LATER: [&str; 3] = ["budget", "triggers", "rate"];
 
 /// What lowering knows while it goes through the tree.
 pub(super) struct Lower {

@@ -11,6 +11,7 @@
 
 mod arguments;
 mod block;
+mod concurrency;
 mod fields;
 mod human;
 mod inputs;

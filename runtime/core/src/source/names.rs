@@ -102,7 +102,7 @@ fn check_at_start(definition: &Definition, number: usize, report: &mut Report<'_
         }
         Root::Steps | Root::Item | Root::Index | Root::Error | Root::Local(_) => {
             let message = format!("'{}' is nothing before the first step", report.reference.root.name());
-            let help = "a variable is first made from `inputs`, `run` and the variables above it";
+            let help = "there are `inputs` and `run`, and for a variable those above it";
             report.push(Code::UnknownName, message, Some(help.to_owned()));
         }
     }

@@ -50,6 +50,13 @@ pub(super) fn sites<'d>(definition: &'d Definition, places: &Places) -> Vec<Site
         let pointer = format!("/vars/{}", crate::expression::escaped(name));
         template_sites(value, Moment::Start(number), &pointer, &mut sites);
     }
+    let at_start = Moment::Start(0);
+    if let Some(key) = definition.concurrency.as_ref().and_then(|concurrency| concurrency.key.as_ref()) {
+        template_sites(key, at_start, "/concurrency/key", &mut sites);
+    }
+    if let Some(priority) = &definition.priority {
+        template_sites(priority, at_start, "/priority", &mut sites);
+    }
     for (index, step) in definition.steps.iter().enumerate() {
         step_sites(step, index, places.step(index), &mut sites);
     }
@@ -66,6 +73,12 @@ fn step_sites<'d>(step: &'d Step, index: usize, at: &str, sites: &mut Vec<Site<'
     let before = Moment::Before(index);
     if let Some(expression) = &step.condition {
         sites.push(Site { moment: before, pointer: format!("{at}/if"), expression });
+    }
+    if let Some(key) = step.concurrency.as_ref().and_then(|concurrency| concurrency.key.as_ref()) {
+        template_sites(key, before, &format!("{at}/concurrency/key"), sites);
+    }
+    if let Some(priority) = &step.priority {
+        template_sites(priority, before, &format!("{at}/priority"), sites);
     }
     match &step.verb {
         Verb::Agent(agent) => template_sites(&agent.with, before, &format!("{at}/with"), sites),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Kind, Node, Span};
-use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, needs, timeouts, undo, vars, verb};
+use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, concurrency, needs, timeouts, undo, vars, verb};
 use crate::definition::{
     BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Timeouts, Verb,
 };
@@ -49,6 +49,9 @@ pub(super) fn step(
     let then = get(entries, "then").map_or(Then::Next, |node| then(lower, node, index));
     let retry = get(entries, "retry").map(|node| retry(lower, node)).unwrap_or_default();
     let timeout = get(entries, "timeout").map(|node| timeouts::of_step(lower, node)).unwrap_or_default();
+    let concurrency = get(entries, "concurrency").and_then(|node| concurrency::concurrency(lower, node));
+    timeouts::check_start(lower, entries);
+    let priority = get(entries, "priority").and_then(|node| concurrency::priority(lower, node));
     let max_visits = get(entries, "max_visits")
         .and_then(|node| lower.whole(node, "max_visits", 1..=VISITS_MAX))
         .unwrap_or(VISITS_MAX);
@@ -64,6 +67,8 @@ pub(super) fn step(
         then,
         retry,
         timeout,
+        concurrency,
+        priority,
         vars,
         max_visits,
         block,
@@ -84,6 +89,8 @@ fn harmless(index: StepIndex, block: BlockIndex) -> Step {
         then: Then::Next,
         retry: RetryPolicy::default(),
         timeout: Timeouts::default(),
+        concurrency: None,
+        priority: None,
         vars: Vec::new(),
         max_visits: VISITS_MAX,
         block,
@@ -127,11 +134,19 @@ fn check_keys(lower: &mut Lower, entries: Keys<'_>, verb: &Verb) {
             ("undo", _, _) => "it does nothing that could be undone".to_owned(),
             ("vars", "fail", _) => "a step that fails changes nothing".to_owned(),
             ("then", "fail", _) => "a run ends where it fails".to_owned(),
-            (_, _, Some(Goes::With(verbs))) => format!("it goes with {}", verbs.join(" and ")),
+            (_, _, Some(Goes::With(verbs))) => format!("it goes with {}", all(verbs)),
             (_, _, None | Some(Goes::WithAll | Goes::Without(_))) => "take one of them out".to_owned(),
         };
         let message = format!("'{}' does not go with {}", entry.key, verb.name());
         lower.report(Code::KeyMismatch, &entry.key_span, message, Some(help));
+    }
+}
+
+/// `one, two and three`.
+fn all(names: &[&str]) -> String {
+    match names {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
-use super::{block, inputs, permissions, timeouts, undo, vars};
+use super::{block, concurrency, inputs, permissions, timeouts, undo, vars};
 use crate::Digest;
 use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role};
 use crate::diagnostic::Code;
@@ -31,6 +31,8 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
     let vars = get(entries, "vars").map(|node| vars::assignments(lower, node)).unwrap_or_default();
     let timeout = get(entries, "timeout").and_then(|node| timeouts::duration(lower, node, "timeout"));
     let on_cancel = get(entries, "on_cancel").and_then(|node| undo::on_cancel(lower, node));
+    let concurrency = get(entries, "concurrency").and_then(|node| concurrency::concurrency(lower, node));
+    let priority = get(entries, "priority").and_then(|node| concurrency::priority(lower, node));
     let own = get(entries, "permissions").map(|node| permissions::permissions(lower, node));
     lower.ceiling.clone_from(&own);
     let plugins =
@@ -51,6 +53,8 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
         workflows,
         permissions: own.unwrap_or_default(),
         vars,
+        concurrency,
+        priority,
         timeout,
         on_cancel: on_cancel.unwrap_or_default(),
         steps: std::mem::take(&mut lower.steps).into_iter().flatten().collect(),

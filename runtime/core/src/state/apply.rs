@@ -57,6 +57,9 @@ impl RunState {
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. } => self.apply_outside(event),
+            Event::PrioritySet { .. } | Event::SlotRequested(_) | Event::SlotTaken { .. } => {
+                self.apply_slot(time, event);
+            }
             Event::StepCompleted { visit, output } => self.complete(time, *visit, output),
             Event::UndoKept { visit, uses } => self.keep(*visit, uses),
             Event::UndoStarted { failure, step, cancelled } => {
@@ -78,9 +81,7 @@ impl RunState {
             Event::StepHeld(held) => self.hold(held),
             Event::RunResumed(resumed) => self.resume(resumed.moved),
             Event::RunForked(forked) => self.fork(time, forked),
-            Event::InputsChanged(changed) => {
-                self.inputs = Arc::new(changed.inputs.clone().into_value());
-            }
+            Event::InputsChanged(changed) => self.change_inputs(changed),
             Event::OutputChanged(changed) => self.change_output(changed),
         }
     }
@@ -126,6 +127,7 @@ impl RunState {
         self.seed = started.seed;
         self.workflows = Arc::new(started.workflows.clone());
         self.parent = started.parent;
+        self.priority = started.priority;
         self.by = Some(started.by.clone());
         self.created_at = time;
         self.facts = Arc::new(json!({
@@ -185,6 +187,7 @@ impl RunState {
         visit.deadline = None;
         visit.total_at = None;
         visit.inside = None;
+        visit.slot = None;
         Some((visit.step.clone(), visit.frame))
     }
 
@@ -209,6 +212,8 @@ impl RunState {
         visit.calls = Calls::default();
         if let Entry::Catch { .. } | Entry::Finally { .. } = entry {
             visit.total_at = None;
+            // One that is held is held until all is done; one that never came is not waited for any more.
+            visit.slot = visit.slot.take().filter(|slot| slot.taken);
         }
         let inside = visit.inside.get_or_insert_default();
         let mut item = None;

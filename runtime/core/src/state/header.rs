@@ -12,6 +12,7 @@ impl RunState {
         match &self.phase {
             Phase::New => Status::Pending,
             Phase::Open if self.is_suspended() => Status::Suspended,
+            Phase::Open if self.is_queued() => Status::Pending,
             Phase::Open if self.active().any(|(_, visit)| visit.is_busy()) => Status::Running,
             Phase::Open => Status::Waiting,
             Phase::Completed(_) => Status::Completed,
@@ -29,6 +30,7 @@ impl RunState {
     fn visit_wake_at(&self, id: VisitId, visit: &Visit) -> Option<Timestamp> {
         let own = if let Activity::BackingOff(until)
         | Activity::Waiting(until)
+        | Activity::Queued(Some(until))
         | Activity::Listening(_, Some(until)) = visit.activity
         {
             Some(until)
@@ -42,10 +44,14 @@ impl RunState {
         [own, sleeps.min(), due, visit.deadline].into_iter().flatten().min()
     }
 
-    /// What a waiting run waits for: people, then what comes from outside, then its children, then time.
+    /// What a waiting run waits for: people, then what comes from outside, then its children, then time,
+    /// then slots.
     pub fn waiting(&self) -> Option<Waiting> {
         if let Some(Suspension { by, reason, .. }) = self.suspension.as_ref().filter(|_| self.is_open()) {
             return Some(Waiting::Resume { by: by.clone(), reason: reason.clone() });
+        }
+        if let Some(slot) = self.slot.as_ref().filter(|_| self.is_queued()) {
+            return Some(Waiting::Slot { step: None, key: slot.key.clone(), until: None });
         }
         if self.status() != Status::Waiting {
             return None;
@@ -64,10 +70,12 @@ impl RunState {
         if let Some((visit, run)) = self.children().next() {
             return Some(Waiting::Run { step: self.visits.get(&visit)?.step.clone(), run });
         }
-        let (visit, until) = self
+        let timer = self
             .active()
+            .filter(|(_, visit)| !matches!(visit.activity, Activity::Queued(_)))
             .filter_map(|(id, visit)| Some((visit, self.visit_wake_at(id, visit)?)))
-            .min_by_key(|(_, until)| *until)?;
+            .min_by_key(|(_, until)| *until);
+        let Some((visit, until)) = timer else { return self.waits_for_slot() };
         let reason = if matches!(visit.activity, Activity::BackingOff(_)) {
             "retry"
         } else if matches!(visit.activity, Activity::Attempting) {
@@ -76,6 +84,15 @@ impl RunState {
             "wait"
         };
         Some(Waiting::Timer { step: visit.step.clone(), reason: reason.into(), until })
+    }
+
+    fn waits_for_slot(&self) -> Option<Waiting> {
+        let (visit, slot) = self.active().find_map(|(_, visit)| {
+            let queued = matches!(visit.activity, Activity::Queued(_));
+            Some((visit, visit.slot.as_ref().filter(|_| queued)?))
+        })?;
+        let (step, key, until) = (Some(visit.step.clone()), slot.key.clone(), slot.until);
+        Some(Waiting::Slot { step, key, until })
     }
 
     /// The header as it stands, for a journal that ends at `head`.
@@ -97,7 +114,7 @@ impl RunState {
             created_at: self.created_at,
             updated_at: self.updated_at,
             // While something is under way the run is in memory, and so are its timers.
-            wake_at: if status == Status::Waiting { self.wake_at() } else { None },
+            wake_at: if matches!(status, Status::Waiting | Status::Pending) { self.wake_at() } else { None },
             parent: self.parent.map(|parent| parent.run),
             head,
         }

@@ -11,6 +11,7 @@ mod frame;
 mod header;
 mod outside;
 mod signals;
+mod slot;
 mod travel;
 mod undo;
 mod visit;
@@ -25,6 +26,7 @@ pub use approval::Approval;
 pub use calls::{CallProgress, CallState, Calls};
 pub use frame::{Frame, Inside};
 pub use signals::{Signal, Signals};
+pub use slot::Slot;
 pub use travel::{Held, Suspension};
 pub use undo::{Around, Kept, Undoing};
 pub use visit::{Activity, Visit};
@@ -90,6 +92,9 @@ pub struct RunState {
     pub(crate) workflows: Arc<WorkflowPins>,
     pub(crate) parent: Option<Parent>,
     pub(crate) by: Option<Actor>,
+    pub(crate) priority: Option<u8>,
+    /// The run's own slot, asked for or taken.
+    pub(crate) slot: Option<Box<Slot>>,
     pub(crate) signals: Signals,
     /// The events of other runs that it has heard.
     pub(crate) heard: BTreeSet<Origin>,
@@ -129,6 +134,8 @@ impl RunState {
             workflows: Arc::default(),
             parent: None,
             by: None,
+            priority: None,
+            slot: None,
             signals: Signals::default(),
             heard: BTreeSet::new(),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Activity, CallProgress, RunState, Visit};
 use crate::event::Because;
-use crate::travel::{OutputChanged, RunForked, RunSuspended, StepHeld};
+use crate::travel::{InputsChanged, OutputChanged, RunForked, RunSuspended, StepHeld};
 use crate::{ApprovalId, Duration, FrameId, StepId, Timestamp};
 
 /// Who suspended a run.
@@ -61,6 +61,10 @@ impl RunState {
         self.resume(forked.moved);
     }
 
+    pub(super) fn change_inputs(&mut self, changed: &InputsChanged) {
+        self.inputs = Arc::new(changed.inputs.clone().into_value());
+    }
+
     pub(super) fn change_output(&mut self, changed: &OutputChanged) {
         let Some(frame) = self.frames.get_mut(&changed.frame) else { return };
         let output = Arc::new(changed.output.clone().into_value());
@@ -89,8 +93,10 @@ impl RunState {
 }
 
 fn move_visit(visit: &mut Visit, by: Duration) {
-    if let Activity::BackingOff(until) | Activity::Waiting(until) | Activity::Listening(_, Some(until)) =
-        &mut visit.activity
+    if let Activity::BackingOff(until)
+    | Activity::Waiting(until)
+    | Activity::Queued(Some(until))
+    | Activity::Listening(_, Some(until)) = &mut visit.activity
     {
         *until = until.after(by);
     }

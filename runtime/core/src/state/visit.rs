@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Calls, Inside};
+use super::{Calls, Inside, Slot};
 use crate::event::{Awaited, Because, Work};
 use crate::view::Status;
 use crate::{ApprovalId, Duration, Failure, FrameId, RunId, StepId, Timestamp};
@@ -28,6 +28,10 @@ pub struct Visit {
     pub deadline: Option<Timestamp>,
     /// When the visit fails with `timeout`, however many attempts it has left.
     pub total_at: Option<Timestamp>,
+    /// The priority that its step declares.
+    pub priority: Option<u8>,
+    /// The slot that it waits for or holds.
+    pub slot: Option<Box<Slot>>,
     /// Which going-through of its list of steps it belongs to.
     pub frame: FrameId,
     /// What it keeps of the lists of steps within it.
@@ -61,6 +65,8 @@ pub enum Activity {
     Waiting(Timestamp),
     /// It waits for what comes from outside its run, at most until an instant.
     Listening(Awaited, Option<Timestamp>),
+    /// It waits for a slot, at most until an instant.
+    Queued(Option<Timestamp>),
     /// It waits for the end of a run that it started.
     Child(RunId),
     /// It may or may not have happened; a person is asked.
@@ -89,6 +95,8 @@ impl Visit {
             deadline: None,
             total_at: None,
             timeout: None,
+            priority: None,
+            slot: None,
             frame,
             inside: None,
             calls: Calls::default(),
@@ -116,6 +124,7 @@ impl Visit {
             Activity::BackingOff(_)
             | Activity::Asking(_)
             | Activity::Waiting(_)
+            | Activity::Queued(_)
             | Activity::Listening(..)
             | Activity::Child(_) => Status::Waiting,
             Activity::Unknown(_) => Status::Unknown,

@@ -63,6 +63,9 @@ impl RunState {
             | Event::SignalTaken { .. }
             | Event::TopicHeard { .. }
             | Event::Emitted { .. }
+            | Event::PrioritySet { .. }
+            | Event::SlotRequested(_)
+            | Event::SlotTaken { .. }
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod needs;
+mod slots;
 mod timeouts;
 mod undo;
 mod vars;

@@ -53,6 +53,7 @@ pub(super) async fn run(
         run: task.run.to_string(),
         step: task.step.to_string(),
         attempt: task.attempt,
+        rank: task.rank,
         now: task.started_at,
         seed: *task.seed.as_bytes(),
         grants: task.grants.clone(),

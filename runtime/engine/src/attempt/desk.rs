@@ -172,6 +172,7 @@ impl Desk {
             deadline: task.deadline,
             seed: Digest::of_parts(&[task.seed.as_bytes(), &call.to_be_bytes()]),
             grants: &grants,
+            rank: task.rank,
         };
         let (result, log) = tool::call(&self.context, call).await;
         for line in log {

@@ -20,7 +20,7 @@ use pawl_core::call::{CallResponse, LogLevel};
 use pawl_core::event::{LogLine, Work};
 use pawl_core::plugin::{Permissions, PluginPins};
 use pawl_core::state::Calls;
-use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, RunId, StepId, Timestamp, VisitId};
+use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
 use serde_json::Value;
 
 use crate::driver::Context;
@@ -42,6 +42,8 @@ pub(crate) struct AttemptTask {
     pub(crate) seed: Digest,
     /// The idempotency key of a tool step.
     pub(crate) key: String,
+    /// Where it stands among those that wait for an instance.
+    pub(crate) rank: Rank,
     /// The calls that an agent made before.
     pub(crate) recorded: Calls,
     /// The run's memory as it stands.
@@ -85,6 +87,7 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
                 deadline: task.deadline,
                 seed: task.seed,
                 grants: &task.grants,
+                rank: task.rank,
             };
             let (result, log) = tool::call(context, call).await;
             let result = result.map_err(|failure| explain(failure, &task.withheld));

@@ -6,7 +6,7 @@ use pawl_core::call::CallResponse;
 use pawl_core::definition::Schema;
 use pawl_core::event::LogLine;
 use pawl_core::plugin::{EffectClass, Permissions, PluginPin};
-use pawl_core::{Digest, Failure, FailureKind, RunId, StepId, Timestamp, VisitId};
+use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
 use pawl_sandbox::ToolCall;
 use serde_json::Value;
 
@@ -32,6 +32,7 @@ pub(super) struct ToolTry<'a> {
     pub(super) deadline: Option<Timestamp>,
     pub(super) seed: Digest,
     pub(super) grants: &'a Permissions,
+    pub(super) rank: Rank,
 }
 
 /// Calls a tool: arguments and result are checked against the schemas in its own description.
@@ -75,6 +76,7 @@ impl ToolTry<'_> {
             run: self.run.to_string(),
             step: self.step.to_string(),
             attempt: self.attempt,
+            rank: self.rank,
             deadline: self.deadline,
             now: self.now,
             seed: *self.seed.as_bytes(),

@@ -1,6 +1,6 @@
 //! A run in memory: its state, its queue, its attempts under way.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use pawl_core::definition::Definition;
@@ -10,7 +10,7 @@ use pawl_core::letter::Letter;
 use pawl_core::state::{Activity, CallState};
 use pawl_core::view::Status;
 use pawl_core::{
-    ApprovalId, CallPlace, Command, Entropy, Moment, Refusal, RunState, Timestamp, VisitId, decide,
+    ApprovalId, CallPlace, Command, Entropy, Moment, Refusal, RunState, Ticket, Timestamp, VisitId, decide,
 };
 use pawl_store::Subscription;
 use tokio::task::AbortHandle;
@@ -33,6 +33,8 @@ pub(super) struct ActiveRun {
     pub(super) open: BTreeSet<ApprovalId>,
     /// The waits for topics that the store lists.
     pub(super) subscribed: BTreeSet<Subscription>,
+    /// The slots that the store lists.
+    pub(super) tickets: BTreeMap<Option<VisitId>, Ticket>,
     /// The status that the stored header shows.
     pub(super) shown: Option<Status>,
     /// How often the commit under way was given to the store in vain.
@@ -59,6 +61,7 @@ pub(super) struct Pending {
     pub(super) shown: Option<Status>,
     pub(super) open: BTreeSet<ApprovalId>,
     pub(super) subscribed: BTreeSet<Subscription>,
+    pub(super) tickets: BTreeMap<Option<VisitId>, Ticket>,
     /// Whether it holds what cannot be had again: the result of something that was done.
     pub(super) precious: bool,
     /// What others are told when it is durable.
@@ -89,6 +92,7 @@ impl ActiveRun {
     ) -> Self {
         let open = state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
         let subscribed = subscriptions(&state);
+        let tickets = tickets(&state);
         Self {
             state,
             definition,
@@ -98,6 +102,7 @@ impl ActiveRun {
             live: HashMap::new(),
             open,
             subscribed,
+            tickets,
             shown,
             failures: 0,
         }
@@ -173,6 +178,11 @@ pub(crate) fn subscriptions(state: &RunState) -> BTreeSet<Subscription> {
     waits.collect()
 }
 
+/// The slots that are held or waited for.
+pub(crate) fn tickets(state: &RunState) -> BTreeMap<Option<VisitId>, Ticket> {
+    state.tickets().map(|ticket| (ticket.visit, ticket)).collect()
+}
+
 /// Whether a command brings what was done outside and what must not be done
 /// again only because the store failed. Who gave any other command hears of
 /// the failure and can give it again.
@@ -191,6 +201,7 @@ const fn is_precious(command: &Command) -> bool {
         | Command::Signal { .. }
         | Command::Hear { .. }
         | Command::EndChild { .. }
+        | Command::HearOfSlot { .. }
         | Command::Cancel { .. } => false,
     }
 }
@@ -211,6 +222,7 @@ const fn caller(command: &Command) -> Option<CallPlace> {
         | Command::Signal { .. }
         | Command::Hear { .. }
         | Command::EndChild { .. }
+        | Command::HearOfSlot { .. }
         | Command::Cancel { .. } => None,
     }
 }

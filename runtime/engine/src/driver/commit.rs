@@ -9,12 +9,12 @@ use pawl_core::view::Status;
 use pawl_core::{Command, Duration, RunId, RunState};
 use pawl_store::{Batch, Blob, RunCommit, StoreError};
 
-use super::active::{ActiveRun, Answered, Decided, Pending, subscriptions};
+use super::active::{ActiveRun, Answered, Decided, Pending, subscriptions, tickets};
 use super::context::OnPanic;
 use super::letters::letters_of;
 use super::message::{Message, NewRun, Queued};
 use super::timers::TROUBLE_PAUSE;
-use super::{Driver, Slot};
+use super::{Driver, Resident};
 use crate::EngineError;
 use crate::journal::move_out;
 
@@ -26,7 +26,7 @@ impl Driver {
         let mut active = Box::new(ActiveRun::new(RunState::new(run), definition, head, None));
         let start = Command::Start(started);
         active.queue.push_back(Queued { command: start, reply, letter: None });
-        self.slots.insert(run, Slot::Active(active));
+        self.residents.insert(run, Resident::Active(active));
         self.advance_with(run, &blobs);
     }
 
@@ -37,7 +37,7 @@ impl Driver {
         let mut active = Box::new(ActiveRun::new(RunState::new(run), definition, head, None));
         active.queue.push_back(Queued::letter(Command::Start(started), origin));
         active.queue.extend(waiting);
-        self.slots.insert(run, Slot::Active(active));
+        self.residents.insert(run, Resident::Active(active));
         self.advance(run);
     }
 
@@ -48,7 +48,7 @@ impl Driver {
 
     fn advance_with(&mut self, run: RunId, blobs: &[Blob]) {
         let now = self.context.config.clock.now();
-        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         if active.pending.is_some() {
             return;
         }
@@ -88,7 +88,7 @@ impl Driver {
         if let Err(error) = outcome {
             return self.not_committed(run, &error, batch);
         }
-        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         let Some(pending) = active.pending.take() else { return };
         if std::mem::take(&mut active.failures) > 0 {
             tracing::info!(%run, "the commit that failed before is in the store now");
@@ -97,6 +97,7 @@ impl Driver {
         active.shown = pending.shown;
         active.open = pending.open;
         active.subscribed = pending.subscribed;
+        active.tickets = pending.tickets;
         // Before anyone is answered, and before those are done that these follow from: who waits until
         // no letter is on its way waits for these, too.
         self.send(run, pending.letters);
@@ -113,7 +114,7 @@ impl Driver {
     /// doing it a second time would be worse than waiting. Anything else is
     /// given up, and the journal says what is true.
     fn not_committed(&mut self, run: RunId, error: &StoreError, batch: Batch) {
-        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         let hopeless =
             matches!(error, StoreError::Conflict { .. } | StoreError::Closed) || batch.runs.is_empty();
         // Nor is anything cut off that is under way beside it.
@@ -135,9 +136,10 @@ impl Driver {
 
     /// Lets go of a run whose state cannot be trusted to be the stored one.
     fn give_up(&mut self, run: RunId, error: &StoreError) {
+        self.slots_untold(run);
         // The journal says how far it got; the run goes on from there when the store works again.
         self.timers.try_again(run, self.context.config.clock.now());
-        if let Some(Slot::Active(active)) = self.slots.remove(&run) {
+        if let Some(Resident::Active(active)) = self.residents.remove(&run) {
             let letters = active.fail(|| EngineError::Store(error.clone()));
             self.lost(&letters);
         }
@@ -176,6 +178,7 @@ impl ActiveRun {
         let opened = open.difference(&listed).filter_map(|id| self.state.open_approval(id)).collect();
         let closed = self.open.difference(&open).cloned().collect();
         let subscribed = subscriptions(&self.state);
+        let tickets = tickets(&self.state);
         let letters = letters_of(&self.state, self.head.seq, &decided.events);
         let commit = RunCommit {
             header: changed.then(|| self.state.header(head)),
@@ -183,12 +186,19 @@ impl ActiveRun {
             closed,
             outgoing: letters.iter().map(|(seq, _)| *seq).collect(),
             subscribed: subscribed.difference(&self.subscribed).cloned().collect(),
+            returned: self.tickets.keys().filter(|visit| !tickets.contains_key(visit)).copied().collect(),
+            tickets: tickets
+                .values()
+                .filter(|ticket| self.tickets.get(&ticket.visit) != Some(ticket))
+                .cloned()
+                .collect(),
             unsubscribed: self.subscribed.difference(&subscribed).cloned().collect(),
             ..RunCommit::new(run, self.head.seq, encoded)
         };
         let Decided { replies, precious, delivered, .. } = decided;
         let shown = Some(status);
-        self.pending = Some(Pending { head, replies, shown, open, subscribed, precious, letters, delivered });
+        self.pending =
+            Some(Pending { head, replies, shown, open, subscribed, tickets, precious, letters, delivered });
         (commit, blobs)
     }
 }

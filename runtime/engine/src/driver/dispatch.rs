@@ -7,19 +7,19 @@ use pawl_core::definition::Verb;
 use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
 use pawl_core::state::Activity;
-use pawl_core::{Command, Effect, Failure, FailureKind, RunId, RunState, VisitId, effects};
+use pawl_core::{Command, Effect, Failure, FailureKind, Rank, RunId, RunState, VisitId, effects};
 
 use super::active::{ActiveRun, Live};
 use super::context::OnPanic;
 use super::message::{AttemptKey, Message, Queued};
-use super::{Driver, Slot};
+use super::{Driver, Resident};
 use crate::attempt::{AttemptEnd, AttemptTask, carry_out};
 
 impl Driver {
     /// Begins what must be under way, stops what must not, and lets go of a run with nothing to do.
     pub(super) fn carry_on(&mut self, run: RunId) {
         let instances = &mut self.instances;
-        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         let mut wake_at = None;
         let mut wanted = HashSet::new();
         for effect in effects(&active.state) {
@@ -55,16 +55,17 @@ impl Driver {
             keep
         });
         let idle = active.is_idle();
+        self.mind_slots(run);
         self.timers.set(run, wake_at, idle);
         if idle {
-            self.slots.remove(&run);
+            self.residents.remove(&run);
         }
     }
 
     /// An attempt came to its end; one that was stopped meanwhile is not heard.
     pub(super) fn attempt_ended(&mut self, key: AttemptKey, end: AttemptEnd) {
         let AttemptKey { run, visit, attempt, instance } = key;
-        let Some(Slot::Active(active)) = self.slots.get_mut(&run) else { return };
+        let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         if active.live.get(&(visit, attempt)).is_none_or(|live| live.instance != instance) {
             return;
         }
@@ -127,6 +128,7 @@ impl ActiveRun {
             deadline: visit.attempt_deadline(),
             seed: self.state.attempt_seed(id, visit.attempt),
             key: self.state.step_key(id),
+            rank: Rank::new(visit.attempt_at, self.state.priority(Some(id))),
             recorded: visit.calls.clone(),
             memory: self.state.memory().clone(),
         })

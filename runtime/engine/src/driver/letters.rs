@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::message::{Message, NewRun, Queued};
 use super::timers::{DAMAGE_PAUSE, TROUBLE_PAUSE};
-use super::{Context, Driver, Slot};
+use super::{Context, Driver, Resident};
 use crate::{EngineError, journal};
 
 /// Outgoing events that are read from the store at once.
@@ -117,13 +117,13 @@ impl Driver {
     /// Keeps a child's place, so that what is sent to it meanwhile waits, and finds out how it starts.
     fn begin_child(&mut self, origin: Origin, start: ChildStart) {
         let child = start.child;
-        match self.slots.get(&child) {
-            Some(Slot::Active(_)) => return self.delivered(vec![origin]),
+        match self.residents.get(&child) {
+            Some(Resident::Active(_)) => return self.delivered(vec![origin]),
             // Someone asks for a run that is not there yet.
-            Some(Slot::Loading(_)) => return self.lost(&[origin]),
+            Some(Resident::Loading(_)) => return self.lost(&[origin]),
             None => {}
         }
-        self.slots.insert(child, Slot::Loading(VecDeque::new()));
+        self.residents.insert(child, Resident::Loading(VecDeque::new()));
         let context = Arc::clone(&self.context);
         tokio::spawn(async move {
             let outcome = prepare_child(&context, &start).await;
@@ -139,7 +139,7 @@ impl Driver {
         parent: pawl_core::event::Parent,
         outcome: ChildReady,
     ) {
-        let Some(Slot::Loading(waiting)) = self.slots.remove(&child) else {
+        let Some(Resident::Loading(waiting)) = self.residents.remove(&child) else {
             return self.undelivered(origin, &EngineError::Closed);
         };
         match outcome {
@@ -292,6 +292,7 @@ async fn prepare_child(
         seed: Digest::from_bytes(context.config.chance.bytes(run, 0)),
         workflows: pin.workflows.clone(),
         parent: Some(parent),
+        priority: Some(start.priority),
         ancestor: None,
     });
     // What it is made of was stored with the first run of the tree.

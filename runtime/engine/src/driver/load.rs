@@ -12,7 +12,7 @@ use super::active::ActiveRun;
 use super::context::OnPanic;
 use super::letters::is_passing;
 use super::message::{Message, Queued};
-use super::{Context, Driver, Slot};
+use super::{Context, Driver, Resident};
 use crate::EngineError;
 use crate::journal::{self, RunHistory};
 
@@ -27,9 +27,9 @@ pub(crate) struct LoadedRun {
 impl Driver {
     /// Gives a run a command; loads the run when it is not in memory.
     pub(super) fn enqueue(&mut self, run: RunId, queued: Queued) {
-        match self.slots.get_mut(&run) {
-            Some(Slot::Loading(queue)) => queue.push_back(queued),
-            Some(Slot::Active(active)) => {
+        match self.residents.get_mut(&run) {
+            Some(Resident::Loading(queue)) => queue.push_back(queued),
+            Some(Resident::Active(active)) => {
                 active.queue.push_back(queued);
                 self.advance(run);
             }
@@ -39,13 +39,13 @@ impl Driver {
 
     /// Loads a run so that it goes on by itself.
     pub(super) fn take_up(&mut self, run: RunId) {
-        if !self.slots.contains_key(&run) {
+        if !self.residents.contains_key(&run) {
             self.load(run, VecDeque::new());
         }
     }
 
     fn load(&mut self, run: RunId, queue: VecDeque<Queued>) {
-        self.slots.insert(run, Slot::Loading(queue));
+        self.residents.insert(run, Resident::Loading(queue));
         let context = Arc::clone(&self.context);
         let panicked = OnPanic::new(&context.mailbox, move || {
             let what = "a journal that does not make pawl panic, which is a fault of pawl".to_owned();
@@ -61,7 +61,7 @@ impl Driver {
     }
 
     pub(super) fn loaded(&mut self, run: RunId, outcome: Result<Box<LoadedRun>, EngineError>) {
-        let Some(Slot::Loading(queue)) = self.slots.remove(&run) else { return };
+        let Some(Resident::Loading(queue)) = self.residents.remove(&run) else { return };
         let loaded = match outcome {
             Ok(loaded) => loaded,
             Err(error) => return self.not_loaded(run, queue, error),
@@ -72,13 +72,14 @@ impl Driver {
         // First of all: what was under way in a process that is gone, and what is due since then.
         active.queue.push_front(Queued::new(Command::Tick));
         active.queue.push_front(Queued::new(Command::Recover));
-        self.slots.insert(run, Slot::Active(active));
+        self.residents.insert(run, Resident::Active(active));
         self.advance(run);
     }
 
     fn not_loaded(&mut self, run: RunId, queue: VecDeque<Queued>, error: EngineError) {
         tracing::error!(%run, "the run cannot be loaded: {error}");
         let passing = is_passing(&error);
+        self.slots_untold(run);
         self.timers.put_off(run, self.context.config.clock.now(), passing);
         let unknown = matches!(&error, EngineError::UnknownRun(_));
         let reason = error.to_string();

@@ -6,7 +6,7 @@ use pawl_core::definition::Definition;
 use pawl_core::event::{Origin, Parent, RunStarted};
 use pawl_core::letter::Letter;
 use pawl_core::view::RunHeader;
-use pawl_core::{Command, RunId, Timestamp, VisitId};
+use pawl_core::{Command, RunId, Ticket, Timestamp, VisitId};
 use pawl_store::{Batch, Blob, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -114,8 +114,15 @@ pub(crate) enum Message {
     Watch { run: RunId, reply: oneshot::Sender<Result<RunHeader, EngineError>> },
     /// The header of a watched run was read.
     HeaderRead { run: RunId, outcome: Result<Option<RunHeader>, StoreError> },
-    /// From outside: from now on serve the timers of all runs in the store, the earliest at this time.
+    /// From outside: from now on serve the timers and slots of all runs in the store, the earliest timer at this
+    /// time.
     ServeTimers(Option<Timestamp>),
+    /// The slots that runs hold and want, as the store lists them.
+    Tickets(Vec<Ticket>),
+    /// From outside: which runs wait for a slot.
+    WhoWaits(oneshot::Sender<Vec<RunId>>),
+    /// From outside: whose slots a run waits for.
+    WhoIsAhead { run: RunId, reply: oneshot::Sender<Vec<RunId>> },
     /// The earliest timer is due.
     TimeHasCome,
     /// The store was asked what is due.

@@ -9,9 +9,11 @@ mod active;
 mod commit;
 mod context;
 mod dispatch;
+mod gate;
 mod letters;
 mod load;
 mod message;
+mod slots;
 mod timers;
 mod watch;
 
@@ -26,12 +28,13 @@ pub(crate) use active::subscriptions;
 pub(crate) use context::{Context, Mailbox};
 use letters::Letters;
 pub(crate) use message::{Acknowledged, Message, NewRun, Queued, Reply};
+use slots::Slots;
 use timers::Timers;
 use watch::Watchers;
 
 /// A run that this process has in hand.
 #[derive(Debug)]
-enum Slot {
+enum Resident {
     /// Its journal is being read.
     Loading(VecDeque<Queued>),
     /// Its state is in memory.
@@ -46,10 +49,11 @@ pub(crate) struct Driver {
     inside: mpsc::UnboundedReceiver<Message>,
     /// Followers listen to it, and hear of the loop's end by its own.
     grown: broadcast::Sender<RunId>,
-    slots: HashMap<RunId, Slot>,
+    residents: HashMap<RunId, Resident>,
     watchers: Watchers,
     timers: Timers,
     letters: Letters,
+    slots: Slots,
     /// How many instances of attempts were begun.
     instances: u64,
 }
@@ -66,7 +70,8 @@ impl Driver {
             outside,
             inside,
             grown,
-            slots: HashMap::new(),
+            residents: HashMap::new(),
+            slots: Slots::default(),
             watchers: Watchers::default(),
             timers: Timers::default(),
             letters: Letters::default(),
@@ -106,7 +111,13 @@ impl Driver {
             Message::AttemptEnded { key, end } => self.attempt_ended(key, end),
             Message::Watch { run, reply } => self.watch(run, reply),
             Message::HeaderRead { run, outcome } => self.header_read(run, outcome),
-            Message::ServeTimers(next) => self.timers.serve_store(next),
+            Message::ServeTimers(next) => {
+                self.timers.serve_store(next);
+                self.serve_slots();
+            }
+            Message::Tickets(tickets) => self.tickets_read(tickets),
+            Message::WhoWaits(reply) => self.tell_waiting(reply),
+            Message::WhoIsAhead { run, reply } => self.tell_ahead(run, reply),
             Message::TimeHasCome => self.time_has_come(),
             Message::Due { runs, next } => self.due(runs, next),
             Message::ChildReady { origin, child, parent, outcome } => {
@@ -122,7 +133,7 @@ impl Driver {
             }
             Message::WhenQuiet(reply) => self.letters.when_quiet(reply),
             Message::Count(reply) => {
-                let _ = reply.send(self.slots.len());
+                let _ = reply.send(self.residents.len());
             }
             Message::Stop => {}
         }
@@ -130,8 +141,8 @@ impl Driver {
 
     /// What was accepted is on disk; what is under way is given up and runs again after the next start.
     fn stop(self) {
-        for (_, slot) in self.slots {
-            if let Slot::Active(active) = slot {
+        for (_, resident) in self.residents {
+            if let Resident::Active(active) = resident {
                 active.abort_all();
             }
         }

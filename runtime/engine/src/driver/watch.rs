@@ -9,7 +9,7 @@ use pawl_store::StoreError;
 use tokio::sync::oneshot;
 
 use super::message::Message;
-use super::{Driver, Slot};
+use super::{Driver, Resident};
 use crate::EngineError;
 
 /// Who waits for which run.
@@ -29,11 +29,11 @@ impl Driver {
 
     pub(super) fn header_read(&mut self, run: RunId, outcome: Result<Option<RunHeader>, StoreError>) {
         match outcome {
-            Ok(Some(header)) if is_settled(&header) && !self.slots.contains_key(&run) => {
+            Ok(Some(header)) if is_settled(&header) && !self.residents.contains_key(&run) => {
                 self.tell(run, &header);
             }
             // In memory: the commit that settles it tells.
-            Ok(_) if self.slots.contains_key(&run) => self.tell_watchers(run),
+            Ok(_) if self.residents.contains_key(&run) => self.tell_watchers(run),
             // It waits for time, or was left by a process that is gone: this one goes on with it.
             Ok(Some(_)) => self.take_up(run),
             Ok(None) => self.fail_watchers(run, || EngineError::UnknownRun(run)),
@@ -46,7 +46,7 @@ impl Driver {
         if !self.watchers.contains_key(&run) {
             return;
         }
-        let Some(Slot::Active(active)) = self.slots.get(&run) else { return };
+        let Some(Resident::Active(active)) = self.residents.get(&run) else { return };
         if active.pending.is_some() || !active.queue.is_empty() {
             return;
         }
@@ -72,10 +72,12 @@ impl Driver {
 fn is_settled(header: &RunHeader) -> bool {
     header.status.is_final()
         || header.status == Status::Suspended
-        || (header.status == Status::Waiting && header.waiting.as_ref().is_some_and(rests))
+        || (matches!(header.status, Status::Waiting | Status::Pending)
+            && header.waiting.as_ref().is_some_and(rests))
 }
 
-/// Whether only something outside the run ends a wait; its children are, and [`crate::Engine::settled`] asks for them.
+/// Whether only something outside the run ends a wait; its children are, and those whose slots it waits for,
+/// and [`crate::Engine::settled`] asks for them.
 const fn rests(waiting: &Waiting) -> bool {
-    waiting.is_from_outside() || matches!(waiting, Waiting::Run { .. })
+    waiting.is_from_outside() || matches!(waiting, Waiting::Run { .. } | Waiting::Slot { .. })
 }

@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
-use pawl_core::{FailureKind, RunId, StepId, VisitId};
+use pawl_core::{FailureKind, Rank, RunId, StepId, VisitId};
 use pawl_sandbox::{AgentEnd, AgentTask};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -108,6 +108,7 @@ impl Engine {
             run: recorded.run.to_string(),
             step: recorded.step.to_string(),
             attempt: recorded.attempt,
+            rank: Rank::new(recorded.started_at, state.priority(Some(recorded.visit))),
             now: recorded.started_at,
             seed: *state.attempt_seed(recorded.visit, recorded.attempt).as_bytes(),
             grants: grants(definition, state.allowed(), &recorded.step),

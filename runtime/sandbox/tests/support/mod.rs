@@ -7,7 +7,7 @@
 )]
 
 use pawl_core::plugin::Permissions;
-use pawl_core::{Timestamp, call::CallRequest};
+use pawl_core::{Rank, Timestamp, call::CallRequest};
 use pawl_sandbox::{AgentHost, AgentTask, CallReply, Limits, Sandbox, SandboxConfig, ToolCall};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -237,6 +237,7 @@ pub fn call(limits: Limits) -> ToolCall {
         run: "run".into(),
         step: "step".into(),
         attempt: 1,
+        rank: Rank::FIRST,
         deadline: None,
         now: Timestamp(1_000),
         seed: [1; 32],
@@ -251,6 +252,7 @@ pub fn task(grants: Permissions, limits: Limits) -> AgentTask {
         run: "run".into(),
         step: "step".into(),
         attempt: 1,
+        rank: Rank::FIRST,
         now: Timestamp(1_000),
         seed: [1; 32],
         grants,

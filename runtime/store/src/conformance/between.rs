@@ -1,9 +1,9 @@
 //! The cases about what goes between runs.
 
-use pawl_core::VisitId;
-use pawl_core::event::Origin;
+use pawl_core::event::{Origin, Overflow};
+use pawl_core::{Ticket, Timestamp, VisitId};
 
-use super::Step::{self, Commit, Conflict, Outgoing, Subscribers};
+use super::Step::{self, Commit, Conflict, Outgoing, Subscribers, Tickets};
 use super::sample::{append, batch, run};
 use crate::{Batch, RunCommit, Subscription};
 
@@ -29,6 +29,38 @@ pub(super) fn outgoing() -> Vec<Step> {
         Commit(delivered(&[origin(1, 2), origin(9, 9)])),
         Commit(delivered(&[origin(1, 2)])),
         Outgoing(None, 10, vec![origin(1, 4), origin(2, 3)]),
+    ]
+}
+
+pub(super) fn tickets() -> Vec<Step> {
+    let ticket = |number, visit: Option<u32>, taken| Ticket {
+        run: run(number),
+        visit: visit.map(VisitId),
+        key: "k".to_owned(),
+        limit: 2,
+        overflow: Overflow::Queue,
+        priority: 50,
+        since: Timestamp(number),
+        taken,
+    };
+    let on = |number, at, tickets: Vec<Ticket>| RunCommit { tickets, ..append(run(number), at, 1) };
+    let off =
+        |number, at, returned: Vec<Option<VisitId>>| RunCommit { returned, ..append(run(number), at, 1) };
+    let own = ticket(1, None, false);
+    let [first, second] = [ticket(1, Some(2), true), ticket(2, Some(1), false)];
+    vec![
+        Tickets(None, 10, vec![]),
+        Commit(batch([on(2, 0, vec![second.clone()]), on(1, 0, vec![first.clone(), own.clone()])])),
+        Tickets(None, 10, vec![own.clone(), first.clone(), second.clone()]),
+        Tickets(None, 2, vec![own, first.clone()]),
+        Tickets(Some((run(1), None)), 10, vec![first.clone(), second.clone()]),
+        // What is refused changes nothing.
+        Conflict(batch([off(2, 0, vec![Some(VisitId(1))])]), run(2), 1),
+        // A ticket takes the place of the one before; what is not there can be returned as well.
+        Commit(batch([on(1, 1, vec![ticket(1, None, true)]), off(2, 1, vec![Some(VisitId(9))])])),
+        Tickets(None, 10, vec![ticket(1, None, true), first.clone(), second]),
+        Commit(batch([off(1, 2, vec![None]), off(2, 2, vec![Some(VisitId(1))])])),
+        Tickets(None, 10, vec![first]),
     ]
 }
 

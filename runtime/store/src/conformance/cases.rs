@@ -23,6 +23,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("blobs are kept once", blobs()),
         ("large values survive", large()),
         ("what others must be told of is kept until they were", between::outgoing()),
+        ("slots that are held or waited for are listed", between::tickets()),
         ("waits for topics are found by their patterns", between::subscriptions()),
     ]
 }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
 
-use crate::{ApprovalFilter, Batch, Page, RunFilter, Store, StoreError};
+use crate::{ApprovalFilter, Batch, Page, RunFilter, Store, StoreError, TicketPlace};
 
 /// A store that can be closed and opened again with what it holds.
 pub trait Subject {
@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Blob(Digest, Option<Vec<u8>>),
     /// After, limit.
     Outgoing(Option<Origin>, usize, Vec<Origin>),
+    /// After, limit.
+    Tickets(Option<TicketPlace>, usize, Vec<Ticket>),
     /// Patterns.
     Subscribers(Vec<&'static str>, Vec<RunId>),
 }
@@ -112,6 +114,9 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
         }
         Step::Outgoing(after, limit, expected) => {
             assert_eq!(store.outgoing(*after, *limit).await.expect(at), *expected, "{at}");
+        }
+        Step::Tickets(after, limit, expected) => {
+            assert_eq!(store.tickets(*after, *limit).await.expect(at), *expected, "{at}");
         }
         Step::Subscribers(patterns, runs) => {
             let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();

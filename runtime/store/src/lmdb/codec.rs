@@ -57,6 +57,15 @@ pub(super) fn subscription_key(pattern: &str, run: RunId, visit: VisitId) -> Vec
     [&pattern_prefix(pattern)[..], run.as_bytes(), &visit.0.to_be_bytes()].concat()
 }
 
+/// A ticket's key: the run, then the visit; for the run's own slot no visit, 0.
+pub(super) fn ticket_key(run: RunId, visit: Option<VisitId>) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..16].copy_from_slice(run.as_bytes());
+    // Visits count from 1.
+    key[16..].copy_from_slice(&visit.map_or(0, |visit| visit.0).to_be_bytes());
+    key
+}
+
 /// The number of a status in the index; nothing for the final ones, which would
 /// only make it large: they are found by scanning the newest runs.
 pub(super) const fn indexed_status(status: Status) -> Option<u8> {

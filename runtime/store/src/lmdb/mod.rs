@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use self::committer::Submission;
@@ -38,12 +38,12 @@ use self::folder::Folder;
 use self::prepared::Prepared;
 use crate::{
     ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, RunFilter, RunPage, Store, StoreError,
-    StoreInfo,
+    StoreInfo, TicketPlace,
 };
 
 /// The format that this version writes, and the newest that it reads. A store of an older one gets
 /// the tables that it lacks when it is opened.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The limits of an LMDB store.
 #[derive(Debug, Clone)]
@@ -221,6 +221,10 @@ impl Store for LmdbStore {
 
     async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError> {
         Ok(self.environment.read(|view| view.subscribers(patterns))?.into_iter().collect())
+    }
+
+    async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError> {
+        self.environment.read(|view| view.tickets(after, limit.min(PAGE_MAX_ROWS)))
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -3,7 +3,7 @@
 
 use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, RunId, Timestamp};
+use pawl_core::{ApprovalId, RunId, Ticket, Timestamp};
 
 use super::codec;
 use crate::{Batch, Blob, RunCommit, StoreError, Subscription};
@@ -33,6 +33,9 @@ pub(super) struct PreparedRun {
     /// Keys of the table.
     pub(super) subscribed: Vec<Vec<u8>>,
     pub(super) unsubscribed: Vec<Vec<u8>>,
+    /// Keys of the table, with the ticket.
+    pub(super) tickets: Vec<([u8; 20], Vec<u8>)>,
+    pub(super) returned: Vec<[u8; 20]>,
 }
 
 /// A header and what the indexes take from it.
@@ -91,8 +94,14 @@ impl PreparedRun {
             outgoing: commit.outgoing.clone(),
             subscribed: keys(commit.run, &commit.subscribed),
             unsubscribed: keys(commit.run, &commit.unsubscribed),
+            tickets: commit.tickets.iter().map(ticket).collect::<Result<_, _>>()?,
+            returned: commit.returned.iter().map(|visit| codec::ticket_key(commit.run, *visit)).collect(),
         })
     }
+}
+
+fn ticket(ticket: &Ticket) -> Result<([u8; 20], Vec<u8>), StoreError> {
+    Ok((codec::ticket_key(ticket.run, ticket.visit), codec::encode(ticket)?))
 }
 
 fn keys(run: RunId, subscriptions: &[Subscription]) -> Vec<Vec<u8>> {

@@ -12,13 +12,13 @@ use heed::{RoTxn, WithoutTls};
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, Digest, RunId, Timestamp};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
 use serde::Deserialize;
 
 use super::codec;
 use super::failure::from_heed;
 use super::tables::Tables;
-use crate::{ApprovalFilter, RunFilter, StoreError};
+use crate::{ApprovalFilter, RunFilter, StoreError, TicketPlace};
 
 /// How many rows a listing looks at in one transaction.
 const SCAN_MAX_ROWS: usize = 4_096;
@@ -207,6 +207,17 @@ impl View<'_> {
 
     pub(super) fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError> {
         Ok(self.tables.approval_place(&self.txn, id)?.map(|(run, _)| run))
+    }
+
+    pub(super) fn tickets(
+        &self,
+        after: Option<TicketPlace>,
+        limit: usize,
+    ) -> Result<Vec<Ticket>, StoreError> {
+        let after = after.map(|(run, visit)| codec::ticket_key(run, visit));
+        let from = after.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
+        let rows = self.tables.tickets.range(&self.txn, &(from, Bound::Unbounded)).map_err(from_heed)?;
+        rows.take(limit).map(|row| codec::decode("a ticket", row.map_err(from_heed)?.1)).collect()
     }
 
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -12,7 +12,7 @@ use super::prepared::{IndexEntries, Prepared, PreparedApproval, PreparedHeader, 
 use crate::StoreError;
 
 /// How many tables there are, for LMDB: those of [`Tables`], and `meta` (`format`, `created_by`).
-pub(super) const COUNT: u32 = 10;
+pub(super) const COUNT: u32 = 11;
 
 type Table<'e> = Database<'e, Bytes, Bytes>;
 
@@ -37,6 +37,8 @@ pub(super) struct Tables {
     pub(super) outgoing: Table<'static>,
     /// (pattern, 0, run, visit) of waits for topics → nothing.
     pub(super) subscriptions: Table<'static>,
+    /// (run, visit, or 0) of slots that are held or waited for → ticket.
+    pub(super) tickets: Table<'static>,
 }
 
 const NAMES: [&str; COUNT as usize] = [
@@ -50,12 +52,24 @@ const NAMES: [&str; COUNT as usize] = [
     "meta",
     "outgoing",
     "subscriptions",
+    "tickets",
 ];
 
 const fn named(tables: [Table<'static>; COUNT as usize]) -> Tables {
-    let [journal, runs, statuses, due, approvals, approval_runs, blobs, _meta, outgoing, subscriptions] =
-        tables;
-    Tables { journal, runs, statuses, due, approvals, approval_runs, blobs, outgoing, subscriptions }
+    let [
+        journal,
+        runs,
+        statuses,
+        due,
+        approvals,
+        approval_runs,
+        blobs,
+        _meta,
+        outgoing,
+        subscriptions,
+        tickets,
+    ] = tables;
+    Tables { journal, runs, statuses, due, approvals, approval_runs, blobs, outgoing, subscriptions, tickets }
 }
 
 impl Tables {
@@ -158,6 +172,13 @@ impl Tables {
         }
         for seq in &commit.outgoing {
             self.outgoing.put(txn, &codec::journal_key(commit.run, *seq), &[])?;
+        }
+        for key in &commit.returned {
+            self.tickets.delete(txn, key)?;
+        }
+        for (key, ticket) in &commit.tickets {
+            self.tickets.put(txn, key, ticket)?;
+            bytes += ticket.len();
         }
         for key in &commit.unsubscribed {
             self.subscriptions.delete(txn, key)?;
