@@ -115,6 +115,8 @@ impl From<EngineError> for Fault {
                 Self::usage(text).hint("give each input as --input name=value, or all as --input-file FILE")
             }
             EngineError::NoPlugin { .. }
+            | EngineError::Topic(_)
+            | EngineError::EventTooDeep
             | EngineError::WorkflowCircle { .. }
             | EngineError::WorkflowsTooDeep { .. } => with_hint(FaultKind::Usage, &text),
             EngineError::Plugin { .. } => {

@@ -1,7 +1,9 @@
 //! Why the engine did not do what was asked.
 
 use pawl_core::diagnostic::Diagnostics;
+use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::JournalError;
+use pawl_core::topic::InvalidTopic;
 use pawl_core::{ApprovalId, Refusal, RunId};
 use pawl_sandbox::SandboxError;
 use pawl_store::StoreError;
@@ -79,6 +81,12 @@ pub enum EngineError {
     /// The run did not take the command; nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The event's topic is none.
+    #[error(transparent)]
+    Topic(#[from] InvalidTopic),
+    /// The event brings what no value may be.
+    #[error("the event's data is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows; make it flatter")]
+    EventTooDeep,
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),

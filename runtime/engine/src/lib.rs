@@ -32,6 +32,7 @@ mod error;
 mod follow;
 mod journal;
 mod plugins;
+mod publish;
 mod replay;
 mod rest;
 mod travel;

@@ -4,7 +4,7 @@ use pawl_core::definition::Definition;
 use pawl_core::event::Event;
 use pawl_core::journal::Envelope;
 use pawl_core::source::test_file::{FaultKind, TestCase};
-use pawl_core::view::{RunHeader, Status};
+use pawl_core::view::{RunHeader, Status, Waiting};
 use pawl_core::{Failure, RunId, RunState};
 use pawl_engine::{Clock as _, Engine, EngineError, StartOptions, Workflow};
 use pawl_store::Store as _;
@@ -13,6 +13,7 @@ use crate::TestingError;
 use crate::answer::{People, Turn, operator};
 use crate::idle::Idle;
 use crate::ledger::Call;
+use crate::outside::Outside;
 use crate::path::Way;
 use crate::process::{Process, World};
 use crate::report::Finding;
@@ -69,12 +70,15 @@ struct Stage<'a> {
     play: Play<'a>,
     world: World,
     people: People<'a>,
+    outside: Outside<'a>,
     crashes: usize,
 }
 
 /// What happens next when nothing happens by itself.
 enum Next {
     Answer(Turn),
+    /// What comes from outside, by its number.
+    Outside(usize),
     Time,
     Nothing,
 }
@@ -88,13 +92,21 @@ impl<'a> Stage<'a> {
         });
         let crashes = faults.chain(crash).collect();
         let world = World::new(Script::new(test), idle, play.seed, test.at, crashes);
-        Self { play, world, people: People::new(&test.people), crashes: 0 }
+        Self { play, world, people: People::new(&test.people), outside: Outside::new(test), crashes: 0 }
     }
 
     async fn play(mut self) -> Result<Played, EngineError> {
         let mut process = self.world.process(self.play.bench).await?;
         let run = self.start(&mut process).await?;
+        self.outside.begin(run);
         loop {
+            if process.store.is_dead() {
+                process = self.again(process).await?;
+            }
+            if let Some(number) = self.outside.urgent() {
+                self.send(&mut process, number).await?;
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = process.store.died() => {
@@ -107,8 +119,9 @@ impl<'a> Stage<'a> {
             if header.status.is_final() {
                 return self.end(process, header).await;
             }
-            match self.next(&process).await? {
+            match self.next(&process, run).await? {
                 Next::Answer(turn) => self.answer(&mut process, &turn).await?,
+                Next::Outside(number) => self.send(&mut process, number).await?,
                 Next::Time => {}
                 Next::Nothing => return self.end(process, header).await,
             }
@@ -142,10 +155,19 @@ impl<'a> Stage<'a> {
     }
 
     /// Moves time to where something happens, and says what.
-    async fn next(&mut self, process: &Process) -> Result<Next, EngineError> {
+    async fn next(&mut self, process: &Process, run: RunId) -> Result<Next, EngineError> {
         let questions = self.world.questions(process).await?;
         let answer = self.people.next(&questions, self.crashes > 0, &self.world.script.ledger);
+        let open = if self.outside.looks_on() { self.world.open(process).await? } else { Vec::new() };
+        let outside = self.outside.next(&open, run, self.world.clock.now());
         let timer = self.world.clock.next();
+        if let Some((at, number)) = outside
+            && timer.is_none_or(|timer| at < timer)
+            && answer.as_ref().is_none_or(|turn| at < turn.at)
+        {
+            self.world.clock.move_to(at);
+            return Ok(Next::Outside(number));
+        }
         match (answer, timer) {
             // What is due at the same instant happens first: an answer comes too late then.
             (Some(turn), timer) if timer.is_none_or(|timer| turn.at < timer) => {
@@ -157,6 +179,15 @@ impl<'a> Stage<'a> {
                 Ok(Next::Time)
             }
             (_, None) => Ok(Next::Nothing),
+        }
+    }
+
+    /// What was on its way when the process died is looked at by the next one.
+    async fn send(&mut self, process: &mut Process, number: usize) -> Result<(), EngineError> {
+        tokio::select! {
+            biased;
+            () = process.store.died() => Ok(()),
+            sent = self.outside.send(number, &process.engine) => sent,
         }
     }
 
@@ -180,6 +211,8 @@ impl<'a> Stage<'a> {
         process.engine.shut_down().await?;
         let mut findings = self.people.findings.clone();
         findings.extend(self.people.unused());
+        findings.extend(self.outside.findings.clone());
+        findings.extend(self.outside.unused());
         findings.extend(self.world.script.findings());
         findings.extend(self.world.script.unused());
         findings.extend(self.uncrashed(history.envelopes.len()));
@@ -226,8 +259,14 @@ impl<'a> Stage<'a> {
 /// The finding of a run that waits for what never comes.
 fn stuck(test: &TestCase, header: &RunHeader, now: &str) -> Finding {
     let waits = match &header.waiting {
-        Some(pawl_core::view::Waiting::Approval { step, title, .. }) => {
+        Some(Waiting::Approval { step, title, .. }) => {
             format!("step '{step}' asks \"{title}\", and nobody answers: add an entry to `people`")
+        }
+        Some(Waiting::Signal { step, name, .. }) => {
+            format!("step '{step}' waits for the signal '{name}', and nobody sends it: add an entry to `signals`")
+        }
+        Some(Waiting::Topic { step, pattern, .. }) => {
+            format!("step '{step}' waits for the topic {pattern}, and no event comes: add an entry to `events`")
         }
         Some(waiting) => format!("the run waits since {now} for {waiting:?}"),
         None => "a call never ends: give its step a timeout, or its mock a result".to_owned(),

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use pawl_core::{RunId, Timestamp};
 use pawl_engine::{Chance, Engine, EngineConfig, EngineError};
 use pawl_store::memory::MemoryStore;
-use pawl_store::{ApprovalFilter, Page, Store as _};
+use pawl_core::view::Status;
+use pawl_store::{ApprovalFilter, Page, RunFilter, Store as _};
 
 use crate::answer::Question;
 use crate::chance::SeededChance;
 use crate::clock::SimulatedClock;
 use crate::idle::Idle;
+use crate::outside::Open;
 use crate::stand_in::{Doubles, Script};
 use crate::store::{CrashPoint, ProcessStore, Tape};
 
+/// The most runs that are looked at together.
+const RUNS_MAX: usize = 1_000;
 /// The most questions that are looked at together.
 const QUESTIONS_MAX: usize = 1_000;
 
@@ -77,6 +81,20 @@ impl World {
     /// The run that the test started, if that was committed.
     pub(crate) fn first_run(&self) -> Option<RunId> {
         self.tape.written().first().map(|written| written.run)
+    }
+
+    /// What the runs wait for that go on, the oldest first.
+    pub(crate) async fn open(&self, process: &Process) -> Result<Vec<Open>, EngineError> {
+        let statuses = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
+        let page = Page { after: None, limit: RUNS_MAX };
+        let found = self.store.runs(&RunFilter { statuses, workflow: None }, &page).await?;
+        let mut ids: Vec<RunId> = found.runs.iter().map(|header| header.id).collect();
+        ids.sort_unstable();
+        let mut open = Vec::new();
+        for run in ids {
+            open.push(Open::of(&process.engine.history(run).await?.state));
+        }
+        Ok(open)
     }
 
     /// What is asked now, the oldest first.

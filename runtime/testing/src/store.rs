@@ -120,6 +120,11 @@ impl ProcessStore {
         Self { store, tape, dead: AtomicBool::new(false), died: Notify::new() }
     }
 
+    /// Whether the process has died.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
     /// Never returns in a process that is dead.
     pub(crate) async fn alive(&self) {
         if self.dead.load(Ordering::SeqCst) {

@@ -16,6 +16,7 @@ mod plugins;
 mod schema;
 mod shape;
 mod step;
+pub mod test_file;
 mod verbs;
 mod workflow;
 

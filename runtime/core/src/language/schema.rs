@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Goes, INPUT, Key, Need, OUTPUT, PLACES, Place, STEP, Shape, TYPES, WORKFLOW};
+use super::{Goes, INPUT, Key, Need, OUTPUT, PLACES, Place, STEP, Shape, TYPES};
 use crate::FailureKind;
 use crate::source::{NAME_MAX_BYTES, STEPS_MAX, yaml_value};
 
@@ -14,13 +14,18 @@ pub const SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/wor
 
 /// The JSON Schema (2020-12) of a workflow.
 pub fn schema() -> Value {
-    let mut schema = place(&WORKFLOW);
-    let inner = PLACES.iter().filter(|place| place.name != WORKFLOW.name);
-    let definitions: Map<_, _> = inner.map(|inner| (inner.name.to_owned(), place(inner))).collect();
+    schema_of(SCHEMA_ID, "A workflow of pawl", &PLACES)
+}
+
+/// The schema of documents whose top is the first of these places; the others stand within it.
+pub(super) fn schema_of(id: &str, title: &str, places: &[&'static Place]) -> Value {
+    let Some((top, inner)) = places.split_first() else { return json!({}) };
+    let mut schema = place(top);
+    let definitions: Map<_, _> = inner.iter().map(|inner| (inner.name.to_owned(), place(inner))).collect();
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
-        schema.insert("$id".to_owned(), json!(SCHEMA_ID));
-        schema.insert("title".to_owned(), json!("A workflow of pawl"));
+        schema.insert("$id".to_owned(), json!(id));
+        schema.insert("title".to_owned(), json!(title));
         schema.insert("$defs".to_owned(), Value::Object(definitions));
     }
     schema
@@ -100,6 +105,7 @@ fn shape(of: Shape) -> Value {
         Shape::Person => pattern("^(user|group):."),
         Shape::Duration => pattern("^[0-9]+(ms|s|m|h|d)$"),
         Shape::Flag => json!({ "type": "boolean" }),
+        Shape::True => json!({ "const": true }),
         Shape::Exactly(number) => json!({ "const": number }),
         Shape::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Shape::Number(from, to) => json!({ "type": "number", "minimum": from, "maximum": to }),
@@ -112,6 +118,7 @@ fn shape(of: Shape) -> Value {
             json!({ "type": "array", "items": reference(&STEP), "minItems": 1, "maxItems": STEPS_MAX })
         }
         Shape::List(inner) => json!({ "type": "array", "items": shape(*inner), "minItems": 1 }),
+        Shape::Any(inner) => json!({ "type": "array", "items": shape(*inner) }),
         Shape::OneOrMore(inner) => {
             json!({ "anyOf": [shape(*inner), { "type": "array", "items": shape(*inner) }] })
         }

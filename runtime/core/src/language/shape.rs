@@ -29,6 +29,8 @@ pub enum Shape {
     Duration,
     /// `true` or `false`.
     Flag,
+    /// `true`, or the key is left out.
+    True,
     /// This number and no other.
     Exactly(u32),
     /// A whole number from the first to the second.
@@ -49,6 +51,8 @@ pub enum Shape {
     Steps,
     /// A list with at least one entry.
     List(&'static Shape),
+    /// A list, which may be empty.
+    Any(&'static Shape),
     /// One, or a list of them.
     OneOrMore(&'static Shape),
     /// Either of these.

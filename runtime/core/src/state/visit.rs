@@ -141,7 +141,7 @@ impl Visit {
     }
 
     /// What it waits for that comes from outside its run.
-    pub(crate) const fn awaited(&self) -> Option<&Awaited> {
+    pub const fn awaited(&self) -> Option<&Awaited> {
         if let Activity::Listening(awaited, _) = &self.activity { Some(awaited) } else { None }
     }
 

@@ -300,7 +300,7 @@ async fn prepare_child(
 }
 
 /// Tells every run that waits for a topic, and comes back when all of them have taken it in.
-async fn tell_hearers(
+pub(crate) async fn tell_hearers(
     context: &Context,
     topic: &str,
     data: &serde_json::Value,

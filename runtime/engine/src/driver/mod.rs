@@ -27,6 +27,7 @@ use active::ActiveRun;
 pub(crate) use active::subscriptions;
 pub(crate) use context::{Context, Mailbox};
 use letters::Letters;
+pub(crate) use letters::tell_hearers;
 pub(crate) use message::{Acknowledged, Message, NewRun, Queued, Reply};
 use slots::Slots;
 use timers::Timers;

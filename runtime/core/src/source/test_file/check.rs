@@ -33,14 +33,14 @@ enum Kind {
     Agent,
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     problems: Diagnostics,
-    definition: &'a Definition,
+    pub(super) definition: &'a Definition,
     plugins: &'a PluginPins,
 }
 
 impl Check<'_> {
-    fn report(&mut self, code: Code, place: &Place, message: String, help: Option<String>) {
+    pub(super) fn report(&mut self, code: Code, place: &Place, message: String, help: Option<String>) {
         self.problems.push(code, place.span.clone(), message, "", help);
     }
 
@@ -66,6 +66,7 @@ impl Check<'_> {
         for step in test.people.iter().filter_map(|person| person.asks.step.as_ref()) {
             self.step(&step.value, &step.place);
         }
+        self.outside(test);
         self.expectations(test);
     }
 
@@ -107,7 +108,7 @@ impl Check<'_> {
     }
 
     /// A step; a skipped one stands in brackets.
-    fn step(&mut self, name: &str, place: &Place) {
+    pub(super) fn step(&mut self, name: &str, place: &Place) {
         let name = name.strip_prefix('(').and_then(|name| name.strip_suffix(')')).unwrap_or(name);
         if self.definition.index_of(&StepId::new(name)).is_some() {
             return;

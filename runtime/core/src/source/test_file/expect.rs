@@ -2,19 +2,17 @@
 
 use serde_json::Value;
 
+use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
-use super::super::tree::{Entry, Kind, Node};
+use super::super::tree::{Kind, Node};
 use super::mock::{TIMES_MAX, kind};
-use super::read::{get, map};
 use super::{Place, Placed};
 use crate::FailureKind;
 use crate::diagnostic::{Code, among};
 use crate::expression::Expression;
+use crate::language::test_file::{CALLS, ERROR, EXPECT};
 use crate::view::Status;
 
-/// The keys of `expect`.
-const KEYS: [&str; 9] =
-    ["status", "path", "within", "outputs", "outputs_include", "holds", "events", "calls", "error"];
 /// How a run of a test can end.
 const STATUSES: [Status; 4] = [Status::Completed, Status::Failed, Status::Cancelled, Status::Waiting];
 
@@ -83,21 +81,21 @@ pub struct ErrorExpected {
 
 /// Reads `expect`.
 pub(super) fn expect(lower: &mut Lower, node: &Node) -> Expect {
-    let entries = map(lower, node, "expect", &KEYS).unwrap_or_default();
-    let status = match get(entries, "status") {
+    let keys = lower.map(node, &EXPECT).unwrap_or(Keys::new(&EXPECT, &[]));
+    let status = match get(keys, "status") {
         Some(node) => placed(lower, node, |lower| status(lower, node)),
         None => Placed { value: None, place: Place::of(lower, &node.span) },
     };
     Expect {
         status,
-        path: get(entries, "path").map(|node| placed(lower, node, |lower| steps(lower, node, "path"))),
-        within: get(entries, "within").map(|node| within(lower, node)).unwrap_or_default(),
-        outputs: value(lower, entries, "outputs"),
-        outputs_include: value(lower, entries, "outputs_include"),
-        holds: get(entries, "holds").map(|node| holds(lower, node)).unwrap_or_default(),
-        events: get(entries, "events").map(|node| events(lower, node)).unwrap_or_default(),
-        calls: get(entries, "calls").map(|node| calls(lower, node)).unwrap_or_default(),
-        error: get(entries, "error").map(|node| placed(lower, node, |lower| error(lower, node))),
+        path: get(keys, "path").map(|node| placed(lower, node, |lower| steps(lower, node, "path"))),
+        within: get(keys, "within").map(|node| within(lower, node)).unwrap_or_default(),
+        outputs: value(lower, keys, "outputs"),
+        outputs_include: value(lower, keys, "outputs_include"),
+        holds: get(keys, "holds").map(|node| holds(lower, node)).unwrap_or_default(),
+        events: get(keys, "events").map(|node| events(lower, node)).unwrap_or_default(),
+        calls: get(keys, "calls").map(|node| calls(lower, node)).unwrap_or_default(),
+        error: get(keys, "error").map(|node| placed(lower, node, |lower| error(lower, node))),
     }
 }
 
@@ -129,8 +127,8 @@ fn within(lower: &mut Lower, node: &Node) -> Vec<StepsExpected> {
     read.collect()
 }
 
-fn value(lower: &mut Lower, entries: &[Entry], key: &str) -> Option<Placed<Value>> {
-    let node = get(entries, key)?;
+fn value(lower: &mut Lower, keys: Keys<'_>, key: &str) -> Option<Placed<Value>> {
+    let node = get(keys, key)?;
     Some(placed(lower, node, |lower| lower.constant(node, key)))
 }
 
@@ -173,7 +171,7 @@ fn calls(lower: &mut Lower, node: &Node) -> Vec<Placed<CallsExpected>> {
         let (times, with) = if matches!(value.kind, Kind::Number(_)) {
             (lower.whole(value, &name, 0..=TIMES_MAX), None)
         } else {
-            let fields = map(lower, value, "an entry of calls", &["times", "with"]).unwrap_or_default();
+            let fields = lower.map(value, &CALLS).unwrap_or(Keys::new(&CALLS, &[]));
             let times = get(fields, "times").and_then(|node| lower.whole(node, "times", 0..=TIMES_MAX));
             let with = get(fields, "with").and_then(|node| lower.list(node, "with"));
             (times, with.map(|items| items.iter().map(|item| lower.constant(item, "with")).collect()))
@@ -185,9 +183,9 @@ fn calls(lower: &mut Lower, node: &Node) -> Vec<Placed<CallsExpected>> {
 }
 
 fn error(lower: &mut Lower, node: &Node) -> ErrorExpected {
-    let entries = map(lower, node, "error", &["kind", "message", "step"]).unwrap_or_default();
-    let kind = get(entries, "kind").and_then(|node| kind(lower, node, "kind"));
-    let mut text = |key: &str| get(entries, key).and_then(|node| lower.text(node, key)).map(str::to_owned);
+    let keys = lower.map(node, &ERROR).unwrap_or(Keys::new(&ERROR, &[]));
+    let kind = get(keys, "kind").and_then(|node| kind(lower, node, "kind"));
+    let mut text = |key: &str| get(keys, key).and_then(|node| lower.text(node, key)).map(str::to_owned);
     let (message, step) = (text("message"), text("step"));
     ErrorExpected { kind, message, step }
 }

@@ -1,15 +1,13 @@
 //! What goes wrong in a test.
 
+use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
-use super::super::tree::{Entry, Kind, Node};
+use super::super::tree::{Kind, Node};
 use super::Place;
 use super::mock::{TIMES_MAX, kind};
-use super::read::{get, map, required};
 use crate::diagnostic::Code;
+use crate::language::test_file::FAULT;
 use crate::{Duration, Failure, FailureKind};
-
-/// The keys that say what kind of fault it is.
-const VERBS: [&str; 3] = ["crash_after", "fail", "slow"];
 
 /// Something that goes wrong.
 #[derive(Debug, Clone)]
@@ -52,34 +50,36 @@ pub(super) fn faults(lower: &mut Lower, node: &Node) -> Vec<Fault> {
 }
 
 fn fault(lower: &mut Lower, node: &Node) -> Option<Fault> {
-    const WHAT: &str = "a fault";
-    let verbs: Vec<&str> = VERBS.into_iter().filter(|verb| node.get(verb).is_some()).collect();
-    let [verb] = verbs.as_slice() else {
+    let keys = lower.map(node, &FAULT)?;
+    let verbs = FAULT.keys().filter(|key| key.verb).map(|key| key.name);
+    let given: Vec<&str> = verbs.clone().filter(|verb| get(keys, verb).is_some()).collect();
+    let [verb] = given.as_slice() else {
         let message = "a fault needs exactly one of its verbs";
-        let help = Some(format!("one of: {}", VERBS.join(", ")));
+        let help = Some(format!("one of: {}", verbs.collect::<Vec<_>>().join(", ")));
         lower.report(Code::KeyMismatch, &node.span, message, help);
         return None;
     };
-    let kind = match *verb {
-        "crash_after" => {
-            let entries = map(lower, node, WHAT, &["crash_after"])?;
-            FaultKind::CrashAfter(seq(lower, get(entries, "crash_after")?)?)
+    for entry in keys.iter() {
+        if let Some(key) = FAULT.key(&entry.key).filter(|key| !key.verb && !key.goes.with(verb)) {
+            let message = format!("'{verb}' and '{}' do not go together", key.name);
+            lower.report(Code::KeyMismatch, &entry.key_span, message, None);
         }
+    }
+    let kind = match *verb {
+        "crash_after" => FaultKind::CrashAfter(seq(lower, get(keys, "crash_after")?)?),
         "fail" => {
-            let entries = map(lower, node, WHAT, &["fail", "first", "kind", "message"])?;
-            let kind_of = get(entries, "kind").and_then(|node| kind(lower, node, "kind"));
-            let message = get(entries, "message").and_then(|node| lower.text(node, "message"));
+            let kind_of = get(keys, "kind").and_then(|node| kind(lower, node, "kind"));
+            let message = get(keys, "message").and_then(|node| lower.text(node, "message"));
             let failure = Failure::new(
                 kind_of.unwrap_or(FailureKind::Transient),
                 message.unwrap_or("a fault of the test"),
             );
-            FaultKind::Fail { tool: tool(lower, entries, "fail")?, first: first(lower, entries), failure }
+            FaultKind::Fail { tool: tool(lower, keys, "fail")?, first: first(lower, keys), failure }
         }
         _ => {
-            let entries = map(lower, node, WHAT, &["slow", "first", "by"])?;
-            let by = required(lower, entries, "by", WHAT, &node.span, "by: 20s")?;
+            let by = lower.required(keys, "by", &node.span)?;
             let by = lower.duration(by, "by")?;
-            FaultKind::Slow { tool: tool(lower, entries, "slow")?, first: first(lower, entries), by }
+            FaultKind::Slow { tool: tool(lower, keys, "slow")?, first: first(lower, keys), by }
         }
     };
     Some(Fault { place: Place::of(lower, &node.span), kind })
@@ -87,7 +87,7 @@ fn fault(lower: &mut Lower, node: &Node) -> Option<Fault> {
 
 fn seq(lower: &mut Lower, node: &Node) -> Option<u64> {
     let whole = match &node.kind {
-        Kind::Number(number) => number.as_u64().filter(|seq| *seq > 0),
+        Kind::Number(number) => number.as_u64().filter(|seq| (1..=u64::from(u32::MAX)).contains(seq)),
         Kind::Null | Kind::Bool(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => None,
     };
     if whole.is_none() {
@@ -97,11 +97,11 @@ fn seq(lower: &mut Lower, node: &Node) -> Option<u64> {
     whole
 }
 
-fn tool(lower: &mut Lower, entries: &[Entry], key: &str) -> Option<String> {
-    lower.text(get(entries, key)?, key).map(str::to_owned)
+fn tool(lower: &mut Lower, keys: Keys<'_>, key: &str) -> Option<String> {
+    lower.text(get(keys, key)?, key).map(str::to_owned)
 }
 
 /// One call, unless it says how many.
-fn first(lower: &mut Lower, entries: &[Entry]) -> u32 {
-    get(entries, "first").and_then(|node| lower.whole(node, "first", 1..=TIMES_MAX)).unwrap_or(1)
+fn first(lower: &mut Lower, keys: Keys<'_>) -> u32 {
+    get(keys, "first").and_then(|node| lower.whole(node, "first", 1..=TIMES_MAX)).unwrap_or(1)
 }

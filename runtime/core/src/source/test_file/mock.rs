@@ -2,21 +2,16 @@
 
 use serde_json::Value;
 
+use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
-use super::super::tree::{Entry, Kind, Node};
+use super::super::tree::{Kind, Node};
 use super::Place;
-use super::read::{get, map, required};
 use crate::diagnostic::{Code, among};
+use crate::language::test_file::{FAILURE, RULE};
 use crate::{Duration, Failure, FailureKind};
 
-/// The keys of a rule.
-const KEYS: [&str; 7] = ["when", "times", "delay", "result", "fail", "real", "hang"];
-/// Those of which a rule has one.
-const GIVES: [&str; 4] = ["result", "fail", "real", "hang"];
-/// The keys of a failure.
-const FAILURE_KEYS: [&str; 4] = ["kind", "message", "details", "retry_after"];
 /// How often a rule can hold.
-pub(super) const TIMES_MAX: u32 = 1_000_000;
+pub const TIMES_MAX: u32 = 1_000_000;
 
 /// What one tool or agent does.
 #[derive(Debug, Clone)]
@@ -77,40 +72,40 @@ pub(super) fn mocks(lower: &mut Lower, node: &Node, what: &str) -> Vec<Mock> {
 }
 
 fn rule(lower: &mut Lower, node: &Node) -> Option<Rule> {
-    const WHAT: &str = "a rule";
-    let entries = map(lower, node, WHAT, &KEYS)?;
-    let given: Vec<&str> = GIVES.into_iter().filter(|key| get(entries, key).is_some()).collect();
+    let keys = lower.map(node, &RULE)?;
+    let verbs = RULE.keys().filter(|key| key.verb).map(|key| key.name);
+    let given: Vec<&str> = verbs.clone().filter(|verb| get(keys, verb).is_some()).collect();
     if given.len() != 1 {
         let message = match given.as_slice() {
             [] => "the rule does not say what the call gives".to_owned(),
             several => format!("the rule has {} at once", several.join(" and ")),
         };
-        let help = format!("give it one of: {}", GIVES.join(", "));
+        let help = format!("give it one of: {}", verbs.collect::<Vec<_>>().join(", "));
         lower.report(Code::KeyMismatch, &node.span, message, Some(help));
         return None;
     }
-    let delay = get(entries, "delay").and_then(|node| lower.duration(node, "delay")).unwrap_or(Duration(0));
+    let delay = get(keys, "delay").and_then(|node| lower.duration(node, "delay")).unwrap_or(Duration(0));
     Some(Rule {
         place: Place::of(lower, &node.span),
-        when: get(entries, "when").map(|node| lower.constant(node, "when")),
-        times: get(entries, "times").and_then(|node| lower.whole(node, "times", 1..=TIMES_MAX)),
+        when: get(keys, "when").map(|node| lower.constant(node, "when")),
+        times: get(keys, "times").and_then(|node| lower.whole(node, "times", 1..=TIMES_MAX)),
         delay,
-        gives: gives(lower, entries)?,
+        gives: gives(lower, keys)?,
     })
 }
 
-fn gives(lower: &mut Lower, entries: &[Entry]) -> Option<Gives> {
-    if let Some(node) = get(entries, "result") {
+fn gives(lower: &mut Lower, keys: Keys<'_>) -> Option<Gives> {
+    if let Some(node) = get(keys, "result") {
         return Some(Gives::Result(lower.constant(node, "result")));
     }
-    if let Some(node) = get(entries, "fail") {
+    if let Some(node) = get(keys, "fail") {
         return failure(lower, node, "fail").map(Gives::Failure);
     }
-    let (key, gives) = match get(entries, "real") {
+    let (key, gives) = match get(keys, "real") {
         Some(_) => ("real", Gives::Real),
         None => ("hang", Gives::Nothing),
     };
-    only_true(lower, get(entries, key)?, key).then_some(gives)
+    only_true(lower, get(keys, key)?, key).then_some(gives)
 }
 
 /// A key that is there or not: anything but `true` is a mistake.
@@ -129,13 +124,13 @@ pub(super) fn failure(lower: &mut Lower, node: &Node, what: &str) -> Option<Fail
     if node.as_text().is_some() {
         return kind(lower, node, what).map(|kind| Failure::new(kind, MESSAGE));
     }
-    let entries = map(lower, node, what, &FAILURE_KEYS)?;
-    let kind_node = required(lower, entries, "kind", what, &node.span, "kind: transient")?;
+    let keys = lower.map_called(node, what, &FAILURE)?;
+    let kind_node = lower.required(keys, "kind", &node.span)?;
     let kind = kind(lower, kind_node, "kind")?;
-    let message = get(entries, "message").and_then(|node| lower.text(node, "message")).unwrap_or(MESSAGE);
-    let retry_after = get(entries, "retry_after").and_then(|node| lower.duration(node, "retry_after"));
+    let message = get(keys, "message").and_then(|node| lower.text(node, "message")).unwrap_or(MESSAGE);
+    let retry_after = get(keys, "retry_after").and_then(|node| lower.duration(node, "retry_after"));
     Some(Failure {
-        details: get(entries, "details").map(|node| lower.constant(node, "details")),
+        details: get(keys, "details").map(|node| lower.constant(node, "details")),
         retry_after_ms: retry_after.map(|duration| duration.0),
         ..Failure::new(kind, message)
     })

@@ -4,28 +4,31 @@
 //! place. Whether a test fits its workflow is a second question, [`check`].
 
 mod check;
+mod check_outside;
 mod expect;
 mod fault;
 mod mock;
+mod outside;
 mod person;
 mod place;
-mod read;
 
 use serde_json::{Map, Value};
 
 pub use check::check;
 pub use expect::{CallsExpected, ErrorExpected, EventExpected, Expect, StepsExpected};
 pub use fault::{Fault, FaultKind};
-pub use mock::{Gives, Mock, Rule};
+pub use mock::{Gives, Mock, Rule, TIMES_MAX};
+pub use outside::{Cancelling, Comes, OutsideEvent, SentSignal};
 pub use person::{Answers, Asks, Person};
 pub use place::{Place, Placed};
 
-use self::read::{get, map, required};
+use super::keys::{Keys, get};
 use super::lower::Lower;
-use super::tree::{Entry, Node};
+use super::tree::Node;
 use super::{SOURCE_MAX_BYTES, yaml};
 use crate::Timestamp;
 use crate::diagnostic::{Code, Diagnostics};
+use crate::language::test_file::{TEST, TEST_FILE};
 
 /// How the name of a test file ends.
 pub const TEST_FILE_SUFFIX: &str = ".test.yaml";
@@ -33,12 +36,6 @@ pub const TEST_FILE_SUFFIX: &str = ".test.yaml";
 pub const TESTS_MAX: usize = 200;
 /// When a run begins where its test does not say: the first instant of 2026.
 pub const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
-
-/// The keys at the top.
-const KEYS: [&str; 3] = ["workflow", "description", "tests"];
-/// The keys of a test.
-const TEST_KEYS: [&str; 9] =
-    ["name", "description", "inputs", "at", "tools", "agents", "people", "faults", "expect"];
 
 /// The tests of one file.
 #[derive(Debug)]
@@ -66,6 +63,12 @@ pub struct TestCase {
     pub agents: Vec<Mock>,
     /// Who answers.
     pub people: Vec<Person>,
+    /// The signals that are sent to it.
+    pub signals: Vec<SentSignal>,
+    /// The events that come from outside.
+    pub events: Vec<OutsideEvent>,
+    /// Where it is cancelled.
+    pub cancel: Option<Cancelling>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// What must come of it.
@@ -104,11 +107,10 @@ pub fn load(file: &str, text: &str) -> Result<TestFile, Diagnostics> {
 }
 
 fn file_of(lower: &mut Lower, root: &Node) -> TestFile {
-    const WHAT: &str = "a test file";
-    let entries = map(lower, root, WHAT, &KEYS).unwrap_or_default();
-    let workflow = get(entries, "workflow").and_then(|node| lower.text(node, "workflow")).map(str::to_owned);
-    description(lower, entries);
-    let tests = required(lower, entries, "tests", WHAT, &root.span, "tests: [{ name: …, expect: … }]");
+    let keys = lower.map(root, &TEST_FILE).unwrap_or(Keys::new(&TEST_FILE, &[]));
+    let workflow = get(keys, "workflow").and_then(|node| lower.text(node, "workflow")).map(str::to_owned);
+    description(lower, keys);
+    let tests = lower.required(keys, "tests", &root.span);
     let items = tests.and_then(|node| lower.list(node, "tests")).unwrap_or_default();
     if items.len() > TESTS_MAX {
         let message = format!("the file has {} tests", items.len());
@@ -131,36 +133,38 @@ fn file_of(lower: &mut Lower, root: &Node) -> TestFile {
 }
 
 fn test(lower: &mut Lower, node: &Node) -> Option<TestCase> {
-    const WHAT: &str = "a test";
-    let entries = map(lower, node, WHAT, &TEST_KEYS)?;
-    description(lower, entries);
-    let name = required(lower, entries, "name", WHAT, &node.span, "name: a rejected refund is not paid");
+    let keys = lower.map(node, &TEST)?;
+    description(lower, keys);
+    let name = lower.required(keys, "name", &node.span);
     let place = Place::of(lower, &name.unwrap_or(node).span);
     let name = name.and_then(|node| lower.text(node, "name")).unwrap_or_default().to_owned();
-    let expect = required(lower, entries, "expect", WHAT, &node.span, "expect: { status: completed }");
+    let expect = lower.required(keys, "expect", &node.span);
     let expect = expect.map(|node| expect::expect(lower, node)).unwrap_or_default();
     Some(TestCase {
         name,
-        inputs: inputs(lower, entries, &place),
+        inputs: inputs(lower, keys, &place),
         place,
-        at: get(entries, "at").and_then(|node| instant(lower, node)).unwrap_or(BEGIN),
-        tools: get(entries, "tools").map(|node| mock::mocks(lower, node, "tools")).unwrap_or_default(),
-        agents: get(entries, "agents").map(|node| mock::mocks(lower, node, "agents")).unwrap_or_default(),
-        people: get(entries, "people").map(|node| person::people(lower, node)).unwrap_or_default(),
-        faults: get(entries, "faults").map(|node| fault::faults(lower, node)).unwrap_or_default(),
+        at: get(keys, "at").and_then(|node| instant(lower, node)).unwrap_or(BEGIN),
+        tools: get(keys, "tools").map(|node| mock::mocks(lower, node, "tools")).unwrap_or_default(),
+        agents: get(keys, "agents").map(|node| mock::mocks(lower, node, "agents")).unwrap_or_default(),
+        people: get(keys, "people").map(|node| person::people(lower, node)).unwrap_or_default(),
+        signals: get(keys, "signals").map(|node| outside::signals(lower, node)).unwrap_or_default(),
+        events: get(keys, "events").map(|node| outside::events(lower, node)).unwrap_or_default(),
+        cancel: get(keys, "cancel").and_then(|node| outside::cancel(lower, node)),
+        faults: get(keys, "faults").map(|node| fault::faults(lower, node)).unwrap_or_default(),
         expect,
     })
 }
 
-fn description(lower: &mut Lower, entries: &[Entry]) {
-    if let Some(node) = get(entries, "description") {
+fn description(lower: &mut Lower, keys: Keys<'_>) {
+    if let Some(node) = get(keys, "description") {
         lower.text(node, "description");
     }
 }
 
-fn inputs(lower: &mut Lower, entries: &[Entry], test: &Place) -> Placed<Value> {
+fn inputs(lower: &mut Lower, keys: Keys<'_>, test: &Place) -> Placed<Value> {
     let empty = || Value::Object(Map::new());
-    match get(entries, "inputs") {
+    match get(keys, "inputs") {
         Some(node) if lower.any_map(node, "inputs").is_some() => {
             Placed { value: lower.constant(node, "inputs"), place: Place::of(lower, &node.span) }
         }

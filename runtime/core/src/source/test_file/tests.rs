@@ -22,6 +22,10 @@ steps:
     tool: orders.lookup
   - id: approve
     human: { title: Pay? }
+  - id: paid
+    signal: { name: paid, data: { amount: number } }
+  - id: heard
+    wait: { topic: orders/*/created }
 outputs: { id: '${{ steps.order.output.id }}' }
 ";
 
@@ -49,6 +53,14 @@ tests:
       - { title: Pay, action: reject, comment: no, refused: true }
       - { step: order, unknown: true, action: retry }
       - { step: approve, nobody: true }
+    signals:
+      - { name: paid, data: { amount: 40 }, key: k-1, step: paid, after: 3h }
+      - { name: paid, data: { amount: 40 }, early: true }
+      - { name: paid, data: { amount: much }, refused: true }
+    events:
+      - { topic: orders/eu/created, data: { id: A-1 }, step: heard, after: 1m }
+      - { topic: orders/eu/created, early: true }
+    cancel: { step: heard, after: 5m, reason: over }
     faults:
       - crash_after: 3
       - { fail: orders.lookup, first: 2, kind: denied, message: never }
@@ -88,8 +100,19 @@ tests:
       - { step: approve, nobody: true, action: approve }
       - { step: approve, action: approve, groups: finance }
       - { step: approve, action: approve, by: ann }
+    signals:
+      - { data: { amount: 1 } }
+      - { name: 1st, early: false }
+      - { name: paid, step: paid, early: true, after: 3, refused: 1, times: 2 }
+    events:
+      - { data: 1 }
+      - { topic: orders/* }
+      - { topic: a/b, step: heard, early: true, key: k }
+    cancel: { reason: over, at: heard }
     faults:
       - { crash_after: 0 }
+      - { crash_after: 1, first: 2 }
+      - { slow: a.b, by: 1s, kind: denied }
       - { crash: 3 }
       - { slow: a.b }
     expect:
@@ -116,6 +139,18 @@ tests:
       planner: { result: { plan: 1 } }
     people:
       - { step: aprove, action: approve }
+    signals:
+      - { name: payed }
+      - { name: paid, data: { amount: much } }
+      - { name: paid, data: { amount: 1 }, step: heard }
+      - { name: paid, data: { amount: 1 }, step: payment }
+      - { name: payed, data: 1, refused: true }
+    events:
+      - { topic: orders/eu/gone }
+      - { topic: orders/eu/created, step: paid }
+      - { topic: orders/eu/gone, step: heard }
+      - { topic: orders/eu/gone, early: true }
+    cancel: { step: her }
     faults:
       - { fail: orders }
     expect:
@@ -189,6 +224,7 @@ fn every_key_is_read() {
         "whole",
         (&test.tools, &test.agents, &test.people, &test.faults, &test.expect)
     );
+    insta::assert_debug_snapshot!("outside", (&test.signals, &test.events, &test.cancel));
 }
 
 #[test]
