@@ -1,7 +1,7 @@
-//! What of the documents follows from the sources: the JSON Schema of workflows, the tables of the
-//! reference, and which test reaches what.
+//! What of the documents follows from the sources: the JSON Schemas of workflows and of test files, the
+//! tables of the reference and of docs/testing.md, and which test reaches what.
 //!
-//! The reference is written by hand but for what stands between a mark,
+//! Both are written by hand but for what stands between a mark,
 //! `<!-- keys: NAME -->`, and the next `<!-- end -->`.
 
 use std::fs;
@@ -9,12 +9,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use pawl_core::language;
+use pawl_core::language::{self, test_file};
 
 use crate::{coverage, reference};
 
 const SCHEMA: &str = "docs/workflow.schema.json";
 const REFERENCE: &str = "docs/workflow-reference.md";
+const TEST_SCHEMA: &str = "docs/test.schema.json";
+const TESTING: &str = "docs/testing.md";
 const COVERAGE: &str = "docs/coverage.md";
 const BEGIN: &str = "<!-- keys: ";
 const END: &str = "<!-- end -->";
@@ -45,15 +47,23 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<ExitCode> {
 
 /// The documents as they should be.
 fn generated(root: &Path) -> Result<Vec<(&'static str, String)>> {
-    let path = root.join(REFERENCE);
-    let reference =
-        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let schema = format!("{:#}\n", language::schema());
-    Ok(vec![(SCHEMA, schema), (REFERENCE, filled(&reference)?), (COVERAGE, coverage::document(root)?)])
+    Ok(vec![
+        (SCHEMA, format!("{:#}\n", language::schema())),
+        (REFERENCE, filled(root, REFERENCE, &reference::marks())?),
+        (TEST_SCHEMA, format!("{:#}\n", test_file::test_schema())),
+        (TESTING, filled(root, TESTING, &reference::test_marks())?),
+        (COVERAGE, coverage::document(root)?),
+    ])
 }
 
-/// The reference with its tables made anew.
-fn filled(text: &str) -> Result<String> {
+/// A document with its tables made anew.
+fn filled(root: &Path, document: &str, marks: &[&str]) -> Result<String> {
+    let path = root.join(document);
+    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    with_tables(document, &text, marks)
+}
+
+fn with_tables(document: &str, text: &str, marks: &[&str]) -> Result<String> {
     let mut out = String::new();
     let mut rest = text;
     let mut seen = Vec::new();
@@ -65,9 +75,9 @@ fn filled(text: &str) -> Result<String> {
         seen.push(name);
         rest = after;
     }
-    for name in reference::marks() {
-        let times = seen.iter().filter(|mark| **mark == name).count();
-        ensure!(times == 1, "{REFERENCE} has the mark `{BEGIN}{name} -->` {times} times");
+    for name in marks {
+        let times = seen.iter().filter(|mark| *mark == name).count();
+        ensure!(times == 1, "{document} has the mark `{BEGIN}{name} -->` {times} times");
     }
     Ok(out + rest)
 }
@@ -87,13 +97,14 @@ mod tests {
 
     #[test]
     fn a_table_goes_between_its_marks_and_every_place_has_one() {
-        let mark = |name| format!("{BEGIN}{name} -->what was before{END}\nprose\n");
-        let marks = reference::marks().map(mark).collect::<Vec<_>>().concat();
-        let filled = filled(&marks).unwrap();
+        let mark = |name: &&str| format!("{BEGIN}{name} -->what was before{END}\nprose\n");
+        let names = reference::marks();
+        let marks = names.iter().map(mark).collect::<Vec<_>>().concat();
+        let filled = with_tables(REFERENCE, &marks, &names).unwrap();
         assert!(filled.contains("| `max_attempts` | 1 to 100 | required |"), "{filled}");
-        assert_eq!(filled.matches("prose").count(), reference::marks().count());
+        assert_eq!(filled.matches("prose").count(), names.len());
         assert!(!filled.contains("what was before"));
-        let error = super::filled("nothing").unwrap_err().to_string();
+        let error = with_tables(REFERENCE, "nothing", &names).unwrap_err().to_string();
         assert!(error.contains("the mark `<!-- keys: workflow -->` 0 times"), "{error}");
     }
 }

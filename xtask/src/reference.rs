@@ -1,5 +1,6 @@
-//! The tables of the workflow reference, from the table of the language's keys.
+//! The tables of the workflow reference and of docs/testing.md, from the tables of keys.
 
+use pawl_core::language::test_file::TEST_PLACES;
 use pawl_core::language::{Goes, INPUT, Key, Need, PLACES, Place, STEP, Shape};
 
 /// The table that a mark of the reference names.
@@ -8,6 +9,10 @@ pub(crate) fn table(name: &str) -> Option<String> {
         "verbs" => Some(verbs()),
         "keywords" => Some(keywords()),
         _ => {
+            if let Some(place) = TEST_PLACES.into_iter().find(|place| place.name == name) {
+                // The kinds of failure are told of in the other document.
+                return Some(rows(place.keys.iter()).replace("](#retry)", "](workflow-reference.md#retry)"));
+            }
             let place: &Place = PLACES.into_iter().find(|place| place.name == name)?;
             Some(rows(place.keys.iter().filter(|key| !key.verb)))
         }
@@ -15,8 +20,13 @@ pub(crate) fn table(name: &str) -> Option<String> {
 }
 
 /// Every mark that the reference must have.
-pub(crate) fn marks() -> impl Iterator<Item = &'static str> {
-    PLACES.into_iter().map(|place| place.name).chain(["verbs", "keywords"])
+pub(crate) fn marks() -> Vec<&'static str> {
+    PLACES.into_iter().map(|place| place.name).chain(["verbs", "keywords"]).collect()
+}
+
+/// Every mark that docs/testing.md must have.
+pub(crate) fn test_marks() -> Vec<&'static str> {
+    TEST_PLACES.into_iter().map(|place| place.name).collect()
 }
 
 fn rows(keys: impl Iterator<Item = &'static Key>) -> String {
@@ -60,6 +70,7 @@ fn default(key: &Key) -> String {
     match key.need {
         Need::Required => "required".to_owned(),
         Need::Default(yaml) => yaml.parse().map_or_else(|_| code(yaml), grouped),
+        Need::Otherwise("none") if key.verb => "one of the verbs".to_owned(),
         Need::Otherwise(words) => words.to_owned(),
     }
 }
@@ -111,6 +122,7 @@ fn value(shape: Shape) -> String {
         Shape::Person => "`user:…` or `group:…`".to_owned(),
         Shape::Duration => "duration".to_owned(),
         Shape::Flag => "true or false".to_owned(),
+        Shape::True => "`true`".to_owned(),
         Shape::Exactly(number) => code(&number.to_string()),
         Shape::Whole(from, to) => format!("{from} to {}", grouped(to)),
         Shape::Number(from, to) => format!("number, {from} to {to}"),
@@ -121,6 +133,7 @@ fn value(shape: Shape) -> String {
         Shape::Named(inner) => format!("map of names to {}", value(*inner)),
         Shape::Steps => "list of [steps](#steps)".to_owned(),
         Shape::List(inner) => format!("list, each a {}", value(*inner)),
+        Shape::Any(inner) => format!("list of {}", value(*inner)),
         Shape::OneOrMore(inner) => format!("{}; one or a list", value(*inner)),
         Shape::Either(shapes) => shapes.iter().map(|shape| value(*shape)).collect::<Vec<_>>().join(", or "),
         Shape::Type => "type".to_owned(),
@@ -138,6 +151,12 @@ fn anchor(place: &Place) -> &'static str {
         "input" | "output" => "inputs-and-outputs",
         "step" => "steps",
         "branch" => "then",
+        "test" => "a-test",
+        "rule" | "failure" => "tools-and-agents",
+        "answer" => "people",
+        "sent-signal" | "outside-event" | "cancel" => "signals-events-and-cancels",
+        "fault" => "faults",
+        "expect" | "calls" | "error" => "what-is-expected",
         other => other,
     }
 }

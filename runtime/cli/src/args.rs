@@ -90,8 +90,8 @@ pub(crate) enum Command {
     Test(command::test::TestArgs),
     /// Draw a workflow, or a run and how far it came
     Graph(command::graph::GraphArgs),
-    /// Print the JSON Schema of workflows, for editors
-    Schema,
+    /// Print the JSON Schema of workflows, or of test files, for editors
+    Schema(command::schema::SchemaArgs),
     /// Explain an error code
     Explain(command::explain::ExplainArgs),
     /// Look at plugins, make, try and add them
@@ -154,7 +154,7 @@ impl Cli {
             Command::Plugin(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),
             Command::Doctor(args) => args.data.folder.clone(),
-            Command::Schema | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,
+            Command::Schema(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,
         };
         Place::new(after.or_else(|| self.data.folder.clone()), self.global.ephemeral)
     }

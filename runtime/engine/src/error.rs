@@ -85,7 +85,9 @@ pub enum EngineError {
     #[error(transparent)]
     Topic(#[from] InvalidTopic),
     /// The event brings what no value may be.
-    #[error("the event's data is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows; make it flatter")]
+    #[error(
+        "the event's data is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows; make it flatter"
+    )]
     EventTooDeep,
     /// The journal cannot be read.
     #[error(transparent)]

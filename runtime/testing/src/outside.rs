@@ -66,11 +66,7 @@ impl<'t> Outside<'t> {
         let signals = test.signals.iter().map(What::Signal);
         let events = test.events.iter().map(What::Event);
         let all = signals.chain(events).chain(test.cancel.iter().map(What::Cancel));
-        Self {
-            posts: all.map(|what| (what, Stage::Unmet)).collect(),
-            begin: test.at,
-            findings: Vec::new(),
-        }
+        Self { posts: all.map(|what| (what, Stage::Unmet)).collect(), begin: test.at, findings: Vec::new() }
     }
 
     /// The run has begun: the instant of whatever does not wait for a step is known.

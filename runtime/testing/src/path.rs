@@ -134,6 +134,13 @@ fn visit(event: &Event) -> Option<VisitId> {
         | Event::CallCompleted { visit, .. }
         | Event::OutcomeUnknown { visit, .. }
         | Event::WaitStarted { visit, .. }
+        | Event::ListenStarted { visit, .. }
+        | Event::SignalTaken { visit, .. }
+        | Event::TopicHeard { visit, .. }
+        | Event::Emitted { visit, .. }
+        | Event::ChildStarted { visit, .. }
+        | Event::ChildEnded { visit, .. }
+        | Event::ChildCancelled { visit, .. }
         | Event::StepCompleted { visit, .. }
         | Event::StepFailed { visit, .. } => Some(*visit),
         Event::ApprovalOpened(opened) => Some(opened.visit),

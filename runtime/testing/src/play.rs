@@ -263,10 +263,14 @@ fn stuck(test: &TestCase, header: &RunHeader, now: &str) -> Finding {
             format!("step '{step}' asks \"{title}\", and nobody answers: add an entry to `people`")
         }
         Some(Waiting::Signal { step, name, .. }) => {
-            format!("step '{step}' waits for the signal '{name}', and nobody sends it: add an entry to `signals`")
+            format!(
+                "step '{step}' waits for the signal '{name}', and nobody sends it: add an entry to `signals`"
+            )
         }
         Some(Waiting::Topic { step, pattern, .. }) => {
-            format!("step '{step}' waits for the topic {pattern}, and no event comes: add an entry to `events`")
+            format!(
+                "step '{step}' waits for the topic {pattern}, and no event comes: add an entry to `events`"
+            )
         }
         Some(waiting) => format!("the run waits since {now} for {waiting:?}"),
         None => "a call never ends: give its step a timeout, or its mock a result".to_owned(),

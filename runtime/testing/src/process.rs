@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use pawl_core::view::Status;
 use pawl_core::{RunId, Timestamp};
 use pawl_engine::{Chance, Engine, EngineConfig, EngineError};
 use pawl_store::memory::MemoryStore;
-use pawl_core::view::Status;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store as _};
 
 use crate::answer::Question;

@@ -56,7 +56,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Check(args) => check::run(args, place, out).await,
         Command::Test(args) => test::run(args, place, out).await,
         Command::Graph(args) => graph::run(args, place, out).await,
-        Command::Schema => Ok(schema::run(out)),
+        Command::Schema(args) => Ok(schema::run(&args, out)),
         Command::Explain(args) => explain::run(&args, out),
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
         Command::Verify(args) => verify::run(args, place, out).await,

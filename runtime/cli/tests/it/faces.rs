@@ -13,6 +13,9 @@ fn the_schema_is_the_one_of_the_documents() {
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/workflow.schema.json");
     assert_eq!(said.stdout, fs::read_to_string(committed).unwrap(), "{}", said.stderr);
     assert_eq!(home.json(&["schema"]), serde_json::from_str::<serde_json::Value>(&said.stdout).unwrap());
+    let said = home.pawl(&["schema", "--tests"]);
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/test.schema.json");
+    assert_eq!(said.stdout, fs::read_to_string(committed).unwrap(), "{}", said.stderr);
 }
 
 #[test]

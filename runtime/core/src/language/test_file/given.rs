@@ -76,7 +76,7 @@ pub static PERSON: Place = Place {
         Key::verb("action", Shape::Text, "What is chosen.", "", "approve"),
         Key::verb("nobody", Shape::True, "Nobody answers it.", "", "true"),
         Key::optional("form", Shape::Constant, "What is filled in.", "{ note: ok }").with(ANSWERED),
-        Key::optional("comment", Shape::Text, "Why.", "as agreed").with(ANSWERED),
+        Key::optional("comment", Shape::Text, "Why, in their words.", "as agreed").with(ANSWERED),
         Key::optional("by", Shape::Person, "Who answers.", "user:ann")
             .otherwise("the operator, who may answer everything")
             .with(ANSWERED),
@@ -113,7 +113,13 @@ pub static FAULT: Place = Place {
             "",
             "7",
         ),
-        Key::verb("fail", Shape::Text, "The first calls of this tool fail, whatever rules say.", "", "orders.lookup"),
+        Key::verb(
+            "fail",
+            Shape::Text,
+            "The first calls of this tool fail, whatever rules say.",
+            "",
+            "orders.lookup",
+        ),
         Key::verb("slow", Shape::Text, "The first calls of this tool take longer.", "", "orders.lookup"),
         Key::optional("first", Shape::Whole(1, TIMES_MAX), "How many calls.", "2")
             .default("1")

@@ -51,8 +51,8 @@ pub static CANCEL: Place = Place {
             "approve",
         )
         .otherwise("`after` counts from the run's start; `step` or `after` must be there"),
-        Key::optional("after", Shape::Duration, "How long after that.", "5m").default("0s"),
-        Key::optional("reason", Shape::Text, "Why.", "the customer changed their mind"),
+        Key::optional("after", Shape::Duration, "How long after that.", "5m").otherwise("at once"),
+        Key::optional("reason", Shape::Text, "Why, as the journal has it.", "the customer changed their mind"),
     ],
     shared: &[],
 };

@@ -98,7 +98,12 @@ fn every_example_loads_and_every_row_is_read() {
     }
     let read = read::all();
     for (place, key) in rows() {
-        assert!(read.contains(&(place.name, key.name.to_owned())), "nothing reads {}.{}", place.name, key.name);
+        assert!(
+            read.contains(&(place.name, key.name.to_owned())),
+            "nothing reads {}.{}",
+            place.name,
+            key.name
+        );
         assert!(key.says.ends_with('.') && key.says.len() > 6, "{}.{}: {}", place.name, key.name, key.says);
     }
 }
@@ -128,7 +133,8 @@ fn a_default_is_what_holds_where_the_key_is_left_out() {
         let mut without = with.clone();
         without.as_object_mut().unwrap().remove(key.name);
         let [with, without] = [with, without].map(|body| {
-            loaded(place, &body).unwrap_or_else(|(text, problems)| panic!("{text}\n{}", problems.render(false)))
+            loaded(place, &body)
+                .unwrap_or_else(|(text, problems)| panic!("{text}\n{}", problems.render(false)))
         });
         assert_eq!(meaning(&without), meaning(&with), "{}.{}", place.name, key.name);
     }

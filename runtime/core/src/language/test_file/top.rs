@@ -7,13 +7,8 @@ pub static TEST_FILE: Place = Place {
     name: "test-file",
     what: "a test file",
     keys: &[
-        Key::optional(
-            "workflow",
-            Shape::Text,
-            "The workflow's file, relative to this one.",
-            "refund.yaml",
-        )
-        .otherwise("the one of the same name"),
+        Key::optional("workflow", Shape::Text, "The workflow's file, relative to this one.", "refund.yaml")
+            .otherwise("the one of the same name"),
         Key::optional("description", Shape::Text, "For people.", "Refunds by card."),
         Key::required(
             "tests",

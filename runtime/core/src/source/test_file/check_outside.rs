@@ -39,7 +39,8 @@ impl Check<'_> {
             return self.report(Code::TestMismatch, &name.place, message, help);
         };
         if !problems.is_empty() {
-            let message = format!("the signal '{}' does not accept this: {}", name.value, problems.join("; "));
+            let message =
+                format!("the signal '{}' does not accept this: {}", name.value, problems.join("; "));
             let help = "a signal that must be refused says `refused: true`".to_owned();
             self.report(Code::TestMismatch, &data.place, message, Some(help));
         }
