@@ -176,3 +176,15 @@ async fn an_agent_whose_calls_hold_too_much_fails_at_its_limit() -> Result<()> {
     ensure!(failure.message.contains("recorded_calls_max_bytes (200)"), "{failure}");
     scene.holds(0).await
 }
+
+#[tokio::test]
+async fn an_agent_whose_silent_calls_hold_too_much_fails_at_its_limit() -> Result<()> {
+    let scene = Scene::with(|config| config.silent_calls_max_bytes = 20).await?;
+    let workflow = scene.engine.load_workflow(&pawl_tests::workflow("planner.yaml")).await?;
+    let inputs = json!({ "customer": "ann" });
+    let run = scene.engine.start(&workflow, inputs, pawl_engine::StartOptions::default()).await?;
+    let failure = scene.ended(run).await?.error.context("a failure")?;
+    assert_eq!(failure.kind, FailureKind::Limit);
+    ensure!(failure.message.contains("silent_calls_max_bytes (20)"), "{failure}");
+    scene.holds(0).await
+}

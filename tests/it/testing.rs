@@ -17,7 +17,7 @@ async fn suite() -> Result<Suite> {
     Ok(Suite::open(EngineConfig { sandbox, ..EngineConfig::default() }).await?)
 }
 
-fn crashing() -> Options {
+pub(crate) fn crashing() -> Options {
     Options { crash_at_every_event: true, ..Options::default() }
 }
 
@@ -32,12 +32,12 @@ fn shown(report: &FileReport) -> String {
 }
 
 /// A workflow and its tests in a folder of their own.
-struct Written {
+pub(crate) struct Written {
     folder: TempDir,
 }
 
 impl Written {
-    fn new(workflow: &str, tests: &str) -> Result<Self> {
+    pub(crate) fn new(workflow: &str, tests: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("w.yaml"), workflow)?;
         std::fs::write(folder.path().join("w.test.yaml"), tests)?;
@@ -49,7 +49,7 @@ impl Written {
     }
 
     /// The report of the one test.
-    async fn one(&self, options: &Options) -> Result<TestReport> {
+    pub(crate) async fn one(&self, options: &Options) -> Result<TestReport> {
         let [test] = self.run(options).await?.tests.try_into().map_err(|_| anyhow::anyhow!("one test"))?;
         Ok(test)
     }

@@ -23,7 +23,7 @@ use crate::workflow::{Definitions, Workflow, prepare};
 use crate::{EngineConfig, EngineError, journal};
 
 /// Notices that a follower may lag behind before it reads the journal instead.
-const NOTICES_MAX: usize = 4_096;
+pub(crate) const NOTICES_MAX: usize = 4_096;
 /// Runs asked for at once when unfinished ones are taken up.
 const RECOVERY_PAGE_RUNS: usize = 1_000;
 /// Journals read at once.

@@ -76,3 +76,22 @@ pub(crate) async fn grows(grown: &mut broadcast::Receiver<RunId>, run: RunId) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::NOTICES_MAX;
+
+    #[tokio::test]
+    async fn a_follower_that_missed_notices_reads_the_journal() {
+        let run = |byte: u8| RunId::from_bytes([byte; 16]);
+        let (told, mut grown) = broadcast::channel(NOTICES_MAX);
+        // The notice of its own run is the one that is pushed out by those of another.
+        told.send(run(1)).unwrap();
+        for _ in 0..NOTICES_MAX {
+            told.send(run(2)).unwrap();
+        }
+        let missed = tokio::spawn(async move { grows(&mut grown, run(1)).await });
+        missed.await.unwrap().unwrap();
+    }
+}

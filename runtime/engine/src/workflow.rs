@@ -152,3 +152,24 @@ impl Definitions {
         Ok(self.keep(source::load("(pinned definition)", &text)?.definition))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_limit_definitions_are_read_again() {
+        let text =
+            |n: usize| format!("pawl: 1\nworkflow: w\nversion: 1.0.{n}\nsteps: [{{ id: a, set: 1 }}]\n");
+        let load = |n: usize| source::load("w.yaml", &text(n)).unwrap().definition;
+        let definitions = Definitions::default();
+        for number in 0..DEFINITIONS_MAX {
+            definitions.keep(load(number));
+        }
+        let held = || definitions.held.lock().unwrap().len();
+        assert_eq!(held(), DEFINITIONS_MAX);
+        let first = definitions.keep(load(DEFINITIONS_MAX));
+        assert_eq!(held(), 1);
+        assert_eq!(first.version, format!("1.0.{DEFINITIONS_MAX}"));
+    }
+}

@@ -127,6 +127,18 @@ async fn a_response_that_is_too_large_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_response_whose_head_is_too_large_fails() {
+    const LONG: usize = 64 * 1024;
+    let head = |bytes: usize| -> &'static str {
+        let head = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\ncontent-length: 0\r\n\r\n", "x".repeat(bytes));
+        Box::leak(head.into_boxed_str())
+    };
+    assert_eq!(said(&fetch(None, Limits::default(), Some(head(LONG - 4_096))).await), Ok(200));
+    let code = said(&fetch(None, Limits::default(), Some(head(LONG + 4_096))).await).unwrap();
+    assert!((1..100).contains(&code), "{code}");
+}
+
+#[tokio::test]
 async fn a_silent_host_is_given_up() {
     let limits = Limits { http_wait_max_ms: 50, ..Limits::default() };
     let code = said(&fetch(None, limits, None).await).unwrap();

@@ -186,3 +186,26 @@ async fn wrong_descriptions_are_refused() {
     let error = Sandbox::new(small).unwrap().load(&tool(ECHO).build()).await.unwrap_err().to_string();
     assert!(error.contains("component_max_bytes (100)"), "{error}");
 }
+
+#[tokio::test]
+async fn beyond_loaded_max_the_least_recently_used_component_goes() {
+    let config = SandboxConfig { agents_max: 1, tools_max: 1, loaded_max: 2, ..SandboxConfig::default() };
+    let sandbox = Sandbox::new(config).unwrap();
+    let [one, two, three] =
+        ["a", "b", "c"].map(|text| tool(ECHO).items(&support::text_at(2000, text)).build());
+    let (first, second) = (sandbox.load(&one).await.unwrap(), sandbox.load(&two).await.unwrap());
+    assert!(std::sync::Arc::ptr_eq(&first, &sandbox.load(&one).await.unwrap()));
+    sandbox.load(&three).await.unwrap();
+    assert!(std::sync::Arc::ptr_eq(&first, &sandbox.load(&one).await.unwrap()));
+    assert!(!std::sync::Arc::ptr_eq(&second, &sandbox.load(&two).await.unwrap()));
+    // Who still has the one that went uses it as before.
+    assert!(sandbox.call_tool(&second, call(Limits::default())).await.result.is_ok());
+}
+
+#[tokio::test]
+async fn a_component_with_too_many_tables_is_refused_when_it_is_loaded() {
+    let tables = |count: usize| "(table 1 funcref)".repeat(count);
+    sandbox().load(&tool(ECHO).items(&tables(8)).build()).await.unwrap();
+    let error = sandbox().load(&tool(ECHO).items(&tables(17)).build()).await.unwrap_err().to_string();
+    assert!(error.contains("table"), "{error}");
+}

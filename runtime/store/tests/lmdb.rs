@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use pawl_core::view::Status;
 use pawl_store::conformance::sample::{self, append, batch};
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
-use pawl_store::{Batch, Blob, Store, StoreError};
+use pawl_store::{Batch, Blob, PAGE_MAX_ROWS, Page, RunFilter, Store, StoreError};
 
 fn open(dir: &Path) -> Result<LmdbStore, StoreError> {
     LmdbStore::open(dir, LmdbOptions::default())
@@ -212,4 +212,26 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on() {
 async fn a_full_disk_child() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
     fill(&open(dir.as_ref()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_page_has_no_more_rows_than_the_limit_whatever_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores: [Box<dyn Store>; 2] =
+        [Box::new(open(dir.path()).unwrap()), Box::new(pawl_store::memory::MemoryStore::new())];
+    for store in stores {
+        let runs = (0..=PAGE_MAX_ROWS as u64).map(|number| {
+            let mut commit = append(sample::run(number), 0, 1);
+            commit.header = Some(sample::header(sample::run(number), Status::Waiting));
+            commit
+        });
+        store.commit(&batch(runs)).await.unwrap();
+        let mut page = Page { after: None, limit: PAGE_MAX_ROWS * 2 };
+        let first = store.runs(&RunFilter::default(), &page).await.unwrap();
+        assert_eq!(first.runs.len(), PAGE_MAX_ROWS);
+        page.after = first.next;
+        assert!(page.after.is_some());
+        let rest = store.runs(&RunFilter::default(), &page).await.unwrap();
+        assert_eq!((rest.runs.len(), rest.next), (1, None));
+    }
 }

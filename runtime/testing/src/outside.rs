@@ -209,12 +209,11 @@ impl<'t> Outside<'t> {
     pub(crate) fn unused(&self) -> Vec<Finding> {
         let unused = self.posts.iter().filter_map(|(what, stage)| {
             let (expected, found) = match (what, stage) {
-                (_, Stage::Done | Stage::Sending(..)) => return None,
                 (What::Cancel(_), Stage::Due(..)) => {
                     ("the run is cancelled".to_owned(), "it had ended before".to_owned())
                 }
-                // One that comes too late: the wait was over, and then the run.
-                (What::Signal(_) | What::Event(_), Stage::Due(..)) => return None,
+                // One of these that is due came too late: the wait was over, and then the run.
+                (_, Stage::Due(..) | Stage::Done | Stage::Sending(..)) => return None,
                 (What::Signal(signal), Stage::Unmet) => (
                     format!("a step waits for the signal '{}'", signal.name.value),
                     "none did, or not so often".to_owned(),

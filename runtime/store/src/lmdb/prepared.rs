@@ -136,3 +136,15 @@ fn within_limit(bytes: usize) -> Result<(), StoreError> {
     }
     Err(StoreError::Engine(format!("a value of {bytes} bytes is beyond value_max_bytes, {VALUE_MAX_BYTES}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_beyond_the_limit_is_refused_by_its_size() {
+        assert!(within_limit(VALUE_MAX_BYTES).is_ok());
+        let error = within_limit(VALUE_MAX_BYTES + 1).unwrap_err().to_string();
+        assert!(error.contains("1073741825") && error.contains("value_max_bytes"), "{error}");
+    }
+}
