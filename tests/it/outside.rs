@@ -37,10 +37,10 @@ async fn what_comes_from_outside_and_does_not_fit_the_run_is_found() -> Result<(
     ];
     for (outside, expected) in cases {
         let text = format!("tests:\n  - name: one\n    {outside}\n    expect: {{ status: completed }}\n");
-        let test = Written::new(WAITS, &text)?.one(&crashing()).await?;
-        let found: Vec<&str> = test.findings.iter().map(|finding| finding.what.as_str()).collect();
+        let report = Written::new(WAITS, &text)?.one(&crashing()).await?;
+        let found: Vec<&str> = report.findings.iter().map(|finding| finding.what.as_str()).collect();
         assert_eq!(found, expected, "{outside}");
-        assert_eq!(test.passed(), expected.is_empty(), "{outside}: {:?}", test.crashes);
+        assert_eq!(report.passed(), expected.is_empty(), "{outside}: {:?}", report.crashes);
     }
     Ok(())
 }
@@ -56,8 +56,8 @@ async fn a_cancel_comes_where_the_test_says() -> Result<()> {
         let text = format!(
             "tests:\n  - name: one\n    cancel: {cancel}\n    expect: {{ status: cancelled, path: {path} }}\n"
         );
-        let test = Written::new(WAITS, &text)?.one(&crashing()).await?;
-        assert!(test.passed(), "{cancel}: {:?} {:?}", test.findings, test.crashes);
+        let report = Written::new(WAITS, &text)?.one(&crashing()).await?;
+        assert!(report.passed(), "{cancel}: {:?} {:?}", report.findings, report.crashes);
     }
     Ok(())
 }
@@ -66,9 +66,9 @@ async fn a_cancel_comes_where_the_test_says() -> Result<()> {
 async fn who_waits_for_ever_is_told_what_to_add() -> Result<()> {
     for (step, key) in [("signal: paid", "`signals`"), ("wait: { topic: orders/> }", "`events`")] {
         let workflow = format!("pawl: 1\nworkflow: waits\nversion: 1.0.0\nsteps:\n  - id: one\n    {step}\n");
-        let test = Written::new(&workflow, "tests: [{ name: one, expect: {} }]")?.one(&crashing()).await?;
-        let told = test.findings.iter().any(|finding| finding.found.contains(key));
-        assert!(told, "{:?}", test.findings);
+        let report = Written::new(&workflow, "tests: [{ name: one, expect: {} }]")?.one(&crashing()).await?;
+        let told = report.findings.iter().any(|finding| finding.found.contains(key));
+        assert!(told, "{:?}", report.findings);
     }
     Ok(())
 }
