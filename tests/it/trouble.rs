@@ -31,6 +31,9 @@ pub(crate) struct Failing {
     entered: watch::Sender<u32>,
     /// Whether blobs come back with their last byte changed.
     altered: watch::Sender<bool>,
+    /// Whether journals wait to be read, and how many do.
+    unread: watch::Sender<bool>,
+    reading: watch::Sender<usize>,
 }
 
 impl Failing {
@@ -38,7 +41,8 @@ impl Failing {
         let (takes, refused) = (watch::Sender::new(None), watch::Sender::new(0));
         let (held, entered) = (watch::Sender::new(false), watch::Sender::new(0));
         let altered = watch::Sender::new(false);
-        Arc::new(Self { store: MemoryStore::new(), takes, refused, held, entered, altered })
+        let (unread, reading) = (watch::Sender::new(false), watch::Sender::new(0));
+        Arc::new(Self { store: MemoryStore::new(), takes, refused, held, entered, altered, unread, reading })
     }
 
     /// How many commits it takes from now on; any number, when nothing is said.
@@ -74,6 +78,9 @@ impl Store for Failing {
     }
 
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {
+        self.reading.send_modify(|reading| *reading += 1);
+        let _ = self.unread.subscribe().wait_for(|unread| !unread).await;
+        self.reading.send_modify(|reading| *reading -= 1);
         self.store.journal(run, from_seq).await
     }
 
@@ -322,5 +329,48 @@ async fn what_is_under_way_is_not_cut_off_since_an_answer_cannot_be_stored() -> 
     ensure!(names.iter().filter(|name| **name == "approval-decided").count() == 1, "{names:?}");
     ensure!(scene.engine.in_memory().await? == 1, "the attempt goes on");
     scene.engine.cancel(run, person("user:ann", &[], true), None).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_more_journals_are_read_at_once_than_the_limit_says() -> Result<()> {
+    const LOADS_MAX: usize = 64;
+    let store = Failing::new();
+    let scene = Scene::on(store.clone(), ManualClock::new(BEGIN), |_| {}).await?;
+    let asks = "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps: [{ id: ask, human: { title: Go on? } }]\n";
+    let mut approvals = Vec::new();
+    for _ in 0..LOADS_MAX + 10 {
+        let run = scene.start(asks, json!({})).await?;
+        approvals.push(scene.asked(run).await?);
+    }
+    scene.holds(0).await?;
+    store.unread.send_replace(true);
+    let answers: Vec<_> = approvals
+        .into_iter()
+        .map(|approval| {
+            let engine = scene.engine.clone();
+            let answer = pawl_engine::Answer {
+                action: "approve".to_owned(),
+                data: serde_json::Value::Null,
+                by: person("ann", &[], true),
+                comment: None,
+            };
+            tokio::spawn(async move { engine.answer(&approval, answer).await })
+        })
+        .collect();
+    let mut reading = store.reading.subscribe();
+    patiently("journals that are read", reading.wait_for(|reading| *reading >= LOADS_MAX)).await??;
+    // Every answer is in the engine's hands, which reads for some of them only.
+    patiently("all answers", async {
+        while scene.engine.in_memory().await.is_ok_and(|runs| runs < LOADS_MAX + 10) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await?;
+    assert_eq!(*store.reading.borrow(), LOADS_MAX);
+    store.unread.send_replace(false);
+    for answer in answers {
+        answer.await??;
+    }
     Ok(())
 }

@@ -203,9 +203,14 @@ async fn beyond_loaded_max_the_least_recently_used_component_goes() {
 }
 
 #[tokio::test]
-async fn a_component_with_too_many_tables_is_refused_when_it_is_loaded() {
-    let tables = |count: usize| "(table 1 funcref)".repeat(count);
-    sandbox().load(&tool(ECHO).items(&tables(8)).build()).await.unwrap();
-    let error = sandbox().load(&tool(ECHO).items(&tables(17)).build()).await.unwrap_err().to_string();
-    assert!(error.contains("table"), "{error}");
+async fn a_component_with_too_many_core_instances_is_refused_when_it_is_loaded() {
+    let told = async |instances: usize| {
+        let each = "(core instance (instantiate $m))".repeat(instances);
+        let bytes = wat::parse_str(format!("(component (core module $m) {each})")).unwrap();
+        sandbox().load(&bytes).await.unwrap_err().to_string()
+    };
+    // Neither is a plugin, but only one is too large.
+    assert!(!told(64).await.contains("pooling allocator"));
+    let error = told(65).await;
+    assert!(error.contains("65 core module instances") && error.contains("maximum of 64"), "{error}");
 }

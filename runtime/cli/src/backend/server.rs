@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWrite, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -160,6 +160,18 @@ async fn accept(listener: &UnixListener, turns: &Arc<Semaphore>) -> (UnixStream,
     }
 }
 
+/// Returns when the client is gone. It says nothing more after its request, and where nothing happens
+/// to the run, no answer would find out: its turn would never be free again.
+async fn hung_up(stream: &mut BufReader<UnixStream>) {
+    while let Ok(more) = stream.fill_buf().await {
+        let bytes = more.len();
+        if bytes == 0 {
+            return;
+        }
+        stream.consume(bytes);
+    }
+}
+
 /// One connection, one request.
 struct Conversation {
     stream: BufReader<UnixStream>,
@@ -215,12 +227,14 @@ impl Conversation {
 
     /// Passes a run's events on. When this process ends, a run that is in the middle of a step is
     /// followed until it is not; the client goes on elsewhere with what remains.
-    async fn relay(mut self, mut feed: Feed) -> Result<(), WireError> {
+    async fn relay(self, mut feed: Feed) -> Result<(), WireError> {
+        let Self { mut stream, mut phase, .. } = self;
         loop {
             let next = tokio::select! {
                 biased;
                 next = feed.next() => next,
-                _ = self.phase.wait_for(|phase| *phase == Phase::Quiet) => Ok(Next::Moved),
+                _ = phase.wait_for(|phase| *phase == Phase::Quiet) => Ok(Next::Moved),
+                () = hung_up(&mut stream) => return Ok(()),
             };
             let line = match next {
                 Ok(Next::Event(envelope)) => Line::Event(envelope),
@@ -229,7 +243,7 @@ impl Conversation {
                 Err(fault) => Line::Fault(fault),
             };
             let is_last = !matches!(line, Line::Event(_));
-            reply(&mut self.stream, &line).await?;
+            reply(&mut stream, &line).await?;
             if is_last {
                 return Ok(());
             }

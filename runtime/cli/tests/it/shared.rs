@@ -161,6 +161,33 @@ fn those_who_follow_keep_nobody_else_from_being_served() {
 }
 
 #[test]
+fn who_follows_beyond_the_limit_waits_until_another_ends() {
+    const FOLLOWERS_MAX: usize = 512;
+    let home = Home::new();
+    home.write("pause.yaml", PAUSE);
+    let holder = home.holder(&["run", "pause.yaml"], "pause        wait");
+    let follow = json!({ "follow": { "run": home.newest(), "from_seq": 1 } });
+    let socket = home.path("data/pawl.sock");
+    let mut followers: Vec<_> = (0..FOLLOWERS_MAX).map(|_| Line::ask(&socket, &follow).go()).collect();
+    for follower in &mut followers {
+        assert!(follower.hear()["event"].is_object());
+    }
+    let (heard, hears) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn({
+        let (socket, follow) = (socket.clone(), follow.clone());
+        move || heard.send(Line::ask(&socket, &follow).go().hear())
+    });
+    // Others are served, so the one that waits has been looked at.
+    assert_eq!(home.pawl(&["runs"]).code, Some(0));
+    assert!(hears.try_recv().is_err());
+    drop(followers.pop());
+    assert!(hears.recv().unwrap()["event"].is_object());
+    waiting.join().unwrap().unwrap();
+    holder.signal(Signal::INT);
+    holder.said();
+}
+
+#[test]
 fn a_request_has_no_effect_before_its_client_knows_that_it_is_accepted() {
     let home = Home::new();
     home.write("pause.yaml", PAUSE);
