@@ -215,3 +215,50 @@ fn a_process_that_ends_begins_nothing_more() {
     assert_eq!(holder.said().code, Some(1));
     assert_eq!(home.json(&["runs"]).as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_folder_in_use_is_waited_for_and_then_named_with_its_holder() {
+    let home = Home::new();
+    assert_eq!(home.pawl(&["runs"]).code, Some(0));
+    // Who holds the folder and does not listen: this process.
+    let lock = std::fs::File::options().read(true).write(true).open(home.path("data/lock")).unwrap();
+    lock.try_lock().unwrap();
+    std::fs::write(home.path("data/lock"), std::process::id().to_string()).unwrap();
+    let said = home.pawl(&["runs"]);
+    assert_eq!(said.code, Some(4), "{}", said.show());
+    assert!(said.stderr.contains(&std::process::id().to_string()), "{}", said.show());
+    drop(lock);
+    assert_eq!(home.pawl(&["runs"]).code, Some(0));
+}
+
+/// Starts more runs than are followed at once, each of which waits for a moment.
+const MANY: &str = r#"
+pawl: 1
+workflow: many
+version: 1.0.0
+workflows: { one: ./one.yaml }
+steps:
+  - id: each
+    map:
+      items: range(205) | list
+      max_parallel: 256
+      steps: [{ id: one, workflow: one }]
+"#;
+
+#[test]
+fn resume_follows_more_runs_than_at_once_one_after_the_other() {
+    let home = Home::new();
+    home.write("many.yaml", MANY);
+    let one = "pawl: 1\nworkflow: one\nversion: 1.0.0\nsteps: [{ id: pause, wait: 2s }]\n";
+    home.write("one.yaml", one);
+    let holder = home.holder(&["run", "many.yaml"], "run");
+    until("all runs have begun", || {
+        home.json(&["runs", "--limit", "500"]).as_array().is_some_and(|runs| runs.len() == 206)
+    });
+    holder.signal(Signal::KILL);
+    holder.said();
+    let rested = home.json(&["resume"]);
+    let rested = rested.as_array().unwrap();
+    assert_eq!(rested.len(), 206);
+    assert!(rested.iter().all(|run| run["status"] == "completed"), "{rested:?}");
+}

@@ -15,7 +15,8 @@ use super::tables::{self, Tables};
 use super::{FORMAT, LmdbOptions, LmdbStats};
 use crate::StoreError;
 
-/// How many reads may be under way at once.
+/// How many reads may be under way at once. A read keeps its thread until it is done, so no process comes
+/// near it; it stands here because LMDB must be told a number.
 const READERS_MAX: u32 = 4_096;
 
 /// Maps are made of whole units; this is a multiple of every page size.
