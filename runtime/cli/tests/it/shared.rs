@@ -172,16 +172,16 @@ fn who_follows_beyond_the_limit_waits_until_another_ends() {
     for follower in &mut followers {
         assert!(follower.hear()["event"].is_object());
     }
-    let (heard, hears) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::channel();
     let waiting = std::thread::spawn({
         let (socket, follow) = (socket.clone(), follow.clone());
-        move || heard.send(Line::ask(&socket, &follow).go().hear())
+        move || tell.send(Line::ask(&socket, &follow).go().hear())
     });
     // Others are served, so the one that waits has been looked at.
     assert_eq!(home.pawl(&["runs"]).code, Some(0));
-    assert!(hears.try_recv().is_err());
+    assert!(told.try_recv().is_err());
     drop(followers.pop());
-    assert!(hears.recv().unwrap()["event"].is_object());
+    assert!(told.recv().unwrap()["event"].is_object());
     waiting.join().unwrap().unwrap();
     holder.signal(Signal::INT);
     holder.said();
@@ -232,7 +232,7 @@ fn a_folder_in_use_is_waited_for_and_then_named_with_its_holder() {
 }
 
 /// Starts more runs than are followed at once, each of which waits for a moment.
-const MANY: &str = r#"
+const MANY: &str = "
 pawl: 1
 workflow: many
 version: 1.0.0
@@ -243,7 +243,7 @@ steps:
       items: range(205) | list
       max_parallel: 256
       steps: [{ id: one, workflow: one }]
-"#;
+";
 
 #[test]
 fn resume_follows_more_runs_than_at_once_one_after_the_other() {

@@ -115,11 +115,17 @@ fn meaning(file: &TestFile) -> String {
     let mut skipped = None;
     for line in shown.lines() {
         let indent = line.len() - line.trim_start().len();
-        match skipped {
-            Some(at) if indent > at => continue,
-            Some(_) => skipped = None,
-            None if line.trim_start().starts_with("place: Place {") => skipped = Some(indent),
-            None => lines.push(line),
+        if skipped.is_some_and(|at| indent > at) {
+            continue;
+        }
+        // The line that ends what is skipped is skipped with it.
+        if skipped.take().is_some() {
+            continue;
+        }
+        if line.trim_start().starts_with("place: Place {") {
+            skipped = Some(indent);
+        } else {
+            lines.push(line);
         }
     }
     lines.join("\n")
