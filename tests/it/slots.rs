@@ -115,7 +115,7 @@ async fn steps_of_any_workflow_share_the_slots_of_a_key() -> Result<()> {
     let header = scene.settled(second).await?;
     ensure!(header.status == Status::Waiting);
     let Some(Waiting::Slot { step, key, .. }) = &header.waiting else { anyhow::bail!("{header:?}") };
-    ensure!((step.as_ref().map(|step| step.as_str()), key.as_str()) == (Some("a"), "printer/1"));
+    ensure!((step.as_ref().map(pawl_core::StepId::as_str), key.as_str()) == (Some("a"), "printer/1"));
     scene.answer(&approval, "approve", Value::Null).await?;
     ensure!(scene.ended(second).await?.status == Status::Completed);
     Ok(())

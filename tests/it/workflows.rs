@@ -112,6 +112,7 @@ fn list_cases() -> Vec<Case> {
         { "output": "2. office chair, 189.0 EUR" },
         { "error": { "kind": "permanent", "message": missing } },
     ]);
+    let letters = json!({ "letters": ["Order A-1 is on its way.", "Order A-2 is on its way."] });
     let booked = json!({ "booked": ["F-100", "H-Bergen", "C-300"] });
     let guess = "unknown, since attempt 2 fails, as the first 5 do";
     vec![
@@ -142,6 +143,7 @@ fn list_cases() -> Vec<Case> {
         case("loop.yaml", json!({ "ready_after": 1 }), &["poll"], json!({ "tries": 1 })),
         case("timeout.yaml", json!({}), &["rate"], json!({ "rate": "1.08" })),
         case("timeout.yaml", json!({ "fail_times": 2 }), &["rate"], json!({ "rate": "1.09" })),
+        case("concurrency.yaml", json!({ "orders": ["A-1", "A-2"] }), &["each"], letters),
         case("saga.yaml", json!({ "car_fails": 1 }), &["flight", "nights", "car"], booked),
         Case {
             file: "saga.yaml",

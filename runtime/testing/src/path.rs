@@ -144,6 +144,8 @@ fn visit(event: &Event) -> Option<VisitId> {
         | Event::StepCompleted { visit, .. }
         | Event::StepFailed { visit, .. } => Some(*visit),
         Event::ApprovalOpened(opened) => Some(opened.visit),
+        Event::SlotRequested(requested) => requested.visit,
+        Event::SlotTaken { visit } | Event::PrioritySet { visit, .. } => *visit,
         _ => None,
     }
 }
