@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use pawl_core::view::Status;
 use pawl_store::conformance::sample::{self, append, batch};
-use pawl_store::lmdb::{LmdbOptions, LmdbStore};
+use pawl_store::lmdb::{FORMAT, LmdbOptions, LmdbStore};
 use pawl_store::{Batch, Blob, PAGE_MAX_ROWS, Page, RunFilter, Store, StoreError};
 
 fn open(dir: &Path) -> Result<LmdbStore, StoreError> {
@@ -75,15 +75,16 @@ fn a_newer_format_is_refused() {
     // The format is four bytes after its key in the one page of `meta`.
     let data = dir.path().join("lmdb/data.mdb");
     let mut bytes = fs::read(&data).unwrap();
-    let places: Vec<_> = bytes.windows(10).enumerate().filter(|(_, at)| *at == b"format\0\0\0\x02").collect();
+    let format = [&b"format"[..], &FORMAT.to_be_bytes()].concat();
+    let places: Vec<_> = bytes.windows(10).enumerate().filter(|(_, at)| *at == format).collect();
     let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
     assert!(!places.is_empty());
     for place in places {
-        bytes[place + 9] = 3;
+        bytes[place + 6..place + 10].copy_from_slice(&(FORMAT + 1).to_be_bytes());
     }
     fs::write(&data, bytes).unwrap();
     match open(dir.path()) {
-        Err(StoreError::Newer { found, known, .. }) => assert_eq!((found, known), (3, 2)),
+        Err(StoreError::Newer { found, known, .. }) => assert_eq!((found, known), (FORMAT + 1, FORMAT)),
         other => panic!("{other:?}"),
     }
 }
