@@ -74,7 +74,8 @@ fn main() -> Result<()> {
     }
     print(
         "second p50 and max: of the urgent ones; of tree: the children are counted, and p50 is the cancelling",
-    )
+    );
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the benchmark's result")]
