@@ -20,7 +20,7 @@ use pawl_tests::{BEGIN, Disk, Scene, TALLY_HOST, TallyServer, patiently, person}
 use serde_json::{Value, json};
 
 /// The kinds of events that each of these journals adds to the ones before.
-const KINDS: [(&str, &[&str]); 6] = [
+const KINDS: [(&str, &[&str]); 7] = [
     (
         "completed",
         &[
@@ -64,6 +64,7 @@ const KINDS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("saga", &["deadline-set", "vars-set", "undo-kept", "undo-started"]),
+    ("agents", &["agent-called", "task-handed-over"]),
 ];
 
 fn folder(version: u16) -> PathBuf {
@@ -254,6 +255,26 @@ steps:
   - { id: stop, needs: [price], fail: 'no more than ${{ steps.price.output }}' }
 ";
 
+const AGENTS: &str = "
+pawl: 1
+workflow: agents
+version: 1.0.0
+plugins:
+  script: ./tests/guests/script.wasm
+  helper: ./tests/guests/script.wasm
+permissions: { tools: [orders.*], agents: [helper], signals: [go], human: true, memory: true, timers: true }
+steps:
+  - id: go
+    agent: script
+    with:
+      steps:
+        - all: [{ tool: orders.lookup, with: { id: A-1001 } }, { tool: orders.lookup, with: { id: A-1002 } }]
+        - signal: [go, 1000]
+        - agent: [helper, { steps: [{ sleep: 1000 }, { put: [seen, true] }] }]
+        - hand-over: [helper, { steps: [{ get: seen }] }]
+outputs: { results: '${{ steps.go.output }}' }
+";
+
 const FAILED: &str = "
 pawl: 1
 workflow: crash
@@ -334,6 +355,9 @@ async fn write_the_journals() -> Result<()> {
     let run = start(&scene, TRAVELS, json!({ "n": 1 })).await?;
     let fork = travel(&scene, run).await?;
     journals.insert("forked", (fork, scene.engine.store().journal(fork, 1).await?));
+    let run = start(&scene, AGENTS, Value::Null).await?;
+    scene.drive(run, 1, &mut VecDeque::new(), |_| false).await?;
+    journals.insert("agents", (run, scene.engine.store().journal(run, 1).await?));
 
     let run = start(&scene, SAGA, Value::Null).await?;
     scene.ended(run).await?;

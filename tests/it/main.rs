@@ -1,5 +1,6 @@
 //! Scenarios that cross crates.
 
+mod agents;
 mod approvals;
 mod between;
 mod crash;
@@ -14,6 +15,7 @@ mod many;
 mod once;
 mod outside;
 mod payloads;
+mod prompt;
 mod publish;
 mod restart;
 mod slots;

@@ -22,7 +22,7 @@ plugins:
   script: ./tests/guests/script.wasm
   orders: ./tests/guests/orders_tally.wasm
   payments: ./tests/guests/payments_tally.wasm
-permissions: {{ tools: [orders.*, payments.refund], human: true, memory: true, timers: true, http: ['{TALLY_HOST}'] }}
+permissions: {{ tools: [orders.*, payments.refund], agents: [script], signals: [go], human: true, memory: true, timers: true, http: ['{TALLY_HOST}'] }}
 steps:
   - id: go
     agent: script

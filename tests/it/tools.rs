@@ -65,6 +65,7 @@ async fn call(sandbox: &Sandbox, plugin: &LoadedPlugin, tool: &str, arguments: V
         seed: [1; 32],
         grants: Permissions::default(),
         limits: Limits::default(),
+        progress: None,
     };
     Ok(sandbox.call_tool(plugin, call).await.result?)
 }

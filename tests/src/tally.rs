@@ -44,6 +44,8 @@ pub struct Call {
 struct Desk {
     log: Mutex<File>,
     seen: watch::Sender<Vec<String>>,
+    /// How many connections were closed before they had their answer.
+    dropped: watch::Sender<usize>,
     /// The tool whose answers are held back.
     held: Mutex<Option<String>>,
     released: Condvar,
@@ -73,6 +75,7 @@ impl TallyServer {
         let desk = Arc::new(Desk {
             log: Mutex::new(log),
             seen: watch::Sender::default(),
+            dropped: watch::Sender::default(),
             held: Mutex::default(),
             released: Condvar::new(),
         });
@@ -107,6 +110,22 @@ impl TallyServer {
         let mut seen = self.desk.seen.subscribe();
         // The sender lives in `self`, so the wait ends only when they are there.
         let _ = seen.wait_for(|seen| seen.iter().filter(|name| *name == tool).count() >= calls).await;
+    }
+
+    /// How many calls of a tool have reached it.
+    pub fn count(&self, tool: &str) -> usize {
+        self.desk.seen.borrow().iter().filter(|name| *name == tool).count()
+    }
+
+    /// How many connections were closed by their clients before they had their answer.
+    pub fn dropped(&self) -> usize {
+        *self.desk.dropped.borrow()
+    }
+
+    /// Returns when this many were.
+    pub async fn drops(&self, connections: usize) {
+        let mut dropped = self.desk.dropped.subscribe();
+        let _ = dropped.wait_for(|dropped| *dropped >= connections).await;
     }
 
     /// Every call that reached it, in order.
@@ -175,7 +194,17 @@ impl Drop for TallyServer {
     }
 }
 
-fn serve(stream: TcpStream, desk: &Desk) -> Result<()> {
+/// Counts a connection that its client closes before it has its answer.
+fn watch_over(mut stream: TcpStream, desk: Arc<Desk>, answered: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let closed = !matches!(stream.read(&mut [0]), Ok(1..));
+        if closed && !answered.load(Ordering::SeqCst) {
+            desk.dropped.send_modify(|dropped| *dropped += 1);
+        }
+    });
+}
+
+fn serve(stream: TcpStream, desk: &Arc<Desk>) -> Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut length, mut line) = (0, String::new());
     while reader.read_line(&mut line)? > 0 && line != "\r\n" {
@@ -195,7 +224,10 @@ fn serve(stream: TcpStream, desk: &Desk) -> Result<()> {
         chunked(&mut reader, &mut body)?;
     }
     let value: Value = serde_json::from_str(&body)?;
+    let answered = Arc::new(AtomicBool::new(false));
+    watch_over(stream.try_clone()?, Arc::clone(desk), Arc::clone(&answered));
     desk.take(&value)?;
+    answered.store(true, Ordering::SeqCst);
     let mut stream = stream;
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")?;
     Ok(())

@@ -51,7 +51,7 @@
 //!
 //! ## An agent
 //! See [`Agent`] and [`export_agent!`]. What it may ask of the host: [`tools`], [`human`],
-//! [`memory`], [`timers`].
+//! [`memory`], [`timers`], [`signals`], other [`agents`].
 //!
 //! ## What reaches a plugin
 //! Only what it imports and was granted. [`log`], [`clock`] and [`random`] are always there; a tool
@@ -78,12 +78,14 @@ pub mod agent;
 #[doc(hidden)]
 pub mod tool;
 
+pub mod agents;
 pub mod clock;
 pub mod http;
 pub mod human;
 pub mod log;
 pub mod memory;
 pub mod random;
+pub mod signals;
 pub mod timers;
 pub mod tools;
 
@@ -98,8 +100,8 @@ pub use tool::{Context, Tool};
 pub mod prelude {
     pub use crate::human::Question;
     pub use crate::{
-        Agent, Context, Failure, FailureKind, Outcome, Task, Tool, clock, export_agent, export_tools, http,
-        human, log, memory, random, timers, tools,
+        Agent, Context, Failure, FailureKind, Outcome, Task, Tool, agents, clock, export_agent, export_tools,
+        http, human, log, memory, random, signals, timers, tools,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -18,6 +18,16 @@ pub fn write(level: Level, message: &str) {
     crate::bindings::log::write(level, message);
 }
 
+/// Says how far the work is, to whoever watches right now; `fraction` from 0 to 1, where that can be
+/// said. It is not recorded, and of many notes some are dropped.
+///
+/// ```no_run
+/// pawl_plugin::log::progress("page 3 of 10", Some(0.3));
+/// ```
+pub fn progress(note: &str, fraction: impl Into<Option<f64>>) {
+    crate::bindings::log::progress(note, fraction.into());
+}
+
 /// Adds a line for the plugin's author.
 #[doc(hidden)]
 #[macro_export]

@@ -106,6 +106,7 @@ pub(crate) async fn to_rest(
         loop {
             match feed.next().await? {
                 Next::Event(envelope) => progress.see(&envelope),
+                Next::Progress(note) => progress.hear(&note),
                 Next::Settled(header) => return Ok(header),
                 Next::Moved => break,
             }

@@ -6,6 +6,7 @@ use pawl_core::event::{Asker, Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Failure, FrameId, Timestamp, VisitId};
+use pawl_engine::ProgressNote;
 
 use crate::output::Output;
 use crate::shape::took;
@@ -66,6 +67,11 @@ impl Progress {
         }
     }
 
+    /// Prints what a plugin says of its progress.
+    pub(crate) fn hear(&self, said: &ProgressNote) {
+        self.out.note(&format!("{}{}", self.prefix, said_of_progress(said)));
+    }
+
     /// Says how the run came to rest, where there are several.
     pub(crate) fn end(&self, header: &RunHeader) {
         let note = crate::command::runs::notable(header);
@@ -103,6 +109,9 @@ impl Progress {
                 Ok(_) => self.call(*visit, *call, ""),
                 Err(failure) => self.call(*visit, *call, &summary::one_line(&failure.to_string())),
             },
+            Event::TaskHandedOver { visit, to, .. } => {
+                self.step('▸', *visit, &format!("handed over to agent {to}"))
+            }
             Event::OutcomeUnknown { visit, reason, .. } => {
                 self.step('!', *visit, &format!("outcome unknown: {}", summary::one_line(reason)))
             }
@@ -199,6 +208,12 @@ impl Progress {
         let separator = if end.is_empty() { "" } else { "  " };
         call.map(|call| inner(&format!("{}{separator}{end}", call.text))).into_iter().collect()
     }
+}
+
+/// What a plugin says of its progress, in one line.
+pub(crate) fn said_of_progress(said: &ProgressNote) -> String {
+    let done = said.fraction.map(|fraction| format!("  {:.0} %", fraction * 100.0)).unwrap_or_default();
+    inner(&format!("{}: {}{done}", said.step, summary::one_line(&said.note)))
 }
 
 fn line(mark: char, step: &Step, end: &str) -> String {

@@ -8,7 +8,7 @@ use pawl_core::event::{ApprovalDecided, Asker, Awaited, Entry, Event, SlotReques
 use pawl_core::journal::Envelope;
 use pawl_core::travel::RunRetried;
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, Duration, FrameId, StepId, Timestamp, VisitId};
+use pawl_core::{ApprovalId, Duration, Failure, FrameId, StepId, Timestamp, VisitId};
 
 use crate::summary;
 
@@ -73,6 +73,8 @@ pub(crate) struct Story {
     framed: BTreeMap<VisitId, FrameId>,
     /// When the run failed.
     failed: Option<Timestamp>,
+    /// The visits of agents that are called, by who calls them.
+    called: BTreeMap<(VisitId, u32), VisitId>,
 }
 
 impl Story {
@@ -112,6 +114,7 @@ impl Story {
                 let id = self.name(step, *frame);
                 self.steps.insert(*visit, Step::new(id, Status::Running, time));
             }
+            Event::AgentCalled { visit, caller, call } => self.call_agent(*visit, (*caller, *call), time),
             Event::StepSkipped { visit, step, frame, .. } => {
                 let mut skipped = Step::new(self.name(step, *frame), Status::Skipped, time);
                 skipped.ended = Some(time);
@@ -145,7 +148,50 @@ impl Story {
                 }
             }
             Event::FrameFailed { frame, .. } | Event::FrameCancelled { frame } => self.stop(*frame, time),
-            event => self.tell_of_step(event, time),
+            event => {
+                match event {
+                    Event::CallCompleted { visit, call, response, .. } => {
+                        self.end_called((*visit, *call), response.as_ref().err(), time);
+                    }
+                    Event::AttemptFailed { visit, .. } => self.stop_called(*visit, time),
+                    _ => {}
+                }
+                self.tell_of_step(event, time);
+            }
+        }
+    }
+
+    /// An agent that is called is shown as a step within the caller's.
+    fn call_agent(&mut self, visit: VisitId, caller: (VisitId, u32), time: Timestamp) {
+        let id = self.steps.get(&caller.0).map(|step| format!("{}/{}", step.id, caller.1));
+        if let Some(frame) = self.framed.get(&caller.0).copied() {
+            self.framed.insert(visit, frame);
+        }
+        self.called.insert(caller, visit);
+        self.steps.insert(visit, Step::new(id.unwrap_or_default(), Status::Running, time));
+    }
+
+    /// The call of another agent is over, and its visit with it.
+    fn end_called(&mut self, caller: (VisitId, u32), failure: Option<&Failure>, time: Timestamp) {
+        let Some(visit) = self.called.remove(&caller) else { return };
+        self.change(visit, |step| {
+            step.ended = Some(time);
+            step.status = if failure.is_some() { Status::Failed } else { Status::Completed };
+            step.note = failure.map(|failure| summary::one_line(&failure.to_string())).unwrap_or_default();
+        });
+    }
+
+    /// What a visit has called is stopped with its attempt.
+    fn stop_called(&mut self, caller: VisitId, time: Timestamp) {
+        let stopped: Vec<_> = self.called.iter().filter(|((by, _), _)| *by == caller).collect();
+        let stopped: Vec<_> = stopped.into_iter().map(|(call, visit)| (*call, *visit)).collect();
+        for (call, visit) in stopped {
+            self.called.remove(&call);
+            self.stop_called(visit, time);
+            self.change(visit, |step| {
+                step.ended = Some(time);
+                step.status = Status::Cancelled;
+            });
         }
     }
 
@@ -330,6 +376,8 @@ impl Step {
         let shown = matches!(
             request,
             CallRequest::Tool { .. }
+                | CallRequest::Agent { .. }
+                | CallRequest::Signal { .. }
                 | CallRequest::Human(_)
                 | CallRequest::Sleep { .. }
                 | CallRequest::Log { .. }

@@ -36,6 +36,8 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::AttemptFailed { .. }
         | Event::ToolLogged { .. }
         | Event::CallStarted { .. }
+        | Event::AgentCalled { .. }
+        | Event::TaskHandedOver { .. }
         | Event::CallCompleted { .. }
         | Event::OutcomeUnknown { .. } => of_attempt(event),
         Event::DeadlineSet { .. }
@@ -91,6 +93,12 @@ fn of_attempt(event: &Event) -> String {
         Event::CallStarted { visit, call, request, .. } => {
             format!("visit {visit}, call {call}: {}", self::call(request))
         }
+        Event::AgentCalled { visit, caller, call } => {
+            format!("visit {visit}: called by visit {caller}, call {call}")
+        }
+        Event::TaskHandedOver { visit, attempt, to } => {
+            format!("visit {visit}, attempt {attempt}: to agent {}", one_line(to))
+        }
         Event::CallCompleted { visit, call, request, response, .. } => {
             let asked = request.as_ref().map(|request| format!("{} ", self::call(request)));
             let answer = match response {
@@ -118,7 +126,7 @@ fn of_outside(event: &Event) -> String {
         Event::SignalReceived(signal) => {
             format!("{} {} by {}: {}", signal.number, signal.name, signal.by.name, payload(&signal.data))
         }
-        Event::SignalTaken { visit, signal } => format!("visit {visit}: signal {signal}"),
+        Event::SignalTaken { visit, signal, .. } => format!("visit {visit}: signal {signal}"),
         Event::TopicHeard { visit, topic, data, from } => {
             format!("visit {visit}: {topic}, event {} of run {}: {}", from.seq, from.run, payload(data))
         }
@@ -297,6 +305,8 @@ pub(crate) fn call(request: &CallRequest) -> String {
     match request {
         CallRequest::ToolList => "tools.list".into(),
         CallRequest::Tool { name, arguments } => format!("{} {}", one_line(name), value(arguments)),
+        CallRequest::Agent { name, task } => format!("agent {} {}", one_line(name), value(task)),
+        CallRequest::Signal { name, .. } => format!("waits for the signal {}", one_line(name)),
         CallRequest::Human(question) => format!("asks \"{}\"", one_line(&question.title)),
         CallRequest::MemoryGet { key } => format!("memory.get {}", one_line(key)),
         CallRequest::MemoryPut { key, value: kept } => {

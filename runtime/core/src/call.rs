@@ -56,6 +56,21 @@ pub enum CallRequest {
         /// Its arguments.
         arguments: Value,
     },
+    /// `agents.call`.
+    Agent {
+        /// The other agent's plugin.
+        name: String,
+        /// Its input.
+        task: Value,
+    },
+    /// `signals.wait`.
+    Signal {
+        /// The signal's name.
+        name: String,
+        /// How long to wait.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Duration>,
+    },
     /// `human.ask`.
     Human(Question),
     /// `memory.get`.
@@ -82,7 +97,7 @@ pub enum CallRequest {
         /// The line.
         message: String,
     },
-    /// A capability that this version answers with `denied`: `models.chat`, `agents.call`, `signals.wait`.
+    /// A capability that this version answers with `denied`: `models.chat`.
     Denied {
         /// The interface and function.
         capability: String,
@@ -97,6 +112,8 @@ impl CallRequest {
         match self {
             Self::ToolList => "tools.list",
             Self::Tool { .. } => "tools.call",
+            Self::Agent { .. } => "agents.call",
+            Self::Signal { .. } => "signals.wait",
             Self::Human(_) => "human.ask",
             Self::MemoryGet { .. } => "memory.get",
             Self::MemoryPut { .. } => "memory.put",
@@ -125,7 +142,11 @@ impl CallRequest {
             | Self::MemoryPut { .. }
             | Self::Log { .. }
             | Self::Denied { .. } => true,
-            Self::Tool { .. } | Self::Human(_) | Self::Sleep { .. } => false,
+            Self::Tool { .. }
+            | Self::Agent { .. }
+            | Self::Signal { .. }
+            | Self::Human(_)
+            | Self::Sleep { .. } => false,
         }
     }
 }

@@ -26,6 +26,19 @@ pub enum Command {
         /// What a tool wrote to its log.
         log: Vec<LogLine>,
     },
+    /// An agent hands its task over to another one.
+    HandOver {
+        /// The visit.
+        visit: VisitId,
+        /// The attempt.
+        attempt: u32,
+        /// The agent that goes on.
+        to: String,
+        /// Its input.
+        input: Value,
+        /// The calls since the last recorded one.
+        silent: Vec<AnsweredCall>,
+    },
     /// An agent makes a call that reaches outside. No event in answer means: go ahead.
     BeginCall {
         /// Which call.

@@ -6,111 +6,30 @@
 
 mod actor;
 mod approval;
+mod entry;
 mod outside;
 mod payload;
 mod slot;
 mod started;
+mod work;
 
 use serde::{Deserialize, Serialize};
 
 pub use actor::{Actor, Cancelled};
+pub use entry::{Because, Entry};
 pub use outside::{Awaited, Origin, SignalReceived};
 pub use payload::Payload;
 pub use slot::{Overflow, SlotRequested};
 pub use started::{Parent, RunStarted};
+pub use work::{LogLine, Work};
 
-use crate::call::{CallRequest, LogLevel};
-use crate::plugin::EffectClass;
+use crate::call::CallRequest;
 use crate::travel::{
     InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
 };
 use crate::{Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 pub use approval::{ApprovalDecided, ApprovalOpened, Asker};
-
-/// Why a step was the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Because {
-    /// The first of the workflow.
-    First,
-    /// The step before it led on.
-    Next,
-    /// `then` of the step before names it.
-    Then,
-    /// The branch of `then` with this number, from 0, held.
-    Branch(u32),
-    /// The case of the `switch` with this number, from 0, held.
-    Case(u32),
-    /// What it needs is done.
-    Needs,
-    /// It failed, and a person wants it tried again.
-    Retried,
-}
-
-/// Why a list of steps within a step is gone through.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Entry {
-    /// The branch of a `parallel` with this number, from 0.
-    Branch(u32),
-    /// The item of a `map` with this number, from 0.
-    Item(u32),
-    /// The turns of a `loop`.
-    Loop,
-    /// A `catch`: the step failed so.
-    Catch {
-        /// Why.
-        failure: Failure,
-    },
-    /// An `undo`: the run failed so.
-    Undo {
-        /// Why.
-        failure: Failure,
-    },
-    /// A `finally`: what came of the step, which holds when these steps are done.
-    Finally {
-        /// Its output, or why it failed.
-        outcome: Result<Payload, Failure>,
-    },
-}
-
-/// What an attempt does, with everything evaluated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Work {
-    /// Calls a tool.
-    Tool {
-        /// The plugin's name.
-        plugin: String,
-        /// The tool's name in it.
-        tool: String,
-        /// The component, pinned by the run.
-        component: Digest,
-        /// What may happen after a crash.
-        effect: EffectClass,
-        /// Its arguments.
-        arguments: Payload,
-    },
-    /// Runs an agent.
-    Agent {
-        /// The plugin's name.
-        agent: String,
-        /// The component, pinned by the run.
-        component: Digest,
-        /// Its input.
-        input: Payload,
-    },
-}
-
-/// One line of a tool's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// How it is marked.
-    pub level: LogLevel,
-    /// The line.
-    pub message: String,
-}
 
 /// A fact of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,6 +156,26 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// An agent calls another one, which is a new visit within the call. The visit is over when the
+    /// call has its answer.
+    AgentCalled {
+        /// The new visit, of the agent that is called.
+        visit: VisitId,
+        /// The visit of the agent that calls.
+        caller: VisitId,
+        /// The call's number.
+        call: u32,
+    },
+    /// An agent handed its task over: the attempt is over, and the next one of the visit, in the same
+    /// commit, is the other agent's.
+    TaskHandedOver {
+        /// The visit.
+        visit: VisitId,
+        /// The attempt that is over.
+        attempt: u32,
+        /// The agent that goes on.
+        to: String,
+    },
     /// An agent's call has its answer. It will never be computed again.
     CallCompleted {
         /// The agent's visit.
@@ -290,6 +229,9 @@ pub enum Event {
         visit: VisitId,
         /// The signal's number.
         signal: u32,
+        /// The call of the agent that waits for it; absent for a step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<u32>,
     },
     /// An event of another run reached a visit that waits for its topic.
     TopicHeard {
@@ -449,6 +391,8 @@ impl Event {
             Self::AttemptFailed { .. } => "attempt-failed",
             Self::ToolLogged { .. } => "tool-logged",
             Self::CallStarted { .. } => "call-started",
+            Self::AgentCalled { .. } => "agent-called",
+            Self::TaskHandedOver { .. } => "task-handed-over",
             Self::CallCompleted { .. } => "call-completed",
             Self::OutcomeUnknown { .. } => "outcome-unknown",
             Self::ApprovalOpened(_) => "approval-opened",

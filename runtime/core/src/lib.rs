@@ -41,8 +41,8 @@ pub mod view;
 pub use canonical::{canonical_json, json_bytes, within_depth};
 pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal};
 pub use decide::{
-    MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX, SlotNews, TRANSITION_MAX_BYTES,
-    TRANSITION_MAX_VISITS, decide,
+    AGENTS_MAX_DEPTH, HANDOVERS_MAX, MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX,
+    SlotNews, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide,
 };
 pub use digest::Digest;
 pub use effect::{Effect, effects};

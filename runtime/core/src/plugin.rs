@@ -165,6 +165,12 @@ pub struct Permissions {
     /// Hosts a tool may send requests to, `api.example.com` or `127.0.0.1:8080`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub http: BTreeSet<String>,
+    /// Agents that an agent may call, or hand its task over to.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub agents: BTreeSet<String>,
+    /// Signals that an agent may wait for.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub signals: BTreeSet<String>,
     /// Whether an agent may ask people.
     pub human: bool,
     /// Whether an agent may keep memory in the run.
@@ -184,6 +190,8 @@ impl Permissions {
     pub fn beyond(&self, ceiling: &Self) -> Vec<String> {
         let tools = self.tools.iter().filter(|tool| !ceiling.allows_tool(tool));
         let http = self.http.difference(&ceiling.http);
+        let agents = self.agents.difference(&ceiling.agents);
+        let signals = self.signals.difference(&ceiling.signals);
         let flags = [
             ("human", self.human, ceiling.human),
             ("memory", self.memory, ceiling.memory),
@@ -192,6 +200,8 @@ impl Permissions {
         tools
             .map(|tool| format!("tools: {tool}"))
             .chain(http.map(|host| format!("http: {host}")))
+            .chain(agents.map(|agent| format!("agents: {agent}")))
+            .chain(signals.map(|signal| format!("signals: {signal}")))
             .chain(
                 flags
                     .into_iter()

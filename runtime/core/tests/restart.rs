@@ -8,18 +8,20 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+#[path = "restart/agent.rs"]
+mod agent;
 #[path = "restart/travel.rs"]
 mod travel;
 
-use pawl_core::call::{CallRequest, LogLevel, Question};
+use pawl_core::call::CallRequest;
 use pawl_core::event::{Actor, RunStarted, Work};
 use pawl_core::journal::{self, Head};
 use pawl_core::plugin::{
     AgentDescription, Description, EffectClass, Permissions, PluginOrigin, PluginPin, ToolDescription,
 };
-use pawl_core::state::{CallProgress, Phase, RunState};
+use pawl_core::state::{Phase, RunState};
 use pawl_core::{
-    AnsweredCall, CallPlace, Command, Digest, Duration, Effect, Entropy, Failure, FailureKind, Moment, RunId,
+    AnsweredCall, CallPlace, Command, Digest, Effect, Entropy, Failure, FailureKind, Moment, RunId,
     Timestamp, VisitId, decide, effects,
 };
 use proptest::prelude::*;
@@ -116,7 +118,7 @@ fn yaml(steps: &[Step]) -> String {
     let mut text = String::from(
         "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\ntimeout: 90m\n\
          vars: { done: 0, last: \"${{ inputs.n }}\" }\n\
-         permissions: { tools: [world.act, world.once], human: true, timers: true }\nsteps:\n",
+         permissions: { tools: [world.act, world.once], agents: [helper, closer], signals: [go], human: true, timers: true }\nsteps:\n",
     );
     write_steps(&mut text, steps, 1, "s");
     text
@@ -276,10 +278,9 @@ fn pins() -> BTreeMap<String, PluginPin> {
         input_schema: json!({}),
         output_schema: json!({}),
     };
-    BTreeMap::from([
-        ("world".to_owned(), pin(Description::Tools(tools))),
-        ("thinker".to_owned(), pin(Description::Agent(agent))),
-    ])
+    let agents = ["thinker", "helper", "closer"];
+    let agents = agents.map(|name| (name.to_owned(), pin(Description::Agent(agent.clone()))));
+    agents.into_iter().chain([("world".to_owned(), pin(Description::Tools(tools)))]).collect()
 }
 
 /// When the process dies.
@@ -417,54 +418,6 @@ impl World {
             drawn => Ok(json!({ "drawn": drawn })),
         };
         self.command(Command::EndAttempt { visit, attempt, result, silent: Vec::new(), log: Vec::new() });
-    }
-
-    /// An agent in straight-line code: log, tool, question, sleep, three tools together, tool, done.
-    fn agent(&mut self, visit: VisitId, attempt: u32) {
-        let act = |n: u32| CallRequest::Tool { name: "world.act".into(), arguments: json!({ "n": n }) };
-        let last = |n: u32| CallRequest::Tool { name: self.last_tool.into(), arguments: json!({ "n": n }) };
-        let asked = Question {
-            title: "Shall I?".into(),
-            to: Vec::new(),
-            actions: vec!["yes".into(), "no".into()],
-            form: None,
-            subject: None,
-            due: None,
-            on_timeout: None,
-        };
-        let rounds = [
-            vec![CallRequest::Log { level: LogLevel::Info, message: "begin".into() }],
-            vec![act(1)],
-            vec![CallRequest::Human(asked)],
-            vec![CallRequest::Sleep { duration: Duration(50) }],
-            vec![last(3), act(4), last(5)],
-            vec![last(2)],
-        ];
-        let recorded = self.state.visit(visit).map(|at| at.calls.clone()).unwrap_or_default();
-        let (mut silent, mut first) = (Vec::new(), 1);
-        for round in rounds {
-            let numbered: Vec<_> = (first..).zip(round).collect();
-            // Those that are made together end in any order, here the last one first.
-            for (call, request) in numbered.into_iter().rev() {
-                match recorded.get(call).map(|state| (&state.progress, state.digest)) {
-                    Some((CallProgress::Answered { .. }, digest)) => {
-                        assert_eq!(digest, request.digest());
-                        continue;
-                    }
-                    Some((CallProgress::Cleared(_), _)) | None => {}
-                    Some(_) => return,
-                }
-                if request.is_silent() {
-                    silent.push(AnsweredCall { call, request, response: Ok(Value::Null) });
-                    continue;
-                }
-                // One call, one commit at least; then the simulation looks at the effects again.
-                return self.call(CallPlace { visit, attempt, call, first }, request, silent);
-            }
-            first = if first == 5 { 8 } else { first + 1 };
-        }
-        let result = Ok(json!({ "calls": recorded.last() }));
-        self.command(Command::EndAttempt { visit, attempt, result, silent, log: Vec::new() });
     }
 
     fn call(&mut self, at: CallPlace, request: CallRequest, silent: Vec<AnsweredCall>) {

@@ -19,6 +19,7 @@ use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::Follower;
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
+use crate::progress::ProgressHub;
 use crate::workflow::{Definitions, Workflow, prepare};
 use crate::{EngineConfig, EngineError, journal};
 
@@ -103,6 +104,7 @@ impl Engine {
             catalog,
             definitions: Definitions::default(),
             mailbox: Mailbox::new(inside),
+            progress: ProgressHub::new(),
             grown: grown.downgrade(),
             loads: Semaphore::new(LOADS_MAX),
             config,
@@ -313,6 +315,7 @@ impl Engine {
             run,
             from_seq,
             self.context.grown.upgrade().map(|grown| grown.subscribe()),
+            self.context.progress.listen(),
         )
     }
 

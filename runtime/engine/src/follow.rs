@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use pawl_core::RunId;
+use pawl_core::event::Event;
 use pawl_core::journal::{Envelope, Head};
 use pawl_store::Store;
 use tokio::sync::broadcast;
 
+use crate::progress::ProgressNote;
 use crate::{EngineError, journal};
 
 /// A run's journal as it grows: every event once, in order, after it is durable.
@@ -20,6 +22,16 @@ pub struct Follower {
     ready: VecDeque<Envelope>,
     /// Absent once the engine was shut down.
     grown: Option<broadcast::Receiver<RunId>>,
+    notes: broadcast::Receiver<ProgressNote>,
+}
+
+/// What there is to tell of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// An event of its journal.
+    Event(Box<Envelope>),
+    /// What a plugin says of its progress, right now. Some may be missed.
+    Progress(ProgressNote),
 }
 
 impl Follower {
@@ -28,8 +40,9 @@ impl Follower {
         run: RunId,
         from_seq: u64,
         grown: Option<broadcast::Receiver<RunId>>,
+        notes: broadcast::Receiver<ProgressNote>,
     ) -> Self {
-        Self { store, run, from_seq, head: Head::empty(run), ready: VecDeque::new(), grown }
+        Self { store, run, from_seq, head: Head::empty(run), ready: VecDeque::new(), grown, notes }
     }
 
     /// The next event; waits for it.
@@ -40,7 +53,35 @@ impl Follower {
             }
             self.read().await?;
             if self.ready.is_empty() {
-                self.grows().await?;
+                let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
+                grows(grown, self.run).await?;
+            }
+        }
+    }
+
+    /// The next event, or what a plugin of the run says of its progress before it; waits for either.
+    pub async fn news(&mut self) -> Result<News, EngineError> {
+        loop {
+            if self.ready.is_empty() {
+                self.read().await?;
+            }
+            // What was said is told before what came of it, and after what began.
+            if !self.ready.front().is_some_and(|envelope| begins(&envelope.event))
+                && let Some(note) = said(&mut self.notes, self.run)
+            {
+                return Ok(News::Progress(note));
+            }
+            if let Some(envelope) = self.ready.pop_front() {
+                return Ok(News::Event(Box::new(envelope)));
+            }
+            let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
+            let heard = tokio::select! {
+                biased;
+                note = noted(&mut self.notes, self.run) => Some(note),
+                grown = grows(grown, self.run) => { grown?; None }
+            };
+            if let Some(note) = heard {
+                return Ok(News::Progress(note));
             }
         }
     }
@@ -57,22 +98,53 @@ impl Follower {
         self.ready.extend(new.into_iter().filter(|envelope| envelope.seq >= self.from_seq));
         Ok(())
     }
-
-    async fn grows(&mut self) -> Result<(), EngineError> {
-        let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
-        grows(grown, self.run).await
-    }
 }
 
 /// Returns when a run may have new events.
-pub(crate) async fn grows(grown: &mut broadcast::Receiver<RunId>, run: RunId) -> Result<(), EngineError> {
+pub(crate) async fn grows(grown: &mut broadcast::Receiver<RunId>, this: RunId) -> Result<(), EngineError> {
     loop {
         match grown.recv().await {
-            Ok(grew) if grew == run => return Ok(()),
+            Ok(run) if run == this => return Ok(()),
             // Notices were missed: the journal itself tells.
             Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),
             Ok(_) => {}
             Err(broadcast::error::RecvError::Closed) => return Err(EngineError::Closed),
+        }
+    }
+}
+
+/// Whether something begins with an event of which a plugin may speak.
+const fn begins(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RunStarted(_)
+            | Event::StepStarted { .. }
+            | Event::AttemptStarted { .. }
+            | Event::AgentCalled { .. }
+            | Event::TaskHandedOver { .. }
+    )
+}
+
+/// A run's next note, if it is there.
+fn said(notes: &mut broadcast::Receiver<ProgressNote>, this: RunId) -> Option<ProgressNote> {
+    loop {
+        match notes.try_recv() {
+            Ok(note) if note.run == this => return Some(note),
+            Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
+                return None;
+            }
+        }
+    }
+}
+
+/// Waits for a run's next note. The end of the engine is heard of elsewhere.
+async fn noted(notes: &mut broadcast::Receiver<ProgressNote>, this: RunId) -> ProgressNote {
+    loop {
+        match notes.recv().await {
+            Ok(note) if note.run == this => return note,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 }

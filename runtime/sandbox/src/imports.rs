@@ -12,6 +12,10 @@ pub(crate) enum Need {
     Nothing,
     /// `permissions.tools`.
     Tools,
+    /// `permissions.agents`.
+    Agents,
+    /// `permissions.signals`.
+    Signals,
     /// `permissions.human`.
     Human,
     /// `permissions.memory`.
@@ -82,6 +86,8 @@ impl Need {
         match self {
             Self::Nothing => true,
             Self::Tools => !grants.tools.is_empty(),
+            Self::Agents => !grants.agents.is_empty(),
+            Self::Signals => !grants.signals.is_empty(),
             Self::Human => grants.human,
             Self::Memory => grants.memory,
             Self::Timers => grants.timers,
@@ -99,6 +105,8 @@ impl Need {
     pub(crate) fn capability(self) -> Option<&'static str> {
         match self {
             Self::Tools => Some("tools"),
+            Self::Agents => Some("agents"),
+            Self::Signals => Some("signals"),
             Self::Human => Some("human"),
             Self::Memory => Some("memory"),
             Self::Timers => Some("timers"),
@@ -127,8 +135,10 @@ fn versioned(need: Need, version: &str, line: &str) -> Need {
 fn own(kind: PluginKind, interface: &str) -> Need {
     let need = match interface {
         "types" | "log" | "clock" | "random" => return Need::Nothing,
-        "models" | "agents" | "signals" => Need::Nothing,
+        "models" => Need::Nothing,
+        "signals" => Need::Signals,
         "tools" => Need::Tools,
+        "agents" => Need::Agents,
         "human" => Need::Human,
         "memory" => Need::Memory,
         "timers" => Need::Timers,
@@ -163,6 +173,8 @@ mod tests {
             (PluginKind::Agent, "wasi:http/outgoing-handler@0.2.12", FOR_TOOLS),
             (PluginKind::Agent, "wasi:http/types@0.2.3", Need::Nothing),
             (PluginKind::Agent, "pawl:plugin/tools@0.1.0", Need::Tools),
+            (PluginKind::Agent, "pawl:plugin/agents@0.1.0", Need::Agents),
+            (PluginKind::Agent, "pawl:plugin/signals@0.1.0", Need::Signals),
             (PluginKind::Tool, "pawl:plugin/tools@0.1.0", FOR_AGENTS),
             (PluginKind::Agent, "pawl:plugin/models@0.1.0", Need::Nothing),
             (PluginKind::Agent, "pawl:plugin/tools@0.2.0", OTHER_VERSION),

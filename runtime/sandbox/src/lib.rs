@@ -33,6 +33,7 @@ mod turnstile;
 
 pub use config::SandboxConfig;
 pub use error::SandboxError;
+pub use host::progress::{Progress, ProgressSink};
 pub use limits::Limits;
 pub use manifest::{Capability, Manifest, ManifestPlace};
 pub use plugin::LoadedPlugin;

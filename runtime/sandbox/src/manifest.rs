@@ -37,9 +37,9 @@ pub enum Capability {
     Random,
     /// Answered with `denied` in this version.
     Models,
-    /// Answered with `denied` in this version.
+    /// `permissions.agents`.
     Agents,
-    /// Answered with `denied` in this version.
+    /// `permissions.signals`.
     Signals,
 }
 

@@ -14,6 +14,7 @@ use crate::bindings::{agent, agent_guest, tool, tool_guest};
 use crate::entry::Entry;
 use crate::fault::{Fault, explain};
 use crate::host::from_guest;
+use crate::host::progress::Notes;
 use crate::json;
 use crate::limits::{Exceeded, Limits};
 use crate::load::{NAME_MAX_BYTES, is_name};
@@ -77,7 +78,9 @@ impl Sandbox {
         };
         let _turn = self.turn(PluginKind::Tool, call.rank).await;
         let active = self.activate();
-        let state = HostState::new(Role::Tool, call.limits, call.now, call.seed, &call.grants.http, active);
+        let mut state =
+            HostState::new(Role::Tool, call.limits, call.now, call.seed, &call.grants.http, active);
+        state.notes = Notes::new(call.progress);
         let context = tool_guest::CallContext {
             idempotency_key: call.idempotency_key,
             run: call.run,
@@ -117,7 +120,9 @@ impl Sandbox {
         let _turn = self.turn(PluginKind::Agent, task.rank).await;
         let active = self.activate();
         let no_hosts = BTreeSet::new();
-        let state = HostState::new(Role::Agent(host), task.limits, task.now, task.seed, &no_hosts, active);
+        let mut state =
+            HostState::new(Role::Agent(host), task.limits, task.now, task.seed, &no_hosts, active);
+        state.notes = Notes::new(task.progress);
         let task = agent_guest::Task { run: task.run, step: task.step, attempt: task.attempt, input };
         let (mut state, ended) = self.enter(&Running { world, task }, state).await;
         let end = self.agent_end(&state, ended);

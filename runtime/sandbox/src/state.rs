@@ -18,6 +18,7 @@ use crate::config::{
 };
 use crate::host::http::{FIELDS_MAX_BYTES, HttpHooks};
 use crate::host::log::{LogBook, SharedLog};
+use crate::host::progress::Notes;
 use crate::host::random::Sequence;
 use crate::host::wasi::SharedTime;
 use crate::json;
@@ -61,6 +62,7 @@ pub(crate) struct HostState {
     pub(crate) role: Role,
     pub(crate) limits: Limits,
     pub(crate) log: SharedLog,
+    pub(crate) notes: Notes,
     pub(crate) time: SharedTime,
     pub(crate) seed: [u8; 32],
     pub(crate) random: Sequence,
@@ -104,6 +106,7 @@ impl HostState {
             hooks: HttpHooks::new(hosts, &limits, &log),
             limits,
             log,
+            notes: Notes::new(None),
             time: SharedTime::new(now),
             seed,
             random: Sequence::new(seed, RANDOM),

@@ -6,6 +6,7 @@ use pawl_core::plugin::Permissions;
 use pawl_core::{Failure, Rank, Timestamp};
 use serde_json::Value;
 
+use crate::host::progress::ProgressSink;
 use crate::limits::Limits;
 
 /// One call of a tool.
@@ -35,6 +36,8 @@ pub struct ToolCall {
     pub grants: Permissions,
     /// What it may use.
     pub limits: Limits,
+    /// Who hears how far it is.
+    pub progress: Option<ProgressSink>,
 }
 
 /// How a tool's call ended.
@@ -67,6 +70,8 @@ pub struct AgentTask {
     pub grants: Permissions,
     /// What it may use.
     pub limits: Limits,
+    /// Who hears how far it is.
+    pub progress: Option<ProgressSink>,
 }
 
 /// Where an agent's calls go: the engine answers them from the journal, or carries them out.

@@ -90,14 +90,28 @@ fn computed_twice(run: RunId, envelopes: &[Envelope], calls: &[Call]) -> Vec<Str
 fn recorded(envelopes: &[Envelope]) -> HashMap<(VisitId, u32, Option<u32>), u64> {
     let mut attempts: HashMap<VisitId, u32> = HashMap::new();
     let mut recorded = HashMap::new();
+    // The agents that were called, by the call.
+    let mut called: HashMap<(VisitId, u32), VisitId> = HashMap::new();
     for Envelope { seq, event, .. } in envelopes {
         let done = match event {
             Event::AttemptStarted { visit, attempt, .. } => {
                 attempts.insert(*visit, *attempt);
                 None
             }
-            Event::CallCompleted { visit, call, .. } => Some((*visit, Some(*call))),
-            Event::AttemptFailed { visit, .. }
+            Event::AgentCalled { visit, caller, call } => {
+                called.insert((*caller, *call), *visit);
+                None
+            }
+            Event::CallCompleted { visit, call, .. } => {
+                if let Some(agent) = called.get(&(*visit, *call))
+                    && let Some(attempt) = attempts.get(agent)
+                {
+                    recorded.entry((*agent, *attempt, None)).or_insert(*seq);
+                }
+                Some((*visit, Some(*call)))
+            }
+            Event::TaskHandedOver { visit, .. }
+            | Event::AttemptFailed { visit, .. }
             | Event::StepCompleted { visit, .. }
             | Event::StepFailed { visit, .. } => Some((*visit, None)),
             _ => None,

@@ -53,6 +53,12 @@ impl Way {
             Event::StepSkipped { visit, step, frame, .. } => {
                 self.arrive(*visit, step, *frame, format!("({step})"));
             }
+            // It is no arrival: it works within the step of whoever calls it.
+            Event::AgentCalled { visit, caller, .. } => {
+                if let Some(place) = self.visits.get(caller).cloned() {
+                    self.visits.insert(*visit, place);
+                }
+            }
             Event::FrameStarted { frame, visit, entry } => {
                 let name = self.list_name(definition, *visit, entry);
                 self.lists.entry(name.clone()).or_default();
@@ -131,6 +137,8 @@ fn visit(event: &Event) -> Option<VisitId> {
         | Event::AttemptFailed { visit, .. }
         | Event::ToolLogged { visit, .. }
         | Event::CallStarted { visit, .. }
+        | Event::AgentCalled { visit, .. }
+        | Event::TaskHandedOver { visit, .. }
         | Event::CallCompleted { visit, .. }
         | Event::OutcomeUnknown { visit, .. }
         | Event::WaitStarted { visit, .. }

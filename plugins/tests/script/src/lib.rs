@@ -34,10 +34,18 @@ enum Step {
     Tool(Call),
     /// Calls several together.
     All(Vec<Call>),
+    /// Calls another agent.
+    Agent(String, Value),
+    /// Hands the task over, with these steps.
+    HandOver(String, Value),
+    /// Says how far it is.
+    Note(String, f64),
     /// Asks a person; gives the action.
     Ask(String),
     /// Waits so many milliseconds.
     Sleep(u64),
+    /// Waits for a signal, at most so many milliseconds.
+    Signal(String, Option<u64>),
     /// Reads the run's memory.
     Get(String),
     /// Writes into it.
@@ -50,17 +58,20 @@ enum Step {
 
 impl Agent for Script {
     type Input = Input;
-    type Output = Vec<Value>;
+    type Output = Outcome<Vec<Value>>;
     const SUMMARY: &'static str = "Does what its input says, step by step.";
 
-    fn run(task: Task<Input>) -> Result<Vec<Value>, Failure> {
+    fn run(task: Task<Input>) -> Result<Outcome<Vec<Value>>, Failure> {
         let mut results = Vec::new();
         for _ in 0..task.input.times {
             for step in &task.input.steps {
+                if let Step::HandOver(agent, input) = step {
+                    return Ok(Outcome::Handoff { agent: agent.clone(), input: input.clone() });
+                }
                 results.push(carry_out(step)?);
             }
         }
-        Ok(results)
+        Ok(Outcome::Completed(results))
     }
 }
 
@@ -72,11 +83,18 @@ fn carry_out(step: &Step) -> Result<Value, Failure> {
                 calls.iter().map(|call| tools::Call::new(&call.tool, &call.with)).collect();
             tools::call_all(calls?).into_iter().map(shown).collect()
         }
+        Step::Agent(name, task) => shown(agents::call(name, task)),
+        Step::Note(note, fraction) => {
+            log::progress(note, *fraction);
+            Value::Null
+        }
+        Step::HandOver(..) => Value::Null,
         Step::Ask(title) => json!(human::ask(Question::new(title.as_str()))?.action),
         Step::Sleep(ms) => {
             timers::sleep(Duration::from_millis(*ms))?;
             Value::Null
         }
+        Step::Signal(name, ms) => shown(signals::wait(name, ms.map(Duration::from_millis))),
         Step::Get(key) => memory::get(key)?.unwrap_or_default(),
         Step::Put(key, value) => {
             memory::put(key, value)?;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use pawl_core::RunId;
 use pawl_core::journal::Envelope;
 use pawl_core::view::RunHeader;
-use pawl_engine::{EngineError, Follower};
+use pawl_engine::{EngineError, Follower, News, ProgressNote};
 
 use super::Service;
 use super::client::RemoteFeed;
@@ -18,6 +18,8 @@ use crate::fault::Fault;
 pub(crate) enum Next {
     /// An event, durable.
     Event(Box<Envelope>),
+    /// What a plugin says of its progress right now.
+    Progress(Box<ProgressNote>),
     /// The end: the run has ended or waits for a person.
     Settled(Box<RunHeader>),
     /// The end, for now: the process that holds the data folder ends.
@@ -112,11 +114,14 @@ impl LiveFeed {
             };
             tokio::select! {
                 biased;
-                envelope = self.follower.next() => {
-                    let envelope = envelope?;
+                news = self.follower.news() => {
+                    let envelope = match news? {
+                        News::Event(envelope) => envelope,
+                        News::Progress(note) => return Ok(Next::Progress(Box::new(note))),
+                    };
                     // Whatever it waited for may be over.
                     self.settling.get_or_insert_with(|| settling(&self.service, self.run));
-                    return Ok(Next::Event(Box::new(envelope)));
+                    return Ok(Next::Event(envelope));
                 }
                 header = settles => {
                     let header = header?;

@@ -84,6 +84,7 @@ async fn collect(mut feed: Feed) -> Result<Option<History>, Fault> {
     loop {
         match feed.next().await? {
             Next::Event(envelope) => envelopes.push(*envelope),
+            Next::Progress(_) => {}
             Next::Settled(header) => return Ok(Some(History { header: *header, envelopes })),
             Next::Moved => return Ok(None),
         }

@@ -3,7 +3,7 @@
 //! The client sends one [`Call`]. The server answers `accepted` at once. The
 //! client sends [`Go`], and only then the server begins: a client that has given
 //! up meanwhile can make the request elsewhere. The server sends any number of
-//! `event` lines, then one of `done`, `fault` or `moved`, and closes. A version
+//! `event` and `progress` lines, then one of `done`, `fault` or `moved`, and closes. A version
 //! that it does not know is answered with `fault`.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, RunId, StepId};
-use pawl_engine::ReplayReport;
+use pawl_engine::{ProgressNote, ReplayReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -238,6 +238,8 @@ pub(crate) enum Line {
     Accepted,
     /// One event of a journal.
     Event(Box<Envelope>),
+    /// What a plugin says of its progress; not in the journal.
+    Progress(Box<ProgressNote>),
     /// The end: it was done.
     Done(Reply),
     /// The end: it was not.

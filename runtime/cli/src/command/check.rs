@@ -86,14 +86,19 @@ async fn denied(inspector: &Inspector, workflow: &Workflow) -> Result<Vec<String
     Ok(denied)
 }
 
-fn users(
-    definition: &Definition,
-) -> impl Iterator<Item = (&pawl_core::StepId, &str, &pawl_core::plugin::Permissions)> {
-    definition.steps.iter().filter_map(|step| match &step.verb {
-        Verb::Agent(agent) => Some((&step.id, agent.agent.as_str(), &agent.permissions)),
-        Verb::Tool(tool) => Some((&step.id, tool.plugin.as_str(), &tool.permissions)),
-        _ => None,
-    })
+/// The plugins of the steps. An agent that is called has what the step has.
+fn users(definition: &Definition) -> Vec<(&pawl_core::StepId, &str, &pawl_core::plugin::Permissions)> {
+    let mut users = Vec::new();
+    for step in &definition.steps {
+        if let Verb::Agent(agent) = &step.verb {
+            let called = agent.permissions.agents.iter().map(String::as_str);
+            let names = std::iter::once(agent.agent.as_str()).chain(called);
+            users.extend(names.map(|name| (&step.id, name, &agent.permissions)));
+        } else if let Verb::Tool(tool) = &step.verb {
+            users.push((&step.id, tool.plugin.as_str(), &tool.permissions));
+        }
+    }
+    users
 }
 
 fn report(out: Output, file: &Path, checked: Result<Checked, Fault>) -> Value {

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::{Output, table};
 use crate::place::Place;
+use crate::progress::said_of_progress;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::{shape, summary};
@@ -92,6 +93,8 @@ async fn follow_on(session: &Session, run: RunId, next: &mut u64) -> Result<Opti
                 *next = envelope.seq + 1;
                 print(session.out, &envelope);
             }
+            // It is not of the journal, so it does not stand among what is.
+            Next::Progress(note) => session.out.note(&said_of_progress(&note)),
             Next::Settled(header) => return Ok(Some(header.status)),
             Next::Moved => return Ok(None),
         }

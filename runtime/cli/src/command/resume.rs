@@ -175,6 +175,7 @@ fn heard(run: RunId, next: Result<Next, Fault>, known: &mut Known, rests: &mut R
     let Some(Follow { header, progress }) = known.get_mut(&run) else { return false };
     match next {
         Ok(Next::Event(envelope)) => progress.see(&envelope),
+        Ok(Next::Progress(note)) => progress.hear(&note),
         Ok(Next::Settled(header)) => {
             progress.end(&header);
             rests.settled.insert(run, *header);
@@ -198,7 +199,7 @@ async fn follow_one(backend: Backend, run: RunId, from_seq: u64, news: mpsc::Sen
     };
     loop {
         let next = feed.next().await;
-        let is_last = !matches!(next, Ok(Next::Event(_)));
+        let is_last = !matches!(next, Ok(Next::Event(_) | Next::Progress(_)));
         // When nobody listens, the command has ended.
         if news.send((run, next)).await.is_err() || is_last {
             return;

@@ -46,15 +46,16 @@ impl Draft<'_> {
         if failure.kind.leaves_outcome_open() && is_at_most_once(visit) {
             return self.ask_about_step(id, failure.message);
         }
-        let running = visit.calls.running();
+        let running = self.state.running_within(id);
         if !running.is_empty() {
-            for call in running {
-                self.ask_about_call(id, call, failure.message.clone());
+            for (visit, call) in running {
+                self.ask_about_call(visit, call, failure.message.clone());
             }
             return;
         }
         // Another attempt of an agent makes its calls anew, which must not be done to these.
-        let repeatable = again && !visit.acted_once;
+        // What becomes of an agent that was called is its caller's to decide.
+        let repeatable = again && !visit.acted_once && visit.caller.is_none();
         let retry = self.step_of(id).filter(|_| repeatable).map(|step| step.retry.clone());
         let fraction = self.entropy.fraction();
         // Who asked for another attempt asked for its retries, too.
@@ -71,21 +72,24 @@ impl Draft<'_> {
     pub(super) fn attempt_again(&mut self, id: VisitId) {
         let next = self.state.visit(id).map(|visit| visit.attempt.saturating_add(1));
         if let Some(attempt) = next {
-            self.start_attempt(id, attempt);
+            self.start_attempt(id, attempt, None);
         }
     }
 
     /// The same attempt from the start: the time in which no process worked on it was not its own.
     pub(super) fn attempt_afresh(&mut self, id: VisitId) {
         if let Some(attempt) = self.state.visit(id).map(|visit| visit.attempt) {
-            self.start_attempt(id, attempt);
+            self.start_attempt(id, attempt, None);
         }
     }
 
-    fn start_attempt(&mut self, id: VisitId, attempt: u32) {
-        let timeout = self.step_of(id).and_then(|step| step.timeout.attempt);
+    /// The next attempt, with other work where there is some.
+    pub(super) fn start_attempt(&mut self, id: VisitId, attempt: u32, work: Option<Box<Work>>) {
+        // The time of an agent that was called is its caller's.
+        let called = self.state.visit(id).is_some_and(|visit| visit.caller.is_some());
+        let timeout = self.step_of(id).filter(|_| !called).and_then(|step| step.timeout.attempt);
         let deadline = timeout.map(|timeout| self.now.after(timeout));
-        self.push(Event::AttemptStarted { visit: id, attempt, work: None, deadline });
+        self.push(Event::AttemptStarted { visit: id, attempt, work, deadline });
     }
 }
 

@@ -34,6 +34,16 @@ impl Draft<'_> {
                     self.push(Event::CallStarted { visit, call, request, until: None });
                 }
             }
+            CallRequest::Agent { ref name, ref task } => {
+                let (name, task) = (name.clone(), task.clone());
+                self.record_silent(visit, silent)?;
+                self.push(Event::CallStarted { visit, call, request, until: None });
+                self.call_agent(visit, call, &name, task);
+            }
+            CallRequest::Signal { name, due } => {
+                self.record_silent(visit, silent)?;
+                self.await_signal(visit, call, name, due);
+            }
             CallRequest::Human(question) => {
                 self.record_silent(visit, silent)?;
                 let request = CallRequest::Human(question.clone());

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Draft;
 use super::advance::Arrival;
+use crate::call::CallRequest;
 use crate::command::Refusal;
 use crate::definition::{EmitStep, SignalStep, Verb};
 use crate::event::{Actor, Awaited, Event, Origin, SignalReceived};
@@ -20,13 +21,59 @@ impl Draft<'_> {
     /// Takes the oldest signal of the name that came early, or waits for the next.
     pub(super) fn begin_signal(&mut self, visit: VisitId, signal: &SignalStep) -> Arrival {
         if let Some((number, data)) = self.kept(&signal.name) {
-            self.push(Event::SignalTaken { visit, signal: number });
+            self.push(Event::SignalTaken { visit, signal: number, call: None });
             return self.came_of(visit, Ok(data));
         }
         let awaited = Awaited::Signal(signal.name.clone());
         let until = signal.due.map(|due| self.now.after(due));
         self.push(Event::ListenStarted { visit, awaited, until });
         Arrival::Stays
+    }
+
+    /// An agent waits for a signal: the oldest of the name that came early is the answer, or else the next.
+    pub(super) fn await_signal(&mut self, visit: VisitId, call: u32, name: String, due: Option<Duration>) {
+        let allowed = self.step_of(visit).is_some_and(|step| {
+            if let Verb::Agent(agent) = &step.verb {
+                agent.permissions.signals.contains(&name)
+            } else {
+                false
+            }
+        });
+        let request = CallRequest::Signal { name: name.clone(), due };
+        if !allowed {
+            let step = self.step_of(visit).map(|step| step.id.to_string()).unwrap_or_default();
+            let message = format!(
+                "step '{step}' may not wait for the signal '{name}'; add it to `permissions: signals`"
+            );
+            return self.record(visit, call, request, Err(Failure::new(FailureKind::Denied, message)));
+        }
+        if let Some((number, data)) = self.kept(&name) {
+            self.push(Event::SignalTaken { visit, signal: number, call: Some(call) });
+            return self.record(visit, call, request, Ok(data));
+        }
+        let until = due.map(|due| self.now.after(due));
+        self.push(Event::CallStarted { visit, call, request, until });
+    }
+
+    /// Who has waited longest for a signal: a step, or an agent's call.
+    fn listener(&self, name: &str) -> Option<(VisitId, Option<u32>)> {
+        let awaited = Awaited::Signal(name.to_owned());
+        self.state.active().find_map(|(id, visit)| {
+            if visit.awaited() == Some(&awaited) {
+                return Some((id, None));
+            }
+            let mut calls = visit.calls.open();
+            let call = calls.find(|(_, call)| call.awaited().is_some_and(|(waits, _)| waits == name))?;
+            Some((id, Some(call.0)))
+        })
+    }
+
+    /// The signal that an agent waits for did not come in time.
+    pub(super) fn call_not_heard(&mut self, visit: VisitId, call: u32) {
+        let waits = self.state.visit(visit).and_then(|at| at.calls.get(call)).and_then(|call| call.awaited());
+        let Some((name, Some(until))) = waits else { return };
+        let message = format!("no signal '{name}' came until {until}");
+        self.return_to(visit, call, Err(Failure::new(FailureKind::Timeout, message)));
     }
 
     fn kept(&self, name: &str) -> Option<(u32, Value)> {
@@ -86,30 +133,33 @@ impl Draft<'_> {
         }
         self.check_signal(name, &data)?;
         let number = self.state.signals.received().saturating_add(1);
-        let awaited = Awaited::Signal(name.to_owned());
         let signal = SignalReceived { number, name: name.to_owned(), data: data.into(), by, key };
         self.push(Event::SignalReceived(Box::new(signal)));
-        let waits = self.state.active().find(|(_, visit)| visit.awaited() == Some(&awaited));
-        if let Some((visit, _)) = waits
+        if let Some((visit, call)) = self.listener(name)
             && let Some((signal, data)) = self.kept(name)
         {
-            self.push(Event::SignalTaken { visit, signal });
-            self.complete_step(visit, data);
+            self.push(Event::SignalTaken { visit, signal, call });
+            match call {
+                Some(call) => self.return_to(visit, call, Ok(data)),
+                None => self.complete_step(visit, data),
+            }
         }
         Ok(())
     }
 
     fn check_signal(&self, name: &str, data: &Value) -> Result<(), Refusal> {
-        let mut steps = self.definition.signals().filter(|(_, signal)| signal.name == name);
-        let Some((_, signal)) = steps.next() else {
-            let mut known: Vec<String> =
-                self.definition.signals().map(|(_, signal)| signal.name.clone()).collect();
+        let signal = self.definition.signals().find(|(_, signal)| signal.name == name);
+        let granted = || self.definition.signals_of_agents();
+        if signal.is_none() && !granted().any(|granted| granted == name) {
+            let steps = self.definition.signals().map(|(_, signal)| signal.name.clone());
+            let mut known: Vec<String> = steps.chain(granted().map(str::to_owned)).collect();
             known.sort_unstable();
             known.dedup();
             return Err(Refusal::UnknownSignal { name: name.to_owned(), known });
-        };
+        }
         // Every step that waits for the name has the same schema, or none has: the loading sees to it.
-        let problems = signal.schema.as_ref().map(|schema| schema.problems(data)).unwrap_or_default();
+        let schema = signal.and_then(|(_, signal)| signal.schema.as_ref());
+        let problems = schema.map(|schema| schema.problems(data)).unwrap_or_default();
         if !problems.is_empty() {
             return Err(Refusal::InvalidSignal { name: name.to_owned(), problems });
         }

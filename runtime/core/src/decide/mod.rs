@@ -5,6 +5,7 @@
 //! one commit holds. A refused command leaves no event and no change.
 
 mod advance;
+mod agents;
 mod answer;
 mod arrive;
 mod attempt;
@@ -28,6 +29,7 @@ mod undo;
 mod unknown;
 mod vars;
 
+pub use agents::{AGENTS_MAX_DEPTH, HANDOVERS_MAX};
 pub(crate) use listen::differing;
 pub use listen::{SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX};
 pub use map::MAP_MAX_ITEMS;
@@ -74,6 +76,9 @@ pub fn decide(
         Command::Start(started) => draft.start(*started),
         Command::EndAttempt { visit, attempt, result, silent, log } => {
             draft.end_attempt(visit, attempt, result, silent, log)?;
+        }
+        Command::HandOver { visit, attempt, to, input, silent } => {
+            draft.hand_over(visit, attempt, &to, input, silent)?;
         }
         Command::BeginCall { at, request, silent } => draft.begin_call(at, request, silent)?,
         Command::EndCall { at, request, response, silent } => {
@@ -152,6 +157,8 @@ impl<'a> Draft<'a> {
             | Event::AttemptFailed { .. }
             | Event::ToolLogged { .. }
             | Event::CallStarted { .. }
+            | Event::AgentCalled { .. }
+            | Event::TaskHandedOver { .. }
             | Event::CallCompleted { .. }
             | Event::OutcomeUnknown { .. }
             | Event::ApprovalOpened(_)

@@ -22,6 +22,9 @@ impl Draft<'_> {
     /// Goes on with what came of a visit.
     pub(super) fn settle(&mut self, id: VisitId, result: Result<Value, Failure>) {
         let Some(visit) = self.state.visit(id).filter(|visit| !visit.is_done()) else { return };
+        if let Some((caller, call)) = visit.caller {
+            return self.return_to(caller, call, result);
+        }
         let Some(step) = self.step_of(id) else { return };
         let (catching, is_final) = match &visit.inside {
             Some(inside) => (inside.catching, inside.outcome.is_some()),

@@ -12,6 +12,7 @@ enum Due {
     NotHeard(VisitId, Timestamp),
     NoSlot(VisitId),
     SleepOver(VisitId, u32),
+    CallNotHeard(VisitId, u32),
     Unanswered(ApprovalId),
     Deadline(VisitId),
     /// A visit took too long as a whole.
@@ -35,6 +36,7 @@ impl Draft<'_> {
                 Due::NotHeard(visit, until) => self.not_heard(visit, until),
                 Due::NoSlot(visit) => self.time_out_in_queue(visit),
                 Due::SleepOver(visit, call) => self.end_sleep(visit, call),
+                Due::CallNotHeard(visit, call) => self.call_not_heard(visit, call),
                 Due::Unanswered(approval) => self.answer_late(&approval),
                 Due::Deadline(visit) => self.time_out(visit),
                 Due::Total(visit) => self.time_out_as_a_whole(visit),
@@ -136,6 +138,11 @@ fn due_of(id: VisitId, visit: &Visit, now: Timestamp) -> Option<Due> {
     let is_over = |state: &CallState| matches!(state.progress, CallProgress::Sleeping(until) if until <= now);
     if let Some((call, _)) = visit.calls.open().find(|(_, state)| is_over(state)) {
         return Some(Due::SleepOver(id, call));
+    }
+    let is_late =
+        |state: &CallState| state.awaited().is_some_and(|(_, until)| until.is_some_and(|at| at <= now));
+    if let Some((call, _)) = visit.calls.open().find(|(_, state)| is_late(state)) {
+        return Some(Due::CallNotHeard(id, call));
     }
     visit.deadline.is_some_and(|deadline| deadline <= now).then_some(Due::Deadline(id))
 }

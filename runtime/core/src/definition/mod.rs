@@ -145,6 +145,7 @@ impl Definition {
             match &step.verb {
                 Verb::Agent(agent) => {
                     names.insert(&agent.agent);
+                    names.extend(agent.permissions.agents.iter().map(String::as_str));
                     let tools = agent.permissions.tools.iter();
                     names.extend(tools.filter_map(|tool| tool.split_once('.')).map(|(plugin, _)| plugin));
                 }
@@ -165,6 +166,14 @@ impl Definition {
             }
         }
         names
+    }
+
+    /// The names of the signals that agents may wait for.
+    pub fn signals_of_agents(&self) -> impl Iterator<Item = &str> {
+        let granted = self.steps.iter().filter_map(|step| {
+            if let Verb::Agent(agent) = &step.verb { Some(&agent.permissions.signals) } else { None }
+        });
+        granted.flatten().map(String::as_str)
     }
 
     /// The steps that wait for a signal, with what they wait for.

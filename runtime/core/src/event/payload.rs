@@ -67,6 +67,8 @@ impl Event {
             | Self::AttemptFailed { .. }
             | Self::ToolLogged { .. }
             | Self::CallStarted { .. }
+            | Self::AgentCalled { .. }
+            | Self::TaskHandedOver { .. }
             | Self::OutcomeUnknown { .. }
             | Self::ApprovalOpened(_)
             | Self::WaitStarted { .. }

@@ -47,6 +47,7 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::DeadlineSet { .. }
         | Event::PrioritySet { .. }
         | Event::SlotTaken { .. }
+        | Event::TaskHandedOver { .. }
         | Event::UndoStarted { .. }
         | Event::RunForked(_)
         | Event::InputsChanged(_)
@@ -65,6 +66,7 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::AttemptFailed { .. }
         | Event::ToolLogged { .. }
         | Event::CallStarted { .. }
+        | Event::AgentCalled { .. }
         | Event::CallCompleted { .. }
         | Event::OutcomeUnknown { .. }
         | Event::ApprovalOpened(_)
@@ -171,6 +173,8 @@ fn is_settled(visit: &Visit, definition: &Definition) -> bool {
             CallProgress::Unknown(_, approval) => approval.is_some(),
             CallProgress::Asking(_)
             | CallProgress::Sleeping(_)
+            | CallProgress::Calling(_)
+            | CallProgress::Listening(..)
             | CallProgress::Cleared(_)
             | CallProgress::Answered { .. } => true,
         }),

@@ -89,6 +89,20 @@ pub static PERMISSIONS: Place = Place {
             "[api.example.com]",
         )
         .default("[]"),
+        Key::optional(
+            "agents",
+            Shape::OneOrMore(&Shape::Text),
+            "The agents that agents may call, or hand their task over to.",
+            "[writer]",
+        )
+        .default("[]"),
+        Key::optional(
+            "signals",
+            Shape::OneOrMore(&Shape::Text),
+            "The signals that agents may wait for.",
+            "[delivered]",
+        )
+        .default("[]"),
         Key::optional("human", Shape::Flag, "Whether agents may ask people.", "true").default("false"),
         Key::optional("memory", Shape::Flag, "Whether agents may use the run's memory.", "true")
             .default("false"),

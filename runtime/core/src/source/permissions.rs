@@ -15,6 +15,12 @@ pub(super) fn permissions(lower: &mut Lower, node: &Node) -> Permissions {
     Permissions {
         tools: get(keys, "tools").map(|node| tools(lower, node)).unwrap_or_default(),
         http: get(keys, "http").map(|node| hosts(lower, node)).unwrap_or_default(),
+        agents: get(keys, "agents")
+            .map(|node| names(lower, node, "agents", ("an agent", "-")))
+            .unwrap_or_default(),
+        signals: get(keys, "signals")
+            .map(|node| names(lower, node, "signals", ("a signal", "-.")))
+            .unwrap_or_default(),
         human: flag(lower, keys, "human"),
         memory: flag(lower, keys, "memory"),
         timers: flag(lower, keys, "timers"),
@@ -53,6 +59,17 @@ fn tools(lower: &mut Lower, node: &Node) -> BTreeSet<String> {
         }
     }
     tools
+}
+
+/// Names of one kind, which may have these signs in them beside letters, digits and `_`.
+fn names(lower: &mut Lower, node: &Node, key: &str, (kind, signs): (&str, &str)) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (name, span) in lower.texts(node, key) {
+        if lower.name(name, &span, kind, signs) {
+            names.insert(name.to_owned());
+        }
+    }
+    names
 }
 
 fn hosts(lower: &mut Lower, node: &Node) -> BTreeSet<String> {

@@ -31,9 +31,11 @@ pub fn check_plugins(
         inputs.push(schemas.map(|(input, _)| input));
         if let Verb::Agent(agent) = &step.verb {
             check.granted_tools(index, agent.permissions.tools.iter());
+            check.granted_agents(index, agent.permissions.agents.iter());
         }
-        // What a `catch` gives may take the output's place.
-        outputs.push(schemas.map(|(_, output)| output).filter(|_| step.catch.is_none()));
+        // What a `catch` gives may take the output's place, and so may that of an agent that goes on.
+        let own = step.catch.is_none() && !may_hand_over(step);
+        outputs.push(schemas.map(|(_, output)| output).filter(|_| own));
     }
     for (index, step) in loaded.definition.steps.iter().enumerate() {
         if let (Some(input), Some(with)) = (inputs[index], with(step)) {
@@ -83,6 +85,10 @@ const fn with(step: &Step) -> Option<&Template> {
         | Verb::Signal(_)
         | Verb::Emit(_) => None,
     }
+}
+
+fn may_hand_over(step: &Step) -> bool {
+    if let Verb::Agent(agent) = &step.verb { !agent.permissions.agents.is_empty() } else { false }
 }
 
 struct Check<'a> {
@@ -181,6 +187,19 @@ impl<'a> Check<'a> {
             let Some(description) = self.plugin(plugin, PluginKind::Tool, &at) else { continue };
             if tool != "*" && description.tool(tool).is_none() {
                 self.unknown_tool(description, plugin, tool, &at);
+            }
+        }
+    }
+
+    /// The agents that an agent may call: each must be there.
+    fn granted_agents<'t>(&mut self, index: usize, agents: impl Iterator<Item = &'t String>) {
+        let own = format!("{}/permissions/agents", self.loaded.places.step(index));
+        let at = if self.loaded.places.has(&own) { own } else { "/permissions/agents".to_owned() };
+        for granted in agents {
+            let at = self.item(&at, granted);
+            let told = self.problems.list.iter().any(|problem| problem.span == self.loaded.places.value(&at));
+            if !told {
+                self.plugin(granted, PluginKind::Agent, &at);
             }
         }
     }

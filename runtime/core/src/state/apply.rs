@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Activity, Approval, CallProgress, CallState, Calls, Frame, Phase, RunState, Undoing, Visit};
-use crate::call::CallRequest;
+use super::{Activity, Approval, CallProgress, Calls, Frame, Phase, RunState, Undoing, Visit};
 use crate::event::{
     ApprovalDecided, ApprovalOpened, Asker, Because, Entry, Event, Payload, RunStarted, Work,
 };
-use crate::{Digest, Failure, FrameId, StepId, Timestamp, VisitId};
+use crate::{Failure, FrameId, StepId, Timestamp, VisitId};
 
 impl RunState {
     /// Takes one event in.
@@ -38,15 +37,13 @@ impl RunState {
             | Event::FrameCompleted { .. }
             | Event::FrameFailed { .. }
             | Event::FrameCancelled { .. } => self.apply_frame(time, event),
-            Event::AttemptFailed { visit, retry_at, .. } => self.fail_attempt(*visit, *retry_at),
+            Event::AttemptFailed { visit, retry_at, .. } => self.fail_attempt(time, *visit, *retry_at),
             Event::ToolLogged { .. } | Event::Emitted { .. } => {}
-            Event::CallStarted { visit, call, request, until } => {
-                self.start_call(*visit, *call, request, *until);
-            }
-            Event::CallCompleted { visit, call, request, digest, response } => {
-                self.complete_call(time, *visit, *call, request.as_ref(), *digest, response);
-            }
-            Event::OutcomeUnknown { visit, call, .. } => self.lose_outcome(*visit, *call),
+            Event::CallStarted { .. }
+            | Event::AgentCalled { .. }
+            | Event::TaskHandedOver { .. }
+            | Event::CallCompleted { .. }
+            | Event::OutcomeUnknown { .. } => self.apply_call(time, event),
             Event::ApprovalOpened(opened) => self.take_question(time, opened),
             Event::ApprovalDecided(decided) => self.take_decision(time, decided),
             Event::WaitStarted { visit, until } => self.set_activity(*visit, Activity::Waiting(*until)),
@@ -179,6 +176,7 @@ impl RunState {
     ) -> Option<(StepId, FrameId)> {
         self.active.retain(|active| *active != id);
         self.remember_visit(id);
+        self.stop_called(time, id);
         let visit = self.visits.get_mut(&id)?;
         visit.activity = activity;
         visit.ended_at = Some(time);
@@ -297,61 +295,14 @@ impl RunState {
         }
     }
 
-    fn fail_attempt(&mut self, id: VisitId, retry_at: Option<Timestamp>) {
+    fn fail_attempt(&mut self, time: Timestamp, id: VisitId, retry_at: Option<Timestamp>) {
+        self.stop_called(time, id);
         self.shut_approvals(id);
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.deadline = None;
             visit.calls = Calls::default();
             visit.activity = retry_at.map_or(Activity::Arrived, Activity::BackingOff);
         }
-    }
-
-    fn start_call(&mut self, id: VisitId, call: u32, request: &CallRequest, until: Option<Timestamp>) {
-        let Some(visit) = self.visits.get_mut(&id) else { return };
-        let progress = until.map_or_else(|| CallProgress::Running(request.clone()), CallProgress::Sleeping);
-        // Of tools, only those that are `at-most-once` are started before they are completed.
-        visit.acted_once |= matches!(request, CallRequest::Tool { .. });
-        // A cleared call starts a second time in its own place.
-        visit.calls.set(call, CallState { digest: request.digest(), progress });
-    }
-
-    fn complete_call(
-        &mut self,
-        time: Timestamp,
-        id: VisitId,
-        call: u32,
-        request: Option<&CallRequest>,
-        digest: Digest,
-        response: &Result<Payload, Failure>,
-    ) {
-        if let (Some(CallRequest::MemoryPut { key, value }), Ok(_)) = (request, response) {
-            self.memory.insert(key.clone(), value.clone());
-        }
-        let Some(visit) = self.visits.get_mut(&id) else { return };
-        let silent = request.is_some_and(CallRequest::is_silent);
-        let response = Arc::new(response.clone().map(Payload::into_value));
-        let at = (!silent).then_some(time);
-        visit.calls.set(call, CallState { digest, progress: CallProgress::Answered { response, at } });
-    }
-
-    fn lose_outcome(&mut self, id: VisitId, call: Option<u32>) {
-        let Some(visit) = self.visits.get_mut(&id) else { return };
-        // A person needs the time they need.
-        visit.deadline = None;
-        visit.total_at = None;
-        let Some(call) = call else {
-            visit.activity = Activity::Unknown(None);
-            return;
-        };
-        visit.calls.progress(call, |progress| match progress {
-            CallProgress::Running(request) | CallProgress::Cleared(request) => {
-                Some(CallProgress::Unknown(request.clone(), None))
-            }
-            CallProgress::Asking(_)
-            | CallProgress::Sleeping(_)
-            | CallProgress::Unknown(..)
-            | CallProgress::Answered { .. } => None,
-        });
     }
 
     fn shut_approvals(&mut self, id: VisitId) {
@@ -407,8 +358,11 @@ impl RunState {
                     let CallProgress::Unknown(request, _) = progress else { return None };
                     Some(CallProgress::Cleared(request.clone()))
                 });
-                // The time that the person took was not the agent's.
-                visit.deadline = visit.timeout.map(|timeout| time.after(timeout));
+                let id = approval.visit;
+                // The time that the person took was not the agent's, nor its callers'.
+                self.with_callers(id, |visit| {
+                    visit.deadline = visit.timeout.map(|timeout| time.after(timeout));
+                });
             }
             Asker::Step | Asker::UnknownStep => visit.activity = Activity::Arrived,
         }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::{Activity, RunState};
 use crate::call::{CallRequest, CallResponse};
-use crate::{ApprovalId, Digest, Timestamp};
+use crate::event::{Event, Payload};
+use crate::{ApprovalId, Digest, Failure, Timestamp, VisitId};
 
 /// One call of an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,10 @@ pub enum CallProgress {
     Asking(ApprovalId),
     /// A sleep ends at this instant.
     Sleeping(Timestamp),
+    /// Another agent is called: its visit.
+    Calling(VisitId),
+    /// A signal of this name is waited for, at most until an instant.
+    Listening(String, Option<Timestamp>),
     /// It may or may not have happened; a person is asked.
     Unknown(CallRequest, Option<ApprovalId>),
     /// A person wants it tried again.
@@ -38,12 +44,21 @@ pub enum CallProgress {
 }
 
 impl CallState {
-    /// Whether somebody else must act before the agent goes on: a person, or time.
+    /// Whether somebody else must act before the agent goes on: a person, time, another agent.
     pub const fn waits(&self) -> bool {
         match self.progress {
-            CallProgress::Asking(_) | CallProgress::Sleeping(_) | CallProgress::Unknown(..) => true,
+            CallProgress::Asking(_)
+            | CallProgress::Sleeping(_)
+            | CallProgress::Calling(_)
+            | CallProgress::Listening(..)
+            | CallProgress::Unknown(..) => true,
             CallProgress::Running(_) | CallProgress::Cleared(_) | CallProgress::Answered { .. } => false,
         }
+    }
+
+    /// The signal that it waits for, and until when.
+    pub(crate) fn awaited(&self) -> Option<(&str, Option<Timestamp>)> {
+        if let CallProgress::Listening(name, until) = &self.progress { Some((name, *until)) } else { None }
     }
 
     const fn is_open(&self) -> bool {
@@ -121,5 +136,83 @@ impl Calls {
         if let Some(changed) = changed {
             self.set(call, changed);
         }
+    }
+}
+
+impl RunState {
+    /// The events of an agent's calls.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are taken in elsewhere")]
+    pub(super) fn apply_call(&mut self, time: Timestamp, event: &Event) {
+        match event {
+            Event::CallStarted { visit, call, request, until } => {
+                self.start_call(*visit, *call, request, *until);
+            }
+            Event::AgentCalled { visit, caller, call } => self.call_agent(time, *visit, *caller, *call),
+            Event::TaskHandedOver { visit, .. } => self.hand_over(*visit),
+            Event::CallCompleted { visit, call, request, digest, response } => {
+                self.complete_call(time, *visit, *call, request.as_ref(), *digest, response);
+            }
+            Event::OutcomeUnknown { visit, call, .. } => self.lose_outcome(*visit, *call),
+            _ => {}
+        }
+    }
+
+    fn start_call(&mut self, id: VisitId, call: u32, request: &CallRequest, until: Option<Timestamp>) {
+        let Some(visit) = self.visits.get_mut(&id) else { return };
+        let progress = match (request, until) {
+            (CallRequest::Signal { name, .. }, until) => CallProgress::Listening(name.clone(), until),
+            (_, Some(until)) => CallProgress::Sleeping(until),
+            (_, None) => CallProgress::Running(request.clone()),
+        };
+        // A cleared call starts a second time in its own place.
+        visit.calls.set(call, CallState { digest: request.digest(), progress });
+        // Of tools, only those that are `at-most-once` are started before they are completed.
+        if matches!(request, CallRequest::Tool { .. }) {
+            self.with_callers(id, |visit| visit.acted_once = true);
+        }
+    }
+
+    fn complete_call(
+        &mut self,
+        time: Timestamp,
+        id: VisitId,
+        call: u32,
+        request: Option<&CallRequest>,
+        digest: Digest,
+        response: &Result<Payload, Failure>,
+    ) {
+        if let (Some(CallRequest::MemoryPut { key, value }), Ok(_)) = (request, response) {
+            self.memory.insert(key.clone(), value.clone());
+        }
+        self.end_called(time, id, call, response);
+        let Some(visit) = self.visits.get_mut(&id) else { return };
+        let silent = request.is_some_and(CallRequest::is_silent);
+        let response = Arc::new(response.clone().map(Payload::into_value));
+        let at = (!silent).then_some(time);
+        visit.calls.set(call, CallState { digest, progress: CallProgress::Answered { response, at } });
+    }
+
+    fn lose_outcome(&mut self, id: VisitId, call: Option<u32>) {
+        // A person needs the time they need.
+        self.with_callers(id, |visit| {
+            visit.deadline = None;
+            visit.total_at = None;
+        });
+        let Some(visit) = self.visits.get_mut(&id) else { return };
+        let Some(call) = call else {
+            visit.activity = Activity::Unknown(None);
+            return;
+        };
+        visit.calls.progress(call, |progress| match progress {
+            CallProgress::Running(request) | CallProgress::Cleared(request) => {
+                Some(CallProgress::Unknown(request.clone(), None))
+            }
+            CallProgress::Asking(_)
+            | CallProgress::Sleeping(_)
+            | CallProgress::Calling(_)
+            | CallProgress::Listening(..)
+            | CallProgress::Unknown(..)
+            | CallProgress::Answered { .. } => None,
+        });
     }
 }

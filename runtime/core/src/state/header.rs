@@ -38,7 +38,11 @@ impl RunState {
             None
         };
         let sleeps = visit.calls.open().filter_map(|(_, call)| {
-            if let CallProgress::Sleeping(until) = call.progress { Some(until) } else { None }
+            if let CallProgress::Sleeping(until) | CallProgress::Listening(_, Some(until)) = call.progress {
+                Some(until)
+            } else {
+                None
+            }
         });
         let due = self.approvals.values().filter(|a| a.open && a.visit == id).filter_map(|a| a.due).min();
         [own, sleeps.min(), due, visit.deadline].into_iter().flatten().min()
@@ -144,6 +148,10 @@ impl RunState {
 
 /// What a visit waits for that comes from outside its run.
 fn awaited(visit: &Visit) -> Option<Waiting> {
+    let mut calls = visit.calls.open();
+    if let Some((name, until)) = calls.find_map(|(_, call)| call.awaited()) {
+        return Some(Waiting::Signal { step: visit.step.clone(), name: name.to_owned(), until });
+    }
     let Activity::Listening(awaited, until) = &visit.activity else { return None };
     let (step, until) = (visit.step.clone(), *until);
     Some(match awaited {

@@ -6,6 +6,7 @@
 
 mod apply;
 mod approval;
+mod called;
 mod calls;
 mod frame;
 mod header;

@@ -11,9 +11,12 @@ impl RunState {
                 self.set_activity(*visit, Activity::Listening(awaited.clone(), *until));
             }
             Event::SignalReceived(signal) => self.signals.receive(signal),
-            Event::SignalTaken { visit, signal } => {
+            Event::SignalTaken { visit, signal, call } => {
                 self.signals.take(*signal);
-                self.set_activity(*visit, Activity::Arrived);
+                // The call's answer follows.
+                if call.is_none() {
+                    self.set_activity(*visit, Activity::Arrived);
+                }
             }
             Event::TopicHeard { visit, from, .. } => {
                 self.heard.insert(*from);

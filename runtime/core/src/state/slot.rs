@@ -52,6 +52,11 @@ impl RunState {
             if let Some(priority) = visit.priority {
                 return priority;
             }
+            // A called agent does the work of its caller's step.
+            if let Some((caller, _)) = visit.caller {
+                at = self.visit(caller);
+                continue;
+            }
             let around = self.frames.get(&visit.frame).and_then(|frame| frame.within.as_ref());
             at = around.and_then(|(id, _)| self.visit(*id));
         }

@@ -107,6 +107,8 @@ fn move_visit(visit: &mut Visit, by: Duration) {
         visit.calls.progress(call, |progress| {
             if let CallProgress::Sleeping(until) = progress {
                 Some(CallProgress::Sleeping(until.after(by)))
+            } else if let CallProgress::Listening(name, Some(until)) = progress {
+                Some(CallProgress::Listening(name.clone(), Some(until.after(by))))
             } else {
                 None
             }
@@ -124,6 +126,8 @@ impl Visit {
             CallProgress::Asking(id) | CallProgress::Unknown(_, Some(id)) => Some(id.clone()),
             CallProgress::Running(_)
             | CallProgress::Sleeping(_)
+            | CallProgress::Calling(_)
+            | CallProgress::Listening(..)
             | CallProgress::Unknown(_, None)
             | CallProgress::Cleared(_)
             | CallProgress::Answered { .. } => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Calls, Inside, Slot};
 use crate::event::{Awaited, Because, Work};
 use crate::view::Status;
-use crate::{ApprovalId, Duration, Failure, FrameId, RunId, StepId, Timestamp};
+use crate::{ApprovalId, Duration, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 /// One arrival at a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,10 @@ pub struct Visit {
     pub timeout: Option<Duration>,
     /// The calls of the agent's attempt under way.
     pub calls: Calls,
+    /// The call of another agent that it belongs to: the caller's visit and the call's number.
+    pub caller: Option<(VisitId, u32)>,
+    /// How often the task was handed over to another agent.
+    pub handovers: u32,
     /// Whether its agent has begun a call of an `at-most-once` tool, in any attempt.
     pub acted_once: bool,
     /// When it arrived.
@@ -100,6 +104,8 @@ impl Visit {
             frame,
             inside: None,
             calls: Calls::default(),
+            caller: None,
+            handovers: 0,
             acted_once: false,
             started_at: at,
             ended_at: None,

@@ -53,6 +53,8 @@ impl RunState {
             | Event::AttemptFailed { .. }
             | Event::ToolLogged { .. }
             | Event::CallStarted { .. }
+            | Event::AgentCalled { .. }
+            | Event::TaskHandedOver { .. }
             | Event::CallCompleted { .. }
             | Event::OutcomeUnknown { .. }
             | Event::ApprovalOpened(_)

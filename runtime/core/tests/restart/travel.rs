@@ -39,7 +39,7 @@ impl World {
     fn carry_out(&mut self, visit: VisitId, attempt: u32, work: &Work) {
         match work {
             Work::Tool { effect, .. } => self.tool(visit, attempt, *effect),
-            Work::Agent { .. } => self.agent(visit, attempt),
+            Work::Agent { agent, .. } => self.agent(visit, attempt, agent),
         }
     }
 

@@ -14,7 +14,7 @@ use pawl_core::event::Work;
 use pawl_core::plugin::PluginPin;
 use pawl_core::state::CallProgress;
 use pawl_core::{AnsweredCall, Failure, FailureKind, Timestamp, json_bytes};
-use pawl_sandbox::{AgentEnd, AgentHost, AgentTask, CallReply, CallsReply};
+use pawl_sandbox::{AgentEnd, AgentHost, AgentTask, CallReply, CallsReply, ProgressSink};
 use serde_json::Value;
 
 use super::desk::{Desk, Told, response_bytes};
@@ -48,6 +48,7 @@ pub(super) async fn run(
         let result = result.and_then(|value| given(schemas, value));
         return AttemptEnd::Ended { result, silent: Vec::new(), log: Vec::new() };
     }
+    let calls = Arc::new(AtomicU32::new(0));
     let request = AgentTask {
         input,
         run: task.run.to_string(),
@@ -58,8 +59,8 @@ pub(super) async fn run(
         seed: *task.seed.as_bytes(),
         grants: task.grants.clone(),
         limits: limits_of(pin, &context.config.limits),
+        progress: Some(notes(context, &task, &calls)),
     };
-    let calls = Arc::new(AtomicU32::new(0));
     let (run, visit, recorded) = (task.run, task.visit, task.recorded.last());
     let (memory, now) = (Memory::new(task.memory.clone()), task.started_at);
     let desk = Arc::new(Desk::new(Arc::clone(context), task));
@@ -77,12 +78,22 @@ pub(super) async fn run(
         }
         AgentEnd::Completed(value) => given(schemas, value),
         AgentEnd::GaveUp(failure) | AgentEnd::Failed(failure) => Err(failure),
-        AgentEnd::Handoff { agent, .. } => Err(Failure::new(
-            FailureKind::Denied,
-            format!("the agent hands off to '{agent}', and this version has no handoff; call a step instead"),
-        )),
+        AgentEnd::Handoff { agent: to, input } => {
+            return AttemptEnd::HandedOver { to, input, silent: desk.take_silent() };
+        }
     };
     AttemptEnd::Ended { result, silent: desk.take_silent(), log: Vec::new() }
+}
+
+/// Tells what an agent says of its progress; not again what it said in an earlier instance.
+fn notes(context: &Context, task: &AttemptTask, calls: &Arc<AtomicU32>) -> ProgressSink {
+    let (calls, recorded) = (Arc::clone(calls), task.recorded.last());
+    let tell = context.progress.of(task.run, &task.step, task.visit);
+    ProgressSink::new(move |progress| {
+        if calls.load(Ordering::Relaxed) >= recorded {
+            tell(progress);
+        }
+    })
 }
 
 /// An agent's result, if its own description has such.
@@ -200,6 +211,8 @@ impl Host {
             CallProgress::Running(_)
             | CallProgress::Asking(_)
             | CallProgress::Sleeping(_)
+            | CallProgress::Calling(_)
+            | CallProgress::Listening(..)
             | CallProgress::Unknown(..) => Known::Waits,
         })
     }
@@ -217,7 +230,10 @@ impl Host {
                     Told::Wait => Ok(CallReply::Suspend),
                 }
             }
-            CallRequest::Human(_) | CallRequest::Sleep { .. } => {
+            CallRequest::Agent { .. }
+            | CallRequest::Signal { .. }
+            | CallRequest::Human(_)
+            | CallRequest::Sleep { .. } => {
                 self.desk.begin(self.desk.place(call, call), &request).await?;
                 Ok(CallReply::Suspend)
             }
@@ -245,7 +261,11 @@ impl Host {
                 trace(&self.desk.task, *level, message);
                 Ok(Value::Null)
             }
-            CallRequest::Tool { .. } | CallRequest::Human(_) | CallRequest::Sleep { .. } => Ok(Value::Null),
+            CallRequest::Tool { .. }
+            | CallRequest::Agent { .. }
+            | CallRequest::Signal { .. }
+            | CallRequest::Human(_)
+            | CallRequest::Sleep { .. } => Ok(Value::Null),
             CallRequest::Denied { capability, .. } => Err(Failure::new(
                 FailureKind::Denied,
                 format!("{capability} is not part of this version of pawl"),

@@ -55,6 +55,8 @@ pub(crate) struct AttemptTask {
 pub(crate) enum AttemptEnd {
     /// A result or a failure.
     Ended { result: CallResponse, silent: Vec<AnsweredCall>, log: Vec<LogLine> },
+    /// Another agent goes on.
+    HandedOver { to: String, input: Value, silent: Vec<AnsweredCall> },
     /// The agent waits; its instance is gone.
     Suspended,
 }

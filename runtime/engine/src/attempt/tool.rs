@@ -7,7 +7,7 @@ use pawl_core::definition::Schema;
 use pawl_core::event::LogLine;
 use pawl_core::plugin::{EffectClass, Permissions, PluginPin};
 use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
-use pawl_sandbox::ToolCall;
+use pawl_sandbox::{ProgressSink, ToolCall};
 use serde_json::Value;
 
 use super::ToolWork;
@@ -82,6 +82,7 @@ impl ToolTry<'_> {
             seed: *self.seed.as_bytes(),
             grants: self.grants.clone(),
             limits: limits_of(self.pin, &context.config.limits),
+            progress: Some(ProgressSink::new(context.progress.of(self.run, self.step, self.visit))),
         }
     }
 

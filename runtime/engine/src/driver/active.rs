@@ -188,7 +188,7 @@ pub(crate) fn tickets(state: &RunState) -> BTreeMap<Option<VisitId>, Ticket> {
 /// the failure and can give it again.
 const fn is_precious(command: &Command) -> bool {
     match command {
-        Command::EndAttempt { .. } | Command::EndCall { .. } => true,
+        Command::EndAttempt { .. } | Command::HandOver { .. } | Command::EndCall { .. } => true,
         Command::Start(_)
         | Command::BeginCall { .. }
         | Command::Decide { .. }
@@ -212,6 +212,7 @@ const fn caller(command: &Command) -> Option<CallPlace> {
         Command::BeginCall { at, .. } | Command::EndCall { at, .. } => Some(*at),
         Command::Start(_)
         | Command::EndAttempt { .. }
+        | Command::HandOver { .. }
         | Command::Decide { .. }
         | Command::Tick
         | Command::Recover

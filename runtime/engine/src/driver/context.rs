@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use super::message::{Acknowledged, Message, Queued, Reply};
 use crate::plugins::Catalog;
+use crate::progress::ProgressHub;
 use crate::workflow::Definitions;
 use crate::{EngineConfig, EngineError};
 
@@ -19,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) definitions: Definitions,
     pub(crate) config: EngineConfig,
     pub(crate) mailbox: Mailbox,
+    /// What plugins say of their progress.
+    pub(crate) progress: ProgressHub,
     /// Tells followers which run has new events, as long as the loop runs.
     pub(crate) grown: broadcast::WeakSender<RunId>,
     /// Bounds how many journals are read at once.

@@ -70,10 +70,16 @@ impl Driver {
             return;
         }
         active.live.remove(&(visit, attempt));
-        if let AttemptEnd::Ended { result, silent, log } = end {
-            let command = Command::EndAttempt { visit, attempt, result, silent, log };
-            active.queue.push_back(Queued::new(command));
-        }
+        let command = match end {
+            AttemptEnd::Ended { result, silent, log } => {
+                Some(Command::EndAttempt { visit, attempt, result, silent, log })
+            }
+            AttemptEnd::HandedOver { to, input, silent } => {
+                Some(Command::HandOver { visit, attempt, to, input, silent })
+            }
+            AttemptEnd::Suspended => None,
+        };
+        active.queue.extend(command.map(Queued::new));
         self.advance(run);
     }
 }

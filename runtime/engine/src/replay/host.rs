@@ -76,6 +76,8 @@ impl AgentHost for Host {
             CallProgress::Running(_)
             | CallProgress::Asking(_)
             | CallProgress::Sleeping(_)
+            | CallProgress::Calling(_)
+            | CallProgress::Listening(..)
             | CallProgress::Unknown(..)
             | CallProgress::Cleared(_) => CallReply::Suspend,
         }

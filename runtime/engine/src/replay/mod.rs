@@ -113,6 +113,7 @@ impl Engine {
             seed: *state.attempt_seed(recorded.visit, recorded.attempt).as_bytes(),
             grants: grants(definition, state.allowed(), &recorded.step),
             limits: limits_of(pin, &context.config.limits),
+            progress: None,
         };
         let (host, seen) = Host::new(recorded);
         let end = context.catalog.sandbox().run_agent(&ready.loaded, task, Box::new(host)).await;
@@ -141,28 +142,25 @@ fn compare(recorded: &Recorded, made: u32, end: &AgentEnd) -> Option<Difference>
         End::Open => return None,
         End::Completed(output) => json!({ "completed": output }),
         End::Failed(failure) => json!({ "failed": failure }),
+        End::HandedOver(agent, input) => handoff(agent, input),
     };
-    let (found, same) = match (&recorded.end, end) {
-        (End::Completed(output), AgentEnd::Completed(value)) => {
-            (json!({ "completed": value }), output == value)
-        }
-        (End::Failed(before), AgentEnd::GaveUp(now) | AgentEnd::Failed(now)) => {
-            (json!({ "failed": now }), before == now)
-        }
+    let found = match end {
+        AgentEnd::Completed(value) => json!({ "completed": value }),
+        AgentEnd::GaveUp(failure) | AgentEnd::Failed(failure) => json!({ "failed": failure }),
+        AgentEnd::Handoff { agent, input } => handoff(agent, input),
+        AgentEnd::Suspended => Value::Null,
+    };
+    let same = match (&recorded.end, end) {
         // It gave what its own description excludes, or handed on what could not be.
-        (End::Failed(before), AgentEnd::Completed(value)) => {
-            (json!({ "completed": value }), before.kind == FailureKind::InvalidOutput)
+        (End::Failed(before), AgentEnd::Completed(_)) => before.kind == FailureKind::InvalidOutput,
+        (End::Failed(before), AgentEnd::Handoff { .. }) => {
+            matches!(before.kind, FailureKind::Denied | FailureKind::InvalidInput)
         }
-        (End::Failed(before), AgentEnd::Handoff { agent, input }) => {
-            (json!({ "handoff": { "agent": agent, "input": input } }), before.kind == FailureKind::Denied)
-        }
-        (End::Completed(_), AgentEnd::GaveUp(now) | AgentEnd::Failed(now)) => {
-            (json!({ "failed": now }), false)
-        }
-        (End::Completed(_), AgentEnd::Handoff { agent, input }) => {
-            (json!({ "handoff": { "agent": agent, "input": input } }), false)
-        }
-        (End::Completed(_) | End::Failed(_), AgentEnd::Suspended) | (End::Open, _) => (Value::Null, false),
+        _ => expected == found,
     };
     (!same).then_some(Difference { call: None, expected, found })
+}
+
+fn handoff(agent: &str, input: &Value) -> Value {
+    json!({ "handoff": { "agent": agent, "input": input } })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pawl_core::event::{Entry, Event, Work};
 use pawl_core::journal::Envelope;
-use pawl_core::state::{Activity, Calls};
+use pawl_core::state::{Activity, CallProgress, Calls};
 use pawl_core::travel::Ancestor;
 use pawl_core::{Failure, FailureKind, RunId, RunState, StepId, Timestamp, VisitId};
 use serde_json::Value;
@@ -37,13 +37,21 @@ pub(super) enum End {
     Completed(Value),
     /// The agent failed by itself.
     Failed(Failure),
+    /// It handed its task over to another agent, with this input.
+    HandedOver(String, Value),
     /// It goes on, or was stopped from outside.
     Open,
 }
 
 /// All attempts of agents, in the order in which they began.
 pub(super) fn recorded(run: RunId, envelopes: &[Envelope]) -> Vec<Recorded> {
-    let mut fold = Fold { state: RunState::new(run), live: BTreeMap::new(), done: Vec::new(), forked: None };
+    let mut fold = Fold {
+        state: RunState::new(run),
+        live: BTreeMap::new(),
+        done: Vec::new(),
+        handing: None,
+        forked: None,
+    };
     for envelope in envelopes {
         fold.take(envelope);
     }
@@ -63,6 +71,8 @@ struct Fold {
     state: RunState,
     live: BTreeMap<VisitId, Live>,
     done: Vec<Recorded>,
+    /// The visit whose task was handed over: its next attempt, the next event, is another agent's.
+    handing: Option<VisitId>,
     /// The run that the first events come from, and the last of these.
     forked: Option<(RunId, u64)>,
 }
@@ -81,17 +91,32 @@ impl Fold {
                 self.close(*visit, End::Completed(output.clone().into_value()), seq);
             }
             Event::AttemptFailed { visit, failure, .. } => self.close(*visit, end_of(failure), seq),
-            Event::AttemptStarted { visit, .. } | Event::FrameStarted { visit, .. } => {
-                self.close(*visit, End::Open, seq);
+            Event::TaskHandedOver { visit, .. } => self.handing = Some(*visit),
+            Event::AttemptStarted { visit, work, .. } => {
+                let end = match work.as_deref().filter(|_| self.handing.take() == Some(*visit)) {
+                    Some(Work::Agent { agent, input, .. }) => {
+                        End::HandedOver(agent.clone(), input.clone().into_value())
+                    }
+                    Some(Work::Tool { .. }) | None => End::Open,
+                };
+                self.close(*visit, end, seq);
             }
+            Event::FrameStarted { visit, .. } => self.close(*visit, End::Open, seq),
             Event::FrameFailed { .. }
             | Event::FrameCancelled { .. }
+            | Event::UndoStarted { .. }
             | Event::RunFailed { .. }
             | Event::RunCancelled { .. } => self.stop_all(seq),
             Event::CallStarted { visit, call, request, .. }
             | Event::CallCompleted { visit, call, request: Some(request), .. } => {
                 if let Some(live) = self.live.get_mut(visit) {
                     live.requests.insert(*call, request.to_json());
+                }
+            }
+            // The answer to a call of another agent is that agent's own end.
+            Event::CallCompleted { visit, call, request: None, response: Ok(output), .. } => {
+                if let Some(called) = self.called(*visit, *call) {
+                    self.close(called, End::Completed(output.clone().into_value()), seq);
                 }
             }
             _ => {}
@@ -107,6 +132,14 @@ impl Fold {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The visit of the agent that a call waits for.
+    fn called(&self, visit: VisitId, call: u32) -> Option<VisitId> {
+        match self.state.visit(visit)?.calls.get(call)?.progress {
+            CallProgress::Calling(called) => Some(called),
+            _ => None,
         }
     }
 
@@ -143,9 +176,15 @@ impl Fold {
         }
     }
 
-    /// An attempt is over with this event.
+    /// An attempt is over with this event, and with it those of the agents that it has called.
     fn close(&mut self, id: VisitId, end: End, ended: u64) {
         let Some(Live { seq, requests }) = self.live.remove(&id) else { return };
+        let is_called = |called: &VisitId| {
+            self.state.visit(*called).is_some_and(|visit| visit.caller.is_some_and(|(by, _)| by == id))
+        };
+        for called in self.live.keys().copied().filter(is_called).collect::<Vec<_>>() {
+            self.close(called, End::Open, ended);
+        }
         let Some((visit, work)) = self.state.visit(id).and_then(|visit| Some((visit, visit.work.clone()?)))
         else {
             return;

@@ -1,11 +1,11 @@
-//! `models`, `agents` and `signals`: linked, so that agents built for later versions start, and
+//! `models`: linked, so that agents built for later versions start, and
 //! answered by the engine with `denied` in this one. The question is journaled like any other.
 
 use pawl_core::call::CallRequest;
 use serde_json::{Value, json};
 
+use crate::bindings::host::models;
 use crate::bindings::host::types::Failure;
-use crate::bindings::host::{agents, models, signals};
 use crate::host::to_guest;
 use crate::state::HostState;
 
@@ -27,20 +27,5 @@ impl models::Host for HostState {
             Ok(request) => self.deny("models.chat", json!({ "model": model, "request": request })).await,
             Err(failure) => Ok(Err(to_guest(failure))),
         }
-    }
-}
-
-impl agents::Host for HostState {
-    async fn call(&mut self, name: String, task: String) -> Answer {
-        match self.json("the task of agents.call", &task)? {
-            Ok(task) => self.deny("agents.call", json!({ "name": name, "task": task })).await,
-            Err(failure) => Ok(Err(to_guest(failure))),
-        }
-    }
-}
-
-impl signals::Host for HostState {
-    async fn wait(&mut self, name: String, due_ms: Option<u64>) -> Answer {
-        self.deny("signals.wait", json!({ "name": name, "due_ms": due_ms })).await
     }
 }

@@ -98,4 +98,9 @@ impl Host for HostState {
         self.log().add(level, message);
         Ok(self.send_log().await?)
     }
+
+    async fn progress(&mut self, note: String, fraction: Option<f64>) -> wasmtime::Result<()> {
+        self.notes.tell(note, fraction);
+        Ok(())
+    }
 }

@@ -1,12 +1,15 @@
 //! One file a host capability: what a guest can import, and what is behind it.
 
+pub(crate) mod agents;
 pub(crate) mod clock;
 pub(crate) mod denied;
 pub(crate) mod http;
 pub(crate) mod human;
 pub(crate) mod log;
 pub(crate) mod memory;
+pub(crate) mod progress;
 pub(crate) mod random;
+pub(crate) mod signals;
 pub(crate) mod timers;
 pub(crate) mod tools;
 pub(crate) mod wasi;

@@ -243,6 +243,7 @@ pub fn call(limits: Limits) -> ToolCall {
         seed: [1; 32],
         grants: Permissions::default(),
         limits,
+        progress: None,
     }
 }
 
@@ -257,6 +258,7 @@ pub fn task(grants: Permissions, limits: Limits) -> AgentTask {
         seed: [1; 32],
         grants,
         limits,
+        progress: None,
     }
 }
 
@@ -265,6 +267,8 @@ pub fn all_grants() -> Permissions {
     Permissions {
         tools: ["orders.*".to_owned()].into(),
         http: std::collections::BTreeSet::new(),
+        agents: ["writer".to_owned()].into(),
+        signals: ["go".to_owned()].into(),
         human: true,
         memory: true,
         timers: true,

@@ -1,0 +1,45 @@
+//! What an attempt does, and what it writes to its log.
+
+use serde::{Deserialize, Serialize};
+
+use super::Payload;
+use crate::Digest;
+use crate::call::LogLevel;
+use crate::plugin::EffectClass;
+
+/// What an attempt does, with everything evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// Calls a tool.
+    Tool {
+        /// The plugin's name.
+        plugin: String,
+        /// The tool's name in it.
+        tool: String,
+        /// The component, pinned by the run.
+        component: Digest,
+        /// What may happen after a crash.
+        effect: EffectClass,
+        /// Its arguments.
+        arguments: Payload,
+    },
+    /// Runs an agent.
+    Agent {
+        /// The plugin's name.
+        agent: String,
+        /// The component, pinned by the run.
+        component: Digest,
+        /// Its input.
+        input: Payload,
+    },
+}
+
+/// One line of a tool's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How it is marked.
+    pub level: LogLevel,
+    /// The line.
+    pub message: String,
+}
