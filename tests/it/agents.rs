@@ -241,7 +241,7 @@ async fn tests_of_workflows_have_agents_that_call_agents_and_crash_them_everywhe
     let test = report.tests.first().context("a test")?;
     ensure!(test.passed(), "{}", test.lines(&report.file).join("\n"));
     let crashes = test.crashes.as_ref().context("crashes")?;
-    println!("{} crashes, no difference", crashes.tried);
+    crate::prompt::figure(&format!("{} crashes, no difference", crashes.tried));
     ensure!(crashes.tried > 30, "only {} crashes", crashes.tried);
     Ok(())
 }

@@ -54,6 +54,12 @@ const BRANCH: &str = "
             wait: 1h
 ";
 
+/// Prints what was measured, for who runs the test with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "figures are what these tests are for")]
+pub(crate) fn figure(text: &str) {
+    println!("{text}");
+}
+
 /// What makes it unwanted.
 #[derive(Debug, Clone, Copy)]
 enum End {
@@ -97,7 +103,7 @@ async fn requests_of_a_tool_are_dropped_at_once_when_nobody_wants_them_any_more(
         for _ in 0..TRIES {
             best = best.min(stopped_in(&server, (steps, requests), end).await.context(what)?);
         }
-        println!("{what}: stopped in {best:?}");
+        figure(&format!("{what}: stopped in {best:?}"));
         ensure!(best < STOPPED_MAX, "{what}: {best:?}");
     }
     Ok(())
@@ -131,7 +137,7 @@ async fn a_guest_that_computes_is_stopped_at_once() -> Result<()> {
         patiently("an idle engine", idle(&scene)).await??;
         best = best.min(since.elapsed());
     }
-    println!("computing: stopped in {best:?}");
+    figure(&format!("computing: stopped in {best:?}"));
     ensure!(best < STOPPED_MAX, "{best:?}");
     Ok(())
 }
@@ -168,7 +174,7 @@ async fn a_thousand_recorded_calls_are_replayed_and_none_is_made_again() -> Resu
     let since = Instant::now();
     scene.answer(&approval, "approve", Value::Null).await?;
     assert_eq!(scene.ended(run).await?.status, Status::Completed);
-    println!("1,000 recorded calls, not optimized: back and done in {:?}", since.elapsed());
+    figure(&format!("1,000 recorded calls, not optimized: back and done in {:?}", since.elapsed()));
     let events = scene.events(run).await?;
     let calls = events.iter().filter(|event| event.name() == "call-completed").count();
     assert_eq!((server.count(LOOK_UP), calls), (1_000, 1_000));

@@ -42,7 +42,7 @@ impl Draft<'_> {
             }
             CallRequest::Signal { name, due } => {
                 self.record_silent(visit, silent)?;
-                self.await_signal(visit, call, name, due);
+                self.await_signal(visit, call, &name, due);
             }
             CallRequest::Human(question) => {
                 self.record_silent(visit, silent)?;

@@ -31,15 +31,11 @@ impl Draft<'_> {
     }
 
     /// An agent waits for a signal: the oldest of the name that came early is the answer, or else the next.
-    pub(super) fn await_signal(&mut self, visit: VisitId, call: u32, name: String, due: Option<Duration>) {
+    pub(super) fn await_signal(&mut self, visit: VisitId, call: u32, name: &str, due: Option<Duration>) {
         let allowed = self.step_of(visit).is_some_and(|step| {
-            if let Verb::Agent(agent) = &step.verb {
-                agent.permissions.signals.contains(&name)
-            } else {
-                false
-            }
+            if let Verb::Agent(agent) = &step.verb { agent.permissions.signals.contains(name) } else { false }
         });
-        let request = CallRequest::Signal { name: name.clone(), due };
+        let request = CallRequest::Signal { name: name.to_owned(), due };
         if !allowed {
             let step = self.step_of(visit).map(|step| step.id.to_string()).unwrap_or_default();
             let message = format!(
@@ -47,7 +43,7 @@ impl Draft<'_> {
             );
             return self.record(visit, call, request, Err(Failure::new(FailureKind::Denied, message)));
         }
-        if let Some((number, data)) = self.kept(&name) {
+        if let Some((number, data)) = self.kept(name) {
             self.push(Event::SignalTaken { visit, signal: number, call: Some(call) });
             return self.record(visit, call, request, Ok(data));
         }
