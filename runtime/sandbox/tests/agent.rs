@@ -274,7 +274,7 @@ async fn a_short_form_reaches_the_host_as_a_schema_and_counts_as_a_call() {
 }
 
 #[tokio::test]
-async fn memory_timers_and_denied_capabilities_are_calls() {
+async fn memory_timers_and_signals_are_calls() {
     let guest = agent(&format!(
         "(call $put (i32.const 2000) (i32.const 1) (i32.const 2004) (i32.const 2) (i32.const 3000))
          (call $get (i32.const 2000) (i32.const 1) (i32.const 3000))
@@ -292,15 +292,13 @@ async fn memory_timers_and_denied_capabilities_are_calls() {
         CallRequest::MemoryPut { key: "k".into(), value: json!(42) },
         CallRequest::MemoryGet { key: "k".into() },
         CallRequest::Sleep { duration: Duration(500) },
-        CallRequest::Denied {
-            capability: "signals.wait".into(),
-            request: json!({"name": "k", "due_ms": null}),
-        },
+        CallRequest::Signal { name: "k".into(), due: None },
     ];
     assert_eq!(script.asked(), expected);
     let denied = end_with(&guest, Permissions::default(), Limits::default(), &script).await;
     check_failure(&denied, FailureKind::Denied, "pawl:plugin/memory (permissions.memory)");
     check_failure(&denied, FailureKind::Denied, "pawl:plugin/timers (permissions.timers)");
+    check_failure(&denied, FailureKind::Denied, "pawl:plugin/signals (permissions.signals)");
 }
 
 #[tokio::test]
