@@ -3,7 +3,7 @@
 //! `cargo bench -p pawl-tests --bench crowd [-- RUNS]`
 //!
 //! Each row is a process of its own on a new store in a temporary folder, so that its peak of memory is its
-//! own. All runs are started as fast as they are taken; a run's time is from its start to its end.
+//! own. All runs are started at the same moment; a run's time is from then to its end.
 //!
 //! - `lists`: a `map` of four items and a `parallel` of two branches, six tool calls each.
 //! - `priorities`: the same, and when all have started, one in a hundred more with priority 100.
@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use pawl_core::RunId;
 use pawl_core::event::Actor;
 use pawl_core::view::Status;
 use pawl_engine::{Engine, EngineConfig, StartOptions, Workflow};
@@ -102,40 +101,53 @@ impl Node {
         Ok(self.engine.load_workflow(&path).await?)
     }
 
-    /// Starts runs side by side, and gives how long each took.
-    async fn run(&self, workflow: &Arc<Workflow>, inputs: Vec<Value>) -> Result<Runs> {
-        let mut runs = Runs { started: Vec::new(), ending: JoinSet::new() };
+    /// Starts runs side by side; each gives how long it took.
+    fn run(&self, workflow: &Arc<Workflow>, inputs: Vec<Value>) -> Runs {
+        let mut runs = Runs::new();
         for inputs in inputs {
-            let begun = Instant::now();
-            let run = self.engine.start(workflow, inputs, StartOptions::default()).await?;
-            let engine = self.engine.clone();
-            runs.started.push(run);
-            runs.ending.spawn(async move {
+            let (engine, workflow) = (self.engine.clone(), Arc::clone(workflow));
+            runs.spawn(async move {
+                let begun = Instant::now();
+                let run = engine.start(&workflow, inputs, StartOptions::default()).await?;
                 let header = engine.settled(run).await?;
                 ensure!(header.status == Status::Completed, "the run is {header:?}");
                 Ok(begun.elapsed())
             });
         }
-        Ok(runs)
+        runs
+    }
+
+    /// Returns when so many runs have been started.
+    async fn has(&self, count: usize) -> Result<()> {
+        loop {
+            let (mut page, mut found) = (Page { after: None, limit: 1_000 }, 0);
+            loop {
+                let runs = self.engine.store().runs(&RunFilter::default(), &page).await?;
+                found += runs.runs.len();
+                match runs.next {
+                    Some(next) => page.after = Some(next),
+                    None => break,
+                }
+            }
+            if found >= count {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
     }
 }
 
 /// Runs that have started.
-struct Runs {
-    started: Vec<RunId>,
-    ending: JoinSet<Result<Duration>>,
-}
+type Runs = JoinSet<Result<Duration>>;
 
-impl Runs {
-    /// How long each took, the shortest first.
-    async fn end(mut self) -> Result<Vec<Duration>> {
-        let mut took = Vec::new();
-        while let Some(ended) = self.ending.join_next().await {
-            took.push(ended??);
-        }
-        took.sort_unstable();
-        Ok(took)
+/// How long each took, the shortest first.
+async fn end(mut runs: Runs) -> Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    while let Some(ended) = runs.join_next().await {
+        took.push(ended??);
     }
+    took.sort_unstable();
+    Ok(took)
 }
 
 async fn measure(row: &str, count: usize) -> Result<String> {
@@ -144,20 +156,20 @@ async fn measure(row: &str, count: usize) -> Result<String> {
     let (took, urgent) = match row {
         "lists" => {
             let workflow = Arc::new(node.workflow("lists", LISTS).await?);
-            let runs = node.run(&workflow, vec![json!({ "priority": 50 }); count]).await?;
-            (runs.end().await?, Vec::new())
+            (end(node.run(&workflow, vec![json!({ "priority": 50 }); count])).await?, Vec::new())
         }
         "priorities" => {
             let workflow = Arc::new(node.workflow("lists", LISTS).await?);
-            let runs = node.run(&workflow, vec![json!({ "priority": 50 }); count]).await?;
-            let urgent = node.run(&workflow, vec![json!({ "priority": 100 }); count / URGENT]).await?;
-            let urgent = urgent.end().await?;
-            (runs.end().await?, urgent)
+            let runs = node.run(&workflow, vec![json!({ "priority": 50 }); count]);
+            node.has(count).await?;
+            let urgent = node.run(&workflow, vec![json!({ "priority": 100 }); count / URGENT]);
+            let urgent = end(urgent).await?;
+            (end(runs).await?, urgent)
         }
         "keys" => {
             let workflow = Arc::new(node.workflow("keyed", KEYED).await?);
             let inputs = (0..count).map(|number| json!({ "key": number % KEYS })).collect();
-            (node.run(&workflow, inputs).await?.end().await?, Vec::new())
+            (end(node.run(&workflow, inputs)).await?, Vec::new())
         }
         _ => return tree(&node, count / 10).await,
     };
