@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 3;
+pub(crate) const PROTOCOL_VERSION: u32 = 4;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
