@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 
 #[path = "restart/agent.rs"]
 mod agent;
+#[path = "restart/slots.rs"]
+mod slots;
 #[path = "restart/travel.rs"]
 mod travel;
 
@@ -61,6 +63,8 @@ struct Step {
     undo: bool,
     /// Its lists of steps, or its attempts with the pauses between them, may take only so long.
     total: bool,
+    /// It shares slots with others.
+    slot: bool,
 }
 
 fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
@@ -97,9 +101,9 @@ fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
     let back = proptest::option::weighted(0.2, 0..STEPS_MAX);
     let rarely = || proptest::bool::weighted(0.15);
     let needs = proptest::option::weighted(0.1, any::<u8>());
-    let (undo, total) = (proptest::bool::weighted(0.25), proptest::bool::weighted(0.3));
+    let (undo, total) = (proptest::bool::weighted(0.25), (proptest::bool::weighted(0.3), rarely()));
     (verb, back, needs, proptest::bool::weighted(0.1), rarely(), rarely(), rarely(), undo, total).prop_map(
-        |(verb, back, needs, skipped, vars, catch, finally, undo, total)| Step {
+        |(verb, back, needs, skipped, vars, catch, finally, undo, (total, slot))| Step {
             verb,
             back,
             needs,
@@ -109,6 +113,7 @@ fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
             finally,
             undo,
             total,
+            slot,
         },
     )
 }
@@ -117,6 +122,7 @@ fn step(verb: impl Strategy<Value = Verb>) -> impl Strategy<Value = Step> {
 fn yaml(steps: &[Step]) -> String {
     let mut text = String::from(
         "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\ntimeout: 90m\n\
+         concurrency: { limit: 3, overflow: replace }\n\
          vars: { done: 0, last: \"${{ inputs.n }}\" }\n\
          permissions: { tools: [world.act, world.once], agents: [helper, closer], signals: [go], human: true, timers: true }\nsteps:\n",
     );
@@ -151,6 +157,9 @@ fn write_steps(text: &mut String, steps: &[Step], depth: usize, prefix: &str) {
         }
         if let (true, Some(timeout)) = (step.total, total(verb)) {
             line(timeout);
+        }
+        if step.slot && !matches!(verb, Verb::Set | Verb::Switch | Verb::Fail) {
+            line("  concurrency: { limit: 1 }");
         }
         write_lists(text, verb, depth, &id);
         let mut line = |line: &str| {

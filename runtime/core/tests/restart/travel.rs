@@ -24,7 +24,7 @@ impl World {
             self.now = Timestamp(self.now.0 + 1);
             if let Some((visit, attempt, work)) = self.attempt() {
                 self.carry_out(visit, attempt, &work);
-            } else if !self.answer() {
+            } else if !self.slot() && !self.answer() {
                 let due = effects(&self.state).into_iter().find_map(|effect| match effect {
                     Effect::WakeAt(at) => Some(at),
                     Effect::Attempt { .. } => None,
