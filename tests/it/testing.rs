@@ -88,6 +88,26 @@ async fn the_workflows_of_the_project_pass_their_tests_with_a_crash_at_every_eve
     Ok(())
 }
 
+/// The folder of workflows that are here for their crashes alone.
+fn crashes(file: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("crashes").join(file)
+}
+
+#[tokio::test]
+async fn an_agent_in_the_midst_of_calls_that_it_makes_together_survives_every_crash() -> Result<()> {
+    let report = run(&suite().await?, &crashes("together.test.yaml"), &crashing()).await?;
+    ensure!(report.failed() == 0, "{}", shown(&report));
+    ensure!(report.tests[0].crashes.as_ref().is_some_and(|crashes| crashes.tried > 10));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_map_of_a_thousand_items_passes() -> Result<()> {
+    let report = run(&suite().await?, &crashes("many.test.yaml"), &Options::default()).await?;
+    ensure!(report.failed() == 0, "{}", shown(&report));
+    Ok(())
+}
+
 const PAY: &str = "
 pawl: 1
 workflow: pay
