@@ -106,7 +106,7 @@ impl From<EngineError> for Fault {
         match error {
             EngineError::Definition(problems) => Self {
                 details: Some(problems.to_json()),
-                ..Self::usage(problems.render(false)).hint("docs/errors/ explains each code")
+                ..Self::usage(problems.render(false)).hint("`pawl explain CODE` says more of each")
             },
             EngineError::Unreadable { .. } => {
                 Self::usage(text).hint("check that the file exists and that you may read it")

@@ -26,8 +26,11 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn of(state: &RunState) -> Self {
-        let listens = state.active().filter_map(|(id, visit)| {
-            visit.awaited().map(|awaited| (id, visit.step.clone(), awaited.clone()))
+        let listens = state.active().flat_map(|(id, visit)| {
+            let calls = visit.calls.open().filter_map(|(_, call)| call.awaited());
+            let calls = calls.map(|(name, _)| Awaited::Signal(name.to_owned()));
+            let awaited = visit.awaited().cloned().into_iter().chain(calls);
+            awaited.map(|awaited| (id, visit.step.clone(), awaited)).collect::<Vec<_>>()
         });
         let steps = state.active().map(|(_, visit)| (visit.step.clone(), visit.started_at));
         Self { run: state.id(), listens: listens.collect(), steps: steps.collect() }

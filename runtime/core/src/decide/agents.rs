@@ -24,7 +24,7 @@ impl Draft<'_> {
                  for one another; call it from a step of its own"
             );
             Err(Failure::new(FailureKind::Limit, message))
-        } else if self.state.visits.len() >= RUN_MAX_VISITS as usize {
+        } else if self.state.visits.len() >= self.visits_max() {
             let message = format!("the run has more visits than run_max_visits ({RUN_MAX_VISITS}) allows");
             Err(Failure::new(FailureKind::Limit, message))
         } else {

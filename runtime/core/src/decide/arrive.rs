@@ -68,12 +68,16 @@ impl Draft<'_> {
         }
     }
 
+    /// How many visits the run may have: what is undone may take as many again.
+    pub(super) const fn visits_max(&self) -> usize {
+        let most = if self.state.undoing.is_some() { RUN_MAX_VISITS * 2 } else { RUN_MAX_VISITS };
+        most as usize
+    }
+
     /// Why a run can go on no further: one that goes round in a circle must
     /// not hold up the others, nor fill the memory or the journal.
     fn beyond_limits(&self, step: &Step) -> Option<Failure> {
-        // What is undone may take as many visits again.
-        let most = if self.state.undoing.is_some() { RUN_MAX_VISITS * 2 } else { RUN_MAX_VISITS };
-        let message = if self.state.visits.len() >= most as usize {
+        let message = if self.state.visits.len() >= self.visits_max() {
             format!(
                 "the run has more visits than run_max_visits ({RUN_MAX_VISITS}) allows; split the workflow"
             )

@@ -4,11 +4,12 @@
 //! decided here is what follows for the run.
 
 use super::advance::evaluation_failure;
+use super::attempt::is_at_most_once;
 use super::{Draft, Next};
 use crate::definition::{CONCURRENCY_KEY_MAX_BYTES, Concurrency, PRIORITY_MAX, Step};
 use crate::event::{Actor, Event, SlotRequested};
 use crate::expression::{Scope, Template};
-use crate::state::Slot;
+use crate::state::{Activity, Slot};
 use crate::{Failure, FailureKind, FrameId, RunId, VisitId};
 
 /// What a run hears of a slot that it waits for, or holds.
@@ -111,7 +112,21 @@ impl Draft<'_> {
         }
     }
 
+    /// Whoever is on the way out already, or in the midst of something that must be known to have happened or
+    /// not, is not cut off: the newcomer waits for the end of that.
     fn make_way(&mut self, visit: Option<VisitId>, slot: &Slot, by: RunId) {
+        let stays = match visit {
+            None => self.state.undoing.is_some(),
+            Some(id) => self.state.visit(id).is_none_or(|visit| {
+                let cleans = visit.inside.as_ref().is_some_and(|at| at.catching || at.outcome.is_some());
+                let asks = matches!(visit.activity, Activity::Unknown(_));
+                let acts = matches!(visit.activity, Activity::Attempting) && is_at_most_once(visit);
+                cleans || asks || acts || !self.state.running_within(id).is_empty()
+            }),
+        };
+        if stays {
+            return;
+        }
         let message = format!("run {by} took its slot of '{}'", slot.key);
         let Some(id) = visit else {
             let actor = Actor {

@@ -57,7 +57,7 @@ impl CallState {
     }
 
     /// The signal that it waits for, and until when.
-    pub(crate) fn awaited(&self) -> Option<(&str, Option<Timestamp>)> {
+    pub fn awaited(&self) -> Option<(&str, Option<Timestamp>)> {
         if let CallProgress::Listening(name, until) = &self.progress { Some((name, *until)) } else { None }
     }
 

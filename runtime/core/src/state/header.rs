@@ -91,12 +91,11 @@ impl RunState {
     }
 
     fn waits_for_slot(&self) -> Option<Waiting> {
-        let (visit, slot) = self.active().find_map(|(_, visit)| {
-            let queued = matches!(visit.activity, Activity::Queued(_));
-            Some((visit, visit.slot.as_ref().filter(|_| queued)?))
-        })?;
-        let (step, key, until) = (Some(visit.step.clone()), slot.key.clone(), slot.until);
-        Some(Waiting::Slot { step, key, until })
+        self.active().find_map(|(_, visit)| {
+            let Activity::Queued(until) = visit.activity else { return None };
+            let (step, key) = (Some(visit.step.clone()), visit.slot.as_ref()?.key.clone());
+            Some(Waiting::Slot { step, key, until })
+        })
     }
 
     /// The header as it stands, for a journal that ends at `head`.

@@ -18,8 +18,6 @@ pub struct Slot {
     pub priority: u8,
     /// When it was asked for.
     pub since: Timestamp,
-    /// When the visit fails unless it has it.
-    pub until: Option<Timestamp>,
     /// Whether it is held.
     pub taken: bool,
 }
@@ -93,7 +91,7 @@ impl RunState {
 
     fn request_slot(&mut self, time: Timestamp, requested: &SlotRequested) {
         let SlotRequested { visit, key, limit, overflow, priority, until } = requested.clone();
-        let slot = Slot { key, limit, overflow, priority, since: time, until, taken: false };
+        let slot = Slot { key, limit, overflow, priority, since: time, taken: false };
         match visit {
             None => self.slot = Some(Box::new(slot)),
             Some(id) => {

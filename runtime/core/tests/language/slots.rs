@@ -137,6 +137,47 @@ steps:
 }
 
 #[test]
+fn who_is_on_the_way_out_or_may_have_acted_is_not_cut_off_by_a_newcomer() {
+    // What the run did is undone to the end, however often it hears of others.
+    let rest = "
+concurrency: { limit: 1, overflow: replace }
+on_cancel: undo
+steps:
+  - { id: a, set: 1, undo: [{ id: una, tool: t.do, with: { it: una } }, { id: too, tool: t.do, with: { it: too } }] }
+  - { id: b, fail: no }
+";
+    let mut bench = Bench::start(rest);
+    hear(&mut bench, None, SlotNews::Granted);
+    hear(&mut bench, None, SlotNews::Replaced(other()));
+    bench.end(&json!("una"), None);
+    hear(&mut bench, None, SlotNews::Replaced(other()));
+    assert_eq!(bench.work(), [json!("too")]);
+    assert_eq!(bench.state.status(), Status::Failed);
+    // So is a `catch`, and so is a tool that must not be called twice, or of which nobody knows.
+    let step = "steps:\n  - id: a\n    concurrency: { limit: 1 }\n    ";
+    let caught = format!("{step}fail: no\n    catch: [{{ id: c, tool: t.do, with: {{ it: c }} }}]");
+    let caught = caught.replace("fail: no", "tool: t.do\n    with: { it: no }");
+    let mut bench = Bench::start(&caught);
+    hear(&mut bench, Some(1), SlotNews::Granted);
+    bench.end(&json!("no"), Some(crate::bench::no()));
+    hear(&mut bench, Some(1), SlotNews::Replaced(other()));
+    assert_eq!(bench.work(), [json!("c")]);
+    bench.outputs();
+    let once = format!("{step}tool: t.once\n    with: {{ it: once }}\n    timeout: 1m");
+    let mut bench = Bench::start(&once);
+    hear(&mut bench, Some(1), SlotNews::Granted);
+    hear(&mut bench, Some(1), SlotNews::Replaced(other()));
+    assert_eq!(bench.under_way(), [json!("once")]);
+    bench.tick_at(61_000);
+    hear(&mut bench, Some(1), SlotNews::Replaced(other()));
+    assert_eq!(bench.statuses("a"), [Status::Unknown]);
+    assert_eq!(slots(&bench), [(Some(1), "w/a".to_owned(), true)]);
+    let title = bench.state.approvals().next().expect("a question").1.question.title.clone();
+    bench.answer(&title, "failed");
+    assert_eq!(slots(&bench), []);
+}
+
+#[test]
 fn a_start_timeout_ends_the_wait_for_a_slot() {
     let rest = "
 steps:

@@ -35,6 +35,10 @@ pub(super) struct ActiveRun {
     pub(super) subscribed: BTreeSet<Subscription>,
     /// The slots that the store lists.
     pub(super) tickets: BTreeMap<Option<VisitId>, Ticket>,
+    /// Whether what it holds or waits for is to be told to the gate.
+    pub(super) slots_changed: bool,
+    /// Whether it was told of a slot and took no notice.
+    pub(super) ignored_slot: bool,
     /// The status that the stored header shows.
     pub(super) shown: Option<Status>,
     /// How often the commit under way was given to the store in vain.
@@ -93,6 +97,7 @@ impl ActiveRun {
         let open = state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
         let subscribed = subscriptions(&state);
         let tickets = tickets(&state);
+        let definition_has_slots = definition.has_slots();
         Self {
             state,
             definition,
@@ -102,6 +107,8 @@ impl ActiveRun {
             live: HashMap::new(),
             open,
             subscribed,
+            slots_changed: definition_has_slots,
+            ignored_slot: false,
             tickets,
             shown,
             failures: 0,
@@ -117,10 +124,14 @@ impl ActiveRun {
             decided.delivered.extend(letter);
             let (caller, precious) = (caller(&command), is_precious(&command));
             let ends = matches!(command, Command::EndCall { .. });
+            let of_slot = matches!(command, Command::HearOfSlot { .. });
             let seq = self.head.seq + decided.events.len() as u64;
             let moment = Moment { now, entropy: Entropy::new(chance.bytes(self.state.id(), seq)) };
             let outcome = decide(&mut self.state, &self.definition, command, moment).map(|events| {
                 decided.precious |= precious && !events.is_empty();
+                if of_slot && events.is_empty() {
+                    (self.slots_changed, self.ignored_slot) = (true, true);
+                }
                 decided.events.extend(events);
                 self.acknowledge(now, caller)
             });

@@ -1,6 +1,6 @@
 //! Decided events on their way to the store, and what follows when they are durable.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use pawl_core::event::{Event, Origin};
@@ -97,6 +97,7 @@ impl Driver {
         active.shown = pending.shown;
         active.open = pending.open;
         active.subscribed = pending.subscribed;
+        active.slots_changed |= active.tickets != pending.tickets;
         active.tickets = pending.tickets;
         // Before anyone is answered, and before those are done that these follow from: who waits until
         // no letter is on its way waits for these, too.
@@ -178,7 +179,7 @@ impl ActiveRun {
         let opened = open.difference(&listed).filter_map(|id| self.state.open_approval(id)).collect();
         let closed = self.open.difference(&open).cloned().collect();
         let subscribed = subscriptions(&self.state);
-        let tickets = tickets(&self.state);
+        let tickets = if self.definition.has_slots() { tickets(&self.state) } else { BTreeMap::new() };
         let letters = letters_of(&self.state, self.head.seq, &decided.events);
         let commit = RunCommit {
             header: changed.then(|| self.state.header(head)),

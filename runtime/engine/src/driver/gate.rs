@@ -204,9 +204,14 @@ impl Line {
     }
 
     fn make_way(&mut self, newest: TicketPlace, news: &mut Vec<News>) {
-        let Some(limit) = self.standing.get(&newest).map(|at| at.limit as usize) else { return };
-        let before: Vec<_> =
-            self.queue.iter().map(|(_, _, place)| *place).filter(|place| *place != newest).collect();
+        let Some((limit, since)) = self.standing.get(&newest).map(|at| (at.limit as usize, at.since)) else {
+            return;
+        };
+        // Who came after it waits for it.
+        let older = |(_, asked, place): &(Rank, Timestamp, TicketPlace)| {
+            ((*asked, *place) < (since, newest)).then_some(*place)
+        };
+        let before: Vec<_> = self.queue.iter().filter_map(older).collect();
         for place in before {
             self.send_away(place, SlotNews::Replaced(newest.0), news);
         }
@@ -337,6 +342,19 @@ mod tests {
         assert_eq!(comes(&mut gate, replacing(4)), [(3, SlotNews::Replaced(run(4)))]);
         assert_eq!(leaves(&mut gate, 3), []);
         assert_eq!(leaves(&mut gate, 1), [(4, SlotNews::Granted)]);
+    }
+
+    #[test]
+    fn who_comes_after_a_replacing_one_waits_for_it() {
+        let mut gate = Gate::default();
+        comes(&mut gate, Ticket { taken: true, ..ticket(1, 1, Overflow::Queue) });
+        assert_eq!(comes(&mut gate, ticket(2, 1, Overflow::Queue)), []);
+        let replaced = comes(&mut gate, ticket(3, 1, Overflow::Replace));
+        assert_eq!(replaced, [(2, SlotNews::Replaced(run(3))), (1, SlotNews::Replaced(run(3)))]);
+        assert_eq!(comes(&mut gate, ticket(4, 1, Overflow::Queue)), []);
+        leaves(&mut gate, 2);
+        assert_eq!(leaves(&mut gate, 1), [(3, SlotNews::Granted)]);
+        assert_eq!(leaves(&mut gate, 3), [(4, SlotNews::Granted)]);
     }
 
     #[test]

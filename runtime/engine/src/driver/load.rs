@@ -79,7 +79,11 @@ impl Driver {
     fn not_loaded(&mut self, run: RunId, queue: VecDeque<Queued>, error: EngineError) {
         tracing::error!(%run, "the run cannot be loaded: {error}");
         let passing = is_passing(&error);
-        self.slots_untold(run);
+        if passing {
+            self.slots_untold(run);
+        } else {
+            self.forget_slots(run);
+        }
         self.timers.put_off(run, self.context.config.clock.now(), passing);
         let unknown = matches!(&error, EngineError::UnknownRun(_));
         let reason = error.to_string();

@@ -43,11 +43,17 @@ enum Known {
 impl Driver {
     /// Takes in what a run holds and waits for, all of it durable, and tells those who follow.
     pub(super) fn mind_slots(&mut self, run: RunId) {
-        let Some(Resident::Active(active)) = self.residents.get(&run) else { return };
-        if !active.definition.has_slots() {
+        let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
+        if !std::mem::take(&mut active.slots_changed) {
             return;
         }
+        if std::mem::take(&mut active.ignored_slot) {
+            self.slots.gate.untold(run);
+        }
         let touched = self.slots.gate.update(run, active.state.tickets());
+        if let Known::Asked { heard, .. } = &mut self.slots.known {
+            heard.insert(run);
+        }
         if touched.is_empty() {
             return;
         }
@@ -91,9 +97,22 @@ impl Driver {
         }
     }
 
-    /// A run did not take in what it was told.
+    /// A run did not take in what it was told, and will be loaded again.
     pub(super) fn slots_untold(&mut self, run: RunId) {
         self.slots.gate.untold(run);
+    }
+
+    /// A run whose journal cannot be read neither holds nor wants anything: it must not keep others waiting.
+    pub(super) fn forget_slots(&mut self, run: RunId) {
+        let freed = self.slots.gate.update(run, std::iter::empty());
+        match &mut self.slots.known {
+            Known::Nothing => {}
+            Known::Asked { heard, touched, .. } => {
+                heard.insert(run);
+                touched.extend(freed);
+            }
+            Known::All => self.admit(&freed),
+        }
     }
 
     fn ask_who_has_slots(&mut self, wants_all: bool) {
@@ -114,6 +133,13 @@ impl Driver {
             loop {
                 match tickets(&context).await {
                     Ok(tickets) => return context.mailbox.send(Message::Tickets(tickets)),
+                    // It will not be read later either. What runs say themselves is known all the same.
+                    Err(error @ StoreError::Damaged(_)) => {
+                        tracing::error!(
+                            "who has which slot is not known, more than the limits may go on: {error}"
+                        );
+                        return context.mailbox.send(Message::Tickets(Vec::new()));
+                    }
                     Err(error) => tracing::error!("the store cannot tell who has which slot: {error}"),
                 }
                 let clock = &context.config.clock;

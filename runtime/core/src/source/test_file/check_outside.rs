@@ -24,16 +24,27 @@ impl Check<'_> {
     fn signal(&mut self, signal: &SentSignal) {
         let SentSignal { name, data, comes, refused, .. } = signal;
         if let Some(step) = &comes.step {
-            let waits = |verb: &Verb| matches!(verb, Verb::Signal(waits) if waits.name == name.value);
+            let waits = |verb: &Verb| {
+                matches!(verb, Verb::Signal(waits) if waits.name == name.value)
+                    || matches!(verb, Verb::Agent(agent) if agent.permissions.signals.contains(&name.value))
+            };
             self.waits(step, waits, &format!("for the signal '{}'", name.value));
         }
         // It can be meant for a run that a step starts, of which nothing is known here.
         if *refused || (!self.definition.workflows.is_empty() && !comes.early) {
             return;
         }
-        let Some(problems) = self.taken(&name.value).map(|waits| problems(waits, &data.value)) else {
-            let known: std::collections::BTreeSet<&str> =
-                self.definition.signals().map(|(_, signal)| signal.name.as_str()).collect();
+        let of_agents = || self.definition.signals_of_agents();
+        let taken = self.taken(&name.value).map(|waits| problems(waits, &data.value));
+        // What agents wait for has no schema of its own.
+        let taken = taken.or_else(|| of_agents().any(|known| known == name.value).then(Vec::new));
+        let Some(problems) = taken else {
+            let known: std::collections::BTreeSet<&str> = self
+                .definition
+                .signals()
+                .map(|(_, signal)| signal.name.as_str())
+                .chain(of_agents())
+                .collect();
             let help = among(&name.value, "it takes", known);
             let message = format!("the workflow has no signal '{}'", name.value);
             return self.report(Code::TestMismatch, &name.place, message, help);
