@@ -106,22 +106,7 @@ fn problems(signal: &SignalStep, data: &serde_json::Value) -> Vec<String> {
 }
 
 fn pattern(verb: &Verb) -> Option<&Template> {
-    match verb {
-        Verb::Wait(WaitStep::Topic { pattern, .. }) => Some(pattern),
-        Verb::Wait(WaitStep::For(_) | WaitStep::Until(_))
-        | Verb::Agent(_)
-        | Verb::Tool(_)
-        | Verb::Human(_)
-        | Verb::Set(_)
-        | Verb::Switch(_)
-        | Verb::Fail(_)
-        | Verb::Parallel(_)
-        | Verb::Map(_)
-        | Verb::Loop(_)
-        | Verb::Signal(_)
-        | Verb::Emit(_)
-        | Verb::Workflow(_) => None,
-    }
+    if let Verb::Wait(WaitStep::Topic { pattern, .. }) = verb { Some(pattern) } else { None }
 }
 
 /// A pattern that is computed may match anything.
