@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Failed,
     /// What was given cannot be used: arguments, a file, inputs, an id.
     Usage,
-    /// The run waits for a person, a signal or an event, or is suspended.
+    /// The run waits for a person, a signal, an event or a slot, or is suspended.
     Waits,
     /// The data folder cannot be used, or is in use.
     Unusable,
@@ -59,7 +59,7 @@ Exit codes:
   0    completed; done
   1    the run failed or was cancelled, an answer was refused, something is wrong
   2    arguments, a file, inputs or an id that cannot be used
-  3    the run waits for a person, a signal or an event, or is suspended
+  3    the run waits for a person, a signal, an event or a slot, or is suspended
   4    the data folder cannot be used or is in use
   130  stopped by SIGINT (Ctrl-C)
   143  stopped by SIGTERM

@@ -12,6 +12,7 @@ mod plugins;
 mod runs;
 mod shared;
 mod signals;
+mod slots;
 mod terminal;
 mod tests;
 mod travel;
