@@ -1,4 +1,4 @@
-// Memory of the run. Needs `permissions.memory`, and the import in wit/world.wit.
+// Memory of the run, or of what the step's `memory` names. Needs `permissions.memory`, and the import in wit/world.wit.
 
 import host from "pawl:plugin/memory@0.1.0";
 import { ask } from "./failure.js";

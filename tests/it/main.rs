@@ -12,6 +12,7 @@ mod http;
 mod imports;
 mod languages;
 mod many;
+mod memory;
 mod once;
 mod outside;
 mod payloads;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use pawl_core::call::CallResponse;
 use pawl_core::view::Status;
 use pawl_core::{Digest, Failure, FailureKind, RunId};
-use pawl_engine::{AgentWork, Chance, Component, StandIn, StartOptions, ToolWork};
-use pawl_sandbox::ToolEnd;
+use pawl_engine::{AgentPart, AgentWork, Chance, Component, StandIn, StartOptions, ToolWork};
+use pawl_sandbox::{AgentEnd, AgentHost, ToolEnd};
 use pawl_tests::{Scene, workflow};
 use serde_json::{Value, json};
 
@@ -34,8 +34,11 @@ impl StandIn for Answers {
         }
     }
 
-    async fn agent(&self, _: AgentWork<'_>) -> Option<CallResponse> {
-        self.agent.clone()
+    async fn agent(&self, _: AgentWork<'_>, host: Box<dyn AgentHost>) -> AgentPart {
+        match self.agent.clone() {
+            None => AgentPart::Component(host),
+            Some(result) => AgentPart::Played(result.map_or_else(AgentEnd::GaveUp, AgentEnd::Completed)),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A store that fails for a while, or was altered: nothing that was done is done again, nobody is told
 //! what is not durable, and nothing is taken for what was recorded that is not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
@@ -9,14 +10,14 @@ use pawl_core::event::{Event, Origin};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, Digest, Duration, Refusal, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, Duration, MemoryScope, Refusal, RunId, Ticket, Timestamp};
 use pawl_engine::{EngineError, ManualClock, StartOptions};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
     ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
 };
 use pawl_tests::{BEGIN, Scene, patiently, person};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// A real store whose disk is full, or slow, or altered, whenever the test says so.
@@ -106,6 +107,18 @@ impl Store for Failing {
 
     async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError> {
         self.store.tickets(after, limit).await
+    }
+
+    async fn memories(
+        &self,
+        after: Option<&MemoryScope>,
+        limit: usize,
+    ) -> Result<Vec<MemoryScope>, StoreError> {
+        self.store.memories(after, limit).await
+    }
+
+    async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
+        self.store.memory(scope).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

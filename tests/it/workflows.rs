@@ -143,6 +143,7 @@ fn list_cases() -> Vec<Case> {
         case("loop.yaml", json!({ "ready_after": 1 }), &["poll"], json!({ "tries": 1 })),
         case("timeout.yaml", json!({}), &["rate"], json!({ "rate": "1.08" })),
         case("timeout.yaml", json!({ "fail_times": 2 }), &["rate"], json!({ "rate": "1.09" })),
+        case("memory.yaml", json!({}), &["notes"], json!({ "count": 1, "earlier": [] })),
         case("concurrency.yaml", json!({ "orders": ["A-1", "A-2"] }), &["each"], letters),
         case("saga.yaml", json!({ "car_fails": 1 }), &["flight", "nights", "car"], booked),
         Case {

@@ -1,5 +1,5 @@
-//! Key-value memory of the run: what one step leaves here, a later one finds. For agents; needs the
-//! grant `memory`.
+//! Key-value memory: what one step leaves here, a later one finds; where the step's `memory` says so, a
+//! later run, too. For agents; needs the grant `memory`.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

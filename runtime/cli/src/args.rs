@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Explain(command::explain::ExplainArgs),
     /// Look at plugins, make, try and add them
     Plugin(command::plugin::PluginArgs),
+    /// See what agents keep beyond their runs, and have it forgotten
+    Memory(command::memory::MemoryArgs),
     /// Prove that journals are whole and unaltered
     Verify(command::verify::VerifyArgs),
     /// Try every part that pawl needs here
@@ -152,6 +154,7 @@ impl Cli {
             Command::Test(args) => args.data.folder.clone(),
             Command::Graph(args) => args.data.folder.clone(),
             Command::Plugin(args) => args.folder(),
+            Command::Memory(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),
             Command::Doctor(args) => args.data.folder.clone(),
             Command::Schema(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,

@@ -5,7 +5,7 @@ use pawl_core::event::{
     ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, SlotRequested, Work,
 };
 use pawl_core::travel::Ancestor;
-use pawl_core::{Failure, FrameId, VisitId};
+use pawl_core::{Failure, FrameId, MemoryScope, VisitId};
 use serde_json::Value;
 
 /// The longest text that is shown in full: a failure or a panic, in characters.
@@ -308,14 +308,21 @@ pub(crate) fn call(request: &CallRequest) -> String {
         CallRequest::Agent { name, task } => format!("agent {} {}", one_line(name), value(task)),
         CallRequest::Signal { name, .. } => format!("waits for the signal {}", one_line(name)),
         CallRequest::Human(question) => format!("asks \"{}\"", one_line(&question.title)),
-        CallRequest::MemoryGet { key } => format!("memory.get {}", one_line(key)),
-        CallRequest::MemoryPut { key, value: kept } => {
-            format!("memory.put {} {}", one_line(key), value(kept))
+        CallRequest::MemoryGet { key, scope } => {
+            format!("memory.get {}{}", one_line(key), remembered_by(scope.as_ref()))
+        }
+        CallRequest::MemoryPut { key, value: kept, scope } => {
+            format!("memory.put {} {}{}", one_line(key), value(kept), remembered_by(scope.as_ref()))
         }
         CallRequest::Sleep { duration } => format!("sleeps {duration}"),
         CallRequest::Log { message, .. } => format!("log \"{}\"", one_line(message)),
         CallRequest::Denied { capability, .. } => format!("{} (denied)", one_line(capability)),
     }
+}
+
+/// Whose memory it is, when it is not the run's.
+fn remembered_by(memory: Option<&MemoryScope>) -> String {
+    memory.map(|memory| format!(" (memory of {})", one_line(&memory.to_string()))).unwrap_or_default()
 }
 
 fn payload(payload: &Payload) -> String {

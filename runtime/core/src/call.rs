@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Digest, Duration, Failure};
+use crate::{Digest, Duration, Failure, MemoryScope};
 
 /// How a guest's log line is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,6 +77,9 @@ pub enum CallRequest {
     MemoryGet {
         /// The key.
         key: String,
+        /// Whose memory; the run's own without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<MemoryScope>,
     },
     /// `memory.put`.
     MemoryPut {
@@ -84,6 +87,9 @@ pub enum CallRequest {
         key: String,
         /// What it holds from now on.
         value: Value,
+        /// Whose memory; the run's own without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<MemoryScope>,
     },
     /// `timers.sleep`.
     Sleep {
@@ -126,6 +132,17 @@ impl CallRequest {
     /// The request as JSON, which its digest is taken of and which errors show.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_else(|error| json!({ "unprintable": error.to_string() }))
+    }
+
+    /// The same call, on this memory if it is about memory. A guest does not say whose it uses: its step does.
+    #[must_use]
+    pub fn on_memory(self, memory: Option<&MemoryScope>) -> Self {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about something else")]
+        match self {
+            Self::MemoryGet { key, .. } => Self::MemoryGet { key, scope: memory.cloned() },
+            Self::MemoryPut { key, value, .. } => Self::MemoryPut { key, value, scope: memory.cloned() },
+            other => other,
+        }
     }
 
     /// What a replay compares.

@@ -18,6 +18,7 @@ mod digest;
 mod effect;
 mod failure;
 mod id;
+mod memory;
 mod ticket;
 mod time;
 
@@ -48,6 +49,7 @@ pub use digest::Digest;
 pub use effect::{Effect, effects};
 pub use failure::{Failure, FailureKind};
 pub use id::{ApprovalId, FrameId, InvalidId, RunId, StepId, VisitId};
+pub use memory::{MEMORY_KEY_MAX_BYTES, MemoryScope, Remembered};
 pub use state::RunState;
 pub use ticket::{PRIORITY_WORTH_MS, Rank, Ticket};
 pub use time::{Duration, InvalidDuration, InvalidTimestamp, Timestamp};

@@ -29,6 +29,9 @@ pub struct EngineConfig {
     pub calls_at_once_max: usize,
     /// What the agents of a run may keep in its memory, as JSON, in bytes.
     pub run_memory_max_bytes: usize,
+    /// What a memory that runs share may hold, as JSON, in bytes, counted when a value is put: runs that put
+    /// at the same moment may go beyond it by what they put.
+    pub shared_memory_max_bytes: usize,
     /// Commands from outside that are not answered yet; more wait before they are accepted. At least 1.
     pub commands_max: usize,
     /// Where time comes from.
@@ -50,6 +53,7 @@ impl Default for EngineConfig {
             recorded_calls_max_bytes: 64 * 1024 * 1024,
             calls_at_once_max: 16,
             run_memory_max_bytes: 4 * 1024 * 1024,
+            shared_memory_max_bytes: 4 * 1024 * 1024,
             commands_max: 4_096,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),

@@ -39,7 +39,7 @@ mod rest;
 mod travel;
 mod workflow;
 
-pub use attempt::{AgentWork, Component, StandIn, ToolWork};
+pub use attempt::{AgentPart, AgentWork, Component, StandIn, ToolWork};
 pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::EngineConfig;

@@ -289,8 +289,8 @@ async fn memory_timers_and_signals_are_calls() {
     let script = null();
     assert_eq!(end(&guest, &script).await, AgentEnd::Completed(json!({"n": 1})));
     let expected = [
-        CallRequest::MemoryPut { key: "k".into(), value: json!(42) },
-        CallRequest::MemoryGet { key: "k".into() },
+        CallRequest::MemoryPut { key: "k".into(), value: json!(42), scope: None },
+        CallRequest::MemoryGet { key: "k".into(), scope: None },
         CallRequest::Sleep { duration: Duration(500) },
         CallRequest::Signal { name: "k".into(), due: None },
     ];

@@ -3,7 +3,7 @@
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Ticket, VisitId};
+use pawl_core::{ApprovalId, Digest, Remembered, RunId, Ticket, VisitId};
 
 use crate::StoreError;
 
@@ -16,6 +16,8 @@ pub struct Batch {
     pub blobs: Vec<Blob>,
     /// Events of which everyone has been told; they are not outgoing any more.
     pub delivered: Vec<Origin>,
+    /// What goes into memories that runs share, in this order.
+    pub remembered: Vec<Remembered>,
 }
 
 /// What one commit appends to one run, and the projections that follow from it.

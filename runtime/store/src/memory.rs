@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp, VisitId};
+use pawl_core::{ApprovalId, Digest, MemoryScope, Remembered, RunId, Ticket, Timestamp, VisitId};
+use serde_json::Value;
 
 use crate::query::{approval_cursor, approval_place};
 use crate::{
@@ -36,6 +37,8 @@ struct State {
     outgoing: BTreeSet<Origin>,
     subscriptions: BTreeSet<(String, RunId, VisitId)>,
     tickets: BTreeMap<TicketPlace, Ticket>,
+    /// None of them is empty.
+    memories: BTreeMap<MemoryScope, BTreeMap<String, Value>>,
 }
 
 impl MemoryStore {
@@ -71,7 +74,21 @@ impl State {
         for origin in &batch.delivered {
             self.outgoing.remove(origin);
         }
+        for remembered in batch.remembered {
+            self.remember(remembered);
+        }
         Ok(())
+    }
+
+    fn remember(&mut self, Remembered { scope, key, value }: Remembered) {
+        if !value.is_null() {
+            self.memories.entry(scope).or_default().insert(key, value);
+        } else if let Some(memory) = self.memories.get_mut(&scope) {
+            memory.remove(&key);
+            if memory.is_empty() {
+                self.memories.remove(&scope);
+            }
+        }
     }
 
     fn commit_run(&mut self, commit: RunCommit) {
@@ -204,6 +221,22 @@ impl Store for MemoryStore {
             let rows = state.tickets.range((from, Bound::Unbounded));
             rows.take(limit.min(PAGE_MAX_ROWS)).map(|(_, ticket)| ticket.clone()).collect()
         }))
+    }
+
+    async fn memories(
+        &self,
+        after: Option<&MemoryScope>,
+        limit: usize,
+    ) -> Result<Vec<MemoryScope>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self.with(|state| {
+            let rows = state.memories.range((from, Bound::Unbounded));
+            rows.take(limit.min(PAGE_MAX_ROWS)).map(|(scope, _)| scope.clone()).collect()
+        }))
+    }
+
+    async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
+        Ok(self.with(|state| state.memories.get(scope).cloned()).unwrap_or_default())
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

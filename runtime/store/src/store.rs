@@ -1,5 +1,6 @@
 //! The verbs that every store has.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp, VisitId};
+use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp, VisitId};
+use serde_json::Value;
 
 use crate::{ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, StoreError};
 
@@ -74,6 +76,16 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The slots that are held or waited for, by run and visit, the run's own first, those after `after`, at
     /// most `limit`.
     async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError>;
+
+    /// The memories that runs share and that hold something, in order, those after `after`, at most `limit`.
+    async fn memories(
+        &self,
+        after: Option<&MemoryScope>,
+        limit: usize,
+    ) -> Result<Vec<MemoryScope>, StoreError>;
+
+    /// All that a memory holds, by key.
+    async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError>;
 
     /// The bytes with this digest.
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;

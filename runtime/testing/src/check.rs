@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pawl_core::expression::{Layer, Scope};
-use pawl_core::source::test_file::{CallsExpected, ErrorExpected, EventExpected, Expect, Place, Placed};
+use pawl_core::source::test_file::{
+    CallsExpected, ErrorExpected, EventExpected, Expect, Holds, Place, Placed,
+};
 use pawl_core::view::Status;
 use serde_json::{Value, json};
 
@@ -36,6 +38,9 @@ pub(crate) fn check(expect: &Expect, played: &Played) -> Vec<Finding> {
     check.events(&expect.events);
     for calls in &expect.calls {
         check.calls(&calls.place, &calls.value);
+    }
+    for held in &expect.memory {
+        check.memory(held);
     }
     if let Some(error) = &expect.error {
         check.error(&error.place, &error.value);
@@ -192,6 +197,14 @@ impl Check<'_> {
         if !fits {
             let wanted: Vec<String> = with.iter().map(shown).collect();
             self.find(place, &what, format!("{}: {}", wanted.len(), wanted.join(", ")), list());
+        }
+    }
+
+    fn memory(&mut self, expected: &Holds) {
+        let scope = expected.scope(&self.played.header.workflow);
+        let found = self.played.memories.get(&scope).cloned().unwrap_or_default();
+        for Unlike { at, expected: wanted, found } in differences(&expected.values.value, &json!(found)) {
+            self.find(&expected.values.place, &format!("memory of {scope}: {at}"), wanted, found);
         }
     }
 

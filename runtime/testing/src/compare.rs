@@ -6,6 +6,7 @@ use pawl_core::event::Event;
 use pawl_core::journal::Envelope;
 use pawl_core::plugin::EffectClass;
 use pawl_core::{RunId, VisitId};
+use serde_json::{Value, json};
 
 use crate::ledger::{Call, WorkId};
 use crate::play::Played;
@@ -40,6 +41,10 @@ fn outcome(calm: &Played, crashed: &Played) -> Vec<String> {
             format!("outputs{at} is {found}, and {expected} without it")
         }));
     }
+    let remembered = differences(&memories(calm), &memories(crashed)).into_iter();
+    how.extend(remembered.map(|Unlike { at, expected, found }| {
+        format!("the memory of {} holds {found}, and {expected} without it", at.trim_start_matches('.'))
+    }));
     if calm.failure != crashed.failure {
         let shown = |played: &Played| {
             let failure = played.failure.as_ref();
@@ -48,6 +53,11 @@ fn outcome(calm: &Played, crashed: &Played) -> Vec<String> {
         how.push(format!("the run failed with {}, and with {} without it", shown(crashed), shown(calm)));
     }
     how
+}
+
+fn memories(played: &Played) -> Value {
+    let memories = played.memories.iter().map(|(scope, held)| (scope.to_string(), json!(held)));
+    Value::Object(memories.collect())
 }
 
 /// Lists of steps that were gone through otherwise; those that were given up half-way may be.
@@ -150,7 +160,6 @@ mod tests {
     use super::*;
     use pawl_core::event::{Because, Payload};
     use pawl_core::{Digest, FrameId, StepId, Timestamp};
-    use serde_json::json;
 
     fn journal() -> Vec<Envelope> {
         let visit = VisitId(1);

@@ -22,6 +22,7 @@ mod files;
 mod idle;
 mod junit;
 mod ledger;
+mod memory;
 mod outside;
 mod path;
 mod play;

@@ -13,6 +13,7 @@ use crate::TestingError;
 use crate::answer::{People, Turn, operator};
 use crate::idle::Idle;
 use crate::ledger::Call;
+use crate::memory::{self, Memories};
 use crate::outside::Outside;
 use crate::path::Way;
 use crate::process::{Process, World};
@@ -39,6 +40,8 @@ pub(crate) struct Played {
     pub(crate) state: RunState,
     pub(crate) way: Way,
     pub(crate) calls: Vec<Call>,
+    /// What memories that runs share hold in the end.
+    pub(crate) memories: Memories,
     pub(crate) written: Vec<Written>,
     /// What the test's people and mocks found.
     pub(crate) findings: Vec<Finding>,
@@ -96,6 +99,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn play(mut self) -> Result<Played, EngineError> {
+        memory::give(&self.world.store, &self.play.definition().name, &self.play.test.memory).await?;
         let mut process = self.world.process(self.play.bench).await?;
         let run = self.start(&mut process).await?;
         self.outside.begin(run);
@@ -232,6 +236,7 @@ impl<'a> Stage<'a> {
             envelopes: history.envelopes,
             state: history.state,
             calls: self.world.script.ledger.calls(),
+            memories: memory::taken(&self.world.store).await?,
             written: self.world.tape.written(),
             findings,
         })

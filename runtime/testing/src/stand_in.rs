@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use pawl_core::call::CallResponse;
 use pawl_core::source::test_file::{Fault, FaultKind, Gives, Mock, Rule, TestCase};
 use pawl_core::{Duration, Failure, FailureKind};
-use pawl_engine::{AgentWork, Clock as _, Component, StandIn, ToolWork};
-use pawl_sandbox::ToolEnd;
+use pawl_engine::{AgentPart, AgentWork, Clock as _, Component, StandIn, ToolWork};
+use pawl_sandbox::{AgentEnd, AgentHost, ToolEnd};
 use serde_json::Value;
 
 use crate::clock::SimulatedClock;
@@ -221,7 +221,7 @@ impl StandIn for Doubles {
         }
     }
 
-    async fn agent(&self, work: AgentWork<'_>) -> Option<CallResponse> {
+    async fn agent(&self, work: AgentWork<'_>, host: Box<dyn AgentHost>) -> AgentPart {
         self.store.alive().await;
         let id = WorkId { run: work.run, visit: work.visit, attempt: work.attempt, call: None };
         let decision = self.script.decide(work.plugin, id, work.input);
@@ -238,10 +238,10 @@ impl StandIn for Doubles {
         match decision.does {
             Does::Gives(result) => {
                 self.script.ledger.end(number, &result);
-                Some(result)
+                AgentPart::Played(result.map_or_else(AgentEnd::GaveUp, AgentEnd::Completed))
             }
             Does::Nothing => pending().await,
-            Does::Real => None,
+            Does::Real => AgentPart::Component(host),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A store in memory that belongs to one process: when that dies, nothing reaches the store any more.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +9,12 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
     ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
 };
+use serde_json::Value;
 use tokio::sync::Notify;
 
 /// One commit of one run.
@@ -219,6 +221,20 @@ impl Store for ProcessStore {
     async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError> {
         self.alive().await;
         self.store.run_of_approval(id).await
+    }
+
+    async fn memories(
+        &self,
+        after: Option<&MemoryScope>,
+        limit: usize,
+    ) -> Result<Vec<MemoryScope>, StoreError> {
+        self.alive().await;
+        self.store.memories(after, limit).await
+    }
+
+    async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
+        self.alive().await;
+        self.store.memory(scope).await
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

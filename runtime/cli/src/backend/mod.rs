@@ -7,6 +7,7 @@
 
 mod client;
 mod feed;
+mod memory;
 mod open;
 mod protocol;
 mod server;
@@ -16,11 +17,13 @@ mod travel;
 mod verify;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId};
+use pawl_core::{ApprovalId, Digest, MemoryScope, RunId};
+use serde_json::Value;
 
 pub(crate) use feed::{Feed, Next};
 pub(crate) use open::{in_memory, open};
@@ -139,6 +142,25 @@ impl Backend {
     /// Open approvals, oldest first.
     pub(crate) async fn approvals(&self, run: Option<RunId>) -> Result<Vec<OpenApproval>, Fault> {
         expect_reply!(self.call(Request::Approvals { run }).await?, Approvals)
+    }
+
+    /// The memories that runs share and that hold something.
+    pub(crate) async fn memories(&self) -> Result<Vec<MemoryScope>, Fault> {
+        expect_reply!(self.call(Request::Memories).await?, Memories)
+    }
+
+    /// What a memory holds.
+    pub(crate) async fn memory(&self, scope: MemoryScope) -> Result<BTreeMap<String, Value>, Fault> {
+        expect_reply!(self.call(Request::Memory { scope }).await?, Memory)
+    }
+
+    /// Takes away what a memory holds, or what it holds under a key; gives what that was.
+    pub(crate) async fn forget(
+        &self,
+        scope: MemoryScope,
+        key: Option<String>,
+    ) -> Result<BTreeMap<String, Value>, Fault> {
+        expect_reply!(self.call(Request::Forget { scope, key }).await?, Memory)
     }
 
     /// An approval, if it is open.

@@ -6,13 +6,13 @@
 //! `event` and `progress` lines, then one of `done`, `fault` or `moved`, and closes. A version
 //! that it does not know is answered with `fault`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, Digest, RunId, StepId};
+use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, StepId};
 use pawl_engine::{ProgressNote, ReplayReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 4;
+pub(crate) const PROTOCOL_VERSION: u32 = 5;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -86,6 +86,20 @@ pub(crate) enum Request {
     Approvals {
         /// Of this run.
         run: Option<RunId>,
+    },
+    /// The memories that runs share and that hold something.
+    Memories,
+    /// What a memory holds.
+    Memory {
+        /// Whose.
+        scope: MemoryScope,
+    },
+    /// Take away what a memory holds.
+    Forget {
+        /// Whose.
+        scope: MemoryScope,
+        /// Only what it holds under this key.
+        key: Option<String>,
     },
     /// An approval, if it is open.
     Approval {
@@ -261,6 +275,10 @@ pub(crate) enum Reply {
     Run(Box<RunHeader>),
     /// Open approvals.
     Approvals(Vec<OpenApproval>),
+    /// The memories that hold something.
+    Memories(Vec<MemoryScope>),
+    /// What a memory holds, or held.
+    Memory(BTreeMap<String, Value>),
     /// An approval, if it is open.
     Approval(Option<Box<OpenApproval>>),
     /// The answer is on disk.

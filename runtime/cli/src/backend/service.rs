@@ -13,7 +13,7 @@ use pawl_sandbox::SandboxConfig;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
 
 use super::protocol::{About, Answered, Opened, Reply, Request, Signalled};
-use super::{Feed, verify};
+use super::{Feed, memory, verify};
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -80,6 +80,11 @@ impl Service {
             }
             Request::FindRun { text } => Ok(Reply::Run(Box::new(self.find_run(&text).await?))),
             Request::Approvals { run } => Ok(Reply::Approvals(open_approvals(self.store(), run).await?)),
+            Request::Memories => Ok(Reply::Memories(memory::memories(self.store()).await?)),
+            Request::Memory { scope } => Ok(Reply::Memory(self.store().memory(&scope).await?)),
+            Request::Forget { scope, key } => {
+                Ok(Reply::Memory(memory::forget(self.store(), &scope, key.as_deref()).await?))
+            }
             Request::Approval { id } => Ok(Reply::Approval(self.store().approval(&id).await?.map(Box::new))),
             Request::Answer { approval, action, data, by, comment } => {
                 self.answer(&approval, Answer { action, data, by, comment }).await

@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod fork;
 pub(crate) mod graph;
 pub(crate) mod man;
+pub(crate) mod memory;
 pub(crate) mod plugin;
 pub(crate) mod replay;
 pub(crate) mod rerun;
@@ -59,6 +60,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Schema(args) => Ok(schema::run(&args, out)),
         Command::Explain(args) => explain::run(&args, out),
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
+        Command::Memory(args) => memory::run(args, place, out).await,
         Command::Verify(args) => verify::run(args, place, out).await,
         Command::Doctor(_) => doctor::run(place, out).await,
         Command::Completions(args) => completions::run(&args, out),

@@ -8,6 +8,7 @@ mod checks;
 mod faces;
 mod failures;
 mod home;
+mod memory;
 mod plugins;
 mod runs;
 mod shared;

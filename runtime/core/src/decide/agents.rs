@@ -94,7 +94,12 @@ impl Draft<'_> {
         match self.state.plugins.get(name) {
             Some(pin) if pin.description.kind() == PluginKind::Agent => {
                 let (agent, component) = (name.to_owned(), pin.component);
-                Ok(Work::Agent { agent, component, input: input.into() })
+                // The memory is the step's, whichever agent works on it.
+                let memory = match self.state.visit(visit).and_then(|visit| visit.work.as_deref()) {
+                    Some(Work::Agent { memory, .. }) => memory.clone(),
+                    Some(Work::Tool { .. }) | None => None,
+                };
+                Ok(Work::Agent { agent, component, input: input.into(), memory })
             }
             _ => {
                 let message = format!("the run has no agent '{name}'");

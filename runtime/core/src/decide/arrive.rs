@@ -7,11 +7,11 @@ use super::map::items_of;
 use super::{Draft, Next, RUN_MAX_VISITS, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS};
 use crate::call::Question;
 use crate::definition::{
-    AgentStep, Case, FailStep, HumanStep, Step, SwitchStep, Target, ToolStep, Verb, WaitStep,
+    AgentStep, Case, FailStep, HumanStep, MemoryOf, Step, SwitchStep, Target, ToolStep, Verb, WaitStep,
 };
 use crate::event::{Asker, Because, Event, Work};
 use crate::expression::EvaluationError;
-use crate::{Failure, FailureKind, FrameId, Timestamp, VisitId};
+use crate::{Failure, FailureKind, FrameId, MEMORY_KEY_MAX_BYTES, MemoryScope, Timestamp, VisitId};
 
 impl Draft<'_> {
     pub(super) fn arrive(&mut self, frame: FrameId, step: &Step, because: Because) -> Arrival {
@@ -178,10 +178,33 @@ impl Draft<'_> {
 
     fn agent_work(&self, frame: FrameId, step: &AgentStep) -> Result<Result<Work, Failure>, EvaluationError> {
         let input = step.with.evaluate(&self.scope(frame))?.into();
-        Ok(match self.state.plugins.get(&step.agent) {
-            Some(pin) => Ok(Work::Agent { agent: step.agent.clone(), component: pin.component, input }),
-            None => Err(no_plugin(&step.agent)),
-        })
+        let Some(pin) = self.state.plugins.get(&step.agent) else { return Ok(Err(no_plugin(&step.agent))) };
+        let (agent, component) = (step.agent.clone(), pin.component);
+        let memory = self.memory_of(frame, &step.memory)?;
+        Ok(memory.map(|memory| Work::Agent { agent, component, input, memory }))
+    }
+
+    fn memory_of(
+        &self,
+        frame: FrameId,
+        memory: &MemoryOf,
+    ) -> Result<Result<Option<MemoryScope>, Failure>, EvaluationError> {
+        let key = match memory {
+            MemoryOf::Run => return Ok(Ok(None)),
+            MemoryOf::Workflow => return Ok(Ok(Some(MemoryScope::Workflow(self.definition.name.clone())))),
+            MemoryOf::Key(key) => key.evaluate_text(&self.scope(frame))?,
+        };
+        let bytes = key.len();
+        let message = if key.contains('\0') {
+            "the key of memory has a zero byte in it".to_owned()
+        } else if (1..=MEMORY_KEY_MAX_BYTES).contains(&bytes) {
+            return Ok(Ok(Some(MemoryScope::Key(key))));
+        } else {
+            format!(
+                "the key of memory has {bytes} bytes; at least 1, and at most memory_key_max_bytes ({MEMORY_KEY_MAX_BYTES})"
+            )
+        };
+        Ok(Err(Failure::new(FailureKind::InvalidInput, message)))
     }
 
     fn ask_step(&mut self, frame: FrameId, visit: VisitId, human: &HumanStep) -> Result<(), EvaluationError> {

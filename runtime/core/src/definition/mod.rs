@@ -28,7 +28,7 @@ pub use timeouts::Timeouts;
 pub use undo::{OnCancel, UNDO_MAX_BYTES, UNDO_MAX_STEPS, Undo};
 pub use vars::{Assignments, VARS_MAX_BYTES};
 pub use verb::{
-    AgentStep, Case, EmitStep, FailStep, HumanStep, Join, LoopStep, MapStep, OnError, ParallelStep,
+    AgentStep, Case, EmitStep, FailStep, HumanStep, Join, LoopStep, MapStep, MemoryOf, OnError, ParallelStep,
     SignalStep, SwitchStep, ToolStep, Verb, WaitStep, WorkflowStep,
 };
 

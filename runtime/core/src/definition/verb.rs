@@ -66,6 +66,19 @@ pub struct AgentStep {
     pub with: Template,
     /// What it may do: the step's own `permissions`, or else the workflow's.
     pub permissions: Permissions,
+    /// Whose memory it uses.
+    pub memory: MemoryOf,
+}
+
+/// Whose memory an agent uses.
+#[derive(Debug)]
+pub enum MemoryOf {
+    /// That of its run.
+    Run,
+    /// That of all runs of its workflow.
+    Workflow,
+    /// That of a key, whoever names it.
+    Key(Template),
 }
 
 /// Calls a tool.

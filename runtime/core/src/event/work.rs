@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Payload;
-use crate::Digest;
 use crate::call::LogLevel;
 use crate::plugin::EffectClass;
+use crate::{Digest, MemoryScope};
 
 /// What an attempt does, with everything evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub enum Work {
         component: Digest,
         /// Its input.
         input: Payload,
+        /// Whose memory it uses; the run's own without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory: Option<MemoryScope>,
     },
 }
 

@@ -26,7 +26,7 @@ pub use inputs::{INPUT, OUTPUT};
 pub use key::{Goes, Key, Need, Place};
 pub use lists::{LOOP, MAP, PARALLEL};
 pub use outside::{EMIT, SIGNAL};
-pub use plugins::{PERMISSIONS, RETRY, TIMEOUT};
+pub use plugins::{MEMORY, PERMISSIONS, RETRY, TIMEOUT};
 pub use schema::{SCHEMA_ID, schema};
 pub use shape::Shape;
 pub(crate) use shape::TYPES;
@@ -35,7 +35,7 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 17] = [
+pub static PLACES: [&Place; 18] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
@@ -44,6 +44,7 @@ pub static PLACES: [&Place; 17] = [
     &RETRY,
     &TIMEOUT,
     &CONCURRENCY,
+    &MEMORY,
     &PERMISSIONS,
     &HUMAN,
     &WAIT,

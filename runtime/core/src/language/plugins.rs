@@ -1,4 +1,4 @@
-//! What goes with plugins: `retry`, `timeout` and `permissions`.
+//! What goes with plugins: `retry`, `timeout`, `memory` and `permissions`.
 
 use super::{Key, Place, Shape};
 use crate::source::RETRY_MAX_ATTEMPTS;
@@ -70,6 +70,19 @@ pub static TIMEOUT: Place = Place {
     shared: &[],
 };
 
+/// The body of `memory`.
+pub static MEMORY: Place = Place {
+    name: "memory",
+    what: "memory",
+    keys: &[Key::required(
+        "key",
+        Shape::TextTemplate,
+        "Whose memory it is: shared by all steps of all workflows that give the same; at most 200 bytes.",
+        "customer/${{ inputs.order }}",
+    )],
+    shared: &[],
+};
+
 /// `permissions` of a workflow or a step.
 pub static PERMISSIONS: Place = Place {
     name: "permissions",
@@ -104,8 +117,13 @@ pub static PERMISSIONS: Place = Place {
         )
         .default("[]"),
         Key::optional("human", Shape::Flag, "Whether agents may ask people.", "true").default("false"),
-        Key::optional("memory", Shape::Flag, "Whether agents may use the run's memory.", "true")
-            .default("false"),
+        Key::optional(
+            "memory",
+            Shape::Flag,
+            "Whether agents may use memory, the run's or that which their step names.",
+            "true",
+        )
+        .default("false"),
         Key::optional("timers", Shape::Flag, "Whether agents may sleep.", "true").default("false"),
     ],
     shared: &[],

@@ -1,8 +1,8 @@
 //! A step, and the ways that it leads.
 
 use super::{
-    CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL, Shape,
-    TIMEOUT, WAIT,
+    CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, MEMORY, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL,
+    Shape, TIMEOUT, WAIT,
 };
 use crate::definition::PRIORITY_MAX;
 use crate::source::VISITS_MAX;
@@ -108,6 +108,14 @@ pub static STEP: Place = Place {
         )
         .otherwise("the workflow's")
         .with(WORKS),
+        Key::optional(
+            "memory",
+            Shape::Either(&[Shape::OneOf(&["run", "workflow"]), Shape::Map(&MEMORY)]),
+            "Whose memory the agent uses: that of its run, of all runs of its workflow, or of a key.",
+            "{ key: \"customer/${{ inputs.customer }}\" }",
+        )
+        .default("run")
+        .with(&["agent"]),
         Key::optional("retry", Shape::Map(&RETRY), "When a failed attempt is followed by another.", "{ max_attempts: 3 }")
             .otherwise("one attempt")
             .with(WORKS),

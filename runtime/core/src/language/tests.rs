@@ -43,6 +43,10 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         if place.name == STEP.name && value.get("start").is_some() {
             body.insert("concurrency".to_owned(), yaml(place.key("concurrency").unwrap().example));
         }
+        // Only who may use memory can say whose.
+        if place.name == STEP.name && row.name == "memory" {
+            body.insert("permissions".to_owned(), json!({ "memory": true }));
+        }
         body.insert(row.name.to_owned(), value);
     }
     Value::Object(body)

@@ -8,11 +8,13 @@ use super::tree::{Entry, Kind, Node};
 use super::{block, human, listen, permissions, step};
 use crate::FailureKind;
 use crate::definition::{
-    AgentStep, Branch, Case, FailStep, StepIndex, SwitchStep, ToolStep, Verb, WaitStep, WorkflowStep,
+    AgentStep, Branch, Case, FailStep, MemoryOf, StepIndex, SwitchStep, ToolStep, Verb, WaitStep,
+    WorkflowStep,
 };
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
-use crate::language::{FAIL, STEP, WAIT};
+use crate::language::{FAIL, MEMORY, STEP, WAIT};
+use crate::plugin::Permissions;
 
 /// The step's verb; nothing when it has none, or one that cannot be read.
 pub(super) fn verb(
@@ -87,10 +89,35 @@ fn plugin_text<'n>(lower: &mut Lower, node: &'n Node, what: &str) -> Option<&'n 
 fn agent(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
     let with = with(lower, entries);
     let permissions = permissions::narrowed(lower, get(entries, "permissions"));
+    let memory = get(entries, "memory").and_then(|node| memory(lower, node, &permissions));
+    let memory = memory.unwrap_or(MemoryOf::Run);
     let agent = plugin_text(lower, node, "agent")?;
     lower
         .name(agent, &node.span, "an agent", "-")
-        .then(|| Verb::Agent(AgentStep { agent: agent.to_owned(), with, permissions }))
+        .then(|| Verb::Agent(AgentStep { agent: agent.to_owned(), with, permissions, memory }))
+}
+
+/// Whose memory an agent uses, which it must be allowed to.
+fn memory(lower: &mut Lower, node: &Node, permissions: &Permissions) -> Option<MemoryOf> {
+    if !permissions.memory {
+        let help = Some("add `memory: true` to `permissions`".to_owned());
+        lower.report(Code::BeyondPermissions, &node.span, "the step's agent may not use memory", help);
+    }
+    if node.as_map().is_some() {
+        let entries = lower.map(node, &MEMORY)?;
+        let key = lower.required(entries, "key", &node.span)?;
+        return Some(MemoryOf::Key(lower.template(key)));
+    }
+    match lower.text(node, "memory")? {
+        "run" => Some(MemoryOf::Run),
+        "workflow" => Some(MemoryOf::Workflow),
+        other => {
+            let message = format!("there is no memory '{other}'");
+            let help = Some("it is one of run, workflow, or `{ key: … }`".to_owned());
+            lower.report(Code::InvalidValue, &node.span, message, help);
+            None
+        }
+    }
 }
 
 fn tool(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {

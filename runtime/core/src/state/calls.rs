@@ -181,7 +181,8 @@ impl RunState {
         digest: Digest,
         response: &Result<Payload, Failure>,
     ) {
-        if let (Some(CallRequest::MemoryPut { key, value }), Ok(_)) = (request, response) {
+        // What goes beyond the run is the store's to keep.
+        if let (Some(CallRequest::MemoryPut { key, value, scope: None }), Ok(_)) = (request, response) {
             self.memory.insert(key.clone(), value.clone());
         }
         self.end_called(time, id, call, response);

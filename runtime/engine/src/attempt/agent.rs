@@ -22,7 +22,7 @@ use super::divergence::{diverged, ended_early};
 use super::group::Group;
 use super::memory::Memory;
 use super::tool::{fits, unusable};
-use super::{AgentWork, AttemptEnd, AttemptTask, trace};
+use super::{AgentPart, AgentWork, AttemptEnd, AttemptTask, trace};
 use crate::driver::Context;
 use crate::plugins::{AGENT_SCHEMAS, limits_of};
 
@@ -44,10 +44,6 @@ pub(super) async fn run(
     {
         return failed(failure);
     }
-    if let Some(result) = stood_in(context, &task, &input).await {
-        let result = result.and_then(|value| given(schemas, value));
-        return AttemptEnd::Ended { result, silent: Vec::new(), log: Vec::new() };
-    }
     let calls = Arc::new(AtomicU32::new(0));
     let request = AgentTask {
         input,
@@ -62,11 +58,18 @@ pub(super) async fn run(
         progress: Some(notes(context, &task, &calls)),
     };
     let (run, visit, recorded) = (task.run, task.visit, task.recorded.last());
-    let (memory, now) = (Memory::new(task.memory.clone()), task.started_at);
+    let scope = match &*task.work {
+        Work::Agent { memory, .. } => memory.clone(),
+        Work::Tool { .. } => None,
+    };
+    let (memory, now) = (Memory::new(scope, task.memory.clone()), task.started_at);
     let desk = Arc::new(Desk::new(Arc::clone(context), task));
     let host =
         Host { desk: Arc::clone(&desk), memory, now, made: 0, calls: Arc::clone(&calls), recorded_bytes: 0 };
-    let end = context.catalog.sandbox().run_agent(&ready.loaded, request, Box::new(host)).await;
+    let end = match stood_in(&desk, &request.input, Box::new(host)).await {
+        AgentPart::Played(end) => end,
+        AgentPart::Component(host) => context.catalog.sandbox().run_agent(&ready.loaded, request, host).await,
+    };
     let result = match end {
         AgentEnd::Suspended => return AttemptEnd::Suspended,
         // Only what the agent itself came to: a limit, or a call that could not be recorded, says
@@ -104,13 +107,16 @@ fn given(schemas: Option<&(Schema, Schema)>, value: Value) -> CallResponse {
     fitting.map(|()| value)
 }
 
-/// What a test gives in the agent's place.
-async fn stood_in(context: &Context, task: &AttemptTask, input: &Value) -> Option<CallResponse> {
-    let stand_in = context.config.stand_in.as_ref()?;
-    let Work::Agent { agent, .. } = &*task.work else { return None };
-    let AttemptTask { run, step, visit, attempt, .. } = task;
-    let work = AgentWork { run: *run, step, visit: *visit, attempt: *attempt, plugin: agent, input };
-    stand_in.agent(work).await
+/// A test may play the agent.
+async fn stood_in(desk: &Desk, input: &Value, host: Box<dyn AgentHost>) -> AgentPart {
+    let AttemptTask { run, step, visit, attempt, work, .. } = &desk.task;
+    match (&desk.context.config.stand_in, &**work) {
+        (Some(stand_in), Work::Agent { agent, .. }) => {
+            let work = AgentWork { run: *run, step, visit: *visit, attempt: *attempt, plugin: agent, input };
+            stand_in.agent(work, host).await
+        }
+        _ => AgentPart::Component(host),
+    }
 }
 
 /// The host side of one agent's attempt.
@@ -142,6 +148,7 @@ enum Known {
 #[async_trait]
 impl AgentHost for Host {
     async fn call(&mut self, request: CallRequest) -> CallReply {
+        let request = request.on_memory(self.memory.scope());
         let call = self.number(1);
         if let Err(failure) = self.count_recorded(json_bytes(&request)) {
             return CallReply::Abort(failure);
@@ -180,6 +187,7 @@ impl AgentHost for Host {
         }
         match group.make(&mut self.recorded_bytes).await {
             Ok(Some((responses, now))) => {
+                self.memory.recorded();
                 self.now = now;
                 CallsReply::Answer { responses, now: Some(now) }
             }
@@ -224,6 +232,7 @@ impl Host {
                 let place = self.desk.place(call, call);
                 match Arc::clone(&self.desk).call_tool(place, request, self.now).await? {
                     Told::Answer(response, at) => {
+                        self.memory.recorded();
                         self.now = at;
                         Ok(CallReply::Answer { response, now: at })
                     }
@@ -242,20 +251,21 @@ impl Host {
             | CallRequest::MemoryPut { .. }
             | CallRequest::Log { .. }
             | CallRequest::Denied { .. } => {
-                let response = self.answer_at_once(&request);
+                let response = self.answer_at_once(&request).await;
                 self.desk.keep_silent(AnsweredCall { call, request, response: response.clone() })?;
                 Ok(CallReply::Answer { response, now: self.now })
             }
         }
     }
 
-    fn answer_at_once(&mut self, request: &CallRequest) -> CallResponse {
+    async fn answer_at_once(&mut self, request: &CallRequest) -> CallResponse {
+        let context = &self.desk.context;
         match request {
             CallRequest::ToolList => Ok(self.desk.tools()),
-            CallRequest::MemoryGet { key } => Ok(self.memory.get(key)),
-            CallRequest::MemoryPut { key, value } => {
-                let max = self.desk.context.config.run_memory_max_bytes;
-                self.memory.put_within(key, value, max).map(|()| Value::Null)
+            CallRequest::MemoryGet { key, .. } => self.memory.get(context.store.as_ref(), key).await,
+            CallRequest::MemoryPut { key, value, .. } => {
+                let put = self.memory.put(context.store.as_ref(), (key, value), &context.config);
+                put.await.map(|()| Value::Null)
             }
             CallRequest::Log { level, message } => {
                 trace(&self.desk.task, *level, message);

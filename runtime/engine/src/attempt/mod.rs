@@ -11,7 +11,7 @@ mod memory;
 mod stand_in;
 mod tool;
 
-pub use stand_in::{AgentWork, Component, StandIn, ToolWork};
+pub use stand_in::{AgentPart, AgentWork, Component, StandIn, ToolWork};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,10 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use pawl_core::call::CallResponse;
 use pawl_core::plugin::EffectClass;
 use pawl_core::{RunId, StepId, VisitId};
-use pawl_sandbox::ToolEnd;
+use pawl_sandbox::{AgentEnd, AgentHost, ToolEnd};
 use serde_json::Value;
 
 /// What the component itself would do; nothing of it is done before it is awaited.
@@ -21,8 +20,17 @@ pub trait StandIn: Debug + Send + Sync + 'static {
     /// Carries out one call of a tool, or has the component do it.
     async fn tool(&self, work: ToolWork<'_>, component: Component<'_, ToolEnd>) -> ToolEnd;
 
-    /// What an agent gives; nothing when the component itself is to run.
-    async fn agent(&self, work: AgentWork<'_>) -> Option<CallResponse>;
+    /// Plays an agent, with what its calls go to, or has the component do it.
+    async fn agent(&self, work: AgentWork<'_>, host: Box<dyn AgentHost>) -> AgentPart;
+}
+
+/// Who plays an agent.
+#[expect(missing_debug_implementations, reason = "a host shows nothing of itself")]
+pub enum AgentPart {
+    /// The stand-in did, with this end.
+    Played(AgentEnd),
+    /// The component does; its calls go where they would have gone.
+    Component(Box<dyn AgentHost>),
 }
 
 /// One call of a tool, by a step or by an agent.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use pawl_core::call::CallRequest;
 use pawl_core::event::{Event, Origin};
 use pawl_core::journal;
 use pawl_core::view::Status;
-use pawl_core::{Command, Duration, RunId, RunState};
+use pawl_core::{Command, Duration, Remembered, RunId, RunState};
 use pawl_store::{Batch, Blob, RunCommit, StoreError};
 
 use super::active::{ActiveRun, Answered, Decided, Pending, subscriptions, tickets};
@@ -61,10 +62,11 @@ impl Driver {
             return self.carry_on(run);
         }
         let inline_max = self.context.config.payload_inline_max_bytes;
+        let remembered = remembered(&decided.events);
         let (commit, mut large) = active.prepare(run, decided, inline_max);
         large.extend_from_slice(blobs);
         let delivered = active.pending.as_ref().map(|pending| pending.delivered.clone()).unwrap_or_default();
-        self.submit(run, Batch { runs: vec![commit], blobs: large, delivered });
+        self.submit(run, Batch { runs: vec![commit], blobs: large, delivered, remembered });
     }
 
     /// Gives a batch to the store.
@@ -146,6 +148,20 @@ impl Driver {
         }
         self.fail_watchers(run, || EngineError::Store(error.clone()));
     }
+}
+
+/// What the events put into memories that runs share. Only what is decided now: a fork copies events of another
+/// run, and what they put was put then.
+fn remembered(events: &[Event]) -> Vec<Remembered> {
+    let put = |event: &Event| match event {
+        Event::CallCompleted {
+            request: Some(CallRequest::MemoryPut { key, value, scope: Some(scope) }),
+            response: Ok(_),
+            ..
+        } => Some(Remembered { scope: scope.clone(), key: key.clone(), value: value.clone() }),
+        _ => None,
+    };
+    events.iter().filter_map(put).collect()
 }
 
 /// Answers those who waited for a commit, or for none.

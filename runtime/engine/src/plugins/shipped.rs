@@ -23,6 +23,6 @@ macro_rules! shipped {
 }
 
 shipped![
-    "calc", "csv", "drafts", "echo", "flaky", "http", "jq", "orders", "payments", "planner", "template",
-    "text", "triage", "writer",
+    "calc", "csv", "drafts", "echo", "flaky", "http", "jq", "notes", "orders", "payments", "planner",
+    "template", "text", "triage", "writer",
 ];

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pawl_core::call::CallRequest;
+use pawl_core::event::Work;
 use pawl_core::state::{CallProgress, Calls};
-use pawl_core::{Failure, FailureKind, Timestamp};
+use pawl_core::{Failure, FailureKind, MemoryScope, Timestamp};
 use pawl_sandbox::{AgentHost, CallReply};
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub(super) struct Seen {
 #[derive(Debug)]
 pub(super) struct Host {
     calls: Calls,
+    /// Whose memory it used.
+    memory: Option<MemoryScope>,
     requests: BTreeMap<u32, Value>,
     /// Whether the journal does not say how it ended, so that it may make more calls.
     is_open: bool,
@@ -36,7 +39,12 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(recorded: &Recorded) -> (Self, Arc<Mutex<Seen>>) {
         let seen = Arc::new(Mutex::new(Seen::default()));
+        let memory = match &*recorded.work {
+            Work::Agent { memory, .. } => memory.clone(),
+            Work::Tool { .. } => None,
+        };
         let host = Self {
+            memory,
             calls: recorded.calls.clone(),
             requests: recorded.requests.clone(),
             is_open: matches!(recorded.end, End::Open),
@@ -56,6 +64,7 @@ impl Host {
 #[async_trait]
 impl AgentHost for Host {
     async fn call(&mut self, request: CallRequest) -> CallReply {
+        let request = request.on_memory(self.memory.as_ref());
         let call = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.made += 1;

@@ -93,7 +93,7 @@ impl Engine {
         recorded: &Recorded,
     ) -> Result<Option<Difference>, EngineError> {
         let (state, context) = (&history.state, &self.context);
-        let Work::Agent { agent, component, input } = &*recorded.work else { return Ok(None) };
+        let Work::Agent { agent, component, input, .. } = &*recorded.work else { return Ok(None) };
         let Some(pin) = state.plugins().get(agent) else { return Ok(None) };
         let ready = context.catalog.pinned(context.store.as_ref(), state.id(), *component).await?;
         let input = input.clone().into_value();

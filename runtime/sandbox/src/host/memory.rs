@@ -1,4 +1,5 @@
-//! `memory`: the run's key-value memory. It lives in the run's state, never here.
+//! `memory`: the key-value memory of the run, or of what its step names. It lives in the run's state or in the
+//! store, never here.
 //!
 //! A key without a value and a key that holds `null` are the same to a guest: none.
 
@@ -13,7 +14,7 @@ use crate::state::HostState;
 impl Host for HostState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, Failure>> {
         self.check_payload(&key)?;
-        Ok(match self.forward(CallRequest::MemoryGet { key }).await? {
+        Ok(match self.forward(CallRequest::MemoryGet { key, scope: None }).await? {
             Ok(Value::Null) => Ok(None),
             Ok(value) => Ok(Some(self.text(&value)?)),
             Err(failure) => Err(to_guest(failure)),
@@ -26,7 +27,7 @@ impl Host for HostState {
             Ok(value) => value,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };
-        let request = CallRequest::MemoryPut { key, value };
+        let request = CallRequest::MemoryPut { key, value, scope: None };
         Ok(self.forward(request).await?.map(drop).map_err(to_guest))
     }
 }

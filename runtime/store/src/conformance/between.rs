@@ -1,9 +1,10 @@
 //! The cases about what goes between runs.
 
 use pawl_core::event::{Origin, Overflow};
-use pawl_core::{Ticket, Timestamp, VisitId};
+use pawl_core::{MemoryScope, Remembered, Ticket, Timestamp, VisitId};
+use serde_json::{Value, json};
 
-use super::Step::{self, Commit, Conflict, Outgoing, Subscribers, Tickets};
+use super::Step::{self, Commit, Conflict, Memories, Memory, Outgoing, Subscribers, Tickets};
 use super::sample::{append, batch, run};
 use crate::{Batch, RunCommit, Subscription};
 
@@ -61,6 +62,49 @@ pub(super) fn tickets() -> Vec<Step> {
         Tickets(None, 10, vec![ticket(1, None, true), first.clone(), second]),
         Commit(batch([off(1, 2, vec![None]), off(2, 2, vec![Some(VisitId(1))])])),
         Tickets(None, 10, vec![first]),
+    ]
+}
+
+pub(super) fn memories() -> Vec<Step> {
+    let workflow = |name: &str| MemoryScope::Workflow(name.to_owned());
+    let key = |name: &str| MemoryScope::Key(name.to_owned());
+    let put = |scope: &MemoryScope, key: &str, value: Value| Remembered {
+        scope: scope.clone(),
+        key: key.to_owned(),
+        value,
+    };
+    let puts = |remembered: Vec<Remembered>| Batch { remembered, ..Batch::default() };
+    let (a, ab, b) = (workflow("a"), workflow("ab"), key("a"));
+    let large = json!("x".repeat(100_000));
+    vec![
+        Memories(None, 10, vec![]),
+        Memory(a.clone(), vec![]),
+        // With a run's commit, in the order in which they stand.
+        Commit(Batch {
+            remembered: vec![put(&a, "k", json!(1)), put(&a, "k", json!({ "two": [2, null] }))],
+            ..batch([append(run(1), 0, 1)])
+        }),
+        Memory(a.clone(), vec![("k", json!({ "two": [2, null] }))]),
+        // A memory is not found by a name that it begins with, nor a key's by a workflow of that name.
+        Commit(puts(vec![put(&ab, "", json!(0)), put(&b, "k\0", json!("b")), put(&a, "é", large.clone())])),
+        Memory(a.clone(), vec![("k", json!({ "two": [2, null] })), ("é", large.clone())]),
+        Memory(ab.clone(), vec![("", json!(0))]),
+        Memory(b.clone(), vec![("k\0", json!("b"))]),
+        Memories(None, 10, vec![a.clone(), ab.clone(), b.clone()]),
+        Memories(None, 2, vec![a.clone(), ab.clone()]),
+        Memories(Some(a.clone()), 10, vec![ab.clone(), b.clone()]),
+        Memories(Some(workflow("aa")), 10, vec![ab.clone(), b.clone()]),
+        // What is refused changes nothing.
+        Conflict(
+            Batch { remembered: vec![put(&a, "k", json!(3))], ..batch([append(run(1), 0, 1)]) },
+            run(1),
+            1,
+        ),
+        // Null takes away; what is not there can be taken away as well.
+        Commit(puts(vec![put(&a, "k", Value::Null), put(&ab, "", Value::Null), put(&b, "x", Value::Null)])),
+        Memory(a.clone(), vec![("é", large)]),
+        Memory(ab, vec![]),
+        Memories(None, 10, vec![a, b]),
     ]
 }
 

@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("large values survive", large()),
         ("what others must be told of is kept until they were", between::outgoing()),
         ("slots that are held or waited for are listed", between::tickets()),
+        ("memories that runs share hold what was put last", between::memories()),
         ("waits for topics are found by their patterns", between::subscriptions()),
     ]
 }

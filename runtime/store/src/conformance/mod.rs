@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
+use serde_json::Value;
 
 use crate::{ApprovalFilter, Batch, Page, RunFilter, Store, StoreError, TicketPlace};
 
@@ -48,6 +49,9 @@ pub(crate) enum Step {
     Outgoing(Option<Origin>, usize, Vec<Origin>),
     /// After, limit.
     Tickets(Option<TicketPlace>, usize, Vec<Ticket>),
+    /// After, limit.
+    Memories(Option<MemoryScope>, usize, Vec<MemoryScope>),
+    Memory(MemoryScope, Vec<(&'static str, Value)>),
     /// Patterns.
     Subscribers(Vec<&'static str>, Vec<RunId>),
 }
@@ -117,6 +121,14 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
         }
         Step::Tickets(after, limit, expected) => {
             assert_eq!(store.tickets(*after, *limit).await.expect(at), *expected, "{at}");
+        }
+        Step::Memories(after, limit, expected) => {
+            assert_eq!(store.memories(after.as_ref(), *limit).await.expect(at), *expected, "{at}");
+        }
+        Step::Memory(scope, expected) => {
+            let found = store.memory(scope).await.expect(at);
+            let found: Vec<_> = found.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+            assert_eq!(found, *expected, "{at}");
         }
         Step::Subscribers(patterns, runs) => {
             let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();

@@ -1,7 +1,7 @@
 //! How keys and values are laid out. Keys sort as what they name does.
 
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, RunId, Timestamp, VisitId};
+use pawl_core::{ApprovalId, MemoryScope, RunId, Timestamp, VisitId};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -64,6 +64,35 @@ pub(super) fn ticket_key(run: RunId, visit: Option<VisitId>) -> [u8; 20] {
     // Visits count from 1.
     key[16..].copy_from_slice(&visit.map_or(0, |visit| visit.0).to_be_bytes());
     key
+}
+
+/// What the keys of all that a memory holds begin with: its kind, its name, which has no zero byte, and a zero byte.
+pub(super) fn memory_prefix(scope: &MemoryScope) -> Vec<u8> {
+    let kind = match scope {
+        MemoryScope::Workflow(_) => 0,
+        MemoryScope::Key(_) => 1,
+    };
+    [&[kind], scope.name().as_bytes(), &[0]].concat()
+}
+
+/// The memory and the key in it of a row.
+pub(super) fn split_memory_key(row: &[u8]) -> Result<(MemoryScope, String), StoreError> {
+    let split = || {
+        let (kind, rest) = row.split_first()?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let (name, key) = (text(rest.get(..end)?)?, text(rest.get(end + 1..)?)?);
+        let scope = match kind {
+            0 => MemoryScope::Workflow(name),
+            1 => MemoryScope::Key(name),
+            _ => return None,
+        };
+        Some((scope, key))
+    };
+    split().ok_or_else(|| StoreError::Damaged("a key of a memory does not read".into()))
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
 /// The number of a status in the index; nothing for the final ones, which would

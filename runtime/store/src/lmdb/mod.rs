@@ -21,6 +21,7 @@ mod prepared;
 mod read;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -29,7 +30,8 @@ use async_trait::async_trait;
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use self::committer::Submission;
@@ -43,7 +45,7 @@ use crate::{
 
 /// The format that this version writes, and the newest that it reads. A store of an older one gets
 /// the tables that it lacks when it is opened.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The limits of an LMDB store.
 #[derive(Debug, Clone)]
@@ -225,6 +227,18 @@ impl Store for LmdbStore {
 
     async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError> {
         self.environment.read(|view| view.tickets(after, limit.min(PAGE_MAX_ROWS)))
+    }
+
+    async fn memories(
+        &self,
+        after: Option<&MemoryScope>,
+        limit: usize,
+    ) -> Result<Vec<MemoryScope>, StoreError> {
+        self.environment.read(|view| view.memories(after, limit.min(PAGE_MAX_ROWS)))
+    }
+
+    async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
+        self.environment.read(|view| view.memory(scope))
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -3,13 +3,15 @@
 
 use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Remembered, RunId, Ticket, Timestamp};
 
 use super::codec;
 use crate::{Batch, Blob, RunCommit, StoreError, Subscription};
 
 /// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on.
 pub(super) const VALUE_MAX_BYTES: usize = 1 << 30;
+/// The longest key that LMDB takes.
+const KEY_MAX_BYTES: usize = 511;
 
 /// One batch, encoded.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Prepared {
     pub(super) runs: Vec<PreparedRun>,
     pub(super) blobs: Vec<Blob>,
     pub(super) delivered: Vec<Origin>,
+    /// Keys of the table, with what they hold from now on.
+    pub(super) remembered: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 /// What is written for one run.
@@ -69,7 +73,8 @@ impl Prepared {
         for blob in &batch.blobs {
             within_limit(blob.bytes.len())?;
         }
-        Ok(Self { runs, blobs: batch.blobs.clone(), delivered: batch.delivered.clone() })
+        let remembered = batch.remembered.iter().map(remembered).collect::<Result<_, _>>()?;
+        Ok(Self { runs, blobs: batch.blobs.clone(), delivered: batch.delivered.clone(), remembered })
     }
 
     pub(super) fn appends(&self) -> usize {
@@ -98,6 +103,20 @@ impl PreparedRun {
             returned: commit.returned.iter().map(|visit| codec::ticket_key(commit.run, *visit)).collect(),
         })
     }
+}
+
+fn remembered(
+    Remembered { scope, key, value }: &Remembered,
+) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
+    let row = [&codec::memory_prefix(scope)[..], key.as_bytes()].concat();
+    if row.len() > KEY_MAX_BYTES || scope.name().contains('\0') {
+        let message =
+            format!("the memory of {scope:?} takes no key {key:?}: it is too long, or has a zero byte");
+        return Err(StoreError::Engine(message));
+    }
+    let value = if value.is_null() { None } else { Some(codec::encode(value)?) };
+    within_limit(value.as_ref().map_or(0, Vec::len))?;
+    Ok((row, value))
 }
 
 fn ticket(ticket: &Ticket) -> Result<([u8; 20], Vec<u8>), StoreError> {

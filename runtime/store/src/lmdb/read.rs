@@ -4,7 +4,7 @@
 //! listings that may have to look at much more than they give stop after
 //! [`SCAN_MAX_ROWS`] rows and say where to go on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -12,8 +12,9 @@ use heed::{RoTxn, WithoutTls};
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::codec;
 use super::failure::from_heed;
@@ -220,9 +221,47 @@ impl View<'_> {
         rows.take(limit).map(|row| codec::decode("a ticket", row.map_err(from_heed)?.1)).collect()
     }
 
+    pub(super) fn memories(
+        &self,
+        after: Option<&MemoryScope>,
+        limit: usize,
+    ) -> Result<Vec<MemoryScope>, StoreError> {
+        let mut found: Vec<MemoryScope> = Vec::new();
+        let mut past = after.map(memory_end);
+        while found.len() < limit {
+            let from = past.as_ref().map_or(Bound::Unbounded, |key| Bound::Included(&key[..]));
+            let mut rows =
+                self.tables.memories.range(&self.txn, &(from, Bound::Unbounded)).map_err(from_heed)?;
+            let Some(row) = rows.next() else { break };
+            let (scope, _) = codec::split_memory_key(row.map_err(from_heed)?.0)?;
+            past = Some(memory_end(&scope));
+            found.push(scope);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
+        let prefix = codec::memory_prefix(scope);
+        let rows = self.tables.memories.prefix_iter(&self.txn, &prefix).map_err(from_heed)?;
+        rows.map(|row| {
+            let (key, value) = row.map_err(from_heed)?;
+            let (_, key) = codec::split_memory_key(key)?;
+            Ok((key, codec::decode("a value of a memory", value)?))
+        })
+        .collect()
+    }
+
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
         Ok(self.tables.blobs.get(&self.txn, digest.as_bytes()).map_err(from_heed)?.map(Arc::from))
     }
+}
+
+/// Behind all that a memory holds: its name's end is a zero byte.
+fn memory_end(scope: &MemoryScope) -> Vec<u8> {
+    let mut key = codec::memory_prefix(scope);
+    key.pop();
+    key.push(1);
+    key
 }
 
 fn open_approval(value: &[u8]) -> Result<OpenApproval, StoreError> {

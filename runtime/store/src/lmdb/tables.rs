@@ -12,7 +12,7 @@ use super::prepared::{IndexEntries, Prepared, PreparedApproval, PreparedHeader, 
 use crate::StoreError;
 
 /// How many tables there are, for LMDB: those of [`Tables`], and `meta` (`format`, `created_by`).
-pub(super) const COUNT: u32 = 11;
+pub(super) const COUNT: u32 = 12;
 
 type Table<'e> = Database<'e, Bytes, Bytes>;
 
@@ -39,6 +39,8 @@ pub(super) struct Tables {
     pub(super) subscriptions: Table<'static>,
     /// (run, visit, or 0) of slots that are held or waited for → ticket.
     pub(super) tickets: Table<'static>,
+    /// (scope, key) → value.
+    pub(super) memories: Table<'static>,
 }
 
 const NAMES: [&str; COUNT as usize] = [
@@ -53,6 +55,7 @@ const NAMES: [&str; COUNT as usize] = [
     "outgoing",
     "subscriptions",
     "tickets",
+    "memories",
 ];
 
 const fn named(tables: [Table<'static>; COUNT as usize]) -> Tables {
@@ -68,8 +71,21 @@ const fn named(tables: [Table<'static>; COUNT as usize]) -> Tables {
         outgoing,
         subscriptions,
         tickets,
+        memories,
     ] = tables;
-    Tables { journal, runs, statuses, due, approvals, approval_runs, blobs, outgoing, subscriptions, tickets }
+    Tables {
+        journal,
+        runs,
+        statuses,
+        due,
+        approvals,
+        approval_runs,
+        blobs,
+        outgoing,
+        subscriptions,
+        tickets,
+        memories,
+    }
 }
 
 impl Tables {
@@ -149,6 +165,13 @@ impl Tables {
         }
         for origin in &batch.delivered {
             self.outgoing.delete(txn, &codec::journal_key(origin.run, origin.seq))?;
+        }
+        for (key, value) in &batch.remembered {
+            match value {
+                Some(value) => self.memories.put(txn, key, value)?,
+                None => drop(self.memories.delete(txn, key)?),
+            }
+            bytes += value.as_ref().map_or(0, Vec::len);
         }
         Ok(bytes)
     }

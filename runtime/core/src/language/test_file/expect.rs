@@ -1,6 +1,6 @@
 //! What must come of a test's run.
 
-use super::{Key, Place, Shape};
+use super::{Key, MEMORIES, Place, Shape};
 use crate::source::test_file::TIMES_MAX;
 
 /// `expect`.
@@ -52,6 +52,13 @@ pub static EXPECT: Place = Place {
             Shape::Named(&Shape::Either(&[Shape::Whole(0, TIMES_MAX), Shape::Map(&CALLS)])),
             "How often a tool or agent was called: a number, or more.",
             "{ payments.refund: 1 }",
+        )
+        .default("{}"),
+        Key::optional(
+            "memory",
+            Shape::Map(&MEMORIES),
+            "What memories that runs share hold then, exactly; of the memories those that are named.",
+            "{ keys: { customer/ann: { visits: 3 } } }",
         )
         .default("{}"),
         Key::optional("error", Shape::Map(&ERROR), "The run failed so.", "{ kind: denied }")

@@ -43,6 +43,29 @@ pub static RULE: Place = Place {
     shared: &[],
 };
 
+/// What memories that runs share hold.
+pub static MEMORIES: Place = Place {
+    name: "memories",
+    what: "memory",
+    keys: &[
+        Key::optional(
+            "workflow",
+            Shape::Named(&Shape::Constant),
+            "That of the workflow's runs.",
+            "{ seen: 3 }",
+        )
+        .otherwise("nothing is said of it"),
+        Key::optional(
+            "keys",
+            Shape::Named(&Shape::Named(&Shape::Constant)),
+            "Those of keys.",
+            "{ customer/ann: { visits: 2 } }",
+        )
+        .otherwise("nothing is said of them"),
+    ],
+    shared: &[],
+};
+
 /// How a call fails.
 pub static FAILURE: Place = Place {
     name: "failure",

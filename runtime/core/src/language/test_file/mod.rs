@@ -12,7 +12,7 @@ mod top;
 use serde_json::Value;
 
 pub use expect::{CALLS, ERROR, EXPECT};
-pub use given::{FAILURE, FAULT, PERSON, RULE};
+pub use given::{FAILURE, FAULT, MEMORIES, PERSON, RULE};
 pub use outside::{CANCEL, OUTSIDE_EVENT, SENT_SIGNAL};
 pub use top::{TEST, TEST_FILE};
 
@@ -23,11 +23,12 @@ use super::{Key, Place, Shape};
 pub const TEST_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/test.schema.json";
 
 /// Every place of a test file, in the order of docs/testing.md.
-pub static TEST_PLACES: [&Place; 12] = [
+pub static TEST_PLACES: [&Place; 13] = [
     &TEST_FILE,
     &TEST,
     &RULE,
     &FAILURE,
+    &MEMORIES,
     &PERSON,
     &SENT_SIGNAL,
     &OUTSIDE_EVENT,

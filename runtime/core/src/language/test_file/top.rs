@@ -1,6 +1,6 @@
 //! A test file, and a test in it.
 
-use super::{CANCEL, EXPECT, FAULT, Key, OUTSIDE_EVENT, PERSON, Place, RULE, SENT_SIGNAL, Shape};
+use super::{CANCEL, EXPECT, FAULT, Key, MEMORIES, OUTSIDE_EVENT, PERSON, Place, RULE, SENT_SIGNAL, Shape};
 
 /// The top of a test file.
 pub static TEST_FILE: Place = Place {
@@ -43,6 +43,13 @@ pub static TEST: Place = Place {
             Shape::Named(&RULES),
             "The same for agents, by plugin.",
             "{ planner: { result: { plan: none } } }",
+        )
+        .default("{}"),
+        Key::optional(
+            "memory",
+            Shape::Map(&MEMORIES),
+            "What memories that runs share hold before.",
+            "{ keys: { customer/ann: { visits: 2 } } }",
         )
         .default("{}"),
         Key::optional(

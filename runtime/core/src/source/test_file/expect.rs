@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
 use super::super::tree::{Kind, Node};
+use super::memory::memory;
 use super::mock::{TIMES_MAX, kind};
-use super::{Place, Placed};
+use super::{Holds, Place, Placed};
 use crate::FailureKind;
 use crate::diagnostic::{Code, among};
 use crate::expression::Expression;
@@ -35,6 +36,8 @@ pub struct Expect {
     pub events: Vec<Placed<EventExpected>>,
     /// How often tools and agents are called, and with what.
     pub calls: Vec<Placed<CallsExpected>>,
+    /// What memories that runs share hold then, exactly.
+    pub memory: Vec<Holds>,
     /// Why it fails.
     pub error: Option<Placed<ErrorExpected>>,
 }
@@ -95,6 +98,7 @@ pub(super) fn expect(lower: &mut Lower, node: &Node) -> Expect {
         holds: get(keys, "holds").map(|node| holds(lower, node)).unwrap_or_default(),
         events: get(keys, "events").map(|node| events(lower, node)).unwrap_or_default(),
         calls: get(keys, "calls").map(|node| calls(lower, node)).unwrap_or_default(),
+        memory: get(keys, "memory").map(|node| memory(lower, node)).unwrap_or_default(),
         error: get(keys, "error").map(|node| placed(lower, node, |lower| error(lower, node))),
     }
 }

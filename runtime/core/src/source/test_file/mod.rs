@@ -7,6 +7,7 @@ mod check;
 mod check_outside;
 mod expect;
 mod fault;
+mod memory;
 mod mock;
 mod outside;
 mod person;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 pub use check::check;
 pub use expect::{CallsExpected, ErrorExpected, EventExpected, Expect, StepsExpected};
 pub use fault::{Fault, FaultKind};
+pub use memory::Holds;
 pub use mock::{Gives, Mock, Rule, TIMES_MAX};
 pub use outside::{Cancelling, Comes, OutsideEvent, SentSignal};
 pub use person::{Answers, Asks, Person};
@@ -61,6 +63,8 @@ pub struct TestCase {
     pub tools: Vec<Mock>,
     /// What agents do, instead of their components.
     pub agents: Vec<Mock>,
+    /// What memories that runs share hold before.
+    pub memory: Vec<Holds>,
     /// Who answers.
     pub people: Vec<Person>,
     /// The signals that are sent to it.
@@ -147,6 +151,7 @@ fn test(lower: &mut Lower, node: &Node) -> Option<TestCase> {
         at: get(keys, "at").and_then(|node| instant(lower, node)).unwrap_or(BEGIN),
         tools: get(keys, "tools").map(|node| mock::mocks(lower, node, "tools")).unwrap_or_default(),
         agents: get(keys, "agents").map(|node| mock::mocks(lower, node, "agents")).unwrap_or_default(),
+        memory: get(keys, "memory").map(|node| memory::memory(lower, node)).unwrap_or_default(),
         people: get(keys, "people").map(|node| person::people(lower, node)).unwrap_or_default(),
         signals: get(keys, "signals").map(|node| outside::signals(lower, node)).unwrap_or_default(),
         events: get(keys, "events").map(|node| outside::events(lower, node)).unwrap_or_default(),
