@@ -1,7 +1,7 @@
 //! The data folder and what lies in it.
 
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 
 use crate::fault::Fault;
 
@@ -74,9 +74,14 @@ impl Place {
     }
 
     /// Where the process that holds the store can be reached, as it says itself or as it would be.
+    ///
+    /// What it says may have outlived it, and where it says it may be a folder of everybody: a socket of
+    /// someone else is not spoken to.
     pub(crate) fn socket(&self) -> PathBuf {
-        let beside = std::fs::read_to_string(self.socket_note());
-        beside.map_or_else(|_| self.folder.join("pawl.sock"), |path| PathBuf::from(path.trim_end()))
+        let note = self.socket_note();
+        let elsewhere = std::fs::read_to_string(&note).ok().map(|path| PathBuf::from(path.trim_end()));
+        let elsewhere = elsewhere.filter(|socket| are_of_one_owner(socket, &note));
+        elsewhere.unwrap_or_else(|| self.folder.join("pawl.sock"))
     }
 
     /// The file that says where the socket is when the folder's own path is too long for one.
@@ -94,6 +99,12 @@ impl Place {
         let digest = pawl_core::Digest::of(folder.as_os_str().as_encoded_bytes());
         runtime_folder(named("XDG_RUNTIME_DIR")).join(format!("pawl-{}.sock", digest.short()))
     }
+}
+
+/// Whether two files belong to the same user; a link is looked at itself.
+fn are_of_one_owner(one: &Path, other: &Path) -> bool {
+    let owner = |path: &Path| path.symlink_metadata().map(|about| about.uid());
+    matches!((owner(one), owner(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A path that the environment names.
@@ -147,5 +158,27 @@ mod tests {
         for named in [None, Some(there.path().join("gone")), Some("relative".into())] {
             assert_eq!(runtime_folder(named), std::env::temp_dir());
         }
+    }
+
+    #[test]
+    fn a_socket_of_someone_else_is_not_spoken_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::with_usual(Some(folder.path().into()), ".pawl".into(), false);
+        let inside = folder.path().join("pawl.sock");
+        assert_eq!(place.socket(), inside);
+        let own = folder.path().join("own.sock");
+        std::fs::write(&own, "").unwrap();
+        std::fs::write(place.socket_note(), own.as_os_str().as_encoded_bytes()).unwrap();
+        assert_eq!(place.socket(), own);
+        // For root, a file of another user; for another user, one of root.
+        let other = if std::os::unix::fs::chown(&own, Some(65_534), None).is_ok() {
+            &own
+        } else {
+            Path::new("/dev/null")
+        };
+        std::fs::write(place.socket_note(), other.as_os_str().as_encoded_bytes()).unwrap();
+        assert_eq!(place.socket(), inside, "{} is not ours", other.display());
+        std::fs::write(place.socket_note(), "/nowhere/pawl.sock").unwrap();
+        assert_eq!(place.socket(), inside);
     }
 }

@@ -4,13 +4,12 @@
 //! relaxed SIMD. Guests are interrupted by epochs. Memory and stacks come from a pool with
 //! copy-on-write images; where the machine cannot reserve the pool, they are made on demand.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::SandboxError;
+use crate::cache;
 use crate::limits::Limits;
 
 /// The stack that is left to host functions, which run on the guest's fiber.
@@ -32,7 +31,8 @@ pub(crate) const MEMORIES_MAX: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
     /// Where compiled code is kept. Whoever can write there can run native code as pawl: keep it
-    /// as private as the binary. `None` compiles anew in each process.
+    /// as private as the binary. `None` compiles anew in each process, and so does a folder that
+    /// others can write in.
     pub cache_dir: Option<PathBuf>,
     /// Agents that are active at once; more wait for their turn.
     pub agents_max: u32,
@@ -67,7 +67,7 @@ impl Default for SandboxConfig {
 pub(crate) fn engine(settings: &SandboxConfig) -> Result<Engine, SandboxError> {
     let mut config = deterministic(settings);
     if let Some(folder) = &settings.cache_dir {
-        config.cache(Some(cache(folder)?));
+        config.cache(cache::open(folder)?);
     }
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
     match Engine::new(&config) {
@@ -120,32 +120,26 @@ fn pool(settings: &SandboxConfig) -> PoolingAllocationConfig {
     pool
 }
 
-fn cache(folder: &Path) -> Result<Cache, SandboxError> {
-    let unusable = |reason: String| SandboxError::CacheDir { path: folder.to_owned(), reason };
-    std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
-    let folder = folder.canonicalize().map_err(|error| unusable(error.to_string()))?;
-    remove_unfinished(&folder);
-    let mut config = CacheConfig::new();
-    config.with_directory(folder);
-    Cache::new(config).map_err(|error| unusable(format!("{error:#}")))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Removes what a process that was killed left half written: wasmtime makes such a file only where
-/// there is none, so that its entry would never be written again. All go, however young, since a
-/// restart follows a kill at once. Should another process be writing one at this moment, it loses
-/// that entry, says so in its log, and compiles the next time.
-fn remove_unfinished(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.filter_map(Result::ok) {
-        let is_unfinished = entry.file_name().to_string_lossy().contains(".wip-");
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => remove_unfinished(&entry.path()),
-            Ok(kind) if kind.is_file() && is_unfinished => {
-                if let Err(error) = std::fs::remove_file(entry.path()) {
-                    tracing::warn!(%error, path = %entry.path().display(), "an unfinished file stays in the cache");
-                }
-            }
-            _ => {}
+    /// A flag of the code generator, as it stands in what the engine compiles: its name, then the kind
+    /// of its value, a boolean, then the value.
+    fn has(compiled: &[u8], flag: &str, value: bool) -> bool {
+        let entry = [flag.as_bytes(), &[2, u8::from(value)]].concat();
+        compiled.windows(entry.len()).any(|window| window == entry)
+    }
+
+    #[test]
+    fn code_is_compiled_with_its_guards_against_speculation() {
+        const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+        let engine = Engine::new(&deterministic(&SandboxConfig::default())).unwrap();
+        let compiled = engine.precompile_component(EMPTY_COMPONENT).unwrap();
+        for guard in ["enable_heap_access_spectre_mitigation", "enable_table_access_spectre_mitigation"] {
+            assert!(has(&compiled, guard, true), "{guard} is not on");
         }
+        // Where this cannot be read any more, it is told.
+        assert!(has(&compiled, "machine_code_cfg_info", false));
     }
 }

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod bindings;
+mod cache;
 mod component;
 mod config;
 mod entry;
@@ -31,6 +32,7 @@ mod task;
 mod ticker;
 mod turnstile;
 
+pub use cache::exposed as cache_dir_exposed;
 pub use config::SandboxConfig;
 pub use error::SandboxError;
 pub use host::progress::{Progress, ProgressSink};

@@ -1,6 +1,7 @@
 //! Serves other commands while this process holds the data folder.
 //!
-//! The socket is for its owner alone (mode 0600). It is there only while this
+//! The socket is for its owner alone: it has mode 0600, and whoever else got
+//! hold of it before it had is not answered. It is there only while this
 //! process holds the store, so a file that is found when the store could be
 //! opened was left by a process that is gone.
 
@@ -151,13 +152,26 @@ async fn accept(listener: &UnixListener, turns: &Arc<Semaphore>) -> (UnixStream,
     loop {
         if let Ok(turn) = Arc::clone(turns).acquire_owned().await {
             match listener.accept().await {
-                Ok((stream, _)) => return (stream, turn),
+                Ok((stream, _)) if is_from_owner(&stream) => return (stream, turn),
+                Ok(_) => {
+                    tracing::warn!("a connection of another user was refused");
+                    continue;
+                }
                 Err(error) => tracing::warn!("cannot accept a connection: {error}"),
             }
         }
         // Most likely too many files are open: not to be tried again at once.
         tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
     }
+}
+
+/// Whether a client runs as the user that this process runs as, or as root, who could do anything anyway.
+fn is_from_owner(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|client| may_ask(client.uid(), rustix::process::geteuid().as_raw()))
+}
+
+const fn may_ask(client: u32, owner: u32) -> bool {
+    client == owner || client == 0
 }
 
 /// Returns when the client is gone. It says nothing more after its request, and where nothing happens
@@ -280,6 +294,15 @@ fn understand(call: Call) -> Result<Request, Fault> {
 mod tests {
     use super::*;
     use crate::backend::protocol::LINE_MAX_BYTES;
+
+    #[tokio::test]
+    async fn only_the_owner_and_root_may_ask() {
+        let (ours, _) = UnixStream::pair().unwrap();
+        assert!(is_from_owner(&ours));
+        for (client, owner, may) in [(7, 7, true), (0, 7, true), (8, 7, false), (7, 0, false)] {
+            assert_eq!(may_ask(client, owner), may, "{client} asks {owner}");
+        }
+    }
 
     #[tokio::test]
     async fn an_answer_that_is_too_long_is_told_as_a_fault() {

@@ -1,5 +1,7 @@
 //! `pawl doctor`: tries every part that pawl needs here, one after the other.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use clap::Args;
@@ -97,9 +99,9 @@ fn data_folder(place: &Place, existed: bool) -> Result<String, Fault> {
 
 fn writable(folder: &Path) -> Result<String, Fault> {
     let probe = folder.join(format!(".pawl-doctor-{}", std::process::id()));
-    let tried = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&probe, b"probe"))
-        .and_then(|()| std::fs::remove_file(&probe));
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let tried =
+        made.and_then(|()| std::fs::write(&probe, b"probe")).and_then(|()| std::fs::remove_file(&probe));
     tried.map(|()| format!("{} is writable", folder.display())).map_err(|error| {
         Fault::unusable(format!("{}: {error}", folder.display()))
             .hint("make it writable for you, or name another data folder with --data DIR")
@@ -108,10 +110,23 @@ fn writable(folder: &Path) -> Result<String, Fault> {
 
 fn cache(place: &Place) -> Result<String, Fault> {
     match place.cache() {
-        Some(folder) => writable(&folder),
+        Some(folder) => writable(&folder).and_then(|found| private(&folder).map(|()| found)),
         None => {
             Ok("there is none: HOME and XDG_CACHE_HOME are not set, so code is compiled each time".to_owned())
         }
+    }
+}
+
+/// Where others can write, compiled code is not kept: they could leave some to be run.
+fn private(folder: &Path) -> Result<(), Fault> {
+    let shown = folder.display();
+    match pawl_sandbox::cache_dir_exposed(folder) {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => {
+            Err(Fault::unusable(format!("{shown}: {reason}; compiled code is not kept meanwhile"))
+                .hint("remove that folder, or name a data folder of your own with --data DIR"))
+        }
+        Err(error) => Err(Fault::unusable(format!("{shown}: {error}")).hint("remove that folder")),
     }
 }
 

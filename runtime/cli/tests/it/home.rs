@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -32,7 +33,8 @@ impl Home {
         let folder = tempfile::tempdir().unwrap();
         // Compiled code is shared by all tests.
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-        fs::create_dir_all(&cache).unwrap();
+        // Whatever the umask is: where others could write, nothing is kept.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache).unwrap();
         fs::create_dir(folder.path().join("data")).unwrap();
         fs::create_dir(folder.path().join("cache-home")).unwrap();
         std::os::unix::fs::symlink(&cache, folder.path().join("data/cache")).unwrap();
@@ -95,12 +97,28 @@ impl Home {
 
     /// Starts a command and waits until it holds the folder and says something with these words.
     pub(crate) fn holder(&self, args: &[&str], words: &str) -> Holder {
-        let mut child = self.command(args).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut holder = Holder { child, stderr, heard: String::new() };
-        holder.says(words);
-        holder
+        held(self.command(args), words)
     }
+
+    /// The same, where files get whatever mode a program asks for.
+    pub(crate) fn loose_holder(&self, args: &[&str], words: &str) -> Holder {
+        let pawl = self.command(args);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_pawl")]).args(pawl.get_args());
+        shell.envs(pawl.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.env_remove("XDG_RUNTIME_DIR").current_dir(self.folder.path());
+        shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        held(shell, words)
+    }
+}
+
+/// Starts a command and waits until it says something with these words.
+fn held(mut command: Command, words: &str) -> Holder {
+    let mut child = command.spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut holder = Holder { child, stderr, heard: String::new() };
+    holder.says(words);
+    holder
 }
 
 /// A command that is under way.

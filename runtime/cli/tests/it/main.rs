@@ -10,6 +10,7 @@ mod failures;
 mod home;
 mod memory;
 mod plugins;
+mod private;
 mod runs;
 mod shared;
 mod signals;
