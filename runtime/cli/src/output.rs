@@ -86,6 +86,27 @@ impl Output {
     }
 }
 
+/// What this process logs, which may be a guest's words: to stderr.
+#[derive(Debug)]
+pub(crate) struct Log;
+
+impl Write for Log {
+    /// Takes one entry of the log, which comes as a whole.
+    fn write(&mut self, entry: &[u8]) -> std::io::Result<usize> {
+        write_line(std::io::stderr().lock(), &one_entry(&String::from_utf8_lossy(entry)));
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An entry in which no line but the first begins like an entry.
+fn one_entry(entry: &str) -> String {
+    entry.trim_end_matches('\n').replace('\n', "\n      ")
+}
+
 fn write_line(mut to: impl Write, text: &str) {
     let text = visible(text);
     // Nobody reads on: there is no one to tell.
@@ -111,8 +132,10 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-fn is_command(c: char) -> bool {
-    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+/// Whether a character moves the cursor, or text to another place than where it is written.
+pub(crate) fn is_command(c: char) -> bool {
+    let reorders =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (c.is_control() && c != '\n') || reorders
 }
 
@@ -148,12 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_of_the_log_cannot_pass_for_two() {
+        assert_eq!(one_entry(" WARN said\n WARN forged\n"), " WARN said\n       WARN forged");
+    }
+
+    #[test]
     fn nothing_that_is_printed_moves_the_cursor() {
         let cases = [
             ("plain\n✓ text", "plain\n✓ text"),
             ("\u{1b}[2J\r", "\\u001b[2J\\u000d"),
             ("\u{9b}1A\u{7f}", "\\u009b1A\\u007f"),
             ("pay\u{202e}11", "pay\\u202e11"),
+            ("\u{61c}1", "\\u061c1"),
         ];
         for (text, shown) in cases {
             assert_eq!(visible(text), shown);

@@ -8,6 +8,8 @@ use pawl_core::travel::Ancestor;
 use pawl_core::{Failure, FrameId, MemoryScope, VisitId};
 use serde_json::Value;
 
+use crate::output::is_command;
+
 /// The longest text that is shown in full: a failure or a panic, in characters.
 const WHOLE_MAX_CHARS: usize = 4_000;
 /// The longest value that is shown in a line, in characters.
@@ -339,7 +341,7 @@ pub(crate) fn value(value: &Value) -> String {
 
 /// Text in full, line by line, as far as it can be of use. What a guest wrote cannot move the cursor.
 pub(crate) fn whole(text: &str) -> String {
-    let plain = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
+    let plain = text.chars().map(|c| if is_command(c) { ' ' } else { c });
     let plain: String = plain.take(WHOLE_MAX_CHARS).collect();
     plain.trim_end().to_owned()
 }
@@ -351,7 +353,7 @@ fn failed(failure: &Failure) -> String {
 
 /// Text in one line, cut where it is long. What a guest wrote cannot move the cursor.
 pub(crate) fn one_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let plain: String = text.chars().map(|c| if is_command(c) || c == '\n' { ' ' } else { c }).collect();
     cut(&plain)
 }
 
@@ -359,5 +361,17 @@ fn cut(text: &str) -> String {
     match text.char_indices().nth(VALUE_MAX_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_guests_stay_where_they_are_written() {
+        let text = "a\u{1b}[2J\rb\u{202e}c\nd";
+        assert_eq!(one_line(text), "a [2J b c d");
+        assert_eq!(whole(text), "a [2J b c\nd");
     }
 }
