@@ -29,6 +29,7 @@ mod config;
 mod driver;
 mod engine;
 mod error;
+mod files;
 mod follow;
 mod journal;
 mod plugins;

@@ -11,7 +11,7 @@ use pawl_core::{Digest, RunId};
 use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
-use crate::{EngineError, journal};
+use crate::{EngineError, files, journal};
 
 /// Definitions held in memory at once; beyond it, all are read again when they are needed.
 const DEFINITIONS_MAX: usize = 1_000;
@@ -116,7 +116,7 @@ async fn prepare_child(
     if around.len() > WORKFLOWS_MAX_DEPTH {
         return Err(EngineError::WorkflowsTooDeep { file: file.to_owned(), path: place });
     }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = files::read_text(path).map_err(|error| unreadable(error.to_string()))?;
     let base = path.parent().unwrap_or_else(|| Path::new("."));
     prepare_within(context, &place, &text, base, &around).await
 }

@@ -71,6 +71,11 @@ impl Sandbox {
         })))
     }
 
+    /// The largest component that is compiled.
+    pub fn component_max_bytes(&self) -> u64 {
+        self.0.config.component_max_bytes
+    }
+
     pub(crate) fn config(&self) -> &SandboxConfig {
         &self.0.config
     }

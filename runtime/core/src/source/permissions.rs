@@ -49,9 +49,12 @@ pub(super) fn narrowed(lower: &mut Lower, node: Option<&Node>) -> Permissions {
 fn tools(lower: &mut Lower, node: &Node) -> BTreeSet<String> {
     let mut tools = BTreeSet::new();
     for (tool, span) in lower.texts(node, "tools") {
-        let good = tool.split_once('.').is_some_and(|(plugin, name)| !plugin.is_empty() && !name.is_empty());
-        if good {
-            tools.insert(tool.to_owned());
+        let parts = tool.split_once('.').filter(|(plugin, name)| !plugin.is_empty() && !name.is_empty());
+        if let Some((plugin, _)) = parts {
+            // It becomes the name of a file in the plugin folder.
+            if lower.name(plugin, &span, "a plugin", "-") {
+                tools.insert(tool.to_owned());
+            }
         } else {
             let message = format!("'{tool}' names no tool");
             let help = format!("write plugin.tool, or {tool}.* for all of a plugin");

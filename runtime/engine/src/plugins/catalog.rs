@@ -15,7 +15,7 @@ use pawl_store::{Blob, Store};
 
 use super::settle::settled;
 use super::{SHIPPED, manifest_places};
-use crate::{EngineError, journal};
+use crate::{EngineError, files, journal};
 
 /// A plugin that can be used by name.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Catalog {
         for path in self.folder_files()? {
             settled(&path).await;
             if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
-                let entry = read_file(name, &path, PluginOrigin::Folder(path.display().to_string()))?;
+                let entry = self.read_file(name, &path, PluginOrigin::Folder(path.display().to_string()))?;
                 entries.insert(name.to_owned(), entry);
             }
         }
@@ -104,12 +104,14 @@ impl Catalog {
     pub(crate) async fn find(&self, name: &str, path: Option<&Path>) -> Result<PluginEntry, EngineError> {
         if let Some(path) = path {
             settled(path).await;
-            return read_file(name, path, PluginOrigin::Workflow(path.display().to_string()));
+            return self.read_file(name, path, PluginOrigin::Workflow(path.display().to_string()));
         }
-        let in_folder = self.folder.as_ref().map(|folder| folder.join(format!("{name}.wasm")));
+        // A name with a path in it would lead out of the folder.
+        let in_folder = self.folder.as_ref().filter(|_| is_file_name(name));
+        let in_folder = in_folder.map(|folder| folder.join(format!("{name}.wasm")));
         if let Some(path) = in_folder.filter(|path| path.exists()) {
             settled(&path).await;
-            return read_file(name, &path, PluginOrigin::Folder(path.display().to_string()));
+            return self.read_file(name, &path, PluginOrigin::Folder(path.display().to_string()));
         }
         SHIPPED.iter().find(|shipped| shipped.name == name).map(from_binary).ok_or_else(|| {
             let known: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
@@ -123,6 +125,10 @@ impl Catalog {
             );
             EngineError::NoPlugin { name: name.to_owned(), hint }
         })
+    }
+
+    fn read_file(&self, name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntry, EngineError> {
+        read_file(name, path, self.sandbox.component_max_bytes(), origin)
     }
 
     /// Loads an entry, checks it against its manifest, and pins it.
@@ -248,15 +254,24 @@ fn from_binary(shipped: &super::ShippedPlugin) -> PluginEntry {
     }
 }
 
-fn read_file(name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntry, EngineError> {
+fn is_file_name(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|file| file == name)
+}
+
+fn read_file(
+    name: &str,
+    path: &Path,
+    max_bytes: u64,
+    origin: PluginOrigin,
+) -> Result<PluginEntry, EngineError> {
     let unreadable = |path: &Path, error: &std::io::Error| EngineError::Unreadable {
         path: path.display().to_string(),
         reason: error.to_string(),
     };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = files::read(path, max_bytes).map_err(|error| unreadable(path, &error))?;
     let mut manifest = None;
     for beside in manifest_places(path) {
-        match std::fs::read_to_string(&beside) {
+        match files::read_text(&beside) {
             Ok(text) => manifest = Some(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(unreadable(&beside, &error)),
@@ -275,6 +290,8 @@ fn place(origin: &PluginOrigin) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pawl_sandbox::SandboxConfig;
+
     use super::*;
 
     fn pin(limits: BTreeMap<String, u64>) -> PluginPin {
@@ -303,11 +320,29 @@ mod tests {
         assert_eq!(limits_of(&pin(BTreeMap::new()), &today), today);
     }
 
+    #[tokio::test]
+    async fn a_name_does_not_lead_out_of_the_plugin_folder() {
+        let around = tempfile::tempdir().unwrap();
+        let folder = around.path().join("plugins");
+        std::fs::create_dir(&folder).unwrap();
+        for path in [around.path().join("evil.wasm"), folder.join("good.wasm")] {
+            std::fs::write(path, "what it is does not matter here").unwrap();
+        }
+        let config = SandboxConfig { agents_max: 1, tools_max: 1, ..SandboxConfig::default() };
+        let catalog = Catalog::new(Sandbox::new(config).unwrap(), Some(folder), Limits::default());
+        assert!(catalog.find("good", None).await.is_ok());
+        let absolute = around.path().join("evil").display().to_string();
+        for name in ["../evil", "./good", "x/../good", absolute.as_str(), "..", ""] {
+            let found = catalog.find(name, None).await;
+            assert!(matches!(found, Err(EngineError::NoPlugin { .. })), "{name}: {found:?}");
+        }
+    }
+
     #[test]
     fn a_manifest_is_named_after_its_component_or_stands_beside_the_only_one() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
-        let manifest = || read_file("a", &file("a.wasm"), PluginOrigin::Shipped).unwrap().manifest;
+        let manifest = || read_file("a", &file("a.wasm"), 100, PluginOrigin::Shipped).unwrap().manifest;
         std::fs::write(file("a.wasm"), "").unwrap();
         assert_eq!(manifest(), None);
         std::fs::write(file("plugin.toml"), "shared").unwrap();
