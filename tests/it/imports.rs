@@ -71,3 +71,38 @@ fn the_core_is_pure() {
         assert!(!IMPURE.contains(&used.as_str()), "pawl-core must not use {used}");
     }
 }
+
+/// The one crate that may say `#[expect(unsafe_code)]`, and how often it does.
+const UNSAFE: [(&str, usize); 1] = [("pawl-store", 1)];
+
+#[test]
+fn unsafe_code_is_forbidden_but_for_one_call() {
+    let metadata = metadata();
+    let workspace = std::fs::read_to_string(metadata.workspace_root.join("Cargo.toml")).expect("Cargo.toml");
+    assert!(workspace.contains("unsafe_code = \"forbid\""));
+    for package in &metadata.packages {
+        let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
+        let allowed = UNSAFE.iter().find(|(name, _)| package.name.as_str() == *name).map(|(_, times)| *times);
+        if allowed.is_none() {
+            assert!(manifest.contains("[lints]\nworkspace = true"), "{} has lints of its own", package.name);
+            continue;
+        }
+        assert!(manifest.contains("unsafe_code = \"deny\""), "{} does not deny unsafe code", package.name);
+        let folder = package.manifest_path.parent().expect("a folder");
+        assert_eq!(Some(blocks(folder.as_std_path())), allowed, "{}: blocks of unsafe code", package.name);
+    }
+}
+
+/// How many `unsafe` blocks the sources in a folder have.
+fn blocks(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries
+        .map(|path| match path.extension() {
+            _ if path.is_dir() => blocks(&path),
+            Some(extension) if extension == "rs" => {
+                std::fs::read_to_string(&path).expect("a source").matches("unsafe {").count()
+            }
+            _ => 0,
+        })
+        .sum()
+}

@@ -33,7 +33,7 @@ pub(crate) fn document(root: &Path) -> Result<String> {
     let named: Named =
         toml::from_str(&read(root, NAMED)?).with_context(|| format!("{NAMED} cannot be read"))?;
     for test in named.limits.values().chain(named.keys.values()).filter(|test| !test.is_empty()) {
-        exists(root, test)?;
+        exists(root, test).with_context(|| format!("{NAMED} names a test"))?;
     }
     let mut out = String::from(
         "# What is tested\n\nMade by `cargo xtask docs` of the language's keys, the tables of limits and \
@@ -52,11 +52,11 @@ fn read(root: &Path, path: &str) -> Result<String> {
 }
 
 /// `path::name`: a file with a test of that name.
-fn exists(root: &Path, test: &str) -> Result<()> {
+pub(crate) fn exists(root: &Path, test: &str) -> Result<()> {
     let (path, name) = test.split_once("::").with_context(|| format!("'{test}' is not path::name"))?;
     let source = read(root, path)?;
     let found = source.split_once(&format!("fn {name}("));
-    let (before, _) = found.with_context(|| format!("{NAMED} names '{name}', which is not in {path}"))?;
+    let (before, _) = found.with_context(|| format!("'{test}' names a test that is not in {path}"))?;
     let mut above = before.lines().rev().take(ATTRIBUTES_MAX_LINES);
     ensure!(above.any(|line| line.contains("test")) || before.contains("proptest!"), "{test} is no test");
     Ok(())

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use pawl_core::language::{self, test_file};
 
-use crate::{coverage, reference};
+use crate::{coverage, reference, security};
 
 const SCHEMA: &str = "docs/workflow.schema.json";
 const REFERENCE: &str = "docs/workflow-reference.md";
@@ -23,6 +23,7 @@ const END: &str = "<!-- end -->";
 
 /// Writes what follows from the sources; with `check` it compares and writes nothing.
 pub(crate) fn run(root: &Path, check: bool) -> Result<ExitCode> {
+    security::check(root)?;
     let mut stale = Vec::new();
     for (path, text) in generated(root)? {
         let full = root.join(path);

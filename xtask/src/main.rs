@@ -6,6 +6,7 @@ mod docs;
 mod guide;
 mod plugins;
 mod reference;
+mod security;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Write what of the documents follows from the sources.
+    /// Write what of the documents follows from the sources, and check what the threat model names.
     Docs {
         /// Compare with what is committed, change nothing.
         #[arg(long)]

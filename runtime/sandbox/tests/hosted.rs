@@ -72,6 +72,41 @@ async fn texts_of_a_request_stop_at_their_limit() {
 }
 
 #[tokio::test]
+async fn a_header_field_is_one_field_and_the_hosts_own_stay_its_own() {
+    const INVALID_SYNTAX: u32 = 0;
+    const FORBIDDEN: u32 = 1;
+    let cases = [
+        ("x-order", "A-1", None),
+        ("x-order", "A-1\r\nx-forged: 1", Some(INVALID_SYNTAX)),
+        ("x-order\r\nx-forged", "1", Some(INVALID_SYNTAX)),
+        ("Host", "elsewhere", Some(FORBIDDEN)),
+        ("transfer-encoding", "chunked", Some(FORBIDDEN)),
+        ("connection", "upgrade", Some(FORBIDDEN)),
+        ("proxy-authorization", "x", Some(FORBIDDEN)),
+    ];
+    for (name, value, refused) in cases {
+        let (name_bytes, value_bytes) = (name.len(), value.len());
+        let expected = match refused {
+            None => "(if (i32.load8_u (i32.const 3000)) (then unreachable))".to_owned(),
+            Some(error) => format!(
+                "(if (i32.eqz (i32.load8_u (i32.const 3000))) (then unreachable))
+                 (if (i32.ne (i32.load8_u (i32.const 3001)) (i32.const {error})) (then unreachable))"
+            ),
+        };
+        let guest = with_fields(tool(&format!(
+            "(call $-method-fields-append (call $-constructor-fields) (i32.const 8192) (i32.const {name_bytes})
+               (i32.const 9000) (i32.const {value_bytes}) (i32.const 3000))
+             {expected} {ECHO}"
+        )))
+        .import(TYPES, "[method]fields.append", "(param i32 i32 i32 i32 i32 i32)")
+        .items(&text_at(8_192, name))
+        .items(&text_at(9_000, value));
+        let end = granted(&guest).await;
+        assert!(end.result.is_ok(), "{name}: {value}: {end:?}");
+    }
+}
+
+#[tokio::test]
 async fn http_without_its_grant_is_a_trap_for_everyone() {
     let says = "used wasi:http, which is for tools that were granted `http`";
     let sandbox = sandbox();

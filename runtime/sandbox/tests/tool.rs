@@ -271,3 +271,33 @@ async fn wasi_is_there_with_nothing_behind_it() {
     let end = end(&guest, Limits::default()).await;
     check_failure(&end, FailureKind::Trap, &["exit(1)", "its last words: oh no"]);
 }
+
+#[tokio::test]
+async fn wasi_has_no_folder_and_reaches_no_network() {
+    const ACCESS_DENIED: u32 = 1;
+    const PERMANENT_RESOLVER_FAILURE: u32 = 20;
+    let refused = |at: u32, code: u32| {
+        let code_at = at + 4;
+        format!(
+            "(if (i32.ne (i32.load8_u (i32.const {at})) (i32.const 1)) (then unreachable))
+             (if (i32.ne (i32.load8_u (i32.const {code_at})) (i32.const {code})) (then unreachable))"
+        )
+    };
+    let no_name = refused(3016, PERMANENT_RESOLVER_FAILURE);
+    let no_socket = refused(3024, ACCESS_DENIED);
+    let guest = tool(&format!(
+        "(call $get-directories (i32.const 3000))
+         (if (i32.load (i32.const 3004)) (then unreachable))
+         (call $resolve-addresses (call $instance-network) (i32.const 2000) (i32.const 9) (i32.const 3016))
+         {no_name}
+         (call $create-tcp-socket (i32.const 0) (i32.const 3024))
+         {no_socket} {ECHO}"
+    ))
+    .import("wasi:filesystem/preopens@0.2.12", "get-directories", "(param i32)")
+    .import("wasi:sockets/instance-network@0.2.12", "instance-network", "(result i32)")
+    .import("wasi:sockets/ip-name-lookup@0.2.12", "resolve-addresses", "(param i32 i32 i32 i32)")
+    .import("wasi:sockets/tcp-create-socket@0.2.12", "create-tcp-socket", "(param i32 i32)")
+    .items(&text_at(2000, "localhost"));
+    let end = end(&guest, Limits::default()).await;
+    assert_eq!(end.result.unwrap(), json!({"n": 1}), "{:?}", end.log);
+}

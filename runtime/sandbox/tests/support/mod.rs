@@ -21,7 +21,9 @@ const WORLDS: &str = r"package test:guests;
 world tool { include pawl:plugin/tool@0.1.0; import acme:x/y@1.0.0; import pawl:plugin/tools@0.1.0;
   import wasi:cli/stderr@0.2.12; import wasi:cli/environment@0.2.12; import wasi:cli/exit@0.2.12;
   import wasi:random/random@0.2.12; import wasi:clocks/wall-clock@0.2.12;
-  import wasi:clocks/monotonic-clock@0.2.12; }
+  import wasi:clocks/monotonic-clock@0.2.12; import wasi:filesystem/preopens@0.2.12;
+  import wasi:sockets/instance-network@0.2.12; import wasi:sockets/ip-name-lookup@0.2.12;
+  import wasi:sockets/tcp-create-socket@0.2.12; }
 world agent { include pawl:plugin/agent@0.1.0; import wasi:http/outgoing-handler@0.2.12;
   import wasi:cli/stderr@0.2.12; }
 world neither { import pawl:plugin/log@0.1.0; export run: func(); }";
