@@ -15,9 +15,10 @@ const ALLOWED: [(&str, &[&str]); 6] = [
 ];
 
 /// For each library, by the beginning of its name, the crates that may use it.
-const OWNED: [(&str, &[&str]); 7] = [
+const OWNED: [(&str, &[&str]); 8] = [
     ("wasmtime", &["pawl-sandbox"]),
     ("heed", &["pawl-store"]),
+    ("sled", &["pawl-store"]),
     ("clap", &["pawl", "xtask"]),
     ("anyhow", &["pawl", "xtask", "pawl-tests"]),
     ("inquire", &["pawl"]),
@@ -26,8 +27,8 @@ const OWNED: [(&str, &[&str]); 7] = [
 ];
 
 /// What the pure core must not use: whatever awaits, draws, reads or runs.
-const IMPURE: [&str; 8] =
-    ["tokio", "async-trait", "rand", "getrandom", "heed", "rustix", "tempfile", "wasmtime"];
+const IMPURE: [&str; 9] =
+    ["tokio", "async-trait", "rand", "getrandom", "heed", "rustix", "sled", "tempfile", "wasmtime"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new().no_deps().exec().expect("cargo metadata")

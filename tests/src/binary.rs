@@ -115,7 +115,7 @@ impl Pawl {
         let mut command = Command::new(binary()?);
         command.arg("--data").arg(self.data()).args(arguments);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env("NO_COLOR", "1").env_remove("PAWL_DATA");
+        command.env("NO_COLOR", "1").env_remove("PAWL_DATA").env_remove("PAWL_STORE");
         Ok(command)
     }
 

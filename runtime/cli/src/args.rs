@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command;
 use crate::exit;
-use crate::place::Place;
+use crate::place::{Place, StoreAt};
 
 /// Durable agent workflows from YAML, in sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -29,6 +29,10 @@ pub(crate) struct GlobalArgs {
     /// Keep everything in memory and nothing afterwards
     #[arg(long, global = true)]
     pub(crate) ephemeral: bool,
+    /// The store's engine and folder: lmdb:PATH or sled:PATH (default: `$PAWL_STORE`, else lmdb: in the
+    /// data folder)
+    #[arg(long, global = true, value_name = "ENGINE:PATH", env = "PAWL_STORE", hide_env = true)]
+    pub(crate) store: Option<StoreAt>,
     /// Say more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -159,7 +163,8 @@ impl Cli {
             Command::Doctor(args) => args.data.folder.clone(),
             Command::Schema(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,
         };
-        Place::new(after.or_else(|| self.data.folder.clone()), self.global.ephemeral)
+        let store = self.global.store.clone().unwrap_or_default();
+        Place::new(after.or_else(|| self.data.folder.clone()), store, self.global.ephemeral)
     }
 }
 

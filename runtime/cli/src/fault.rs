@@ -180,7 +180,7 @@ impl From<StoreError> for Fault {
             StoreError::InUse { .. } => "wait until that process has ended, or stop it",
             StoreError::Folder { .. } => "name another folder with --data DIR, or make this one writable",
             StoreError::Full(_) => "make room on the disk and run `pawl resume`",
-            StoreError::Newer { .. } => "",
+            StoreError::Newer { .. } | StoreError::OtherEngine { .. } | StoreError::Failed(_) => "",
             StoreError::Damaged(_) => {
                 "restore the data folder from a backup, or name another with --data DIR"
             }

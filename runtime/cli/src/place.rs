@@ -1,7 +1,9 @@
 //! The data folder and what lies in it.
 
+use std::fmt::{self, Display, Formatter};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::fault::Fault;
 
@@ -10,13 +12,61 @@ const DEFAULT: &str = ".pawl";
 /// The longest path that a Unix socket can be bound to, without the closing zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
 
+/// An engine that keeps a store in a folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum StoreEngine {
+    #[default]
+    Lmdb,
+    Sled,
+}
+
+/// Which engine keeps the store, and where: `lmdb:PATH`, `sled:PATH`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StoreAt {
+    pub(crate) engine: StoreEngine,
+    /// Absent: in the data folder.
+    folder: Option<PathBuf>,
+}
+
+impl FromStr for StoreAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (engine, folder) = text.split_once(':').unwrap_or((text, ""));
+        let engine = match engine {
+            // What the environment names may be empty.
+            "lmdb" => StoreEngine::Lmdb,
+            "" if text.is_empty() => StoreEngine::Lmdb,
+            "sled" => StoreEngine::Sled,
+            _ => {
+                return Err(
+                    "write lmdb:PATH or sled:PATH; without a path it is in the data folder".to_owned()
+                );
+            }
+        };
+        Ok(Self { engine, folder: (!folder.is_empty()).then(|| folder.into()) })
+    }
+}
+
+impl Display for StoreAt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let engine = match self.engine {
+            StoreEngine::Lmdb => "lmdb",
+            StoreEngine::Sled => "sled",
+        };
+        write!(f, "{engine}:{}", self.folder.as_deref().unwrap_or(Path::new("")).display())
+    }
+}
+
 /// Where data lives.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     /// The data folder.
     pub(crate) folder: PathBuf,
-    /// What a command that is printed needs so that it finds the folder again.
-    flag: Option<String>,
+    /// The store, in the data folder if it does not say otherwise.
+    pub(crate) store: StoreAt,
+    /// What a command that is printed needs so that it finds folder and store again, with a space behind it.
+    flags: String,
     /// Nothing is kept: the store is in memory.
     pub(crate) ephemeral: bool,
 }
@@ -29,24 +79,35 @@ fn program() -> String {
 
 impl Place {
     /// The folder of `--data`, else of `PAWL_DATA`, else the default.
-    pub(crate) fn new(data: Option<PathBuf>, ephemeral: bool) -> Self {
+    pub(crate) fn new(data: Option<PathBuf>, store: StoreAt, ephemeral: bool) -> Self {
         let usual = named("PAWL_DATA").unwrap_or_else(|| PathBuf::from(DEFAULT));
-        Self::with_usual(data, usual, ephemeral)
+        let usual_store = std::env::var("PAWL_STORE").ok().and_then(|text| text.parse().ok());
+        Self::with_usual((data, store), (usual, usual_store.unwrap_or_default()), ephemeral)
     }
 
-    /// The folder of `--data`, else the one that a command without it uses.
-    fn with_usual(data: Option<PathBuf>, usual: PathBuf, ephemeral: bool) -> Self {
-        let flag = data.as_deref().filter(|folder| *folder != usual);
-        let flag = flag.map(|folder| crate::values::quoted(&folder.display().to_string()));
-        Self { folder: data.unwrap_or(usual), flag, ephemeral }
+    /// The folder and the store that were named, and those that a command uses which names none.
+    fn with_usual(
+        (data, store): (Option<PathBuf>, StoreAt),
+        (usual, usual_store): (PathBuf, StoreAt),
+        ephemeral: bool,
+    ) -> Self {
+        let folder = data.as_deref().filter(|folder| *folder != usual);
+        let folder = folder.map(|folder| ("--data", folder.display().to_string()));
+        let named_store = (store != usual_store).then(|| ("--store", store.to_string()));
+        let flags = folder.into_iter().chain(named_store);
+        let flags = flags.map(|(flag, value)| format!("{flag} {} ", crate::values::quoted(&value))).collect();
+        Self { folder: data.unwrap_or(usual), store, flags, ephemeral }
+    }
+
+    /// The folder of the store: the data folder, if `--store` does not say otherwise. Who holds it is reached
+    /// through it.
+    pub(crate) fn store_folder(&self) -> &Path {
+        self.store.folder.as_ref().unwrap_or(&self.folder)
     }
 
     /// A command that finds this folder again: `pawl --data DIR resume`.
     pub(crate) fn command(&self, rest: &str) -> String {
-        match &self.flag {
-            Some(folder) => format!("{} --data {folder} {rest}", program()),
-            None => format!("{} {rest}", program()),
-        }
+        format!("{} {}{rest}", program(), self.flags)
     }
 
     /// Components that come before those that ship with pawl.
@@ -63,14 +124,17 @@ impl Place {
         user_cache(named("XDG_CACHE_HOME"), named("HOME"))
     }
 
-    /// Makes the data folder where there is none.
+    /// Makes the data folder, and that of the store, where there is none.
     pub(crate) fn create(&self) -> Result<(), Fault> {
-        // Journals may hold private data, and whoever writes to the cache can run code.
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        made.map_err(|error| {
-            Fault::unusable(format!("cannot use the data folder {}: {error}", self.folder.display()))
-                .hint("name another folder with --data DIR, or make this one writable")
-        })
+        for folder in [&self.folder, self.store_folder()] {
+            // Journals may hold private data, and whoever writes to the cache can run code.
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|error| {
+                Fault::unusable(format!("cannot use the data folder {}: {error}", folder.display()))
+                    .hint("name another folder with --data DIR, or make this one writable")
+            })?;
+        }
+        Ok(())
     }
 
     /// Where the process that holds the store can be reached, as it says itself or as it would be.
@@ -81,17 +145,18 @@ impl Place {
         let note = self.socket_note();
         let elsewhere = std::fs::read_to_string(&note).ok().map(|path| PathBuf::from(path.trim_end()));
         let elsewhere = elsewhere.filter(|socket| are_of_one_owner(socket, &note));
-        elsewhere.unwrap_or_else(|| self.folder.join("pawl.sock"))
+        elsewhere.unwrap_or_else(|| self.store_folder().join("pawl.sock"))
     }
 
     /// The file that says where the socket is when the folder's own path is too long for one.
     pub(crate) fn socket_note(&self) -> PathBuf {
-        self.folder.join("pawl.sock.path")
+        self.store_folder().join("pawl.sock.path")
     }
 
     /// Where to listen: in the folder, or under a name made of its path where that is too long.
     pub(crate) fn socket_to_bind(&self) -> PathBuf {
-        let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let folder = self.store_folder();
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let inside = folder.join("pawl.sock");
         if inside.as_os_str().len() <= SOCKET_PATH_MAX_BYTES {
             return inside;
@@ -131,15 +196,35 @@ mod tests {
     #[test]
     fn a_command_names_the_folder_where_another_would_be_used() {
         let cases = [
-            (None, ".pawl", "pawl runs"),
-            (Some("data"), ".pawl", "pawl --data data runs"),
-            (Some(".pawl"), ".pawl", "pawl runs"),
-            (Some(".pawl"), "data", "pawl --data .pawl runs"),
-            (Some("data"), "data", "pawl runs"),
+            ((None, ""), (".pawl", ""), "pawl runs"),
+            ((Some("data"), ""), (".pawl", ""), "pawl --data data runs"),
+            ((Some(".pawl"), ""), (".pawl", ""), "pawl runs"),
+            ((Some(".pawl"), ""), ("data", ""), "pawl --data .pawl runs"),
+            ((Some("data"), ""), ("data", ""), "pawl runs"),
+            ((None, "sled:s"), (".pawl", ""), "pawl --store sled:s runs"),
+            ((None, "sled:s"), (".pawl", "sled:s"), "pawl runs"),
+            ((Some("data"), "sled"), (".pawl", "lmdb:s"), "pawl --data data --store sled: runs"),
         ];
-        for (data, usual, command) in cases {
-            let place = Place::with_usual(data.map(PathBuf::from), usual.into(), false);
-            assert_eq!(place.command("runs"), command, "{data:?} {usual}");
+        let store = |text: &str| text.parse::<StoreAt>().unwrap();
+        for ((data, named), (usual, usual_store), command) in cases {
+            let given = (data.map(PathBuf::from), store(named));
+            let place = Place::with_usual(given, (usual.into(), store(usual_store)), false);
+            assert_eq!(place.command("runs"), command, "{data:?} {named} {usual} {usual_store}");
+        }
+    }
+
+    #[test]
+    fn a_store_is_in_the_data_folder_unless_its_path_is_named() {
+        let cases = [("", "lmdb:", "data"), ("lmdb", "lmdb:", "data"), ("sled:", "sled:", "data")];
+        for (text, shown, folder) in cases.into_iter().chain([("sled:a:b", "sled:a:b", "a:b")]) {
+            let store: StoreAt = text.parse().unwrap();
+            assert_eq!(store.to_string(), shown);
+            let place = Place::new(Some("data".into()), store, false);
+            assert_eq!(place.store_folder(), Path::new(folder));
+            assert!(place.socket_note().starts_with(folder));
+        }
+        for text in ["postgres:x", ":x", "/x", "Sled:x"] {
+            assert!(text.parse::<StoreAt>().unwrap_err().contains("sled:PATH"), "{text}");
         }
     }
 

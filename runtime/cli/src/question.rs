@@ -139,7 +139,7 @@ mod tests {
             "digest": "00".repeat(32),
         }))
         .unwrap();
-        let place = Place::new(Some("my data".into()), false);
+        let place = Place::new(Some("my data".into()), crate::place::StoreAt::default(), false);
         assert_eq!(
             commands(&open, &place),
             [

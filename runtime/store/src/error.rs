@@ -23,6 +23,18 @@ pub enum StoreError {
         /// What the system said, and what to do.
         reason: String,
     },
+    /// The folder holds a store of another engine than the one that was asked for.
+    #[error(
+        "the data folder {path} holds a store of the engine {found}, not {wanted}; use it with `--store {found}:{path}`"
+    )]
+    OtherEngine {
+        /// The folder.
+        path: PathBuf,
+        /// The engine of what is there.
+        found: &'static str,
+        /// The engine that was asked for.
+        wanted: &'static str,
+    },
     /// Written by a later pawl.
     #[error(
         "the data folder {path} has store format {found}, and this pawl reads up to {known}; use the newer pawl that wrote it"
@@ -54,6 +66,12 @@ pub enum StoreError {
     /// The storage engine failed.
     #[error("the store failed: {0}")]
     Engine(String),
+    /// The storage engine failed in a way after which it cannot be trusted: the store takes and gives nothing
+    /// more until it is opened anew. What was acknowledged is on disk.
+    #[error(
+        "the store failed, and takes nothing more in this process: {0}. What was acknowledged is on disk; start pawl again"
+    )]
+    Failed(String),
     /// The store was closed while the call was waiting; nothing is known of its commit.
     #[error("the store is closed")]
     Closed,

@@ -8,12 +8,14 @@
 #![warn(missing_docs)]
 
 mod batch;
+mod embedded;
 mod error;
 mod query;
 mod store;
 
 pub mod lmdb;
 pub mod memory;
+pub mod sled;
 
 #[cfg(feature = "conformance")]
 #[doc(hidden)]
@@ -23,6 +25,7 @@ pub mod bench;
 pub mod conformance;
 
 pub use batch::{Batch, Blob, RunCommit, Subscription};
+pub use embedded::{CommitStats, EmbeddedStore};
 pub use error::StoreError;
 pub use query::{ApprovalFilter, ApprovalPage, PAGE_MAX_ROWS, Page, RunFilter, RunPage};
 pub use store::{Store, StoreInfo, TicketPlace};

@@ -19,7 +19,7 @@ pub type TicketPlace = (RunId, Option<VisitId>);
 /// What a store says of itself.
 #[derive(Debug, Clone)]
 pub struct StoreInfo {
-    /// `lmdb`, `memory`.
+    /// `lmdb`, `sled`, `memory`.
     pub engine: &'static str,
     /// Where it is, for people.
     pub place: String,

@@ -2,35 +2,43 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod engines;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pawl_core::view::Status;
 use pawl_store::conformance::sample;
-use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::{Page, RunFilter, Store};
 
-const KILLS: u64 = 20;
+use self::engines::Engine;
+
+const KILLS: usize = 20;
 const WRITERS: u64 = 8;
 const DIR: &str = "PAWL_TEST_CRASH_DIR";
 
-fn open(dir: &Path) -> LmdbStore {
-    LmdbStore::open(dir, LmdbOptions::default()).unwrap()
+const ENGINE: &str = "PAWL_TEST_CRASH_ENGINE";
+
+/// In a child: the folder, and the store in it.
+fn asked_for() -> Option<(PathBuf, Engine)> {
+    let dir = std::env::var_os(DIR)?;
+    Some((dir.into(), engines::named(&std::env::var(ENGINE).ok()?)))
 }
 
 fn random(below: u64) -> u64 {
     RandomState::new().hash_one(0) % below
 }
 
-fn child(test: &str, dir: &Path) -> Child {
+fn child(test: &str, engine: Engine, dir: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env(DIR, dir)
+        .env(ENGINE, engine.name)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -38,10 +46,16 @@ fn child(test: &str, dir: &Path) -> Child {
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost() {
+    for engine in engines::ALL {
+        kill_committing(engine).await;
+    }
+}
+
+async fn kill_committing(engine: Engine) {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged: HashMap<u64, u64> = HashMap::new();
     for _ in 0..KILLS {
-        let mut child = child("committing_child", dir.path());
+        let mut child = child("committing_child", engine, dir.path());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut left = random(400);
         // The kill comes after a random number of acknowledgements, and at a
@@ -59,7 +73,7 @@ async fn nothing_acknowledged_is_lost() {
             }
         }
         child.wait().unwrap();
-        let store = open(dir.path());
+        let store = (engine.open)(dir.path()).unwrap();
         for (&number, &seq) in &acknowledged {
             let run = sample::run(number);
             let events = store.journal(run, 1).await.unwrap();
@@ -82,8 +96,8 @@ async fn nothing_acknowledged_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by nothing_acknowledged_is_lost"]
 async fn committing_child() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
-    let store = Arc::new(open(dir.as_ref()));
+    let Some((dir, engine)) = asked_for() else { return };
+    let store = (engine.open)(&dir).unwrap();
     let writers: Vec<_> =
         (0..WRITERS).map(|number| tokio::spawn(commit_forever(Arc::clone(&store), number))).collect();
     for writer in writers {
@@ -91,7 +105,7 @@ async fn committing_child() {
     }
 }
 
-async fn commit_forever(store: Arc<LmdbStore>, number: u64) {
+async fn commit_forever(store: Arc<dyn Store>, number: u64) {
     let run = sample::run(number);
     let mut seq = store.journal(run, 1).await.unwrap().len() as u64;
     loop {
@@ -106,29 +120,32 @@ async fn commit_forever(store: Arc<LmdbStore>, number: u64) {
 
 #[test]
 fn a_kill_during_creation_leaves_a_store_that_opens() {
-    for _ in 0..KILLS {
+    for engine in engines::ALL.into_iter().cycle().take(2 * KILLS) {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = child("creating_child", dir.path());
+        let mut child = child("creating_child", engine, dir.path());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while !lines.next().unwrap().unwrap().ends_with("creating") {}
-        // Creation takes some milliseconds; the kill is to hit anywhere in it.
-        let (begun, moment) = (Instant::now(), Duration::from_micros(random(8_000)));
+        // Creation takes some milliseconds, with sled some more; the kill is to hit anywhere in it.
+        let (begun, moment) = (
+            Instant::now(),
+            Duration::from_micros(random(if engine.name == "sled" { 40_000 } else { 8_000 })),
+        );
         while begun.elapsed() < moment {
             std::hint::spin_loop();
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        drop(open(dir.path()));
-        drop(open(dir.path()));
+        drop((engine.open)(dir.path()).unwrap());
+        drop((engine.open)(dir.path()).unwrap());
     }
 }
 
 #[test]
 #[ignore = "run by a_kill_during_creation_leaves_a_store_that_opens"]
 fn creating_child() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
+    let Some((dir, engine)) = asked_for() else { return };
     std::io::stdout().lock().write_all(b"creating\n").unwrap();
-    let _store = open(dir.as_ref());
+    let _store = (engine.open)(&dir).unwrap();
     loop {
         std::thread::park();
     }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::memory::MemoryStore;
+use pawl_store::sled::{SledOptions, SledStore};
 use pawl_store::{Store, StoreError};
 
 use super::{Backend, Service, client};
 use crate::fault::Fault;
-use crate::place::Place;
+use crate::place::{Place, StoreEngine};
 
 /// How long a folder may stay in use by a process that does not listen: short commands end
 /// within this time, and so does a process that hands over what others follow.
@@ -48,9 +49,15 @@ pub(crate) async fn in_memory(place: &Place) -> Result<Backend, Fault> {
 }
 
 async fn open_store(place: &Place) -> Result<Arc<dyn Store>, StoreError> {
-    let folder = place.folder.clone();
-    let opened = tokio::task::spawn_blocking(move || LmdbStore::open(&folder, LmdbOptions::default())).await;
-    Ok(Arc::new(opened.map_err(|error| StoreError::Engine(error.to_string()))??))
+    let (folder, engine) = (place.store_folder().to_owned(), place.store.engine);
+    let open = move || -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match engine {
+            StoreEngine::Lmdb => Arc::new(LmdbStore::open(&folder, LmdbOptions::default())?),
+            StoreEngine::Sled => Arc::new(SledStore::open(&folder, SledOptions::default())?),
+        })
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.map_err(|error| StoreError::Engine(error.to_string()))?
 }
 
 async fn direct(store: Arc<dyn Store>, place: &Place) -> Result<Backend, Fault> {
@@ -59,8 +66,11 @@ async fn direct(store: Arc<dyn Store>, place: &Place) -> Result<Backend, Fault> 
 
 /// The process that held the folder ended, and the one after it as well.
 pub(super) fn gone(place: &Place) -> Fault {
-    Fault::unusable(format!("the process that held the data folder {} has ended", place.folder.display()))
-        .hint("try again")
+    Fault::unusable(format!(
+        "the process that held the data folder {} has ended",
+        place.store_folder().display()
+    ))
+    .hint("try again")
 }
 
 fn in_use(error: &StoreError, why: &Fault) -> Fault {

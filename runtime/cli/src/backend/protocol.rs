@@ -357,7 +357,7 @@ pub(crate) struct Verified {
 pub(crate) struct About {
     /// The process that holds it.
     pub(crate) pid: u32,
-    /// `lmdb`, `memory`.
+    /// `lmdb`, `sled`, `memory`.
     pub(crate) engine: String,
     /// Where it is.
     pub(crate) place: String,

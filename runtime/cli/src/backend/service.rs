@@ -358,7 +358,7 @@ mod tests {
 
     /// A run that waits for a while at first.
     async fn waiting(wait: &str) -> (Service, RunId) {
-        let place = Place::new(None, true);
+        let place = Place::new(None, crate::place::StoreAt::default(), true);
         let service = Service::open(Arc::new(MemoryStore::new()), &place).await.unwrap();
         let text = format!(
             "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n  - {{ id: pause, wait: {wait} }}\n  - {{ id: x, set: {{ x: 1 }} }}"

@@ -45,7 +45,7 @@ pub(crate) async fn run(place: Place, out: Output) -> Result<Exit, Fault> {
     let existed = place.folder.is_dir();
     let mut findings = vec![
         Finding { what: "data folder", outcome: data_folder(&place, existed) },
-        Finding { what: "store", outcome: store(&place, existed).await },
+        Finding { what: "store", outcome: store(&place).await },
         Finding { what: "cache folder", outcome: cache(&place) },
     ];
     match workbench(&place).await {
@@ -130,8 +130,9 @@ fn private(folder: &Path) -> Result<(), Fault> {
     }
 }
 
-async fn store(place: &Place, existed: bool) -> Result<String, Fault> {
-    if !existed && !place.folder.exists() {
+async fn store(place: &Place) -> Result<String, Fault> {
+    let folder = place.store_folder();
+    if !folder.exists() {
         return Ok("will be made by the first run".to_owned());
     }
     let backend = backend::open(place).await?;
@@ -144,7 +145,7 @@ async fn store(place: &Place, existed: bool) -> Result<String, Fault> {
         format!(", held by process {} and reached through it", about.pid)
     };
     let (engine, format, kib) = (&about.engine, about.format, about.bytes / 1024);
-    Ok(format!("{engine} format {format}, {kib} KiB{}{holder}", file_system(&place.folder)))
+    Ok(format!("{engine} format {format}, {kib} KiB{}{holder}", file_system(folder)))
 }
 
 /// What the folder is on, where the system tells.

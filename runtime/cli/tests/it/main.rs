@@ -15,6 +15,7 @@ mod runs;
 mod shared;
 mod signals;
 mod slots;
+mod stores;
 mod terminal;
 mod tests;
 mod travel;

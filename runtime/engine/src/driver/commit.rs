@@ -119,7 +119,8 @@ impl Driver {
     fn not_committed(&mut self, run: RunId, error: &StoreError, batch: Batch) {
         let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         let hopeless =
-            matches!(error, StoreError::Conflict { .. } | StoreError::Closed) || batch.runs.is_empty();
+            matches!(error, StoreError::Conflict { .. } | StoreError::Failed(_) | StoreError::Closed)
+                || batch.runs.is_empty();
         // Nor is anything cut off that is under way beside it.
         let precious = active.pending.as_ref().is_some_and(|pending| pending.precious);
         if hopeless || (!precious && active.live.is_empty()) {

@@ -2,18 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
 
-use super::failure::from_heed;
-use super::folder::{Folder, unusable};
-use super::read::View;
-use super::tables::{self, Tables};
-use super::{FORMAT, LmdbOptions, LmdbStats};
+use super::failure::{from_heed, from_write};
+use super::tables::{self, Reading, Tables, Writing};
+use super::{FORMAT, LmdbOptions};
 use crate::StoreError;
+use crate::embedded::{Engine, Folder, Transaction, WriteError, damaged, unusable};
 
 /// How many reads may be under way at once. A read keeps its thread until it is done, so no process comes
 /// near it; it stands here because LMDB must be told a number.
@@ -23,20 +21,18 @@ const READERS_MAX: u32 = 4_096;
 const MAP_UNIT_BYTES: u64 = 65_536;
 
 /// The environment of one store.
-pub(super) struct Environment {
+pub struct Environment {
     dir: PathBuf,
     map_max_bytes: u64,
     /// Readers and the committer share it; it is taken alone only to grow the
     /// map, when no transaction may be open, and to close. Absent once closed.
     opened: RwLock<Option<Opened>>,
-    commits: AtomicU64,
-    transactions: AtomicU64,
 }
 
 /// The parts that exist while the environment is open.
-pub(super) struct Opened {
-    pub(super) env: Env<WithoutTls>,
-    pub(super) tables: Tables,
+struct Opened {
+    env: Env<WithoutTls>,
+    tables: Tables,
 }
 
 impl std::fmt::Debug for Environment {
@@ -48,42 +44,18 @@ impl std::fmt::Debug for Environment {
 impl Environment {
     /// Opens the store of a folder; makes it first when there is none.
     pub(super) fn open(folder: &Folder, options: &LmdbOptions) -> Result<Self, StoreError> {
-        let dir = folder.env_dir();
+        let dir = folder.engine_dir();
         if !dir.try_exists().map_err(|error| unusable(&dir, &error))? {
             create(folder, options.map_size_bytes)?;
         }
         let opened = open_existing(&folder.path, &dir, options.map_size_bytes)?;
-        Ok(Self {
-            dir,
-            map_max_bytes: options.map_max_bytes,
-            opened: RwLock::new(Some(opened)),
-            commits: AtomicU64::new(0),
-            transactions: AtomicU64::new(0),
-        })
-    }
-
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+        Ok(Self { dir, map_max_bytes: options.map_max_bytes, opened: RwLock::new(Some(opened)) })
     }
 
     /// Lets `act` use the environment, which stays open meanwhile.
-    pub(super) fn with<T, E: From<StoreError>>(
-        &self,
-        act: impl FnOnce(&Opened) -> Result<T, E>,
-    ) -> Result<T, E> {
+    fn with<T, E: From<StoreError>>(&self, act: impl FnOnce(&Opened) -> Result<T, E>) -> Result<T, E> {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         opened.as_ref().ok_or(StoreError::Closed.into()).and_then(act)
-    }
-
-    /// Reads in one transaction.
-    pub(super) fn read<T>(
-        &self,
-        act: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.with(|Opened { env, tables }| {
-            let txn = env.read_txn().map_err(from_heed)?;
-            act(&View { txn, tables: *tables })
-        })
     }
 
     /// Makes the map twice as large, when it may; says whether it did.
@@ -91,7 +63,7 @@ impl Environment {
     /// LMDB allows this only while no transaction is open, so it waits for the
     /// reads that are under way. The environment is closed and opened again,
     /// which is safe in itself, where resizing it in place would not be.
-    pub(super) fn grow(&self) -> Result<bool, StoreError> {
+    fn grow(&self) -> Result<bool, StoreError> {
         let mut place = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         let opened = place.take().ok_or(StoreError::Closed)?;
         let size = opened.env.info().map_size as u64;
@@ -116,7 +88,7 @@ impl Environment {
 
     /// Closes the environment and opens it again: after the disk refused the
     /// page that makes a transaction count, LMDB takes nothing more until then.
-    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+    fn reopen(&self) -> Result<(), StoreError> {
         let mut place = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         let opened = place.take().ok_or(StoreError::Closed)?;
         let size = opened.env.info().map_size as u64;
@@ -129,31 +101,63 @@ impl Environment {
     fn open_existing(&self, map_size: u64) -> Result<Opened, StoreError> {
         open_existing(self.dir.parent().unwrap_or(&self.dir), &self.dir, map_size)
     }
+}
 
-    /// Closes the environment, so that it can be opened again in this process.
-    pub(super) fn close(&self) {
+impl Engine for Environment {
+    const NAME: &'static str = "lmdb";
+    const FORMAT: u32 = FORMAT;
+
+    type Rows<'e> = Reading<'e>;
+
+    /// Done when it is asked for, in one transaction: LMDB reads from its memory map without a lock that
+    /// a writer could hold.
+    async fn read<T: Send>(
+        &self,
+        act: impl FnOnce(&Reading<'_>) -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        self.with(|Opened { env, tables }| {
+            let txn = env.read_txn().map_err(from_heed)?;
+            act(&Reading { txn, tables: *tables })
+        })
+    }
+
+    fn write(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let mut reopened = false;
+        loop {
+            match self.with(|opened| attempt(opened, transaction)) {
+                Ok(()) => return Ok(()),
+                Err(WriteError::Engine(heed::Error::Mdb(MdbError::MapFull))) if self.grow()? => {}
+                Err(WriteError::Engine(heed::Error::Mdb(MdbError::Panic))) if !reopened => {
+                    self.reopen()?;
+                    reopened = true;
+                }
+                Err(WriteError::Engine(error)) => {
+                    return Err(from_write(error, &self.dir, transaction.bytes()));
+                }
+                Err(WriteError::Store(error) | WriteError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Bytes of the data file.
+    fn bytes(&self) -> Result<u64, StoreError> {
+        self.with(|opened| opened.env.real_disk_size().map_err(from_heed))
+    }
+
+    fn close(&self) {
         let opened = self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(opened) = opened {
             close(opened.env);
         }
     }
+}
 
-    /// Bytes of the data file.
-    pub(super) fn bytes(&self) -> Result<u64, StoreError> {
-        self.with(|opened| opened.env.real_disk_size().map_err(from_heed))
-    }
-
-    pub(super) fn stats(&self) -> LmdbStats {
-        LmdbStats {
-            commits: self.commits.load(Ordering::Relaxed),
-            transactions: self.transactions.load(Ordering::Relaxed),
-        }
-    }
-
-    pub(super) fn count(&self, commits: u64) {
-        self.commits.fetch_add(commits, Ordering::Relaxed);
-        self.transactions.fetch_add(1, Ordering::Relaxed);
-    }
+fn attempt(opened: &Opened, transaction: &mut Transaction<'_>) -> Result<(), WriteError<heed::Error>> {
+    let txn = opened.env.write_txn().map_err(WriteError::Engine)?;
+    let mut writing = Writing { txn, tables: opened.tables };
+    transaction.fill(&mut writing)?;
+    // Durable from here on: LMDB syncs the pages, then writes the page that makes them count, synced as well.
+    writing.txn.commit().map_err(WriteError::Engine)
 }
 
 fn close(env: Env<WithoutTls>) {
@@ -194,7 +198,7 @@ fn open_existing(data_dir: &Path, dir: &Path, map_size: u64) -> Result<Opened, S
 
 fn check(data_dir: &Path, data: &Path, env: &Env<WithoutTls>) -> Result<Tables, StoreError> {
     check_length(data, env)?;
-    match format(env).map_err(from_heed)? {
+    match format(env).map_err(|error| unreadable(data, error))? {
         None => return Err(damaged(data, "it is not a store of pawl")),
         Some(found) if found > FORMAT => {
             return Err(StoreError::Newer { path: data_dir.to_owned(), found, known: FORMAT });
@@ -204,7 +208,9 @@ fn check(data_dir: &Path, data: &Path, env: &Env<WithoutTls>) -> Result<Tables, 
         }
         Some(_) => {}
     }
-    Tables::open(env).map_err(from_heed)?.ok_or_else(|| damaged(data, "a table is missing"))
+    Tables::open(env)
+        .map_err(|error| unreadable(data, error))?
+        .ok_or_else(|| damaged(data, "a table is missing"))
 }
 
 /// Refuses a file that was cut off: reading what is missing would end the process.
@@ -247,6 +253,14 @@ fn open_env(dir: &Path, map_size: u64) -> Result<Env<WithoutTls>, heed::Error> {
     unsafe { options.open(dir) }
 }
 
+/// What an error means that came when the file was first read.
+fn unreadable(data: &Path, error: heed::Error) -> StoreError {
+    match from_heed(error) {
+        StoreError::Damaged(what) => StoreError::Damaged(format!("{}: {what}", data.display())),
+        other => other,
+    }
+}
+
 fn unopened(data_dir: &Path, dir: &Path, error: heed::Error) -> StoreError {
     match error {
         heed::Error::Mdb(MdbError::Invalid) => damaged(&dir.join("data.mdb"), "it is not a store"),
@@ -263,10 +277,6 @@ fn unopened(data_dir: &Path, dir: &Path, error: heed::Error) -> StoreError {
         }
         other => from_heed(other),
     }
-}
-
-fn damaged(data: &Path, what: &str) -> StoreError {
-    StoreError::Damaged(format!("{}: {what}; restore the data folder from a backup", data.display()))
 }
 
 #[cfg(test)]

@@ -9,38 +9,7 @@ use heed::MdbError;
 use rustix::io::Errno;
 
 use crate::StoreError;
-
-/// Why a batch could not be written into a transaction.
-#[derive(Debug)]
-pub(super) enum WriteError {
-    /// This batch is not for this store's state; nothing of it was written, the others go on.
-    Refused(StoreError),
-    /// The transaction cannot go on.
-    Engine(heed::Error),
-    /// What stands in the store cannot be understood; the transaction is given up.
-    Store(StoreError),
-}
-
-impl From<heed::Error> for WriteError {
-    fn from(error: heed::Error) -> Self {
-        Self::Engine(error)
-    }
-}
-
-impl From<StoreError> for WriteError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<WriteError> for StoreError {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Engine(error) => from_heed(error),
-            WriteError::Refused(error) | WriteError::Store(error) => error,
-        }
-    }
-}
+use crate::embedded::{disk_full, is_full};
 
 /// What an engine's error means for who called.
 pub(super) fn from_heed(error: heed::Error) -> StoreError {
@@ -58,16 +27,6 @@ pub(super) fn from_heed(error: heed::Error) -> StoreError {
         heed::Error::Io(error) if is_full(&error) => disk_full(&error),
         other => StoreError::Engine(other.to_string()),
     }
-}
-
-/// Whether the disk takes no more: no space, no quota, or a limit on the file's size.
-fn is_full(error: &io::Error) -> bool {
-    let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG].map(Errno::raw_os_error);
-    error.raw_os_error().is_some_and(|code| full.contains(&code))
-}
-
-fn disk_full(error: &io::Error) -> StoreError {
-    StoreError::Full(format!("the disk takes no more ({error}); free some space. Nothing was lost"))
 }
 
 /// A write error of LMDB, with the one that it hides: a write that the system

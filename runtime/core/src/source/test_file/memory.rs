@@ -33,7 +33,7 @@ pub(super) fn memory(lower: &mut Lower, node: &Node) -> Vec<Holds> {
     let Some(keys) = lower.map(node, &MEMORIES) else { return Vec::new() };
     let of_workflow =
         get(keys, "workflow").map(|node| Holds { key: None, values: values(lower, node, "workflow") });
-    let mut held = Vec::from_iter(of_workflow);
+    let mut memories = Vec::from_iter(of_workflow);
     let by_key = get(keys, "keys").and_then(|node| lower.any_map(node, "keys")).unwrap_or_default();
     for entry in by_key {
         if !(1..=MEMORY_KEY_MAX_BYTES).contains(&entry.key.len()) {
@@ -41,9 +41,10 @@ pub(super) fn memory(lower: &mut Lower, node: &Node) -> Vec<Holds> {
             let help = Some(format!("at least 1, and at most memory_key_max_bytes ({MEMORY_KEY_MAX_BYTES})"));
             lower.report(Code::OutOfRange, &entry.key_span, message, help);
         }
-        held.push(Holds { key: Some(entry.key.clone()), values: values(lower, &entry.value, &entry.key) });
+        memories
+            .push(Holds { key: Some(entry.key.clone()), values: values(lower, &entry.value, &entry.key) });
     }
-    held
+    memories
 }
 
 fn values(lower: &mut Lower, node: &Node, what: &str) -> Placed<Value> {

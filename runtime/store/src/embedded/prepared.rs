@@ -8,66 +8,67 @@ use pawl_core::{ApprovalId, Remembered, RunId, Ticket, Timestamp};
 use super::codec;
 use crate::{Batch, Blob, RunCommit, StoreError, Subscription};
 
-/// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on.
-pub(super) const VALUE_MAX_BYTES: usize = 1 << 30;
-/// The longest key that LMDB takes.
+/// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on. It holds
+/// for every engine, so that a store can be copied to another.
+pub(crate) const VALUE_MAX_BYTES: usize = 1 << 30;
+/// The longest key that LMDB takes, and that sled's pages have room for.
 const KEY_MAX_BYTES: usize = 511;
 
 /// One batch, encoded.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) runs: Vec<PreparedRun>,
-    pub(super) blobs: Vec<Blob>,
-    pub(super) delivered: Vec<Origin>,
+pub(crate) struct Prepared {
+    pub(crate) runs: Vec<PreparedRun>,
+    pub(crate) blobs: Vec<Blob>,
+    pub(crate) delivered: Vec<Origin>,
     /// Keys of the table, with what they hold from now on.
-    pub(super) remembered: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) remembered: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 /// What is written for one run.
 #[derive(Debug)]
-pub(super) struct PreparedRun {
-    pub(super) run: RunId,
-    pub(super) expected_seq: u64,
+pub(crate) struct PreparedRun {
+    pub(crate) run: RunId,
+    pub(crate) expected_seq: u64,
     /// Absent when there is no event.
-    pub(super) record: Option<Vec<u8>>,
-    pub(super) header: Option<PreparedHeader>,
-    pub(super) opened: Vec<PreparedApproval>,
-    pub(super) closed: Vec<ApprovalId>,
-    pub(super) outgoing: Vec<u64>,
+    pub(crate) record: Option<Vec<u8>>,
+    pub(crate) header: Option<PreparedHeader>,
+    pub(crate) opened: Vec<PreparedApproval>,
+    pub(crate) closed: Vec<ApprovalId>,
+    pub(crate) outgoing: Vec<u64>,
     /// Keys of the table.
-    pub(super) subscribed: Vec<Vec<u8>>,
-    pub(super) unsubscribed: Vec<Vec<u8>>,
+    pub(crate) subscribed: Vec<Vec<u8>>,
+    pub(crate) unsubscribed: Vec<Vec<u8>>,
     /// Keys of the table, with the ticket.
-    pub(super) tickets: Vec<([u8; 20], Vec<u8>)>,
-    pub(super) returned: Vec<[u8; 20]>,
+    pub(crate) tickets: Vec<([u8; 20], Vec<u8>)>,
+    pub(crate) returned: Vec<[u8; 20]>,
 }
 
 /// A header and what the indexes take from it.
 #[derive(Debug)]
-pub(super) struct PreparedHeader {
-    pub(super) bytes: Vec<u8>,
-    pub(super) index: IndexEntries,
+pub(crate) struct PreparedHeader {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) index: IndexEntries,
 }
 
 /// The rows that the indexes have for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct IndexEntries {
-    pub(super) status: Option<u8>,
-    pub(super) wake_at: Option<Timestamp>,
+pub(crate) struct IndexEntries {
+    pub(crate) status: Option<u8>,
+    pub(crate) wake_at: Option<Timestamp>,
 }
 
 /// An approval to be opened. The value begins with the run's id, so that the
 /// approvals of one run are found without decoding the others.
 #[derive(Debug)]
-pub(super) struct PreparedApproval {
-    pub(super) id: ApprovalId,
-    pub(super) key: Vec<u8>,
-    pub(super) value: Vec<u8>,
-    pub(super) run_value: [u8; 24],
+pub(crate) struct PreparedApproval {
+    pub(crate) id: ApprovalId,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) run_value: [u8; 24],
 }
 
 impl Prepared {
-    pub(super) fn new(batch: &Batch) -> Result<Self, StoreError> {
+    pub(crate) fn new(batch: &Batch) -> Result<Self, StoreError> {
         crate::batch::check_runs(batch)?;
         let runs = batch.runs.iter().map(PreparedRun::new).collect::<Result<Vec<_>, _>>()?;
         for blob in &batch.blobs {
@@ -77,7 +78,7 @@ impl Prepared {
         Ok(Self { runs, blobs: batch.blobs.clone(), delivered: batch.delivered.clone(), remembered })
     }
 
-    pub(super) fn appends(&self) -> usize {
+    pub(crate) fn appends(&self) -> usize {
         self.runs.len()
     }
 }

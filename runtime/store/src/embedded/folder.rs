@@ -1,12 +1,13 @@
 //! The data folder: who holds it, what it stands on, and how a store comes into it.
 //!
-//! A store is made in `lmdb.new` and renamed to `lmdb` when it is complete and
-//! on disk. A kill in between leaves an `lmdb.new` that the next open removes.
-//! All of this happens under an exclusive lock on the file `lock`, which the
+//! A store is made in `lmdb.new` (or `sled.new`) and renamed to `lmdb` when it
+//! is complete and on disk. A kill in between leaves an `lmdb.new` that the next
+//! open removes. A folder holds one store, of one engine. All of this happens under an exclusive lock on the file `lock`, which the
 //! system gives back when its holder dies, however it dies.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -14,10 +15,14 @@ use rustix::io::Errno;
 
 use crate::StoreError;
 
+/// The engines that keep their files in a folder of their name.
+const ENGINES: [&str; 2] = ["lmdb", "sled"];
+
 /// A data folder that this process holds until this is dropped.
 #[derive(Debug)]
-pub(super) struct Folder {
-    pub(super) path: PathBuf,
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+    engine: &'static str,
     lock: File,
 }
 
@@ -33,8 +38,9 @@ impl Drop for Folder {
 }
 
 impl Folder {
-    /// Makes the folder if need be, looks at what it stands on, and takes its lock.
-    pub(super) fn hold(path: &Path) -> Result<Self, StoreError> {
+    /// Makes the folder if need be, looks at what it stands on, takes its lock, and refuses it when it holds
+    /// a store of another engine than `engine`.
+    pub(crate) fn hold(path: &Path, engine: &'static str) -> Result<Self, StoreError> {
         fs::create_dir_all(path).map_err(|error| unusable(path, &error))?;
         refuse_network(path)?;
         let lock_path = path.join("lock");
@@ -53,36 +59,56 @@ impl Folder {
             Err(error) => return Err(unusable(&lock_path, &error.into())),
         }
         note_holder(&mut lock).map_err(|error| unusable(&lock_path, &error))?;
-        Ok(Self { path: path.to_owned(), lock })
+        let folder = Self { path: path.to_owned(), engine, lock };
+        folder.refuse_other_engines()?;
+        Ok(folder)
     }
 
-    /// Where LMDB's files are.
-    pub(super) fn env_dir(&self) -> PathBuf {
-        self.path.join("lmdb")
+    /// Where the engine's files are.
+    pub(crate) fn engine_dir(&self) -> PathBuf {
+        self.path.join(self.engine)
     }
 
     /// Where a new store is made.
-    pub(super) fn new_dir(&self) -> PathBuf {
-        self.path.join("lmdb.new")
+    fn new_dir(&self) -> PathBuf {
+        self.path.join(format!("{}.new", self.engine))
+    }
+
+    /// A folder with runs in it must not look empty because it was opened with another engine.
+    fn refuse_other_engines(&self) -> Result<(), StoreError> {
+        let is_there = |engine: &str| {
+            let dir = self.path.join(engine);
+            dir.try_exists().map_err(|error| unusable(&dir, &error))
+        };
+        let wanted = self.engine;
+        if is_there(wanted)? {
+            return Ok(());
+        }
+        for found in ENGINES.into_iter().filter(|other| *other != wanted) {
+            if is_there(found)? {
+                return Err(StoreError::OtherEngine { path: self.path.clone(), found, wanted });
+            }
+        }
+        Ok(())
     }
 
     /// An empty folder for a new store; what a kill left there is removed.
-    pub(super) fn begin_new(&self) -> Result<PathBuf, StoreError> {
+    pub(crate) fn begin_new(&self) -> Result<PathBuf, StoreError> {
         let dir = self.new_dir();
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&dir, &error)),
             _ => {}
         }
-        fs::create_dir(&dir).map_err(|error| unusable(&dir, &error))?;
+        // Journals may hold private data, and not every engine keeps others from its files.
+        DirBuilder::new().mode(0o700).create(&dir).map_err(|error| unusable(&dir, &error))?;
         Ok(dir)
     }
 
     /// Puts a new store in its place, durably: its files, its names, and the name of its folder.
-    pub(super) fn finish_new(&self) -> Result<(), StoreError> {
+    pub(crate) fn finish_new(&self) -> Result<(), StoreError> {
         let finish = || {
-            let (new, place) = (self.new_dir(), self.env_dir());
-            File::open(new.join("data.mdb"))?.sync_all()?;
-            File::open(&new)?.sync_all()?;
+            let (new, place) = (self.new_dir(), self.engine_dir());
+            sync_tree(&new)?;
             fs::rename(&new, &place)?;
             File::open(&self.path)?.sync_all()?;
             match self.path.canonicalize()?.parent() {
@@ -92,6 +118,19 @@ impl Folder {
         };
         finish().map_err(|error| unusable(&self.path, &error))
     }
+}
+
+/// Syncs a folder with all that is in it.
+pub(crate) fn sync_tree(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(dir)?.sync_all()
 }
 
 /// The data folder's own name is in the folder above, which may be one that only others may read.
@@ -116,7 +155,7 @@ fn holder(lock: &mut File) -> Option<u32> {
 }
 
 /// An error of the file system, with what to do about it.
-pub(super) fn unusable(path: &Path, error: &io::Error) -> StoreError {
+pub(crate) fn unusable(path: &Path, error: &io::Error) -> StoreError {
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "; give yourself the right to write there, or choose another folder"
@@ -181,12 +220,12 @@ mod tests {
     #[test]
     fn a_folder_is_given_back_although_a_starting_child_still_shares_its_lock() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::hold(dir.path()).unwrap();
+        let folder = Folder::hold(dir.path(), "lmdb").unwrap();
         // What a fork leaves in the child until it executes its own program.
         let inherited = folder.lock.try_clone().unwrap();
-        assert!(matches!(Folder::hold(dir.path()), Err(StoreError::InUse { pid: Some(_), .. })));
+        assert!(matches!(Folder::hold(dir.path(), "lmdb"), Err(StoreError::InUse { pid: Some(_), .. })));
         drop(folder);
-        drop(Folder::hold(dir.path()).unwrap());
+        drop(Folder::hold(dir.path(), "lmdb").unwrap());
         drop(inherited);
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 
 /// A journal record's key: the run, then the seq of the record's first event.
-pub(super) fn journal_key(run: RunId, first_seq: u64) -> [u8; 24] {
+pub(crate) fn journal_key(run: RunId, first_seq: u64) -> [u8; 24] {
     let mut key = [0; 24];
     key[..16].copy_from_slice(run.as_bytes());
     key[16..].copy_from_slice(&first_seq.to_be_bytes());
@@ -15,14 +15,14 @@ pub(super) fn journal_key(run: RunId, first_seq: u64) -> [u8; 24] {
 }
 
 /// The run and the first seq of a journal key.
-pub(super) fn split_journal_key(key: &[u8]) -> Result<(RunId, u64), StoreError> {
+pub(crate) fn split_journal_key(key: &[u8]) -> Result<(RunId, u64), StoreError> {
     let (run, seq) = key.split_first_chunk().ok_or_else(|| damaged("a journal key"))?;
     let seq = seq.try_into().map_err(|_| damaged("a journal key"))?;
     Ok((RunId::from_bytes(*run), u64::from_be_bytes(seq)))
 }
 
 /// A due row's key: when, then which run.
-pub(super) fn due_key(wake_at: Timestamp, run: RunId) -> [u8; 24] {
+pub(crate) fn due_key(wake_at: Timestamp, run: RunId) -> [u8; 24] {
     let mut key = [0; 24];
     key[..8].copy_from_slice(&wake_at.0.to_be_bytes());
     key[8..].copy_from_slice(run.as_bytes());
@@ -30,35 +30,35 @@ pub(super) fn due_key(wake_at: Timestamp, run: RunId) -> [u8; 24] {
 }
 
 /// When and which run of a due key.
-pub(super) fn split_due_key(key: &[u8]) -> Result<(Timestamp, RunId), StoreError> {
+pub(crate) fn split_due_key(key: &[u8]) -> Result<(Timestamp, RunId), StoreError> {
     let (wake_at, run) = key.split_first_chunk().ok_or_else(|| damaged("a due key"))?;
     Ok((Timestamp(u64::from_be_bytes(*wake_at)), run_id(run)?))
 }
 
 /// A status row's key: the status, then the run.
-pub(super) fn status_key(status: u8, run: RunId) -> [u8; 17] {
+pub(crate) fn status_key(status: u8, run: RunId) -> [u8; 17] {
     let mut key = [status; 17];
     key[1..].copy_from_slice(run.as_bytes());
     key
 }
 
 /// An open approval's key: when it was opened, then its id.
-pub(super) fn approval_key(created_at: Timestamp, id: &ApprovalId) -> Vec<u8> {
+pub(crate) fn approval_key(created_at: Timestamp, id: &ApprovalId) -> Vec<u8> {
     [&created_at.0.to_be_bytes(), id.as_str().as_bytes()].concat()
 }
 
 /// What the keys of all waits for a pattern begin with. A pattern has no zero byte.
-pub(super) fn pattern_prefix(pattern: &str) -> Vec<u8> {
+pub(crate) fn pattern_prefix(pattern: &str) -> Vec<u8> {
     [pattern.as_bytes(), &[0]].concat()
 }
 
 /// A wait for a topic: the pattern, then which visit of which run.
-pub(super) fn subscription_key(pattern: &str, run: RunId, visit: VisitId) -> Vec<u8> {
+pub(crate) fn subscription_key(pattern: &str, run: RunId, visit: VisitId) -> Vec<u8> {
     [&pattern_prefix(pattern)[..], run.as_bytes(), &visit.0.to_be_bytes()].concat()
 }
 
 /// A ticket's key: the run, then the visit; for the run's own slot no visit, 0.
-pub(super) fn ticket_key(run: RunId, visit: Option<VisitId>) -> [u8; 20] {
+pub(crate) fn ticket_key(run: RunId, visit: Option<VisitId>) -> [u8; 20] {
     let mut key = [0; 20];
     key[..16].copy_from_slice(run.as_bytes());
     // Visits count from 1.
@@ -67,7 +67,7 @@ pub(super) fn ticket_key(run: RunId, visit: Option<VisitId>) -> [u8; 20] {
 }
 
 /// What the keys of all that a memory holds begin with: its kind, its name, which has no zero byte, and a zero byte.
-pub(super) fn memory_prefix(scope: &MemoryScope) -> Vec<u8> {
+pub(crate) fn memory_prefix(scope: &MemoryScope) -> Vec<u8> {
     let kind = match scope {
         MemoryScope::Workflow(_) => 0,
         MemoryScope::Key(_) => 1,
@@ -76,7 +76,7 @@ pub(super) fn memory_prefix(scope: &MemoryScope) -> Vec<u8> {
 }
 
 /// The memory and the key in it of a row.
-pub(super) fn split_memory_key(row: &[u8]) -> Result<(MemoryScope, String), StoreError> {
+pub(crate) fn split_memory_key(row: &[u8]) -> Result<(MemoryScope, String), StoreError> {
     let split = || {
         let (kind, rest) = row.split_first()?;
         let end = rest.iter().position(|byte| *byte == 0)?;
@@ -97,7 +97,7 @@ fn text(bytes: &[u8]) -> Option<String> {
 
 /// The number of a status in the index; nothing for the final ones, which would
 /// only make it large: they are found by scanning the newest runs.
-pub(super) const fn indexed_status(status: Status) -> Option<u8> {
+pub(crate) const fn indexed_status(status: Status) -> Option<u8> {
     match status {
         Status::Pending => Some(0),
         Status::Running => Some(1),
@@ -108,12 +108,12 @@ pub(super) const fn indexed_status(status: Status) -> Option<u8> {
 }
 
 /// A run's id from its 16 bytes.
-pub(super) fn run_id(bytes: &[u8]) -> Result<RunId, StoreError> {
+pub(crate) fn run_id(bytes: &[u8]) -> Result<RunId, StoreError> {
     bytes.try_into().map(RunId::from_bytes).map_err(|_| damaged("a run's id"))
 }
 
 /// The events of one commit to one run as one record: their count, their lengths, their bytes.
-pub(super) fn frame(events: &[Vec<u8>]) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn frame(events: &[Vec<u8>]) -> Result<Vec<u8>, StoreError> {
     let bytes = 4 + events.iter().map(|event| 4 + event.len()).sum::<usize>();
     let mut record = Vec::with_capacity(bytes);
     record.extend(length(events.len())?);
@@ -132,7 +132,7 @@ fn length(length: usize) -> Result<[u8; 4], StoreError> {
 }
 
 /// How many events a record holds.
-pub(super) fn framed_count(record: &[u8]) -> Result<u64, StoreError> {
+pub(crate) fn framed_count(record: &[u8]) -> Result<u64, StoreError> {
     match record.first_chunk().map(|count| u32::from_be_bytes(*count)) {
         None => Err(damaged("a journal record")),
         // None is ever written; a page that was lost reads so.
@@ -142,7 +142,7 @@ pub(super) fn framed_count(record: &[u8]) -> Result<u64, StoreError> {
 }
 
 /// The events of a record, in order, without the first `skip`.
-pub(super) fn unframe(record: &[u8], skip: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+pub(crate) fn unframe(record: &[u8], skip: usize) -> Result<Vec<Vec<u8>>, StoreError> {
     let broken = || damaged("a journal record");
     let (count, rest) = record.split_first_chunk().ok_or_else(broken)?;
     let count = u32::from_be_bytes(*count) as usize;
@@ -163,12 +163,12 @@ pub(super) fn unframe(record: &[u8], skip: usize) -> Result<Vec<Vec<u8>>, StoreE
 }
 
 /// `MessagePack` with named fields, as in the journal: a field can be added without a new format.
-pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     rmp_serde::to_vec_named(value).map_err(|error| StoreError::Engine(format!("cannot encode: {error}")))
 }
 
 /// What [`encode`] wrote.
-pub(super) fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, StoreError> {
+pub(crate) fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, StoreError> {
     rmp_serde::from_slice(bytes)
         .map_err(|error| StoreError::Damaged(format!("{what} does not read: {error}")))
 }

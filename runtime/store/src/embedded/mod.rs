@@ -1,0 +1,27 @@
+//! What every engine within this process has in common: the tables and how their rows are laid out,
+//! what a batch writes, what a listing reads, the folder, and the one thread that commits.
+//!
+//! An engine ([`Engine`]) gives rows and durable transactions, and knows nothing of runs; what is here
+//! knows runs, and no engine. [`EmbeddedStore`] puts the two together.
+
+mod codec;
+mod committer;
+mod engine;
+mod failure;
+mod folder;
+mod prepared;
+mod read;
+mod rows;
+mod store;
+mod table;
+mod write;
+
+pub use committer::CommitStats;
+pub use store::EmbeddedStore;
+
+pub(crate) use committer::{Limits, Transaction};
+pub(crate) use engine::Engine;
+pub(crate) use failure::{WriteError, damaged, disk_full, is_full};
+pub(crate) use folder::{Folder, unusable};
+pub(crate) use rows::{Row, Rows, WriteRows};
+pub(crate) use table::Table;
