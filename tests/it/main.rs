@@ -20,6 +20,7 @@ mod prompt;
 mod publish;
 mod restart;
 mod slots;
+mod slots_trouble;
 mod stand_in;
 mod testing;
 mod time;

@@ -35,6 +35,26 @@ pub(crate) struct Failing {
     /// Whether journals wait to be read, and how many do.
     unread: watch::Sender<bool>,
     reading: watch::Sender<usize>,
+    /// The run whose commits wait.
+    halted: watch::Sender<Option<RunId>>,
+    /// The run whose journal is damaged.
+    unreadable: watch::Sender<Option<RunId>>,
+    /// What comes of the list of slots, and how often it was read.
+    list: watch::Sender<List>,
+    listed: watch::Sender<u32>,
+}
+
+/// What comes of the list of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    /// It is told as it is.
+    Told,
+    /// It is read, and told later as it was then.
+    Late,
+    /// It cannot be read.
+    Damaged,
+    /// The row of this run cannot be read.
+    Row(RunId),
 }
 
 impl Failing {
@@ -43,7 +63,62 @@ impl Failing {
         let (held, entered) = (watch::Sender::new(false), watch::Sender::new(0));
         let altered = watch::Sender::new(false);
         let (unread, reading) = (watch::Sender::new(false), watch::Sender::new(0));
-        Arc::new(Self { store: MemoryStore::new(), takes, refused, held, entered, altered, unread, reading })
+        let (halted, unreadable) = (watch::Sender::new(None), watch::Sender::new(None));
+        let (list, listed) = (watch::Sender::new(List::Told), watch::Sender::new(0));
+        let store = MemoryStore::new();
+        Arc::new(Self {
+            store,
+            takes,
+            refused,
+            held,
+            entered,
+            altered,
+            unread,
+            reading,
+            halted,
+            unreadable,
+            list,
+            listed,
+        })
+    }
+
+    /// Says what comes of the list of slots from now on.
+    pub(crate) fn list(&self, what: List) {
+        self.list.send_replace(what);
+    }
+
+    /// How often the list of slots was read so far.
+    pub(crate) fn lists(&self) -> u32 {
+        *self.listed.borrow()
+    }
+
+    /// Waits until the list of slots was read this many times.
+    pub(crate) async fn listed(&self, times: u32) -> Result<()> {
+        let mut listed = self.listed.subscribe();
+        patiently("a list of slots that is read", listed.wait_for(|listed| *listed >= times)).await??;
+        Ok(())
+    }
+
+    /// Says whose journal is damaged from now on.
+    pub(crate) fn damage(&self, run: Option<RunId>) {
+        self.unreadable.send_replace(run);
+    }
+
+    /// Says whose commits wait from now on.
+    pub(crate) fn halt(&self, run: Option<RunId>) {
+        self.halted.send_replace(run);
+    }
+
+    /// How many commits came so far.
+    pub(crate) fn commits(&self) -> u32 {
+        *self.entered.borrow()
+    }
+
+    /// Waits until this many commits came, whatever became of them.
+    pub(crate) async fn committing(&self, commits: u32) -> Result<()> {
+        let mut entered = self.entered.subscribe();
+        patiently("a commit", entered.wait_for(|entered| *entered >= commits)).await??;
+        Ok(())
     }
 
     /// How many commits it takes from now on; any number, when nothing is said.
@@ -65,6 +140,8 @@ impl Store for Failing {
         self.entered.send_modify(|entered| *entered += 1);
         // The sender is this store's own, so the wait ends only when commits go on.
         let _ = self.held.subscribe().wait_for(|held| !held).await;
+        let of = |run: &RunId| batch.runs.iter().any(|commit| commit.run == *run);
+        let _ = self.halted.subscribe().wait_for(|halted| !halted.as_ref().is_some_and(of)).await;
         let mut full = false;
         self.takes.send_modify(|takes| match takes {
             None => {}
@@ -82,6 +159,9 @@ impl Store for Failing {
         self.reading.send_modify(|reading| *reading += 1);
         let _ = self.unread.subscribe().wait_for(|unread| !unread).await;
         self.reading.send_modify(|reading| *reading -= 1);
+        if *self.unreadable.borrow() == Some(run) {
+            return Err(StoreError::Damaged("the test says so".into()));
+        }
         self.store.journal(run, from_seq).await
     }
 
@@ -106,7 +186,26 @@ impl Store for Failing {
     }
 
     async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError> {
-        self.store.tickets(after, limit).await
+        let tickets = self.store.tickets(after, limit).await;
+        self.listed.send_modify(|listed| *listed += 1);
+        let _ = self.list.subscribe().wait_for(|list| *list != List::Late).await;
+        let reason = || "the test says so".to_owned();
+        match *self.list.borrow() {
+            List::Damaged => Err(StoreError::Damaged(reason())),
+            List::Row(run) => {
+                let mut tickets = tickets?;
+                match tickets.iter().position(|ticket| ticket.run == run) {
+                    Some(0) => {
+                        Err(StoreError::DamagedTicket { run, visit: tickets[0].visit, reason: reason() })
+                    }
+                    at => {
+                        tickets.truncate(at.unwrap_or(tickets.len()));
+                        Ok(tickets)
+                    }
+                }
+            }
+            List::Told | List::Late => tickets,
+        }
     }
 
     async fn memories(

@@ -95,7 +95,9 @@ impl Place {
         let folder = folder.map(|folder| ("--data", folder.display().to_string()));
         let named_store = (store != usual_store).then(|| ("--store", store.to_string()));
         let flags = folder.into_iter().chain(named_store);
-        let flags = flags.map(|(flag, value)| format!("{flag} {} ", crate::values::quoted(&value))).collect();
+        let flags = flags.fold(String::new(), |flags, (flag, value)| {
+            format!("{flags}{flag} {} ", crate::values::quoted(&value))
+        });
         Self { folder: data.unwrap_or(usual), store, flags, ephemeral }
     }
 
@@ -248,7 +250,8 @@ mod tests {
     #[test]
     fn a_socket_of_someone_else_is_not_spoken_to() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::with_usual(Some(folder.path().into()), ".pawl".into(), false);
+        let usual = (".pawl".into(), StoreAt::default());
+        let place = Place::with_usual((Some(folder.path().into()), StoreAt::default()), usual, false);
         let inside = folder.path().join("pawl.sock");
         assert_eq!(place.socket(), inside);
         let own = folder.path().join("own.sock");

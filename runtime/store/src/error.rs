@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pawl_core::RunId;
+use pawl_core::{RunId, VisitId};
 
 /// Why a store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -63,6 +63,16 @@ pub enum StoreError {
     /// What is stored cannot be understood.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// A row of the list of slots cannot be understood. The run's journal says the same.
+    #[error("the store is damaged: the ticket of run {run}{} does not read: {reason}", visit.map(|visit| format!(", visit {}", visit.0)).unwrap_or_default())]
+    DamagedTicket {
+        /// Whose it is.
+        run: RunId,
+        /// For which visit; none for the run's own slot.
+        visit: Option<VisitId>,
+        /// What does not read.
+        reason: String,
+    },
     /// The storage engine failed.
     #[error("the store failed: {0}")]
     Engine(String),

@@ -74,7 +74,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn subscribers(&self, patterns: &[String]) -> Result<Vec<RunId>, StoreError>;
 
     /// The slots that are held or waited for, by run and visit, the run's own first, those after `after`, at
-    /// most `limit`.
+    /// most `limit`. Fewer come before a row that is damaged; one that comes first is the error, and what
+    /// follows can be asked for.
     async fn tickets(&self, after: Option<TicketPlace>, limit: usize) -> Result<Vec<Ticket>, StoreError>;
 
     /// The memories that runs share and that hold something, in order, those after `after`, at most `limit`.

@@ -11,6 +11,7 @@ use super::gate::Gate;
 use super::message::{Message, Queued};
 use super::timers::TROUBLE_PAUSE;
 use super::{Context, Driver, Resident};
+use crate::{EngineError, journal};
 
 /// Tickets that are read from the store at once.
 const TICKETS_PAGE: usize = 1_000;
@@ -180,15 +181,32 @@ impl Driver {
     }
 }
 
+/// Who holds and wants what. Of a run with a row that does not read its journal tells.
 async fn tickets(context: &Context) -> Result<Vec<Ticket>, StoreError> {
-    let (mut tickets, mut after) = (Vec::new(), None);
+    let (mut tickets, mut after, mut damaged) = (Vec::new(), None, BTreeSet::new());
     loop {
-        let page = context.store.tickets(after, TICKETS_PAGE).await?;
-        let last = page.last().filter(|_| page.len() == TICKETS_PAGE);
-        after = last.map(|ticket| (ticket.run, ticket.visit));
-        tickets.extend(page);
-        if after.is_none() {
-            return Ok(tickets);
+        match context.store.tickets(after, TICKETS_PAGE).await {
+            Ok(page) => {
+                let Some(last) = page.last() else { break };
+                after = Some((last.run, last.visit));
+                tickets.extend(page);
+            }
+            Err(error) => {
+                let StoreError::DamagedTicket { run, visit, .. } = error else { return Err(error) };
+                tracing::error!("{error}; who has which slot is read from the run's journal");
+                after = Some((run, visit));
+                damaged.insert(run);
+            }
         }
     }
+    tickets.retain(|ticket| !damaged.contains(&ticket.run));
+    for run in damaged {
+        match journal::read(context.store.as_ref(), run).await {
+            Ok(history) => tickets.extend(history.state.tickets()),
+            Err(EngineError::Store(error)) if !matches!(error, StoreError::Damaged(_)) => return Err(error),
+            // It can be told nothing, so it neither holds nor wants anything.
+            Err(error) => tracing::error!(%run, "its journal does not tell either: {error}"),
+        }
+    }
+    Ok(tickets)
 }

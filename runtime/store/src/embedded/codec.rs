@@ -1,7 +1,7 @@
 //! How keys and values are laid out. Keys sort as what they name does.
 
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, MemoryScope, RunId, Timestamp, VisitId};
+use pawl_core::{ApprovalId, MemoryScope, RunId, Ticket, Timestamp, VisitId};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -93,6 +93,17 @@ pub(crate) fn split_memory_key(row: &[u8]) -> Result<(MemoryScope, String), Stor
 
 fn text(bytes: &[u8]) -> Option<String> {
     str::from_utf8(bytes).ok().map(str::to_owned)
+}
+
+/// A ticket from its row.
+pub(super) fn ticket(key: &[u8], value: &[u8]) -> Result<Ticket, StoreError> {
+    let (run, visit) = key.split_at_checked(16).ok_or_else(|| damaged("a ticket's key"))?;
+    let run = run_id(run)?;
+    let visit = visit.try_into().map(u32::from_be_bytes).map_err(|_| damaged("a ticket's key"))?;
+    rmp_serde::from_slice(value).map_err(|error| {
+        let visit = (visit > 0).then_some(VisitId(visit));
+        StoreError::DamagedTicket { run, visit, reason: error.to_string() }
+    })
 }
 
 /// The number of a status in the index; nothing for the final ones, which would

@@ -215,7 +215,17 @@ pub(super) fn tickets(
 ) -> Result<Vec<Ticket>, StoreError> {
     let after = after.map(|(run, visit)| codec::ticket_key(run, visit));
     let found = rows.range(Table::Tickets, beyond(after.as_ref()), Bound::Unbounded)?;
-    found.take(limit).map(|row| codec::decode("a ticket", &row?.1)).collect()
+    let mut tickets = Vec::new();
+    for row in found.take(limit) {
+        let (key, value) = row?;
+        match codec::ticket(&key, &value) {
+            Ok(ticket) => tickets.push(ticket),
+            Err(error) if tickets.is_empty() => return Err(error),
+            // Whoever asks for what follows hears of it.
+            Err(_) => break,
+        }
+    }
+    Ok(tickets)
 }
 
 /// Up to `limit` memories that hold something.
@@ -283,4 +293,84 @@ fn matches(filter: &RunFilter, header: &[u8]) -> Result<bool, StoreError> {
     let row: Filtered<'_> = codec::decode("a run's header", header)?;
     Ok((filter.statuses.is_empty() || filter.statuses.contains(&row.status))
         && filter.workflow.as_ref().is_none_or(|workflow| workflow == row.workflow))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use pawl_core::VisitId;
+    use pawl_core::event::Overflow;
+
+    use super::super::Row;
+    use super::*;
+
+    /// The rows of one table, in memory.
+    struct Listed(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl Listed {
+        fn rows<'a>(
+            &'a self,
+            range: (Bound<&'a [u8]>, Bound<&'a [u8]>),
+        ) -> impl DoubleEndedIterator<Item = Row<'a>> {
+            let found = self.0.range::<[u8], _>(range);
+            found.map(|(key, value)| (Cow::from(key.as_slice()), Cow::from(value.as_slice())))
+        }
+    }
+
+    impl Rows for Listed {
+        fn get(&self, _: Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, StoreError> {
+            Ok(self.0.get(key).map(|value| Cow::from(value.as_slice())))
+        }
+
+        fn last_up_to(&self, _: Table, key: &[u8]) -> Result<Option<Row<'_>>, StoreError> {
+            let found = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back();
+            Ok(found.map(|(key, value)| (Cow::from(key.as_slice()), Cow::from(value.as_slice()))))
+        }
+
+        fn range<'a>(
+            &'a self,
+            _: Table,
+            from: Bound<&'a [u8]>,
+            to: Bound<&'a [u8]>,
+        ) -> Result<impl Iterator<Item = Result<Row<'a>, StoreError>>, StoreError> {
+            Ok(self.rows((from, to)).map(Ok))
+        }
+
+        fn rev_range<'a>(
+            &'a self,
+            _: Table,
+            from: Bound<&'a [u8]>,
+            to: Bound<&'a [u8]>,
+        ) -> Result<impl Iterator<Item = Result<Row<'a>, StoreError>>, StoreError> {
+            Ok(self.rows((from, to)).rev().map(Ok))
+        }
+    }
+
+    #[test]
+    fn a_damaged_row_of_the_list_of_slots_is_named_and_those_around_it_are_read() {
+        let run = |number| RunId::from_bytes([number; 16]);
+        let ticket = |number, visit: Option<u32>| Ticket {
+            run: run(number),
+            visit: visit.map(VisitId),
+            key: "printer".into(),
+            limit: 1,
+            overflow: Overflow::Queue,
+            priority: 50,
+            since: Timestamp(1),
+            taken: true,
+        };
+        let listed = [ticket(1, None), ticket(2, Some(7)), ticket(3, None)];
+        let row = |ticket: &Ticket| {
+            (codec::ticket_key(ticket.run, ticket.visit).to_vec(), codec::encode(ticket).unwrap())
+        };
+        let mut rows = Listed(listed.iter().map(row).collect());
+        rows.0.insert(codec::ticket_key(run(2), Some(VisitId(7))).to_vec(), b"\x81\xa3key".to_vec());
+        let at = |ticket: &Ticket| Some((ticket.run, ticket.visit));
+        assert_eq!(tickets(&rows, None, 10).unwrap(), listed[..1], "the page ends before it");
+        let error = tickets(&rows, at(&listed[0]), 10).unwrap_err();
+        let named = format!("the ticket of run {}, visit 7 does not read", run(2));
+        assert!(error.to_string().contains(&named), "{error}");
+        assert_eq!(tickets(&rows, at(&listed[1]), 10).unwrap(), listed[2..]);
+    }
 }
