@@ -72,3 +72,40 @@ async fn who_waits_for_ever_is_told_what_to_add() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn an_agent_that_waits_gets_the_signals_of_the_test() -> Result<()> {
+    let guest = pawl_tests::root().join("tests/guests/script.wasm");
+    let workflow = format!(
+        "pawl: 1
+workflow: waits
+version: 1.0.0
+plugins: {{ script: {} }}
+permissions: {{ tools: [orders.lookup], agents: [script], signals: [go], human: true, memory: true, timers: true }}
+steps:
+  - id: work
+    agent: script
+    with: {{ steps: [{{ signal: [go, null] }}, {{ sleep: 60000 }}, {{ signal: [go, 3600000] }}] }}
+outputs: {{ got: '${{{{ steps.work.output }}}}' }}
+",
+        guest.display()
+    );
+    let of = |signals: &str, third: &str| {
+        format!(
+            "tests:\n  - name: one\n    signals: [{signals}]\n    expect: {{ outputs: {{ got: [{{ n: 1 }}, null, {third}] }} }}\n"
+        )
+    };
+    let one = "{ name: go, data: { n: 1 }, step: work, after: 10s }";
+    let late = "{ failed: \"no signal 'go' came until 2026-01-01T01:01:10.000Z\" }";
+    let cases = [
+        (of(&format!("{one}, {{ name: go, data: {{ n: 2 }} }}"), "{ n: 2 }"), vec![]),
+        (of(one, late), vec![]),
+        (of(&format!("{one}, {one}, {one}"), "{ n: 1 }"), vec!["signal 'go'"]),
+    ];
+    for (tests, expected) in cases {
+        let report = Written::new(&workflow, &tests)?.one(&crashing()).await?;
+        let found: Vec<&str> = report.findings.iter().map(|finding| finding.what.as_str()).collect();
+        assert_eq!(found, expected, "{tests}: {:?} {:?}", report.findings, report.crashes);
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! Agents that call agents, and hand their tasks over.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use pawl_core::call::CallRequest;
 use pawl_core::definition::Definition;
@@ -11,8 +12,8 @@ use pawl_core::plugin::{
 use pawl_core::state::{Activity, CallProgress};
 use pawl_core::view::{Status, Waiting};
 use pawl_core::{
-    CallPlace, Command, Digest, Duration, Effect, Entropy, Failure, FailureKind, Moment, Refusal, RunId,
-    RunState, StepId, Timestamp, VisitId, decide, effects,
+    CallPlace, Command, Digest, Duration, Effect, Entropy, Failure, FailureKind, Moment, RUN_MAX_VISITS,
+    Refusal, RunId, RunState, StepId, Timestamp, VisitId, decide, effects,
 };
 use serde_json::{Value, json};
 
@@ -305,6 +306,29 @@ fn an_agent_waits_for_signals_that_its_step_names_and_no_longer_than_it_says() {
     let moment = Moment { now: bench.now, entropy: Entropy::new([3; 32]) };
     let refused = decide(&mut bench.state, &bench.definition, told("stop", json!(1)), moment);
     assert_eq!(refused, Err(Refusal::UnknownSignal { name: "stop".into(), known: vec!["go".into()] }));
+}
+
+#[test]
+fn an_undo_of_a_run_with_as_many_visits_as_it_may_have_calls_agents() {
+    let mut steps = String::from("  - { id: done, set: 1, undo: [{ id: back, agent: boss }] }\n");
+    for number in 0..99 {
+        let _ = writeln!(steps, "  - {{ id: s{number}, max_visits: 10000, set: 1 }}");
+    }
+    let head = WORKFLOW.split("  - id: work").next().expect("a head");
+    let circle = "  - { id: last, max_visits: 10000, wait: 1ms, then: s0 }\n";
+    let mut bench = Bench::of(&format!("{head}{steps}{circle}"));
+    while let Some(at) = bench.state.wake_at() {
+        bench.now = at;
+        bench.tell(Command::Tick);
+    }
+    let undoing = RUN_MAX_VISITS + 1;
+    assert_eq!(bench.under_way(), [(undoing, 1, "boss".to_owned())]);
+    bench.begin(undoing, 1, agent("clerk"));
+    assert_eq!(bench.under_way(), [(undoing + 1, 1, "clerk".to_owned())]);
+    bench.end(undoing + 1, 1, Ok(json!("done")));
+    bench.end(undoing, 1, Ok(json!("all done")));
+    let pawl_core::state::Phase::Failed(failure) = bench.state.phase() else { panic!("{:?}", bench.state) };
+    assert!(failure.message.contains("run_max_visits (100000)"), "{failure}");
 }
 
 #[test]

@@ -190,9 +190,13 @@ fn plugins() -> PluginPins {
 }
 
 fn checked(text: &str) -> Diagnostics {
+    checked_with(WORKFLOW, text)
+}
+
+fn checked_with(workflow: &str, text: &str) -> Diagnostics {
     let tests =
         load("refund.test.yaml", text).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let workflow = super::super::load("refund.yaml", WORKFLOW);
+    let workflow = super::super::load("refund.yaml", workflow);
     let definition = workflow.unwrap_or_else(|problems| panic!("{}", problems.render(false))).definition;
     check(&tests, "refund.test.yaml", text, &definition, &plugins())
 }
@@ -209,6 +213,45 @@ fn every_problem_of_a_test_file_is_shown_at_its_place() {
     for (name, text) in [("empty", ""), ("list", "- a"), ("no tests", "workflow: refund.yaml")] {
         insta::assert_snapshot!(name, load("broken.test.yaml", text).unwrap_err().render(false));
     }
+}
+
+#[test]
+fn a_signal_is_for_an_agent_that_may_wait_for_it() {
+    let workflow = "
+pawl: 1
+workflow: refund
+version: 1.0.0
+steps:
+  - id: plan
+    agent: planner
+    permissions: { signals: [go] }
+  - id: other
+    agent: planner
+";
+    let tests = |signals: &str| format!("tests: [{{ name: a, expect: {{}}, signals: [{signals}] }}]");
+    let told = checked_with(workflow, &tests("{ name: go, data: [any] }, { name: go, step: plan }"));
+    assert!(told.is_empty(), "{}", told.render(false));
+    let told = checked_with(
+        workflow,
+        &tests("{ name: gone }, { name: stop, step: plan }, { name: go, step: other }"),
+    );
+    let told: Vec<_> =
+        told.list.iter().map(|problem| (problem.message.as_str(), problem.help.as_deref())).collect();
+    assert_eq!(
+        told,
+        [
+            ("the workflow has no signal 'gone'", Some("did you mean 'go'?")),
+            ("the workflow has no signal 'stop'", Some("it takes: go")),
+            (
+                "step 'plan' does not wait for the signal 'stop'",
+                Some("name the step that does, or leave `step` out")
+            ),
+            (
+                "step 'other' does not wait for the signal 'go'",
+                Some("name the step that does, or leave `step` out")
+            ),
+        ]
+    );
 }
 
 #[test]
