@@ -1,7 +1,8 @@
 //! `name=value` on the command line, read as the schema wants it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use pawl_core::diagnostic::among;
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
@@ -47,6 +48,42 @@ pub(crate) fn read_pairs(
         into.insert(name.to_owned(), read(schema, name, text)?);
     }
     Ok(())
+}
+
+/// Whether the workflow has each input that is named.
+pub(crate) fn known(schema: &Value, pairs: &[String]) -> Result<(), Fault> {
+    let inputs = schema.get("properties").and_then(Value::as_object);
+    let names: Vec<&str> = inputs.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    let mut given = pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
+    match given.find(|name| !name.is_empty() && !names.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(Fault::usage(format!("the workflow has no input '{name}'")).hint(
+            among(name, "its inputs are", names)
+                .unwrap_or_else(|| "it takes none: leave --input out".to_owned()),
+        )),
+    }
+}
+
+/// The data folder that a command with values for `--data` is given: a value without `=`, the last one.
+pub(crate) fn folder(given: &[String]) -> Option<PathBuf> {
+    given.iter().rfind(|text| !text.contains('=')).map(PathBuf::from)
+}
+
+/// The values of `--data` that are fields. JSON is none, nor is it a data folder; and what such a command is
+/// about lies in a folder that is there, so that one with a slip in its name is not made.
+pub(crate) fn fields(given: &[String]) -> Result<Vec<String>, Fault> {
+    if let Some(json) = given.iter().find(|text| text.starts_with(['{', '['])) {
+        return Err(Fault::usage(format!("--data takes NAME=VALUE, and {json} looks like JSON"))
+            .hint(format!("write --data-json {}", quoted(json))));
+    }
+    if let Some(folder) = folder(given).filter(|folder| !folder.is_dir()) {
+        let folder = folder.display();
+        return Err(Fault::usage(format!("there is no data folder {folder}")).hint(format!(
+            "what has no `=` names the data folder, with the runs in it; write --data {folder}=VALUE for a field, \
+             or --data-json for all of them"
+        )));
+    }
+    Ok(given.iter().filter(|text| text.contains('=')).cloned().collect())
 }
 
 /// Reads an object given as JSON text.

@@ -67,7 +67,7 @@ pub(crate) struct AnswerArgs {
 impl AnswerArgs {
     /// The data folder, where `--data` names it.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
-        self.fields.iter().rfind(|text| !text.contains('=')).map(PathBuf::from)
+        values::folder(&self.fields)
     }
 }
 
@@ -77,20 +77,22 @@ pub(crate) async fn run(args: AnyArgs, place: Place, out: Output, stop: Stop) ->
             .hint(format!("it has 26 letters and digits; `{}` lists them", place.command("approvals")))
     })?;
     let by = args.answer.by.actor()?;
+    let fields = values::fields(&args.answer.fields)?;
     let mut session = Session::serving(place, out, stop).await?;
-    let ended = answer(&mut session, &args, approval, by).await;
+    let ended = answer(&mut session, &args, &fields, approval, by).await;
     session.end(ended).await
 }
 
 async fn answer(
     session: &mut Session,
     args: &AnyArgs,
+    fields: &[String],
     approval: ApprovalId,
     by: pawl_core::event::Actor,
 ) -> Result<Exit, Fault> {
     let open = session.backend.approval(&approval).await?;
     let form = open.as_ref().and_then(|open| open.form.as_ref());
-    let data = Value::Object(filled(&args.answer, form)?);
+    let data = Value::Object(filled(&args.answer, fields, form)?);
     let (action, comment) = (args.action.clone(), args.answer.comment.clone());
     let answer = Request::Answer { approval, action: action.clone(), data, by, comment };
     let Answered { run, from_seq } = session.backend.answer(answer).await?;
@@ -105,12 +107,11 @@ async fn answer(
 }
 
 /// What is filled in: the JSON first, then field by field.
-fn filled(args: &AnswerArgs, form: Option<&Value>) -> Result<Map<String, Value>, Fault> {
+fn filled(args: &AnswerArgs, fields: &[String], form: Option<&Value>) -> Result<Map<String, Value>, Fault> {
     let mut data = match &args.data_json {
         Some(json) => values::read_object("--data-json", json)?,
         None => Map::new(),
     };
-    let fields: Vec<_> = args.fields.iter().filter(|text| text.contains('=')).cloned().collect();
-    values::read_pairs(form, &fields, &mut data)?;
+    values::read_pairs(form, fields, &mut data)?;
     Ok(data)
 }

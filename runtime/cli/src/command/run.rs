@@ -96,6 +96,7 @@ fn inputs(args: &RunArgs, file: &str, text: &str) -> Result<Map<String, Value>, 
     if !args.inputs.is_empty() {
         let loaded = source::load(file, text).map_err(pawl_engine::EngineError::from)?;
         let schema = loaded.definition.inputs.json();
+        values::known(schema, &args.inputs)?;
         values::read_pairs(Some(schema), &args.inputs, &mut inputs)?;
     }
     Ok(inputs)

@@ -45,17 +45,18 @@ pub(crate) struct SignalArgs {
 impl SignalArgs {
     /// The data folder, where `--data` names it.
     pub(crate) fn folder(&self) -> Option<std::path::PathBuf> {
-        self.fields.iter().rfind(|text| !text.contains('=')).map(std::path::PathBuf::from)
+        values::folder(&self.fields)
     }
 }
 
 pub(crate) async fn run(args: SignalArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
+    let fields = values::fields(&args.fields)?;
     let mut session = Session::serving(place, out, stop).await?;
-    let ended = signal(&mut session, args).await;
+    let ended = signal(&mut session, args, &fields).await;
     session.end(ended).await
 }
 
-async fn signal(session: &mut Session, args: SignalArgs) -> Result<Exit, Fault> {
+async fn signal(session: &mut Session, args: SignalArgs, fields: &[String]) -> Result<Exit, Fault> {
     let by = args.by.actor()?;
     let run = session.backend.find_run(&args.run).await?.id;
     let data = match &args.data_json {
@@ -63,10 +64,9 @@ async fn signal(session: &mut Session, args: SignalArgs) -> Result<Exit, Fault> 
             .map_err(|error| Fault::usage(format!("--data-json is not JSON: {error}")))?,
         None => Value::Null,
     };
-    let fields: Vec<String> = args.fields.iter().filter(|text| text.contains('=')).cloned().collect();
     // The engine knows the schema; here the fields are text, and it reads them as the schema wants.
     let mut texts = Map::new();
-    values::read_pairs(None, &fields, &mut texts)?;
+    values::read_pairs(None, fields, &mut texts)?;
     let (name, key) = (args.signal.clone(), args.key.clone());
     let Signalled { from_seq } =
         session.backend.signal(Request::Signal { run, name, data, texts, by, key }).await?;

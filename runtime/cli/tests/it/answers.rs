@@ -51,6 +51,25 @@ fn an_answer_that_does_not_fit_changes_nothing() {
 }
 
 #[test]
+fn what_is_no_field_is_neither_a_field_nor_a_new_folder() {
+    let home = Home::new();
+    let run = "00000000-0000-7000-8000-000000000000";
+    let approval = "00000000000000000000000000";
+    let json = r#"{"a":1}"#;
+    same!("signal_json", home.pawl(&["signal", run, "go", "--data", json]));
+    same!("signal_json_with_sign", home.pawl(&["signal", run, "go", "--data", r#"{"a":"b=c"}"#]));
+    same!("signal_no_folder", home.pawl(&["signal", run, "go", "--data", "note"]));
+    same!("approve_json", home.pawl(&["approve", approval, "--data", json]));
+    same!("approve_no_folder", home.pawl(&["approve", approval, "--data", "note"]));
+    for name in [json, "note"] {
+        assert!(!home.path(name).exists(), "{name}");
+    }
+    // One that is there is used.
+    std::fs::create_dir(home.path("note")).unwrap();
+    same!("signal_other_folder", home.pawl(&["signal", run, "go", "--data", "note"]));
+}
+
+#[test]
 fn an_agent_asks_in_the_middle_and_goes_on() {
     let home = Home::new();
     same!("planner", home.pawl(&["run", &workflow("planner.yaml"), "--input", "customer=ann"]));

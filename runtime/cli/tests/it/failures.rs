@@ -21,6 +21,9 @@ fn files_and_inputs_that_cannot_be_used_are_named() {
     same!("no_file_graph", home.pawl(&["graph", "nosuch.yaml"]));
     same!("no_file_check", home.pawl(&["check", "nosuch.yaml"]));
     same!("input_unknown", home.pawl(&["run", &hello, "--input", "nam=Ada"]));
+    same!("input_far", home.pawl(&["run", &refund, "--input", "value=x"]));
+    home.write("none.yaml", "pawl: 1\nworkflow: none\nversion: 1.0.0\nsteps: [{ id: a, set: 1 }]\n");
+    same!("input_none", home.pawl(&["run", "none.yaml", "--input", "value=x"]));
     same!("input_missing", home.pawl(&["run", &refund, "--input", "amount=5"]));
     same!("input_type", home.pawl(&["run", &refund, "--input", "amount=much"]));
     same!("input_no_pair", home.pawl(&["run", &refund, "--input", "amount"]));

@@ -10,4 +10,4 @@ mod suggest;
 
 pub use code::Code;
 pub use list::{Diagnostic, Diagnostics, Severity};
-pub(crate) use suggest::among;
+pub use suggest::among;

@@ -17,11 +17,7 @@ pub(crate) fn closest<'c>(written: &str, candidates: impl IntoIterator<Item = &'
 }
 
 /// `did you mean 'x'?`, or else the whole list when it is short enough to read.
-pub(crate) fn among<'c>(
-    written: &str,
-    what: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<String> {
+pub fn among<'c>(written: &str, what: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     const LISTED_MAX: usize = 24;
     let candidates: Vec<&str> = candidates.into_iter().collect();
     if let Some(name) = closest(written, candidates.iter().copied()) {
