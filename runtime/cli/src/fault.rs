@@ -55,6 +55,12 @@ impl Fault {
         Self::new(FaultKind::Unusable, message)
     }
 
+    /// Steps would be denied what their plugins import.
+    pub(crate) fn not_granted(denied: &[String]) -> Self {
+        Self::usage(denied.join("\n"))
+            .hint("grant it in the step's or the workflow's `permissions`, or use a plugin that needs less")
+    }
+
     /// With what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -181,7 +187,7 @@ impl From<StoreError> for Fault {
             StoreError::Folder { .. } => "name another folder with --data DIR, or make this one writable",
             StoreError::Full(_) => "make room on the disk and run `pawl resume`",
             StoreError::Newer { .. } | StoreError::OtherEngine { .. } | StoreError::Failed(_) => "",
-            StoreError::Damaged(_) => {
+            StoreError::Damaged(_) | StoreError::DamagedTicket { .. } => {
                 "restore the data folder from a backup, or name another with --data DIR"
             }
             StoreError::Conflict { .. } | StoreError::Engine(_) | StoreError::Closed => {

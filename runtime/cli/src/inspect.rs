@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pawl_core::plugin::{Permissions, PluginOrigin};
-use pawl_engine::{EngineError, SHIPPED};
+use pawl_engine::EngineError;
 use pawl_sandbox::{LoadedPlugin, Sandbox, SandboxConfig};
 
 use crate::fault::Fault;
@@ -35,22 +35,6 @@ impl Inspector {
             Fault::usage(format!("plugin '{name}' cannot be loaded: {error}"))
                 .hint("rebuild the component, or name another file")
         })
-    }
-}
-
-/// The bytes of a plugin that was found.
-pub(crate) fn bytes(name: &str, origin: &PluginOrigin) -> Result<Vec<u8>, Fault> {
-    match origin {
-        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => std::fs::read(path).map_err(|error| {
-            Fault::usage(format!("cannot read {path}: {error}")).hint("check the path under `plugins:`")
-        }),
-        PluginOrigin::Shipped => {
-            let shipped = SHIPPED.iter().find(|shipped| shipped.name == name);
-            shipped.map(|shipped| shipped.bytes.to_vec()).ok_or_else(|| {
-                Fault::usage(format!("no plugin '{name}' ships with this pawl"))
-                    .hint("see `pawl plugin list`")
-            })
-        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::follow::Follower;
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
 use crate::progress::ProgressHub;
-use crate::workflow::{Definitions, Workflow, prepare};
+use crate::workflow::{Definitions, Workflow, denied, prepare};
 use crate::{EngineConfig, EngineError, journal};
 
 /// Notices that a follower may lag behind before it reads the journal instead.
@@ -134,6 +134,11 @@ impl Engine {
         base: &Path,
     ) -> Result<Workflow, EngineError> {
         prepare(&self.context, file, text, base).await
+    }
+
+    /// Which steps would be denied what their plugin imports, and what that is: one text a plugin.
+    pub async fn denied(&self, workflow: &Workflow) -> Result<Vec<String>, EngineError> {
+        denied(&self.context, workflow).await
     }
 
     /// Every plugin that can be used by name.

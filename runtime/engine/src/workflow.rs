@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pawl_core::definition::Definition;
-use pawl_core::plugin::{PluginPins, WorkflowPin, WorkflowPins};
+use pawl_core::definition::{Definition, Verb};
+use pawl_core::plugin::{Permissions, PluginPins, WorkflowPin, WorkflowPins};
 use pawl_core::source::{self, WorkflowShape};
-use pawl_core::{Digest, RunId};
+use pawl_core::{Digest, RunId, StepId};
 use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
@@ -55,13 +55,16 @@ async fn prepare_within(
 ) -> Result<Workflow, EngineError> {
     let loaded = source::load(file, text)?;
     let mut blobs = vec![Blob::new(text.as_bytes())];
-    let mut plugins = PluginPins::new();
+    let (mut plugins, mut others) = (PluginPins::new(), Vec::new());
     for name in loaded.definition.plugin_names() {
         let path: Option<PathBuf> = loaded.definition.plugins.get(name).map(|path| base.join(path));
         let entry = match context.catalog.find(name, path.as_deref()).await {
             Ok(entry) => entry,
             // Told below, with the place of every step that needs it.
-            Err(EngineError::NoPlugin { .. }) => continue,
+            Err(EngineError::NoPlugin { .. }) => {
+                others = context.catalog.names();
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let (pin, blob) = context.catalog.pin(&entry).await?;
@@ -84,7 +87,7 @@ async fn prepare_within(
         blobs.extend(child.blobs.iter().cloned());
         below.extend(child.warnings);
     }
-    let problems = source::check_plugins(&loaded, file, text, &plugins, &shapes);
+    let problems = source::check_plugins(&loaded, file, text, &plugins, &others, &shapes);
     if problems.has_errors() {
         return Err(problems.into());
     }
@@ -94,6 +97,37 @@ async fn prepare_within(
     warnings.extend(below);
     let definition = context.definitions.keep(loaded.definition);
     Ok(Workflow { definition, plugins, workflows, warnings, blobs: Arc::new(blobs) })
+}
+
+/// Steps whose plugin imports what the step does not grant: each would be denied, whenever it came to it.
+pub(crate) async fn denied(context: &Context, workflow: &Workflow) -> Result<Vec<String>, EngineError> {
+    let mut denied = Vec::new();
+    for (step, plugin, permissions) in users(&workflow.definition) {
+        let Some(pin) = workflow.plugins.get(plugin) else { continue };
+        let Some(blob) = workflow.blobs.iter().find(|blob| blob.digest == pin.component) else { continue };
+        let loaded = context.catalog.loaded(&blob.bytes).await?;
+        let missing = loaded.missing(permissions);
+        if !missing.is_empty() {
+            let (kind, missing) = (loaded.kind().name(), missing.join(", "));
+            denied.push(format!("step '{step}': {kind} '{plugin}' imports what is not granted: {missing}"));
+        }
+    }
+    Ok(denied)
+}
+
+/// The plugins of the steps. An agent that is called has what the step has.
+fn users(definition: &Definition) -> Vec<(&StepId, &str, &Permissions)> {
+    let mut users = Vec::new();
+    for step in &definition.steps {
+        if let Verb::Agent(agent) = &step.verb {
+            let called = agent.permissions.agents.iter().map(String::as_str);
+            let names = std::iter::once(agent.agent.as_str()).chain(called);
+            users.extend(names.map(|name| (&step.id, name, &agent.permissions)));
+        } else if let Verb::Tool(tool) = &step.verb {
+            users.push((&step.id, tool.plugin.as_str(), &tool.permissions));
+        }
+    }
+    users
 }
 
 /// A workflow that the one in `file` starts.

@@ -108,7 +108,7 @@ pub enum SandboxError {
         used: String,
     },
     /// The manifest names the other kind.
-    #[error("plugin.toml, {place}: kind = \"{}\", but the component is a plugin of kind \"{}\"; correct plugin.toml or the path", manifest.name(), component.name())]
+    #[error("plugin.toml, {place}: kind = \"{}\", but the component is a plugin of kind \"{}\"; correct `kind`, or name another component", manifest.name(), component.name())]
     ManifestKind {
         /// Where.
         place: ManifestPlace,

@@ -11,6 +11,7 @@ use pawl_core::{ApprovalId, Digest, RunId};
 use pawl_engine::{Answer, Clock as _, Engine, EngineConfig, EngineError, StartOptions, SystemClock};
 use pawl_sandbox::SandboxConfig;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
+use serde_json::json;
 
 use super::protocol::{About, Answered, Opened, Reply, Request, Signalled};
 use super::{Feed, memory, verify};
@@ -132,6 +133,11 @@ impl Service {
             return Err(super::strange());
         };
         let workflow = self.engine.prepare_workflow(&file, &text, &base).await?;
+        // Whether the step is reached or not: what `check` refuses is no run that somebody waits for.
+        let denied = self.engine.denied(&workflow).await?;
+        if !denied.is_empty() {
+            return Err(Fault::not_granted(&denied).details(json!({ "denied": denied })));
+        }
         let allowed = Permissions { http: allow_http, ..Permissions::default() };
         let run = self.engine.start(&workflow, inputs, StartOptions { by, allowed }).await?;
         self.drive(run);

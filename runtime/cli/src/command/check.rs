@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use pawl_core::definition::{Definition, Verb};
-use pawl_engine::{Engine, Workflow};
+use pawl_engine::Engine;
 use pawl_store::memory::MemoryStore;
 use pawl_testing::{Suite, is_test};
 use serde_json::{Value, json};
@@ -14,7 +13,6 @@ use crate::args::DataArgs;
 use crate::backend::engine_config;
 use crate::exit::Exit;
 use crate::fault::Fault;
-use crate::inspect::{self, Inspector};
 use crate::output::Output;
 use crate::place::Place;
 
@@ -30,11 +28,10 @@ pub(crate) struct CheckArgs {
 pub(crate) async fn run(args: CheckArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     // Nothing is kept, so the data folder may be in use or not there at all.
     let engine = workbench(&place).await?;
-    let inspector = Inspector::new(&place)?;
     let mut documents = Vec::new();
     let mut exit = Exit::Ok;
     for file in &args.files {
-        let checked = check(&engine, &inspector, file).await;
+        let checked = check(&engine, file).await;
         if checked.is_err() {
             exit = Exit::Usage;
         }
@@ -55,50 +52,18 @@ struct Checked {
     warnings: Vec<String>,
 }
 
-async fn check(engine: &Engine, inspector: &Inspector, file: &Path) -> Result<Checked, Fault> {
+async fn check(engine: &Engine, file: &Path) -> Result<Checked, Fault> {
     if is_test(file) {
         let (tests, _) = Suite::on(engine.clone()).load(file).await?;
         return Ok(Checked { counts: vec![("tests", tests.tests.len())], warnings: Vec::new() });
     }
     let workflow = engine.load_workflow(file).await?;
-    let denied = denied(inspector, &workflow).await?;
+    let denied = engine.denied(&workflow).await?;
     if !denied.is_empty() {
-        return Err(Fault::usage(denied.join("\n")).hint(
-            "grant it in the step's or the workflow's `permissions`, or use a plugin that needs less",
-        ));
+        return Err(Fault::not_granted(&denied));
     }
     let counts = vec![("steps", workflow.definition.steps.len()), ("plugins", workflow.plugins.len())];
     Ok(Checked { counts, warnings: workflow.warnings })
-}
-
-/// Steps whose plugin imports what the step does not grant: they would be denied.
-async fn denied(inspector: &Inspector, workflow: &Workflow) -> Result<Vec<String>, Fault> {
-    let mut denied = Vec::new();
-    for (step, plugin, permissions) in users(&workflow.definition) {
-        let Some(pin) = workflow.plugins.get(plugin) else { continue };
-        let loaded = inspector.load(plugin, &inspect::bytes(plugin, &pin.origin)?).await?;
-        let missing = loaded.missing(permissions);
-        if !missing.is_empty() {
-            let (kind, missing) = (loaded.kind().name(), missing.join(", "));
-            denied.push(format!("step '{step}': {kind} '{plugin}' imports what is not granted: {missing}"));
-        }
-    }
-    Ok(denied)
-}
-
-/// The plugins of the steps. An agent that is called has what the step has.
-fn users(definition: &Definition) -> Vec<(&pawl_core::StepId, &str, &pawl_core::plugin::Permissions)> {
-    let mut users = Vec::new();
-    for step in &definition.steps {
-        if let Verb::Agent(agent) = &step.verb {
-            let called = agent.permissions.agents.iter().map(String::as_str);
-            let names = std::iter::once(agent.agent.as_str()).chain(called);
-            users.extend(names.map(|name| (&step.id, name, &agent.permissions)));
-        } else if let Verb::Tool(tool) = &step.verb {
-            users.push((&step.id, tool.plugin.as_str(), &tool.permissions));
-        }
-    }
-    users
 }
 
 fn report(out: Output, file: &Path, checked: Result<Checked, Fault>) -> Value {

@@ -37,6 +37,12 @@ fn a_check_shows_every_problem() {
     same!("check_broken_json", home.pawl(&["check", "broken.yaml", "--json"]));
     same!("check_greedy", home.pawl(&["check", "greedy.yaml"]));
     same!("run_broken", home.pawl(&["run", "broken.yaml"]));
+    // What a check refuses does not begin, so that it is not found out after something was done.
+    same!("run_greedy", home.pawl(&["run", "greedy.yaml"]));
+    assert_eq!(home.pawl(&["run", "greedy.yaml"]).stderr, home.pawl(&["check", "greedy.yaml"]).stderr);
+    assert_eq!(home.json(&["runs"]), serde_json::json!([]));
+    home.write("misspelt.yaml", &GREEDY.replace("agent: planner", "agent: planer"));
+    same!("check_near_plugin", home.pawl(&["check", "misspelt.yaml"]));
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn a_call_that_cannot_be_made_says_what_would_do() {
     let home = Home::new();
     let call = |more: &[&str]| home.pawl(&[&["plugin", "run"], more].concat());
     same!("call_unknown", call(&["nosuch"]));
+    same!("call_near", call(&["ordres"]));
     same!("call_which_tool", call(&["orders"]));
     same!("call_no_tool", call(&["orders", "--call", "nosuch"]));
     same!("call_tool_of_agent", call(&["planner", "--call", "plan"]));
@@ -82,6 +83,16 @@ fn an_agent_runs_by_hand_with_what_is_granted() {
     same!("call_agent_denied", home.pawl(&PLANNER[..5]));
     same!("call_agent_unanswered", home.pawl(&[&PLANNER[..], &[PAY]].concat()));
     same!("call_agent", home.pawl(&[&PLANNER[..], &[PAY, "--answer", "approve"]].concat()));
+    let answered = |answer: &str| home.pawl(&[&PLANNER[..], &[PAY, "--answer", answer]].concat());
+    let said = answered(r#"approve {"note": "as agreed"}"#);
+    assert!(said.code == Some(0) && said.stderr.contains("as agreed"), "{}", said.show());
+    same!("call_answer_misfit", answered(r#"approve {"nota": "ok"}"#));
+    same!("call_answer_no_json", answered("approve note=ok"));
+    let granted = |tool: &str| home.pawl(&[&PLANNER[..5], &["--allow-tool", tool]].concat());
+    same!("call_grant_near", granted("ordrs.*"));
+    same!("call_grant_unknown", granted("invoices.pay"));
+    same!("call_grant_no_tool", granted("orders.lok"));
+    same!("call_grant_agent", granted("writer.write"));
     let mut terminal = Terminal::new(&home, &[&PLANNER[..], &[PAY]].concat());
     terminal.shows("Refund");
     terminal.shows("Answer?");
@@ -121,6 +132,9 @@ fn manifests_are_checked_against_their_component() {
     put("few", "name = 'few'\nversion = '1.0.0'\nkind = 'tool'\ncapabilities = ['log']\n");
     let files = ["plugin", "check", "good.wasm", "key.wasm", "kind.wasm", "few.wasm", "planner"];
     same!("plugin_check", home.pawl(&files));
+    home.write("bad.txt", "name = 'spin'\nversion = 'one'\nkind = 'tool'\n");
+    same!("plugin_check_named", home.pawl(&["plugin", "check", "good.wasm", "--manifest", "bad.txt"]));
+    same!("plugin_add_named", home.pawl(&["plugin", "add", "good.wasm", "--manifest", "bad.txt"]));
     same!("plugin_check_json", home.pawl(&["plugin", "check", "--json", "good.wasm", "key.wasm"]));
 }
 

@@ -1,6 +1,6 @@
 //! A definition against what its plugins say of themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -16,15 +16,17 @@ use crate::plugin::{Description, PluginKind, PluginPins};
 
 /// Reports every step that uses a plugin otherwise than the plugin says it can be used.
 ///
-/// Nothing is reported twice: what [`super::load`] found is not looked at again.
+/// Nothing is reported twice: what [`super::load`] found is not looked at again. `others` are the names of
+/// plugins that could be used.
 pub fn check_plugins(
     loaded: &Loaded,
     file: &str,
     text: &str,
     pins: &PluginPins,
+    others: &[String],
     workflows: &BTreeMap<String, WorkflowShape>,
 ) -> Diagnostics {
-    let mut check = Check { loaded, pins, workflows, problems: Diagnostics::new(file, text) };
+    let mut check = Check { loaded, pins, others, workflows, problems: Diagnostics::new(file, text) };
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     for (index, step) in loaded.definition.steps.iter().enumerate() {
         let schemas = check.step(index, step);
@@ -94,6 +96,7 @@ fn may_hand_over(step: &Step) -> bool {
 struct Check<'a> {
     loaded: &'a Loaded,
     pins: &'a PluginPins,
+    others: &'a [String],
     workflows: &'a BTreeMap<String, WorkflowShape>,
     problems: Diagnostics,
 }
@@ -142,7 +145,8 @@ impl<'a> Check<'a> {
 
     fn plugin(&mut self, name: &str, kind: PluginKind, at: &str) -> Option<&'a Description> {
         let Some(pin) = self.pins.get(name) else {
-            let help = among(name, "plugins are", self.pins.keys().map(String::as_str));
+            let known: BTreeSet<&str> = self.pins.keys().chain(self.others).map(String::as_str).collect();
+            let help = among(name, "plugins are", known);
             self.push(Code::UnknownPlugin, at, format!("there is no plugin '{name}'"), help);
             return None;
         };

@@ -131,6 +131,13 @@ impl Catalog {
         read_file(name, path, self.sandbox.component_max_bytes(), origin)
     }
 
+    /// The names of all that can be used by name, whatever their components are.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let in_folder = self.folder_files().unwrap_or_default();
+        let in_folder = in_folder.iter().filter_map(|path| path.file_stem()?.to_str().map(str::to_owned));
+        SHIPPED.iter().map(|shipped| shipped.name.to_owned()).chain(in_folder).collect()
+    }
+
     /// Loads an entry, checks it against its manifest, and pins it.
     pub(crate) async fn pin(&self, entry: &PluginEntry) -> Result<(PluginPin, Blob), EngineError> {
         let failed = |source| EngineError::Plugin {
@@ -170,6 +177,11 @@ impl Catalog {
         }
         let bytes = journal::fetch(store, run, &digest, "a component").await?;
         Ok(self.load(&bytes).await?)
+    }
+
+    /// A component that was found.
+    pub(crate) async fn loaded(&self, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, EngineError> {
+        Ok(Arc::clone(&self.load(bytes).await?.loaded))
     }
 
     fn cached(&self, digest: &Digest) -> Option<Arc<ReadyPlugin>> {

@@ -32,7 +32,7 @@ pub(super) async fn run(args: &AddArgs, place: &Place, out: Output) -> Result<Ex
     let file = args.component.display().to_string();
     let entry = workbench(place).await?.plugin_file("plugin", &args.component).await?;
     let mut entry = find::with_manifest(entry, args.manifest.as_deref())?;
-    let loaded = find::load(&Inspector::new(place)?, &entry).await?;
+    let loaded = find::load(&Inspector::new(place)?, &entry, args.manifest.as_deref()).await?;
     let name = match &entry.manifest {
         Some(text) => Manifest::parse(text).map_err(|error| Fault::usage(error.to_string()))?.name,
         None => {

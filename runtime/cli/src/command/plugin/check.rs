@@ -35,7 +35,7 @@ pub(super) async fn run(args: &CheckArgs, place: &Place, out: Output) -> Result<
     for plugin in &args.plugins {
         let checked = async {
             let entry = find::with_manifest(find::find(&engine, plugin).await?, args.manifest.as_deref())?;
-            let loaded = find::load(&inspector, &entry).await?;
+            let loaded = find::load(&inspector, &entry, args.manifest.as_deref()).await?;
             Ok::<_, Fault>((loaded, entry.manifest.is_some()))
         };
         match checked.await {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use pawl_core::diagnostic::among;
 use pawl_core::plugin::PluginOrigin;
 use pawl_engine::{Engine, PluginEntry};
 use pawl_sandbox::{Limits, LoadedPlugin, Manifest};
@@ -26,11 +27,23 @@ pub(super) async fn find(engine: &Engine, plugin: &str) -> Result<PluginEntry, F
         });
     }
     let entries = engine.plugins().await?;
-    let names: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
-    entries.into_iter().find(|entry| entry.name == plugin).ok_or_else(|| {
-        Fault::usage(format!("there is no plugin '{plugin}'"))
-            .hint(format!("name a .wasm file, or one of: {}", names.join(", ")))
+    let found = entries.iter().position(|entry| entry.name == plugin);
+    found.map(|at| entries[at].clone()).ok_or_else(|| {
+        Fault::usage(format!("there is no plugin '{plugin}'")).hint(others(
+            plugin,
+            &entries,
+            "name a .wasm file, or one of",
+        ))
     })
+}
+
+/// The plugin that may be meant, else all of them.
+pub(super) fn others(plugin: &str, entries: &[PluginEntry], what: &str) -> String {
+    match among(plugin, what, entries.iter().map(|entry| entry.name.as_str())) {
+        Some(near) if near.ends_with('?') => format!("{near} `pawl plugin list` shows all"),
+        Some(all) => format!("{all}; `pawl plugin list` says more of each"),
+        None => "there are none".to_owned(),
+    }
 }
 
 /// The plugin with the manifest of another file.
@@ -45,12 +58,23 @@ pub(super) fn with_manifest(mut entry: PluginEntry, path: Option<&Path>) -> Resu
     Ok(entry)
 }
 
-/// Loads a plugin and checks it against its manifest.
-pub(super) async fn load(inspector: &Inspector, entry: &PluginEntry) -> Result<Arc<LoadedPlugin>, Fault> {
+/// Loads a plugin and checks it against its manifest, that of another file where one is named.
+pub(super) async fn load(
+    inspector: &Inspector,
+    entry: &PluginEntry,
+    named: Option<&Path>,
+) -> Result<Arc<LoadedPlugin>, Fault> {
     let loaded = inspector.load(&entry.name, &entry.bytes).await?;
     let Some(manifest) = &entry.manifest else { return Ok(loaded) };
     let wrong = |error: pawl_sandbox::SandboxError| {
-        Fault::usage(error.to_string()).hint("correct the file beside the component")
+        let text = error.to_string();
+        match named {
+            Some(path) => {
+                let said = text.strip_prefix("plugin.toml").unwrap_or(&text);
+                Fault::usage(format!("{}{said}", path.display())).hint("correct that file, or name another")
+            }
+            None => Fault::usage(text).hint("correct the file beside the component"),
+        }
     };
     let manifest = Manifest::parse(manifest).map_err(wrong)?;
     manifest.limits_within(&Limits::default()).map_err(wrong)?;

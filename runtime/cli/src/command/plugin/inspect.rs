@@ -25,7 +25,7 @@ pub(super) struct InspectArgs {
 
 pub(super) async fn run(args: &InspectArgs, place: &Place, out: Output) -> Result<Exit, Fault> {
     let entry = find::find(&workbench(place).await?, &args.plugin).await?;
-    let loaded = find::load(&Inspector::new(place)?, &entry).await?;
+    let loaded = find::load(&Inspector::new(place)?, &entry, None).await?;
     out.document(&document(&entry, &loaded));
     out.text(&text(&entry, &loaded));
     Ok(Exit::Ok)

@@ -27,7 +27,7 @@ pub(super) async fn run(place: &Place, inspector: &Inspector, out: Output) -> Re
     let mut exit = Exit::Ok;
     for entry in workbench(place).await?.plugins().await? {
         let from = inspect::origin(&entry.origin);
-        match find::load(inspector, &entry).await {
+        match find::load(inspector, &entry, None).await {
             Ok(loaded) => {
                 documents.push(document(&entry, &loaded));
                 let (kind, digest) = (loaded.kind().name().to_owned(), loaded.digest().short());

@@ -8,9 +8,10 @@ use std::io::Read as _;
 
 use clap::Args;
 use pawl_core::definition::Schema;
+use pawl_core::diagnostic::among;
 use pawl_core::plugin::{Description, PluginOrigin};
 use pawl_core::view::{OpenApproval, RunHeader, Status, Waiting};
-use pawl_engine::PluginEntry;
+use pawl_engine::{Engine, PluginEntry};
 use serde_json::{Map, Value, json};
 
 use super::find;
@@ -20,7 +21,7 @@ use crate::ask::{self, Asked};
 use crate::backend::{Opened, Request};
 use crate::drive::to_rest;
 use crate::exit::Exit;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::output::{Output, pretty};
 use crate::place::Place;
 use crate::progress::Progress;
@@ -31,6 +32,8 @@ use crate::values;
 
 /// The step's id, and the name of the plugin where its file's name cannot be one.
 const STEP: &str = "call";
+/// What to do when something is denied.
+const GRANT: &str = "grant tools with --allow-tool, hosts with --allow-http";
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -48,8 +51,9 @@ pub(super) struct RunArgs {
     /// A tool that the agent may call, `orders.lookup` or `orders.*`; may be repeated
     #[arg(long, value_name = "TOOL")]
     allow_tool: Vec<String>,
-    /// Answer the agent's next question with this action; may be repeated
-    #[arg(long, value_name = "ACTION")]
+    /// Answer the agent's next question with this action, and its form with the JSON object behind it:
+    /// --answer 'approve {"note": "ok"}'; may be repeated
+    #[arg(long, value_name = "ACTION [JSON]")]
     answer: Vec<String>,
     /// Never ask on the terminal
     #[arg(long)]
@@ -60,8 +64,9 @@ pub(super) struct RunArgs {
 
 pub(super) async fn run(args: RunArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
     let with = read(&args.with)?;
+    let answers = args.answer.iter().map(|text| answer(text)).collect::<Result<_, _>>()?;
     let mut session = Session::in_memory(place, out, stop).await?;
-    let called = start_and_drive(&mut session, &args, with).await;
+    let called = start_and_drive(&mut session, &args, with, answers).await;
     session.end(called).await
 }
 
@@ -86,6 +91,7 @@ async fn start_and_drive(
     session: &mut Session,
     args: &RunArgs,
     with: Map<String, Value>,
+    mut answers: VecDeque<Answer>,
 ) -> Result<Exit, Fault> {
     let engine = session.backend.engine()?.clone();
     let entry = find::find(&engine, &args.plugin).await?;
@@ -93,6 +99,7 @@ async fn start_and_drive(
     let target = target(args, &entry, &description)?;
     let with = Value::Object(with);
     fits(&target, &with)?;
+    grants(&engine, args).await?;
     let base = std::env::current_dir()
         .map_err(|error| Fault::usage(format!("cannot find the current folder: {error}")))?;
     let start = Request::Start {
@@ -103,10 +110,9 @@ async fn start_and_drive(
         allow_http: args.allow_http.iter().cloned().collect(),
         by: actor::operator(),
     };
-    let Opened { run, .. } = session.backend.start(start).await?;
+    let Opened { run, .. } = session.backend.start(start).await.map_err(by_hand)?;
     session.out.note(&format!("run {run}  {}", target.name));
     let mut stop = session.stop.clone();
-    let mut answers = args.answer.iter().cloned().collect();
     tokio::select! {
         biased;
         exit = stop.wait() => {
@@ -116,6 +122,52 @@ async fn start_and_drive(
         }
         ended = drive(session, run, &mut answers, !args.no_interactive) => ended,
     }
+}
+
+/// An answer to a question that is still to come.
+struct Answer {
+    action: String,
+    form: Map<String, Value>,
+}
+
+/// `ACTION`, or `ACTION JSON`.
+fn answer(text: &str) -> Result<Answer, Fault> {
+    let (action, form) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let form =
+        if form.trim().is_empty() { Map::new() } else { values::read_object("the form of --answer", form)? };
+    Ok(Answer { action: action.to_owned(), form })
+}
+
+/// Whether there are the tools that are granted: a slip is told where it was written, not in a workflow that
+/// nobody has seen.
+async fn grants(engine: &Engine, args: &RunArgs) -> Result<(), Fault> {
+    let entries = engine.plugins().await?;
+    for granted in &args.allow_tool {
+        let (plugin, tool) = granted.split_once('.').unwrap_or((granted, ""));
+        let Some(entry) = entries.iter().find(|entry| entry.name == plugin) else {
+            return Err(Fault::usage(format!("--allow-tool {granted}: there is no plugin '{plugin}'"))
+                .hint(find::others(plugin, &entries, "plugins are")));
+        };
+        let Description::Tools(tools) = engine.describe_plugin(entry).await?.description else {
+            return Err(Fault::usage(format!(
+                "--allow-tool {granted}: '{plugin}' is an agent, and has no tools"
+            ))
+            .hint("name a tool, such as orders.lookup"));
+        };
+        if tool != "*" && !tools.iter().any(|known| known.name == tool) {
+            let names = tools.iter().map(|known| known.name.as_str());
+            let hint = among(tool, "its tools are", names).unwrap_or_default();
+            return Err(Fault::usage(format!("--allow-tool {granted}: '{plugin}' has no tool '{tool}'"))
+                .hint(format!("{hint}; {plugin}.* grants all of them").trim_start_matches("; ")));
+        }
+    }
+    Ok(())
+}
+
+/// What a step would be denied is granted on the command line here.
+fn by_hand(fault: Fault) -> Fault {
+    let is_denied = fault.details.as_ref().is_some_and(|details| details.get("denied").is_some());
+    if is_denied { fault.hint(GRANT) } else { fault }
 }
 
 /// What is called.
@@ -205,7 +257,7 @@ fn workflow(args: &RunArgs, entry: &PluginEntry, target: &Target<'_>, with: &Val
 async fn drive(
     session: &mut Session,
     run: pawl_core::RunId,
-    answers: &mut VecDeque<String>,
+    answers: &mut VecDeque<Answer>,
     interactive: bool,
 ) -> Result<Exit, Fault> {
     let mut progress = Progress::new(session.out, String::new(), 1).with_whole_log();
@@ -215,11 +267,11 @@ async fn drive(
             return ended(session.out, &header);
         };
         let Some(open) = session.backend.approval(approval).await? else { continue };
-        if let Some(action) = answers.pop_front() {
-            let data = Value::Object(Map::new());
-            let (approval, by) = (open.id.clone(), actor::operator());
-            let request = Request::Answer { approval, action, data, by, comment: None };
-            session.backend.answer(request).await?;
+        if let Some(Answer { action, form }) = answers.pop_front() {
+            let (approval, by, data) = (open.id.clone(), actor::operator(), Value::Object(form));
+            let request = Request::Answer { approval, action: action.clone(), data, by, comment: None };
+            let answered = session.backend.answer(request).await;
+            answered.map_err(|fault| with_form(fault, &open, &action))?;
         } else if interactive && session.out.can_ask() {
             match ask::answer(session, &open).await? {
                 Asked::Answered => {}
@@ -234,8 +286,30 @@ async fn drive(
 
 fn unanswered(open: &OpenApproval) -> Fault {
     let (title, actions) = (one_line(&open.title), open.actions.join(", "));
-    Fault::failed(format!("it asks \"{title}\", and has no answer"))
-        .hint(format!("run it on a terminal, or give an --answer for each question, here one of: {actions}"))
+    let form = open.actions.first().filter(|_| open.form.is_some()).map(|action| {
+        let fields = example(open);
+        format!("; its form goes behind it: --answer '{action} {fields}'")
+    });
+    let form = form.unwrap_or_default();
+    Fault::failed(format!("it asks \"{title}\", and has no answer")).hint(format!(
+        "run it on a terminal, or give an --answer for each question, here one of: {actions}{form}"
+    ))
+}
+
+/// What was answered does not fit, and this is how it would.
+fn with_form(fault: Fault, open: &OpenApproval, action: &str) -> Fault {
+    if fault.kind != FaultKind::Failed || open.form.is_none() || !open.actions.iter().any(|at| at == action) {
+        return fault;
+    }
+    fault.hint(format!("fill in the form behind the action: --answer '{action} {}'", example(open)))
+}
+
+/// The fields of a form, for people: `{"note": …}`.
+fn example(open: &OpenApproval) -> String {
+    let fields = open.form.as_ref().and_then(|form| form.get("properties")?.as_object());
+    let names =
+        fields.into_iter().flat_map(Map::keys).map(|name| format!("{}: …", Value::from(name.as_str())));
+    format!("{{{}}}", names.collect::<Vec<_>>().join(", "))
 }
 
 fn ended(out: Output, header: &RunHeader) -> Result<Exit, Fault> {
@@ -251,5 +325,5 @@ fn ended(out: Output, header: &RunHeader) -> Result<Exit, Fault> {
     };
     let fault = Fault::failed(failure.to_string()).details(json!(failure));
     let is_denied = failure.kind == pawl_core::FailureKind::Denied;
-    Err(if is_denied { fault.hint("grant tools with --allow-tool, hosts with --allow-http") } else { fault })
+    Err(if is_denied { fault.hint(GRANT) } else { fault })
 }
