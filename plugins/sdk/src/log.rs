@@ -1,5 +1,6 @@
 //! Lines in the run's record: [`info!`], [`debug!`], [`warn!`] and [`error!`](crate::log::error) take what
-//! `format!` takes. Always granted; an attempt's lines are limited, and lines beyond that are dropped.
+//! `format!` takes. Always granted; an attempt's lines are limited, and lines beyond that are dropped. In a
+//! unit test, which has no host, they go to stderr.
 //!
 //! ```no_run
 //! use pawl_plugin::log;
@@ -15,7 +16,11 @@ pub use crate::{__debug as debug, __error as error, __info as info, __warn as wa
 
 /// Adds one line.
 pub fn write(level: Level, message: &str) {
-    crate::bindings::log::write(level, message);
+    if cfg!(target_family = "wasm") {
+        crate::bindings::log::write(level, message);
+    } else {
+        eprintln!("{}: {message}", name(level));
+    }
 }
 
 /// Says how far the work is, to whoever watches right now; `fraction` from 0 to 1, where that can be
@@ -25,7 +30,22 @@ pub fn write(level: Level, message: &str) {
 /// pawl_plugin::log::progress("page 3 of 10", Some(0.3));
 /// ```
 pub fn progress(note: &str, fraction: impl Into<Option<f64>>) {
-    crate::bindings::log::progress(note, fraction.into());
+    let fraction = fraction.into();
+    if cfg!(target_family = "wasm") {
+        crate::bindings::log::progress(note, fraction);
+    } else {
+        eprintln!("progress: {note}");
+    }
+}
+
+/// A level, where there is no host to show it.
+const fn name(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
 }
 
 /// Adds a line for the plugin's author.
@@ -54,4 +74,18 @@ macro_rules! __warn {
 #[macro_export]
 macro_rules! __error {
     ($($argument:tt)+) => { $crate::log::write($crate::log::Level::Error, &::std::format!($($argument)+)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log;
+
+    /// Without a host there is nobody to hand a line to; it must not end the test that writes it.
+    #[test]
+    fn a_line_of_a_unit_test_is_printed() {
+        log::info!("paid {} of {}", 2, 3);
+        write(Level::Error, "no host");
+        progress("page 3 of 10", 0.3);
+    }
 }
