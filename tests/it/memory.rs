@@ -17,7 +17,7 @@ workflow: {workflow}
 version: 1.0.0
 inputs: {{ steps: array, key: {{ type: string, default: '' }} }}
 plugins: {{ script: ./tests/guests/script.wasm, helper: ./tests/guests/script.wasm }}
-permissions: {{ tools: [orders.*], agents: [helper], human: true, memory: true, timers: true }}
+permissions: {{ tools: [orders.*], agents: [helper], signals: [go], human: true, memory: true, timers: true }}
 steps:
   - id: go
     agent: script

@@ -113,7 +113,8 @@ async fn a_slot_that_a_run_could_not_take_goes_to_the_next_one_and_it_is_not_for
         store.halt(None);
         told
     });
-    (resumed?, told?);
+    resumed?;
+    told?;
     suspending.await??;
     let approval = has_slot(&scene, urgent).await?;
     let header = scene.settled(suspended).await?;
