@@ -134,7 +134,10 @@ impl From<EngineError> for Fault {
             EngineError::Refused(refusal) => refusal.into(),
             EngineError::Store(error) => error.into(),
             EngineError::Journal(error) => error.into(),
-            EngineError::Missing { .. } | EngineError::Closed => with_hint(FaultKind::Failed, &text),
+            EngineError::Missing { .. } => with_hint(FaultKind::Failed, &text),
+            // It may have been done, so it was not refused: as with a connection that ends.
+            EngineError::Closed => Self::unusable("the process that holds the data folder ended first")
+                .hint("try again; what was accepted is on disk, and `pawl runs` shows it"),
             EngineError::Sandbox(_) => {
                 with_hint(FaultKind::Unusable, &text).or_hint("`pawl doctor` tries each part by itself")
             }
@@ -219,6 +222,13 @@ impl From<InvalidId> for Fault {
 mod tests {
     use super::*;
     use pawl_core::RunId;
+
+    #[test]
+    fn what_may_have_been_done_was_not_refused() {
+        let fault = Fault::from(EngineError::Closed);
+        assert_eq!(fault.exit(), Exit::Unusable, "{fault:?}");
+        assert!(fault.hint.is_some_and(|hint| hint.contains("what was accepted is on disk")));
+    }
 
     #[test]
     fn a_broken_journal_says_what_is_known_and_what_to_do() {
