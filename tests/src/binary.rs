@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 /// The binary as the tests of the command line have it: made once, by the same cargo, with the features
 /// that the tests are built with.
-fn binary() -> Result<&'static Path> {
+pub fn binary() -> Result<&'static Path> {
     static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
     BINARY
         .get_or_init(|| build().map_err(|error| format!("{error:#}")))

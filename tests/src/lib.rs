@@ -6,7 +6,9 @@ mod scene;
 mod tally;
 mod web;
 
-pub use binary::{Outcome, Pawl, root, workflow};
+pub mod torture;
+
+pub use binary::{Outcome, Pawl, binary, root, workflow};
 pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
-pub use tally::{Call, TALLY_HOST, TallyServer};
+pub use tally::{Call, TALLY_HOST, TallyServer, TimedCall};
 pub use web::Web;

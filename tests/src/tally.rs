@@ -1,5 +1,6 @@
 //! A tool server outside of pawl: it writes down every call that reaches it, before it answers.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -39,16 +42,42 @@ pub struct Call {
     pub arguments: Value,
 }
 
+/// One call, and when it was.
+#[derive(Debug, Clone)]
+pub struct TimedCall {
+    /// The call.
+    pub call: Call,
+    /// When its connection was taken, in milliseconds since 1970. Connections are taken in the order in
+    /// which they were made, so no call is late here that was early outside.
+    pub at: u64,
+    /// When its answer was sent; nothing while it is under way, or when its client was gone.
+    pub answered: Option<u64>,
+}
+
 /// What the server's connections share.
 #[derive(Debug)]
 struct Desk {
     log: Mutex<File>,
+    calls: Mutex<Calls>,
+    /// A call was taken.
+    arrived: Condvar,
     seen: watch::Sender<Vec<String>>,
     /// How many connections were closed before they had their answer.
     dropped: watch::Sender<usize>,
     /// The tool whose answers are held back.
     held: Mutex<Option<String>>,
     released: Condvar,
+    /// How long answers take at most, and what draws it.
+    slow: Mutex<Option<(StdRng, Duration)>>,
+}
+
+/// What reached the server.
+#[derive(Debug, Default)]
+struct Calls {
+    all: Vec<TimedCall>,
+    /// The numbers of those that have no answer and whose clients are there.
+    open: BTreeSet<usize>,
+    answered: usize,
 }
 
 /// The server, until it is dropped.
@@ -74,10 +103,13 @@ impl TallyServer {
         let stopped = Arc::clone(&stop);
         let desk = Arc::new(Desk {
             log: Mutex::new(log),
+            calls: Mutex::default(),
+            arrived: Condvar::new(),
             seen: watch::Sender::default(),
             dropped: watch::Sender::default(),
             held: Mutex::default(),
             released: Condvar::new(),
+            slow: Mutex::default(),
         });
         let shared = Arc::clone(&desk);
         let thread = std::thread::spawn(move || {
@@ -86,9 +118,9 @@ impl TallyServer {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                let desk = Arc::clone(&shared);
+                let (desk, at) = (Arc::clone(&shared), now());
                 // A client that dies in mid-request is what these tests are about.
-                std::thread::spawn(move || serve(stream, &desk).unwrap_or_default());
+                std::thread::spawn(move || serve(stream, &desk, at).unwrap_or_default());
             }
         });
         Ok(Self { file, stop, desk, thread: Some(thread), _turn: turn })
@@ -128,16 +160,56 @@ impl TallyServer {
         let _ = dropped.wait_for(|dropped| *dropped >= connections).await;
     }
 
+    /// From now on takes its time for each answer, at most `longest`, drawn from a seed.
+    pub fn slow(&self, seed: u64, longest: Duration) {
+        let slow = Some((StdRng::seed_from_u64(seed), longest));
+        *self.desk.slow.lock().unwrap_or_else(PoisonError::into_inner) = slow;
+    }
+
+    /// How many calls are under way: they have reached it, have no answer, and their clients are there.
+    pub fn open(&self) -> usize {
+        self.desk.calls().open.len()
+    }
+
+    /// Returns when a call is under way, or after this time.
+    pub fn is_busy_within(&self, longest: Duration) -> bool {
+        let idle = |calls: &mut Calls| calls.open.is_empty();
+        let waited = self.desk.arrived.wait_timeout_while(self.desk.calls(), longest, idle);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// How many calls it has answered.
+    pub fn answered(&self) -> usize {
+        self.desk.calls().answered
+    }
+
     /// Every call that reached it, in order.
     pub fn calls(&self) -> Result<Vec<Call>> {
         let text = std::fs::read_to_string(&self.file)?;
-        let parse = |line: &str| {
-            let value: Value = serde_json::from_str(line)?;
-            let text = |key: &str| value[key].as_str().map(str::to_owned).context("a text");
-            anyhow::Ok(Call { tool: text("tool")?, key: text("key")?, arguments: value["arguments"].clone() })
-        };
-        text.lines().map(parse).collect()
+        text.lines().map(|line| read(&serde_json::from_str(line)?)).collect()
     }
+
+    /// The same, with when it was.
+    pub fn timed(&self) -> Vec<TimedCall> {
+        self.desk.calls().all.clone()
+    }
+
+    /// Where it writes them down.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+/// A call as it comes.
+fn read(body: &Value) -> Result<Call> {
+    let text = |key: &str| body[key].as_str().map(str::to_owned).context("a text");
+    Ok(Call { tool: text("tool")?, key: text("key")?, arguments: body["arguments"].clone() })
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Has a file's lock until the file is closed, or this process has ended.
@@ -167,18 +239,38 @@ impl Desk {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a call down, and waits while its answer is held back.
-    fn take(&self, call: &Value) -> Result<()> {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a call down; gives its number.
+    fn take(&self, body: &Value, at: u64) -> Result<usize> {
+        let call = read(body)?;
+        let tool = call.tool.clone();
+        let mut calls = self.calls();
         {
             let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            writeln!(log, "{call}")?;
+            writeln!(log, "{body}")?;
             log.flush()?;
         }
-        let tool = call["tool"].as_str().unwrap_or_default();
-        self.seen.send_modify(|seen| seen.push(tool.to_owned()));
+        let number = calls.all.len();
+        calls.all.push(TimedCall { call, at, answered: None });
+        calls.open.insert(number);
+        drop(calls);
+        self.arrived.notify_all();
+        self.seen.send_modify(|seen| seen.push(tool));
+        Ok(number)
+    }
+
+    /// Waits as long as the answer to a call is to take.
+    fn wait(&self, tool: &str) {
         let held = self.released.wait_while(self.held(), |held| held.as_deref() == Some(tool));
         drop(held.unwrap_or_else(PoisonError::into_inner));
-        Ok(())
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = slow.as_mut().map(|(rng, longest)| longest.mul_f64(rng.random_range(0.0..1.0)));
+        drop(slow);
+        // What a call takes outside is the point.
+        std::thread::sleep(pause.unwrap_or_default());
     }
 }
 
@@ -195,16 +287,16 @@ impl Drop for TallyServer {
 }
 
 /// Counts a connection that its client closes before it has its answer.
-fn watch_over(mut stream: TcpStream, desk: Arc<Desk>, answered: Arc<AtomicBool>) {
+fn watch_over(mut stream: TcpStream, desk: Arc<Desk>, number: usize) {
     std::thread::spawn(move || {
         let closed = !matches!(stream.read(&mut [0]), Ok(1..));
-        if closed && !answered.load(Ordering::SeqCst) {
+        if closed && desk.calls().open.remove(&number) {
             desk.dropped.send_modify(|dropped| *dropped += 1);
         }
     });
 }
 
-fn serve(stream: TcpStream, desk: &Arc<Desk>) -> Result<()> {
+fn serve(stream: TcpStream, desk: &Arc<Desk>, at: u64) -> Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut length, mut line) = (0, String::new());
     while reader.read_line(&mut line)? > 0 && line != "\r\n" {
@@ -224,10 +316,16 @@ fn serve(stream: TcpStream, desk: &Arc<Desk>) -> Result<()> {
         chunked(&mut reader, &mut body)?;
     }
     let value: Value = serde_json::from_str(&body)?;
-    let answered = Arc::new(AtomicBool::new(false));
-    watch_over(stream.try_clone()?, Arc::clone(desk), Arc::clone(&answered));
-    desk.take(&value)?;
-    answered.store(true, Ordering::SeqCst);
+    let number = desk.take(&value, at)?;
+    watch_over(stream.try_clone()?, Arc::clone(desk), number);
+    desk.wait(value["tool"].as_str().unwrap_or_default());
+    {
+        let mut calls = desk.calls();
+        if calls.open.remove(&number) {
+            calls.all[number].answered = Some(now());
+            calls.answered += 1;
+        }
+    }
     let mut stream = stream;
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")?;
     Ok(())

@@ -1,0 +1,178 @@
+//! No acknowledged command is missing, none was carried out twice, and nothing was done that nobody asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pawl_core::RunId;
+use pawl_core::event::{Event, RunStarted};
+
+use super::{Findings, Moment, Violation};
+use crate::torture::evidence::{Book, Evidence};
+use crate::torture::ledger::{Command, Heard, Order};
+
+pub(super) fn check(evidence: &Evidence, moment: Moment) -> Vec<Violation> {
+    let mut findings = Findings::of("commands");
+    let marks = Marks::of(evidence);
+    for command in &evidence.commands {
+        let found = marks.found(command);
+        let (id, order) = (command.id, &command.order);
+        match &command.heard {
+            Heard::Accepted(run) if !found.contains(run) => {
+                findings.add(*run, format!("command {id} was acknowledged and is missing: {order:?}"));
+            }
+            Heard::Refused(why) if command.tries == 1 && !found.is_empty() => {
+                let what = format!("command {id} was refused ({why}) and was carried out: {order:?}");
+                findings.add(found.first().copied(), what);
+            }
+            Heard::Refused(why) if matches!(order, Order::Start { .. }) => {
+                findings.add(None, format!("start {id} was refused: {why}"));
+            }
+            _ => {}
+        }
+        if found.len() > 1 {
+            let what = format!("command {id} was carried out {} times: {order:?}", found.len());
+            findings.add(found.first().copied(), what);
+        }
+    }
+    unasked(&mut findings, evidence, &marks);
+    children(&mut findings, evidence, moment);
+    findings.found
+}
+
+/// What the journals hold of commands, by what marks them.
+#[derive(Debug, Default)]
+struct Marks {
+    starts: BTreeMap<u64, Vec<RunId>>,
+    /// Answers by approval and comment.
+    answers: BTreeMap<(String, String), Vec<(RunId, String)>>,
+    /// Signals by name and what they bring.
+    signals: BTreeMap<(String, String), Vec<RunId>>,
+    cancels: BTreeMap<String, Vec<RunId>>,
+}
+
+impl Marks {
+    fn of(evidence: &Evidence) -> Self {
+        let mut marks = Self::default();
+        for book in evidence.books.values() {
+            for envelope in &book.envelopes {
+                marks.see(book.run, &envelope.event);
+            }
+        }
+        marks
+    }
+
+    fn see(&mut self, run: RunId, event: &Event) {
+        match event {
+            Event::RunStarted(started) if started.parent.is_none() => {
+                if let Some(n) = started.inputs.clone().into_value()["n"].as_u64() {
+                    self.starts.entry(n).or_default().push(run);
+                }
+            }
+            Event::ApprovalDecided(decided) => {
+                let key = (decided.approval.to_string(), decided.comment.clone().unwrap_or_default());
+                self.answers.entry(key).or_default().push((run, decided.action.clone()));
+            }
+            Event::SignalReceived(signal) => {
+                let mark = signal.data.clone().into_value()["mark"].as_str().unwrap_or_default().to_owned();
+                self.signals.entry((signal.name.clone(), mark)).or_default().push(run);
+            }
+            Event::RunCancelled { reason, .. } => self.cancel(run, reason.as_deref()),
+            Event::UndoStarted { cancelled: Some(cancelled), .. } => {
+                self.cancel(run, cancelled.reason.as_deref());
+            }
+            _ => {}
+        }
+    }
+
+    /// A cancel that undoes stands in the journal when it begins, and perhaps when it ends.
+    fn cancel(&mut self, run: RunId, reason: Option<&str>) {
+        let runs = self.cancels.entry(reason.unwrap_or_default().to_owned()).or_default();
+        if !runs.contains(&run) {
+            runs.push(run);
+        }
+    }
+
+    /// The runs in whose journals a command stands.
+    fn found(&self, command: &Command) -> Vec<RunId> {
+        let mark = command.mark();
+        match &command.order {
+            Order::Start { n, .. } => self.starts.get(n).cloned().unwrap_or_default(),
+            Order::Answer { approval, action, .. } => {
+                let answers = self.answers.get(&(approval.clone(), mark)).into_iter().flatten();
+                answers.filter(|(_, chosen)| chosen == action).map(|(run, _)| *run).collect()
+            }
+            Order::Signal { name, .. } => {
+                self.signals.get(&(name.clone(), mark)).cloned().unwrap_or_default()
+            }
+            Order::Cancel { .. } => self.cancels.get(&mark).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// What stands in the journals and was not asked for.
+fn unasked(findings: &mut Findings, evidence: &Evidence, marks: &Marks) {
+    let known: BTreeSet<String> = evidence.commands.iter().map(Command::mark).collect();
+    let starts: BTreeSet<u64> = evidence
+        .commands
+        .iter()
+        .filter_map(|command| match command.order {
+            Order::Start { n, .. } => Some(n),
+            _ => None,
+        })
+        .collect();
+    for (n, runs) in marks.starts.iter().filter(|(n, _)| !starts.contains(n)) {
+        findings.add(runs.first().copied(), format!("nobody started a run with n = {n}"));
+    }
+    let mut decided = BTreeMap::<&str, usize>::new();
+    for ((approval, mark), runs) in &marks.answers {
+        *decided.entry(approval).or_default() += runs.len();
+        if !known.contains(mark) {
+            let run = runs.first().map(|(run, _)| *run);
+            findings.add(run, format!("nobody answered approval {approval} with the comment '{mark}'"));
+        }
+    }
+    for (approval, times) in decided.into_iter().filter(|(_, times)| *times > 1) {
+        findings.add(None, format!("approval {approval} was decided {times} times"));
+    }
+    for ((name, mark), runs) in marks.signals.iter().filter(|((_, mark), _)| !known.contains(mark)) {
+        findings
+            .add(runs.first().copied(), format!("nobody sent the signal '{name}' with the mark '{mark}'"));
+    }
+}
+
+fn started(book: &Book) -> Option<&RunStarted> {
+    match &book.envelopes.first()?.event {
+        Event::RunStarted(started) => Some(started),
+        _ => None,
+    }
+}
+
+/// Runs that steps started: each once, and each by its step.
+fn children(findings: &mut Findings, evidence: &Evidence, moment: Moment) {
+    let mut asked = BTreeMap::new();
+    for book in evidence.books.values() {
+        for envelope in &book.envelopes {
+            if let Event::ChildStarted { child, .. } = envelope.event
+                && let Some(other) = asked.insert(child, book.run)
+            {
+                findings.add(child, format!("runs {other} and {} started it", book.run));
+            }
+        }
+    }
+    for book in evidence.books.values() {
+        let parent = started(book).and_then(|started| started.parent).map(|parent| parent.run);
+        if parent.is_some() && asked.get(&book.run) != parent.as_ref() {
+            findings.add(book.run, "no step started it");
+        }
+    }
+    // A run whose parent did not need it any more before it was there is never started.
+    let missing = asked.iter().filter(|(child, _)| !evidence.books.contains_key(child));
+    for (child, parent) in missing.filter(|_| moment == Moment::End) {
+        let cancelled = evidence.books[parent].envelopes.iter().any(|envelope| {
+            matches!(&envelope.event, Event::ChildCancelled { child: other, .. } if other == child)
+                || matches!(envelope.event, Event::RunCancelled { .. })
+        });
+        if !cancelled {
+            findings.add(*child, format!("run {parent} started it, and it is not there"));
+        }
+    }
+}
