@@ -8,14 +8,15 @@ use uuid::Builder;
 
 /// Chance that comes from a seed: the same place of the same run draws the same, before a crash and after it.
 #[derive(Debug)]
-pub(crate) struct SeededChance {
+pub struct SeededChance {
     seed: u64,
     begin: Timestamp,
     runs: AtomicU64,
 }
 
 impl SeededChance {
-    pub(crate) const fn new(seed: u64, begin: Timestamp) -> Self {
+    /// Chance from a seed; the runs' ids begin at an instant.
+    pub const fn new(seed: u64, begin: Timestamp) -> Self {
         Self { seed, begin, runs: AtomicU64::new(0) }
     }
 }

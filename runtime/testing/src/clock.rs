@@ -10,25 +10,26 @@ use tokio::sync::watch;
 
 /// Time that passes only when it is moved. A clone is the same clock.
 #[derive(Debug, Clone)]
-pub(crate) struct SimulatedClock {
+pub struct SimulatedClock {
     now: Arc<watch::Sender<Timestamp>>,
     /// How many sleep until each instant.
     sleepers: Arc<Mutex<BTreeMap<Timestamp, usize>>>,
 }
 
 impl SimulatedClock {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    /// A clock that shows an instant.
+    pub fn new(now: Timestamp) -> Self {
         Self { now: Arc::new(watch::Sender::new(now)), sleepers: Arc::default() }
     }
 
     /// The earliest instant that somebody sleeps until.
-    pub(crate) fn next(&self) -> Option<Timestamp> {
+    pub fn next(&self) -> Option<Timestamp> {
         let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         sleepers.first_key_value().map(|(at, _)| *at)
     }
 
     /// Moves to an instant, if it lies ahead; whoever sleeps until then wakes.
-    pub(crate) fn move_to(&self, at: Timestamp) {
+    pub fn move_to(&self, at: Timestamp) {
         self.now.send_modify(|now| *now = at.max(*now));
     }
 }

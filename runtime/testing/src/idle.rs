@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 /// Tells when nothing can happen any more by itself. A clone is the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Idle(Arc<Inner>);
+pub struct Idle(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -23,14 +23,14 @@ struct Inner {
 
 impl Idle {
     /// The loop's thread is about to sleep.
-    pub(crate) fn park(&self) {
+    pub fn park(&self) {
         if self.0.working.load(Ordering::SeqCst) == 0 && self.0.asked.swap(false, Ordering::SeqCst) {
             self.0.told.notify_waiters();
         }
     }
 
     /// Returns when nothing can happen any more by itself.
-    pub(crate) async fn wait(&self) {
+    pub async fn wait(&self) {
         // Before it is asked for, so that no word of an earlier time is taken for this one.
         let told = self.0.told.notified();
         self.0.asked.store(true, Ordering::SeqCst);
@@ -38,7 +38,7 @@ impl Idle {
     }
 
     /// A component is under way as long as this lives.
-    pub(crate) fn work(&self) -> Working {
+    pub fn work(&self) -> Working {
         self.0.working.fetch_add(1, Ordering::SeqCst);
         Working(self.clone())
     }
@@ -46,7 +46,7 @@ impl Idle {
 
 /// A component that is under way.
 #[derive(Debug)]
-pub(crate) struct Working(Idle);
+pub struct Working(Idle);
 
 impl Drop for Working {
     fn drop(&mut self) {

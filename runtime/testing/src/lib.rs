@@ -33,9 +33,12 @@ mod store;
 mod suite;
 mod value;
 
+pub use chance::SeededChance;
+pub use clock::SimulatedClock;
 pub use crash::{CRASH_POSITIONS_MAX, CrashReport, Difference};
 pub use error::TestingError;
 pub use files::{find, is_test};
+pub use idle::{Idle, Working};
 pub use junit::to_junit;
 pub use report::{EventLine, FileReport, Finding, TestReport};
 pub use suite::{Options, Progress, Suite};

@@ -144,6 +144,10 @@ impl Driver {
         // The journal says how far it got; the run goes on from there when the store works again.
         self.timers.try_again(run, self.context.config.clock.now());
         if let Some(Resident::Active(active)) = self.residents.remove(&run) {
+            // It may be in the store all the same, with what it has to tell others.
+            if active.pending.as_ref().is_some_and(|pending| !pending.letters.is_empty()) {
+                self.redeliver_after(TROUBLE_PAUSE);
+            }
             let letters = active.fail(|| EngineError::Store(error.clone()));
             self.lost(&letters);
         }

@@ -185,6 +185,9 @@ impl Driver {
             if let Err(error) = context.store.commit(&batch).await {
                 // They are delivered again, which changes nothing, and taken away then.
                 tracing::warn!("delivered events stay marked as outgoing: {error}");
+                let clock = &context.config.clock;
+                clock.sleep_until(clock.now().after(TROUBLE_PAUSE)).await;
+                context.mailbox.send(Message::Redeliver);
             }
         });
     }
@@ -219,7 +222,8 @@ impl Driver {
         }
     }
 
-    fn redeliver_after(&mut self, pause: Duration) {
+    /// Looks at what is outgoing after a pause.
+    pub(super) fn redeliver_after(&mut self, pause: Duration) {
         if std::mem::replace(&mut self.letters.looks_again, true) {
             return;
         }
