@@ -31,6 +31,8 @@ pub(crate) struct Truth {
     cleared: HashMap<Work, u32>,
     pub(crate) decided: BTreeSet<ApprovalId>,
     pub(crate) signals: BTreeSet<(RunId, String)>,
+    /// Runs whose journal says that somebody cancelled them.
+    pub(crate) cancelled: BTreeSet<RunId>,
     pub(crate) violations: Vec<String>,
     pub(crate) commits: u64,
     pub(crate) events: u64,
@@ -133,6 +135,9 @@ impl Truth {
                     };
                     *self.cleared.entry((run, approval.visit, call)).or_default() += 1;
                 }
+            }
+            Event::RunCancelled { .. } | Event::UndoStarted { cancelled: Some(_), .. } => {
+                self.cancelled.insert(run);
             }
             Event::SignalReceived(received) => {
                 let SignalReceived { key: Some(key), .. } = &**received else { return };
@@ -257,6 +262,46 @@ mod tests {
         let forked = encode(&mut head, Timestamp(1), &[step(2)]);
         truth.observe(&Batch { runs: vec![RunCommit::new(run, 1, forked)], ..Batch::default() });
         assert!(truth.violations[0].contains("the journal does not read"), "{:?}", truth.violations);
+    }
+
+    #[test]
+    fn a_header_that_is_not_what_the_journal_gives_and_events_after_the_end_are_found() {
+        let (mut truth, run) = (Truth::default(), RunId::from_bytes([1; 16]));
+        let other = RunState::new(RunId::from_bytes([2; 16])).header(Head::empty(run));
+        let encoded = encode(&mut Head::empty(run), Timestamp(1), &[step(1)]);
+        let commit_of = RunCommit { header: Some(other), ..RunCommit::new(run, 0, encoded) };
+        truth.observe(&Batch { runs: vec![commit_of], ..Batch::default() });
+        assert!(truth.violations[0].contains("is not what its journal gives"), "{:?}", truth.violations);
+
+        let mut truth = Truth::default();
+        let ended = Event::RunCompleted { outputs: Payload::Inline(Value::Null) };
+        assert_eq!(commit(&mut truth, run, &[step(1), ended]), [""; 0]);
+        let found = commit(&mut truth, run, &[step(2)]);
+        assert!(found[0].contains("had ended, and has the event 3"), "{found:?}");
+    }
+
+    #[test]
+    fn a_call_and_a_signal_that_are_there_twice_are_found() {
+        let (mut truth, run) = (Truth::default(), RunId::from_bytes([1; 16]));
+        let answered = || Event::CallCompleted {
+            visit: VisitId(1),
+            call: 1,
+            request: None,
+            digest: Digest::of(b"a call"),
+            response: Ok(Payload::Inline(Value::Null)),
+        };
+        assert_eq!(commit(&mut truth, run, &[step(1), attempt(1), answered()]), [""; 0]);
+        let found = commit(&mut truth, run, &[answered()]);
+        assert!(found[0].contains("is answered twice"), "{found:?}");
+
+        let signal = |number| {
+            let key = Some("k".to_owned());
+            let (data, by) = (Payload::Inline(Value::Null), crate::people::somebody());
+            Event::SignalReceived(Box::new(SignalReceived { number, name: "go".into(), data, by, key }))
+        };
+        assert_eq!(commit(&mut truth, run, &[signal(1)]), [""; 0]);
+        let found = commit(&mut truth, run, &[signal(2)]);
+        assert!(found[0].contains("is in the journal of run"), "{found:?}");
     }
 
     #[test]

@@ -302,7 +302,8 @@ impl Stage<'_> {
         }
         for promise in &self.promised {
             let kept = match promise {
-                Promise::Started(run) | Promise::Cancelled(run) => truth.runs.contains_key(run),
+                Promise::Started(run) => truth.runs.contains_key(run),
+                Promise::Cancelled(run) => truth.cancelled.contains(run),
                 Promise::Answered(approval) => truth.decided.contains(approval),
                 Promise::Signalled(run, key) => truth.signals.contains(&(*run, key.clone())),
             };

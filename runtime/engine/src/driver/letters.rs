@@ -185,6 +185,9 @@ impl Driver {
             if let Err(error) = context.store.commit(&batch).await {
                 // They are delivered again, which changes nothing, and taken away then.
                 tracing::warn!("delivered events stay marked as outgoing: {error}");
+                if is_over(&error) {
+                    return;
+                }
                 let clock = &context.config.clock;
                 clock.sleep_until(clock.now().after(TROUBLE_PAUSE)).await;
                 context.mailbox.send(Message::Redeliver);
@@ -244,6 +247,9 @@ impl Driver {
                 Ok(letters) => context.mailbox.send(Message::Outgoing(letters)),
                 Err(error) => {
                     tracing::error!("the store cannot tell what is outgoing: {error}");
+                    if matches!(&error, EngineError::Store(error) if is_over(error)) {
+                        return;
+                    }
                     let clock = &context.config.clock;
                     clock.sleep_until(clock.now().after(TROUBLE_PAUSE)).await;
                     context.mailbox.send(Message::Redeliver);
@@ -340,6 +346,11 @@ pub(super) fn is_passing(error: &EngineError) -> bool {
         EngineError::Closed => true,
         _ => false,
     }
+}
+
+/// Whether the store does nothing more in this process: the next one delivers what is still outgoing.
+const fn is_over(error: &StoreError) -> bool {
+    matches!(error, StoreError::Closed | StoreError::Failed(_))
 }
 
 /// All that is outgoing, in order, read back from the journals.

@@ -54,6 +54,15 @@ impl Default for SledOptions {
     }
 }
 
+impl SledOptions {
+    const fn limits(&self) -> Limits {
+        let Self { queue_max_commits, group_max_bytes, .. } = *self;
+        let asked = self.group_max_appends;
+        let group_max_appends = if asked < GROUP_MAX_APPENDS { asked } else { GROUP_MAX_APPENDS };
+        Limits { queue_max_commits, group_max_appends, group_max_bytes }
+    }
+}
+
 /// The store on sled.
 pub type SledStore = EmbeddedStore<Database>;
 
@@ -63,8 +72,19 @@ impl SledStore {
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, StoreError> {
         let folder = Folder::hold(dir, Database::NAME)?;
         let database = Database::open(&folder, &options)?;
-        let SledOptions { queue_max_commits, group_max_appends, group_max_bytes, .. } = options;
-        let group_max_appends = group_max_appends.min(GROUP_MAX_APPENDS);
-        Self::start(folder, database, Limits { queue_max_commits, group_max_appends, group_max_bytes })
+        Self::start(folder, database, options.limits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_appends_share_a_transaction_than_were_tried_under_kills() {
+        for (asked, most) in [(1, 1), (GROUP_MAX_APPENDS, GROUP_MAX_APPENDS), (10_000, GROUP_MAX_APPENDS)] {
+            let options = SledOptions { group_max_appends: asked, ..SledOptions::default() };
+            assert_eq!(options.limits().group_max_appends, most, "{asked}");
+        }
     }
 }
