@@ -1,6 +1,6 @@
 //! Ten thousand runs at once on one node: how fast, how much memory, who waits how long.
 //!
-//! `cargo bench -p pawl-tests --bench crowd [-- RUNS]`
+//! `cargo bench --workspace --bench crowd [-- RUNS]`
 //!
 //! Each row is a process of its own on a new store in a temporary folder, so that its peak of memory is its
 //! own. All runs are started at the same moment; a run's time is from then to its end.
@@ -10,19 +10,23 @@
 //! - `keys`: one tool call each; a hundred keys, two runs of a key at once.
 //! - `tree`: a run whose `map` starts a tenth as many, cancelled when all of them wait for a person.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use pawl_core::event::Actor;
 use pawl_core::view::Status;
 use pawl_engine::{Engine, EngineConfig, StartOptions, Workflow};
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::{Page, RunFilter};
+use pawl_tests::memory_mib;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+
+/// That of the `pawl` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUNS: usize = 10_000;
 const ROWS: [&str; 4] = ["lists", "priorities", "keys", "tree"];
@@ -58,7 +62,7 @@ fn main() -> Result<()> {
     if let Ok(row) = std::env::var(ROW) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let row = runtime.block_on(measure(&row, runs))?;
-        print(&format!("{row} | {:>8}", peak_mib()?));
+        print(&format!("{row} | {:>8}", memory_mib("VmHWM")?));
         return Ok(());
     }
     print(&format!("{runs} runs at once on lmdb"));
@@ -226,12 +230,4 @@ fn figures(row: &str, elapsed: Duration, took: &[Duration], urgent: &[Duration])
         at(urgent, 50),
         at(urgent, 100),
     )
-}
-
-/// The most memory that this process has had, in MiB.
-fn peak_mib() -> Result<u64> {
-    let status = std::fs::read_to_string(Path::new("/proc/self/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
-    let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
-    Ok(kib / 1_024)
 }

@@ -1,6 +1,6 @@
 //! How many durable three-step runs a second, and what bounds them.
 //!
-//! `cargo bench -p pawl-tests --bench durable_steps [-- SECONDS]`
+//! `cargo bench --workspace --bench durable_steps [-- SECONDS]`
 //!
 //! Each run is three tool steps, each a call into a sandboxed component, on the
 //! default store in a temporary folder: four durable commits. As many commits
@@ -21,7 +21,12 @@ use pawl_core::view::{RunHeader, Status};
 use pawl_engine::{Engine, EngineConfig, StartOptions, Workflow};
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::{Batch, RunCommit, Store};
+use pawl_tests::{at_ms, cores, cpu_time};
 use serde_json::json;
+
+/// That of the `pawl` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const WORKFLOW: &str = "
 pawl: 1
@@ -119,7 +124,7 @@ impl Figures {
             work.once().await?;
         }
         let begins = Arc::new(AtomicU64::new(0));
-        let (cpu, begun) = (cpu_time()?, Instant::now());
+        let (cpu, begun) = (cpu_time(), Instant::now());
         let workers: Vec<_> = (0..at_once)
             .map(|_| {
                 let (work, begins) = (Arc::clone(&work), Arc::clone(&begins));
@@ -144,15 +149,14 @@ impl Figures {
         }
         let elapsed = begun.elapsed();
         took.sort_unstable();
-        let at = |part: usize| took.get(took.len() * part / 100).map_or(0.0, |t| t.as_secs_f64() * 1e3);
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
         let rate = took.len() as f64 / elapsed.as_secs_f64();
         Ok(Self {
             done: took.len() as u64,
             rate,
-            p50_ms: at(50),
-            p99_ms: at(99),
-            cpu: cpu_time()?.saturating_sub(cpu),
+            p50_ms: at_ms(&took, 50),
+            p99_ms: at_ms(&took, 99),
+            cpu: cpu_time().saturating_sub(cpu),
         })
     }
 }
@@ -236,18 +240,4 @@ impl Work for BareRuns {
         }
         Ok(())
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// User and system time of this process, in ticks of 10 ms.
-fn cpu_time() -> Result<Duration> {
-    const TICK_MS: u64 = 10;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit_once(')').context("unexpected /proc/self/stat")?.1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Duration::from_millis(ticks * TICK_MS))
 }

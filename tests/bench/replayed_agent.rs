@@ -1,6 +1,6 @@
 //! How long an agent takes to be back where it was, with 1,000 recorded calls.
 //!
-//! `cargo bench -p pawl-tests --bench replayed_agent [-- ROUNDS]`
+//! `cargo bench --workspace --bench replayed_agent [-- ROUNDS]`
 //!
 //! In each round an agent calls a tool again and again, and the engine is stopped as a crash would stop
 //! it once so many calls are recorded. Another engine takes the run up on the same store, the default one in
@@ -17,6 +17,10 @@ use pawl_engine::{Engine, EngineConfig, StartOptions, Workflow};
 use pawl_store::Store;
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use serde_json::json;
+
+/// That of the `pawl` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const WORKFLOW: &str = "
 pawl: 1

@@ -1,12 +1,14 @@
 //! Each check of crash torture finds what it is there to find: evidence that is as it should be, and the same forged.
 
+use std::sync::Arc;
+
 use pawl_core::call::{CallRequest, Question};
 use pawl_core::event::{
     Actor, ApprovalDecided, ApprovalOpened, Asker, Because, Cancelled, Event, Overflow, Parent, RunStarted,
     SignalReceived, SlotRequested, Work,
 };
 use pawl_core::journal::{Head, decode, encode};
-use pawl_core::plugin::{EffectClass, Permissions, PluginPins, WorkflowPins};
+use pawl_core::plugin::{EffectClass, Permissions, WorkflowPins};
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{
     ApprovalId, Digest, Failure, FailureKind, FrameId, RunId, RunState, StepId, Timestamp, VisitId,
@@ -30,7 +32,7 @@ fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> Event {
         version: "1.0.0".into(),
         definition: Digest::of(b"definition"),
         inputs: inputs.into(),
-        plugins: PluginPins::default(),
+        plugins: Arc::default(),
         allowed: Permissions::default(),
         by: person(),
         seed: Digest::of(b"seed"),

@@ -1,7 +1,9 @@
 //! What the scenarios share: the `pawl` binary as a user runs it, the engine
-//! as a library, a tool server outside of pawl that counts what reached it, and a web server.
+//! as a library, a tool server outside of pawl that counts what reached it, a web server, and what
+//! benchmarks measure with.
 
 mod binary;
+mod measure;
 mod scene;
 mod tally;
 mod web;
@@ -9,6 +11,7 @@ mod web;
 pub mod torture;
 
 pub use binary::{Outcome, Pawl, binary, root, workflow};
+pub use measure::{Pattern, at_ms, cores, cpu_time, memory_mib, timed};
 pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
 pub use tally::{Call, TALLY_HOST, TallyServer, TimedCall};
 pub use web::Web;

@@ -39,6 +39,11 @@ use fault::Fault;
 use output::Output;
 use stop::Stop;
 
+/// A step makes and drops hundreds of small values, on several threads: this allocator takes half of the
+/// system's time for them (`docs/speed.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long a command that was stopped may take to be taken down, in milliseconds.
 const CLEAN_UP_MAX_MS: u64 = 200;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::canonical::{canonical_json, canonical_text};
 use crate::{Digest, Duration, Failure, MemoryScope};
 
 /// How a guest's log line is marked.
@@ -147,7 +148,20 @@ impl CallRequest {
 
     /// What a replay compares.
     pub fn digest(&self) -> Digest {
-        Digest::of_json(&self.to_json())
+        Digest::of(self.canonical().as_bytes())
+    }
+
+    /// Its canonical JSON, which is as long as any JSON of it without white space.
+    pub fn canonical(&self) -> String {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "what is rarely asked takes the long way")]
+        match self {
+            // A replay goes through thousands of these, so nothing is copied for it.
+            Self::Tool { name, arguments } => {
+                let (arguments, name) = (canonical_json(arguments), canonical_text(name));
+                format!("{{\"tool\":{{\"arguments\":{arguments},\"name\":{name}}}}}")
+            }
+            other => canonical_json(&other.to_json()),
+        }
     }
 
     /// Whether the call changes nothing outside the run. Such calls are
@@ -170,3 +184,21 @@ impl CallRequest {
 
 /// What an agent got back: JSON, or a failure that it may handle.
 pub type CallResponse = Result<Value, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_a_tool_has_the_canonical_json_of_its_shape() {
+        for (name, arguments) in [
+            ("orders.lookup", json!({"z": [1, {"b": 2, "a": "x\"y\n"}], "a": null})),
+            ("odd \"name\"", json!("text")),
+            ("", json!({})),
+        ] {
+            let request = CallRequest::Tool { name: name.into(), arguments };
+            assert_eq!(request.canonical(), canonical_json(&request.to_json()));
+            assert_eq!(request.canonical().len(), crate::json_bytes(&request));
+        }
+    }
+}

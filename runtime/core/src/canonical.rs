@@ -13,6 +13,13 @@ pub fn canonical_json(value: &Value) -> String {
     out
 }
 
+/// A text as canonical JSON has it.
+pub(crate) fn canonical_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    write_text(text, &mut out);
+    out
+}
+
 /// The length of a value's JSON text, in bytes, without making it.
 pub fn json_bytes(value: &impl Serialize) -> usize {
     struct Count(usize);
@@ -44,16 +51,13 @@ pub fn within_depth(value: &Value, levels: usize) -> bool {
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
             out.push('{');
-            for (index, (key, value)) in entries.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write_text(key, out);
-                out.push(':');
-                write(value, out);
+            if map.keys().is_sorted() {
+                write_fields(map.iter(), out);
+            } else {
+                let mut fields: Vec<_> = map.iter().collect();
+                fields.sort_unstable_by(|a, b| a.0.cmp(b.0));
+                write_fields(fields.into_iter(), out);
             }
             out.push('}');
         }
@@ -72,8 +76,26 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
+fn write_fields<'v>(fields: impl Iterator<Item = (&'v String, &'v Value)>, out: &mut String) {
+    for (index, (key, value)) in fields.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_text(key, out);
+        out.push(':');
+        write(value, out);
+    }
+}
+
 fn write_text(text: &str, out: &mut String) {
-    out.push_str(&Value::from(text).to_string());
+    // What JSON never escapes is copied as it stands.
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&Value::from(text).to_string());
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +117,7 @@ mod tests {
         let cases = [
             (json!({"b": 1, "a": [true, null]}), r#"{"a":[true,null],"b":1}"#),
             (json!({"a": {"z": "\"", "y": 1.5}}), r#"{"a":{"y":1.5,"z":"\""}}"#),
+            (json!(["\u{7f}ü\\", "\u{1f}"]), "[\"\u{7f}ü\\\\\",\"\\u001f\"]"),
             (json!(9_007_199_254_740_993_u64), "9007199254740993"),
             (json!({}), "{}"),
         ];

@@ -1,6 +1,7 @@
 //! What the core knows of plugins: their description, their pins, what they may do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -145,7 +146,7 @@ pub struct WorkflowPin {
     /// SHA-256 of the definition's source.
     pub definition: Digest,
     /// Its plugins.
-    pub plugins: PluginPins,
+    pub plugins: Arc<PluginPins>,
     /// The workflows that it may start itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub workflows: WorkflowPins,

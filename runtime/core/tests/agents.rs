@@ -49,7 +49,7 @@ impl Bench {
             version: "1.0.0".into(),
             definition: bench.definition.digest,
             inputs: json!({}).into(),
-            plugins: pins(),
+            plugins: pins().into(),
             allowed: Permissions::default(),
             by: Actor { name: "user:ann".into(), groups: vec![], operator: true, via: "test".into() },
             seed: Digest::of(b"seed"),

@@ -34,7 +34,7 @@ impl Bench {
             version: "1.0.0".into(),
             definition: bench.definition.digest,
             inputs: inputs.into(),
-            plugins: BTreeMap::new(),
+            plugins: BTreeMap::new().into(),
             allowed: Permissions::default(),
             by: ann(),
             seed: Digest::of(b"seed"),

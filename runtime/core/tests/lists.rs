@@ -39,7 +39,7 @@ impl Bench {
             version: "1.0.0".into(),
             definition: bench.definition.digest,
             inputs: inputs.into(),
-            plugins: pins(),
+            plugins: pins().into(),
             allowed: Permissions::default(),
             by: ann(),
             seed: Digest::of(b"seed"),

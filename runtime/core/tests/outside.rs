@@ -38,7 +38,7 @@ fn pin() -> WorkflowPin {
         workflow: "inner".into(),
         version: "1.0.0".into(),
         definition: Digest::of(b"inner"),
-        plugins: BTreeMap::new(),
+        plugins: BTreeMap::new().into(),
         workflows: BTreeMap::new(),
     }
 }
@@ -63,7 +63,7 @@ impl Bench {
             version: "1.0.0".into(),
             definition: bench.definition.digest,
             inputs: json!({}).into(),
-            plugins: BTreeMap::new(),
+            plugins: BTreeMap::new().into(),
             allowed: Permissions::default(),
             by: ann(),
             seed: Digest::of(b"seed"),

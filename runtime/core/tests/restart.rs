@@ -390,7 +390,7 @@ impl World {
             version: "1.0.0".into(),
             definition: self.definition.digest,
             inputs: json!({ "n": self.seed % 12 }).into(),
-            plugins: pins(),
+            plugins: pins().into(),
             allowed: Permissions::default(),
             by: person(),
             seed: Digest::of(&self.seed.to_be_bytes()),

@@ -200,7 +200,7 @@ impl Engine {
             version: definition.version.clone(),
             definition: definition.digest,
             inputs: inputs.into(),
-            plugins: workflow.plugins.clone(),
+            plugins: Arc::clone(&workflow.plugins),
             allowed: options.allowed,
             by: options.by,
             seed: Digest::from_bytes(chance.bytes(run, 0)),

@@ -47,10 +47,9 @@ pub(crate) async fn read_on(
 }
 
 /// Events as they are stored: values above the limit replaced by their digests.
-pub(crate) fn move_out(events: &[Event], inline_max_bytes: usize) -> (Vec<Event>, Vec<Blob>) {
+pub(crate) fn move_out(mut events: Vec<Event>, inline_max_bytes: usize) -> (Vec<Event>, Vec<Blob>) {
     let mut blobs = Vec::new();
-    let mut stored = events.to_vec();
-    for event in &mut stored {
+    for event in &mut events {
         if let Some(payload @ Payload::Inline(_)) = event.payload_mut()
             && let Some(blob) = large(payload, inline_max_bytes)
         {
@@ -58,7 +57,7 @@ pub(crate) fn move_out(events: &[Event], inline_max_bytes: usize) -> (Vec<Event>
             blobs.push(blob);
         }
     }
-    (stored, blobs)
+    (events, blobs)
 }
 
 fn large(payload: &Payload, inline_max_bytes: usize) -> Option<Blob> {

@@ -31,7 +31,7 @@ impl Engine {
             Some(workflow) => workflow.clone(),
             None => Workflow {
                 definition: self.definition_of(run).await?,
-                plugins: state.plugins().as_ref().clone(),
+                plugins: Arc::clone(state.plugins()),
                 workflows: state.workflows().as_ref().clone(),
                 warnings: Vec::new(),
                 blobs: Arc::default(),
@@ -66,7 +66,7 @@ impl Engine {
             if head.seq >= seq && letter(&state, &event).is_some() {
                 outgoing.push(head.seq + 1);
             }
-            let (stored, large) = move_out(&[event], config.payload_inline_max_bytes);
+            let (stored, large) = move_out(vec![event], config.payload_inline_max_bytes);
             records.extend(envelopes::encode(&mut head, time, &stored));
             blobs.extend(large);
         }

@@ -22,7 +22,7 @@ pub struct Workflow {
     /// The validated definition.
     pub definition: Arc<Definition>,
     /// Its plugins, bound to the bytes that were found.
-    pub plugins: PluginPins,
+    pub plugins: Arc<PluginPins>,
     /// The workflows that it starts, pinned as well.
     pub workflows: WorkflowPins,
     /// Problems that keep nothing from running, rendered.
@@ -96,7 +96,7 @@ async fn prepare_within(
         warnings.iter().filter(|w| !w.is_empty()).map(|w| w.render(false)).collect();
     warnings.extend(below);
     let definition = context.definitions.keep(loaded.definition);
-    Ok(Workflow { definition, plugins, workflows, warnings, blobs: Arc::new(blobs) })
+    Ok(Workflow { definition, plugins: plugins.into(), workflows, warnings, blobs: Arc::new(blobs) })
 }
 
 /// Steps whose plugin imports what the step does not grant: each would be denied, whenever it came to it.

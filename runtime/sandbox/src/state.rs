@@ -184,6 +184,11 @@ impl HostState {
 
     /// Takes one call of an agent to the engine and waits for the answer.
     pub(crate) async fn forward(&mut self, request: CallRequest) -> Result<CallResponse, Stop> {
+        self.forward_shared(request).await.map(Arc::unwrap_or_clone)
+    }
+
+    /// The same; the answer may be the journal's own.
+    pub(crate) async fn forward_shared(&mut self, request: CallRequest) -> Result<Arc<CallResponse>, Stop> {
         self.count_host_call()?;
         self.send_log().await?;
         self.ask(request).await
@@ -228,9 +233,9 @@ impl HostState {
         Ok(())
     }
 
-    async fn ask(&mut self, request: CallRequest) -> Result<CallResponse, Stop> {
+    async fn ask(&mut self, request: CallRequest) -> Result<Arc<CallResponse>, Stop> {
         let Role::Agent(host) = &mut self.role else {
-            return Ok(Err(not_here(&request)));
+            return Ok(Arc::new(Err(not_here(&request))));
         };
         self.has_asked = true;
         self.meter.leave_guest();

@@ -1,5 +1,7 @@
 //! What goes into an attempt, and what comes out of it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use pawl_core::call::{CallRequest, CallResponse, LogLevel};
 use pawl_core::plugin::Permissions;
@@ -88,7 +90,7 @@ pub trait AgentHost: Send {
         for request in requests {
             match self.call(request).await {
                 CallReply::Answer { response, now } => {
-                    responses.push(response);
+                    responses.push(Arc::unwrap_or_clone(response));
                     last = Some(now);
                 }
                 CallReply::Suspend => return CallsReply::Suspend,
@@ -121,7 +123,7 @@ pub enum CallReply {
     /// The agent goes on with this.
     Answer {
         /// What it gets.
-        response: CallResponse,
+        response: Arc<CallResponse>,
         /// What its clocks show from now on.
         now: Timestamp,
     },

@@ -1,5 +1,7 @@
 //! The agent `script`, played without its component: the same calls through the same host.
 
+use std::sync::Arc;
+
 use pawl_core::call::{CallRequest, CallResponse, LogLevel, Question};
 use pawl_core::{Duration, Failure, FailureKind};
 use pawl_sandbox::{AgentEnd, AgentHost, CallReply, CallsReply};
@@ -45,7 +47,7 @@ async fn carry_out(step: &Value, host: &mut dyn AgentHost) -> Result<Value, Agen
 
 async fn ask(request: CallRequest, host: &mut dyn AgentHost) -> Result<CallResponse, AgentEnd> {
     match host.call(request).await {
-        CallReply::Answer { response, .. } => Ok(response),
+        CallReply::Answer { response, .. } => Ok(Arc::unwrap_or_clone(response)),
         CallReply::Suspend => Err(AgentEnd::Suspended),
         CallReply::Abort(failure) => Err(AgentEnd::Failed(failure)),
     }

@@ -1,5 +1,7 @@
 //! What a run starts from.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Payload};
@@ -19,7 +21,7 @@ pub struct RunStarted {
     /// Accepted inputs, defaults filled in.
     pub inputs: Payload,
     /// The plugins with their components' digests.
-    pub plugins: PluginPins,
+    pub plugins: Arc<PluginPins>,
     /// What the operator allows beyond what stays inside the run.
     pub allowed: Permissions,
     /// Who started it.

@@ -119,7 +119,7 @@ impl RunState {
         self.version.clone_from(&started.version);
         self.definition = started.definition;
         self.inputs = Arc::new(started.inputs.clone().into_value());
-        self.plugins = Arc::new(started.plugins.clone());
+        self.plugins = Arc::clone(&started.plugins);
         self.allowed = started.allowed.clone();
         self.seed = started.seed;
         self.workflows = Arc::new(started.workflows.clone());

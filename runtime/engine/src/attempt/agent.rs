@@ -13,7 +13,7 @@ use pawl_core::definition::Schema;
 use pawl_core::event::Work;
 use pawl_core::plugin::PluginPin;
 use pawl_core::state::CallProgress;
-use pawl_core::{AnsweredCall, Failure, FailureKind, Timestamp, json_bytes};
+use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, Timestamp};
 use pawl_sandbox::{AgentEnd, AgentHost, AgentTask, CallReply, CallsReply, ProgressSink};
 use serde_json::Value;
 
@@ -150,15 +150,16 @@ impl AgentHost for Host {
     async fn call(&mut self, request: CallRequest) -> CallReply {
         let request = request.on_memory(self.memory.scope());
         let call = self.number(1);
-        if let Err(failure) = self.count_recorded(json_bytes(&request)) {
+        let canonical = request.canonical();
+        if let Err(failure) = self.count_recorded(canonical.len()) {
             return CallReply::Abort(failure);
         }
-        let reply = match self.known(call, &request).await {
+        let reply = match self.known(call, &request, Digest::of(canonical.as_bytes())).await {
             Err(failure) => CallReply::Abort(failure),
             Ok(Known::Waits) => CallReply::Suspend,
             Ok(Known::Answered(response, at)) => {
                 self.now = at.unwrap_or(self.now);
-                CallReply::Answer { response: (*response).clone(), now: self.now }
+                CallReply::Answer { response, now: self.now }
             }
             Ok(Known::New) => self.make(call, request).await.unwrap_or_else(CallReply::Abort),
         };
@@ -170,12 +171,13 @@ impl AgentHost for Host {
 
     async fn call_all(&mut self, requests: Vec<CallRequest>) -> CallsReply {
         let first = self.number(requests.len());
-        if let Err(failure) = self.count_recorded(requests.iter().map(json_bytes).sum()) {
+        let canonical: Vec<_> = requests.iter().map(CallRequest::canonical).collect();
+        if let Err(failure) = self.count_recorded(canonical.iter().map(String::len).sum()) {
             return CallsReply::Abort(failure);
         }
         let mut group = Group::new(Arc::clone(&self.desk), first, self.now, requests.len());
-        for (call, request) in (first..).zip(requests) {
-            match self.known(call, &request).await {
+        for ((call, request), canonical) in (first..).zip(requests).zip(&canonical) {
+            match self.known(call, &request, Digest::of(canonical.as_bytes())).await {
                 Err(failure) => return CallsReply::Abort(failure),
                 Ok(Known::Waits) => return CallsReply::Suspend,
                 Ok(Known::Answered(response, at)) => {
@@ -206,10 +208,11 @@ impl Host {
         first
     }
 
-    async fn known(&self, call: u32, request: &CallRequest) -> Result<Known, Failure> {
+    /// What is known of a call, whose request has this digest.
+    async fn known(&self, call: u32, request: &CallRequest, digest: Digest) -> Result<Known, Failure> {
         let task = &self.desk.task;
         let Some(state) = task.recorded.get(call) else { return Ok(Known::New) };
-        if state.digest != request.digest() {
+        if state.digest != digest {
             let place = (task.run, task.visit, call);
             return Err(diverged(&self.desk.context, place, request, state.digest).await);
         }
@@ -234,7 +237,7 @@ impl Host {
                     Told::Answer(response, at) => {
                         self.memory.recorded();
                         self.now = at;
-                        Ok(CallReply::Answer { response, now: at })
+                        Ok(CallReply::Answer { response: Arc::new(response), now: at })
                     }
                     Told::Wait => Ok(CallReply::Suspend),
                 }
@@ -253,7 +256,7 @@ impl Host {
             | CallRequest::Denied { .. } => {
                 let response = self.answer_at_once(&request).await;
                 self.desk.keep_silent(AnsweredCall { call, request, response: response.clone() })?;
-                Ok(CallReply::Answer { response, now: self.now })
+                Ok(CallReply::Answer { response: Arc::new(response), now: self.now })
             }
         }
     }

@@ -68,7 +68,8 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
         Work::Tool { plugin, .. } => plugin,
         Work::Agent { agent, .. } => agent,
     };
-    let Some(pin) = task.pins.get(name).cloned() else {
+    let pins = Arc::clone(&task.pins);
+    let Some(pin) = pins.get(name) else {
         let failure = Failure::new(FailureKind::InvalidInput, format!("the run has no plugin '{name}'"));
         return AttemptEnd::Ended { result: Err(failure), silent: Vec::new(), log: Vec::new() };
     };
@@ -81,7 +82,7 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
                 attempt: task.attempt,
                 call: None,
                 plugin: name,
-                pin: &pin,
+                pin,
                 tool,
                 arguments: arguments.clone().into_value(),
                 key: task.key.clone(),
@@ -98,7 +99,7 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
         }
         Work::Agent { input, .. } => {
             let (input, who) = (input.clone().into_value(), name.clone());
-            let mut end = agent::run(context, task, &pin, input).await;
+            let mut end = agent::run(context, task, pin, input).await;
             if let AttemptEnd::Ended { result, .. } = &mut end {
                 *result = std::mem::replace(result, Ok(Value::Null)).map_err(|failure| named(failure, &who));
             }

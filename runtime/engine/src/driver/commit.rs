@@ -186,7 +186,11 @@ fn pause_after(failures: u32) -> Duration {
 impl ActiveRun {
     /// Encodes what was decided, with the projections that follow from it.
     fn prepare(&mut self, run: RunId, decided: Decided, inline_max_bytes: usize) -> (RunCommit, Vec<Blob>) {
-        let (events, blobs) = move_out(&decided.events, inline_max_bytes);
+        let Decided { events, replies, precious, delivered } = decided;
+        let letters = letters_of(&self.state, self.head.seq, &events);
+        // When a run stood still, its open approvals are due later.
+        let moved = events.iter().any(|event| matches!(event, Event::RunResumed(_)));
+        let (events, blobs) = move_out(events, inline_max_bytes);
         let mut head = self.head;
         let encoded = journal::encode(&mut head, self.state.updated_at(), &events);
         let status = self.state.status();
@@ -194,14 +198,11 @@ impl ActiveRun {
         let changed = status != Status::Running || self.shown != Some(Status::Running);
         let open: BTreeSet<_> =
             self.state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
-        // When a run stood still, its open approvals are due later.
-        let moved = decided.events.iter().any(|event| matches!(event, Event::RunResumed(_)));
         let listed = if moved { BTreeSet::new() } else { self.open.clone() };
         let opened = open.difference(&listed).filter_map(|id| self.state.open_approval(id)).collect();
         let closed = self.open.difference(&open).cloned().collect();
         let subscribed = subscriptions(&self.state);
         let tickets = if self.definition.has_slots() { tickets(&self.state) } else { BTreeMap::new() };
-        let letters = letters_of(&self.state, self.head.seq, &decided.events);
         let commit = RunCommit {
             header: changed.then(|| self.state.header(head)),
             opened,
@@ -217,7 +218,6 @@ impl ActiveRun {
             unsubscribed: self.subscribed.difference(&subscribed).cloned().collect(),
             ..RunCommit::new(run, self.head.seq, encoded)
         };
-        let Decided { replies, precious, delivered, .. } = decided;
         let shown = Some(status);
         self.pending =
             Some(Pending { head, replies, shown, open, subscribed, tickets, precious, letters, delivered });

@@ -296,7 +296,7 @@ async fn prepare_child(
         version: definition.version.clone(),
         definition: definition.digest,
         inputs: inputs.into(),
-        plugins: pin.plugins.clone(),
+        plugins: Arc::clone(&pin.plugins),
         allowed: start.allowed.clone(),
         by: start.by.clone().unwrap_or_else(unknown),
         seed: Digest::from_bytes(context.config.chance.bytes(run, 0)),
