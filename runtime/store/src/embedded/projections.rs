@@ -1,7 +1,7 @@
 //! What follows from a run's journal, as the rows that hold it.
 
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, RunId, Ticket, Timestamp};
 
 use super::prepared::{PreparedApproval, PreparedHeader};
 use super::{Table, codec};
@@ -70,4 +70,32 @@ pub fn run_of_row(table: Table, row: &TableRow) -> Option<RunId> {
         Table::Blobs | Table::Memories => None,
     };
     codec::run_id(bytes?).ok()
+}
+
+/// Which row it is, for people.
+pub fn row_name(table: Table, row: &TableRow) -> String {
+    let key = &row.key[..];
+    let text = |from: usize| String::from_utf8_lossy(key.get(from..).unwrap_or_default()).into_owned();
+    let number = |from: usize| {
+        key.get(from..from + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
+    };
+    match table {
+        Table::Journal | Table::Outgoing => format!("event {}", number(16)),
+        Table::Runs => "header".to_owned(),
+        Table::Statuses => format!("status {}", key.first().copied().unwrap_or_default()),
+        Table::Due => format!("due at {}", Timestamp(number(0))),
+        Table::Approvals => text(8),
+        Table::ApprovalRuns => text(0),
+        Table::Subscriptions => String::from_utf8_lossy(key.split(|byte| *byte == 0).next().unwrap_or_default())
+            .into_owned(),
+        Table::Tickets => match key.get(16..20).and_then(|bytes| bytes.try_into().ok()) {
+            Some(visit) if u32::from_be_bytes(visit) > 0 => format!("visit {}", u32::from_be_bytes(visit)),
+            _ => "the run's own slot".to_owned(),
+        },
+        Table::Blobs => key.try_into().map_or_else(|_| text(0), |digest| Digest::from_bytes(digest).to_string()),
+        Table::Memories => match codec::split_memory_key(key) {
+            Ok((scope, name)) => format!("{name} of {scope}"),
+            Err(_) => text(0),
+        },
+    }
 }

@@ -21,7 +21,7 @@ pub use open::{EngineKind, NewStore, Scratch, open};
 pub use stats::{StoreStats, TableStats};
 
 pub use crate::embedded::Table;
-pub use crate::embedded::projections::{Projections, rows_of_run, run_of_row};
+pub use crate::embedded::projections::{Projections, row_name, rows_of_run, run_of_row};
 
 use crate::{Store, StoreError};
 
