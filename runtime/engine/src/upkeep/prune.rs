@@ -15,6 +15,7 @@ use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{Duration, RunId, Timestamp};
 use pawl_store::{Batch, Page, Removal, RunFilter, Store, StoreError};
+use serde::{Deserialize, Serialize};
 
 use super::sweep;
 use crate::driver::Context;
@@ -27,7 +28,7 @@ const BATCH_MAX_RUNS: usize = 32;
 
 /// Which of the runs that are over are kept. A run is removed when it is beyond all that is said here; where
 /// nothing is said, nothing is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Retention {
     /// Those that ended no longer ago.
     pub older_than: Option<Duration>,
@@ -45,7 +46,7 @@ pub struct RetentionSetting {
 }
 
 /// What was removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruned {
     /// Runs.
     pub runs: u64,

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use pawl_core::journal::{self, Head};
 use pawl_core::{Digest, RunId};
-use pawl_store::{Batch, Store, Upkeep};
+use pawl_store::{Batch, Upkeep};
 
 use super::references;
 use crate::EngineError;

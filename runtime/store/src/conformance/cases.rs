@@ -6,8 +6,8 @@ use pawl_core::{Digest, RunId, Timestamp};
 use super::Step::{
     self, Approval, Approvals, Blob, Commit, Conflict, Due, Journal, NextDue, Run, RunOfApproval, Runs,
 };
-use super::{between, removal};
 use super::sample::{append, approval, batch, event, header, run};
+use super::{between, removal};
 use crate::{Batch, RunCommit, RunFilter};
 
 /// All cases, with what each is about.

@@ -39,9 +39,8 @@ pub(super) fn runs() -> Vec<Step> {
     let mut telling = whole(4, done, 2);
     telling.outgoing = vec![2];
     let delivered = pawl_core::event::Origin { run: run(4), seq: 2 };
-    let all = |runs: &[u64]| {
-        Runs(RunFilter::default(), None, 10, runs.iter().copied().map(run).collect(), None)
-    };
+    let all =
+        |runs: &[u64]| Runs(RunFilter::default(), None, 10, runs.iter().copied().map(run).collect(), None);
     vec![
         Commit(batch([whole(1, done, 3), whole(2, failed, 2), whole(3, Status::Waiting, 1), telling])),
         Commit(batch([append(run(1), 3, 2)])),

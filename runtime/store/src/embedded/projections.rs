@@ -86,13 +86,16 @@ pub fn row_name(table: Table, row: &TableRow) -> String {
         Table::Due => format!("due at {}", Timestamp(number(0))),
         Table::Approvals => text(8),
         Table::ApprovalRuns => text(0),
-        Table::Subscriptions => String::from_utf8_lossy(key.split(|byte| *byte == 0).next().unwrap_or_default())
-            .into_owned(),
+        Table::Subscriptions => {
+            String::from_utf8_lossy(key.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
+        }
         Table::Tickets => match key.get(16..20).and_then(|bytes| bytes.try_into().ok()) {
             Some(visit) if u32::from_be_bytes(visit) > 0 => format!("visit {}", u32::from_be_bytes(visit)),
             _ => "the run's own slot".to_owned(),
         },
-        Table::Blobs => key.try_into().map_or_else(|_| text(0), |digest| Digest::from_bytes(digest).to_string()),
+        Table::Blobs => {
+            key.try_into().map_or_else(|_| text(0), |digest| Digest::from_bytes(digest).to_string())
+        }
         Table::Memories => match codec::split_memory_key(key) {
             Ok((scope, name)) => format!("{name} of {scope}"),
             Err(_) => text(0),

@@ -105,7 +105,8 @@ impl Chain {
         if first != head.seq + 1 {
             return Err(format!("event {} of run {run} is missing", head.seq + 1));
         }
-        journal::decode(run, &mut head, events.iter().map(Vec::as_slice)).map_err(|error| error.to_string())?;
+        journal::decode(run, &mut head, events.iter().map(Vec::as_slice))
+            .map_err(|error| error.to_string())?;
         self.at = Some((run, head));
         Ok(events.len() as u64)
     }

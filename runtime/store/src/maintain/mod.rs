@@ -122,7 +122,11 @@ impl<'s> Changes<'s> {
     pub async fn add(&mut self, change: RowChange) -> Result<(), StoreError> {
         self.bytes += change.key.len() + change.value.as_ref().map_or(0, Vec::len);
         self.waiting.push(change);
-        if self.bytes < CHANGE_MAX_BYTES && self.waiting.len() < ROWS_MAX { Ok(()) } else { self.flush().await }
+        if self.bytes < CHANGE_MAX_BYTES && self.waiting.len() < ROWS_MAX {
+            Ok(())
+        } else {
+            self.flush().await
+        }
     }
 
     /// Writes those that wait.

@@ -120,7 +120,9 @@ impl Scratch {
     pub fn new(folder: &Path) -> Result<Self, StoreError> {
         let folder = folder.join("scratch.new");
         match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&folder, &error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(unusable(&folder, &error));
+            }
             _ => {}
         }
         let store = Some(LmdbStore::open(&folder, LmdbOptions::default())?);
