@@ -30,4 +30,5 @@ mod tools;
 mod torture;
 mod travel;
 mod trouble;
+mod upkeep;
 mod workflows;

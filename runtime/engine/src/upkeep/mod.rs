@@ -7,9 +7,11 @@ mod fold;
 mod prune;
 mod rebuild;
 mod references;
+mod salvage;
 mod sweep;
 
 pub use prune::{Pruned, Retention, RetentionSetting};
 pub use rebuild::{DIFFERENCES_MAX, Rebuilt, RowDifference, rebuild};
+pub use salvage::{LostRun, Salvaged, salvage};
 
 pub(crate) use prune::keep_house;

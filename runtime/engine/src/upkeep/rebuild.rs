@@ -106,7 +106,10 @@ async fn read_all(
                     rebuilt.events += folded.head.seq;
                     write_run(store, &folded, &mut changes).await?;
                 }
-                Err(EngineError::Store(error)) => return Err(error.into()),
+                // A record that does not read is damage of this run.
+                Err(EngineError::Store(error)) if !matches!(error, StoreError::Damaged(_)) => {
+                    return Err(error.into());
+                }
                 Err(error) => rebuilt.unreadable.push((*run, error.to_string())),
             }
             told(rebuilt.runs);

@@ -171,6 +171,12 @@ pub(crate) fn event_key(run: RunId, seq: u64) -> Vec<u8> {
     codec::journal_key(run, seq).to_vec()
 }
 
+/// Whether a row is a value of a memory.
+pub(crate) fn memory_reads(key: &[u8], value: &[u8]) -> bool {
+    let value = codec::decode::<serde_json::Value>("a value of a memory", value);
+    codec::split_memory_key(key).is_ok() && value.is_ok()
+}
+
 /// Whether two stores hold the same rows.
 pub(crate) fn same_rows(one: &impl Rows, other: &impl Rows) -> Result<bool, StoreError> {
     for table in Table::ALL {

@@ -72,6 +72,11 @@ pub fn run_of_row(table: Table, row: &TableRow) -> Option<RunId> {
     codec::run_id(bytes?).ok()
 }
 
+/// The header that a row holds.
+pub fn header_of_row(row: &TableRow) -> Result<RunHeader, StoreError> {
+    codec::decode("a run's header", &row.value)
+}
+
 /// Which row it is, for people.
 pub fn row_name(table: Table, row: &TableRow) -> String {
     let key = &row.key[..];

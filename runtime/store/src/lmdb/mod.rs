@@ -14,11 +14,13 @@
 
 mod environment;
 mod failure;
+mod pages;
 mod tables;
 
 use std::path::Path;
 
 use self::environment::Environment;
+pub(crate) use self::pages::Pages;
 use crate::StoreError;
 use crate::embedded::{EmbeddedStore, Engine, Folder, Limits};
 use crate::maintain::Compacted;

@@ -8,6 +8,7 @@ mod compact;
 mod copy;
 mod open;
 mod stats;
+mod wreck;
 
 use std::ops::Bound;
 
@@ -19,9 +20,10 @@ pub use compact::{Compacted, compact};
 pub use copy::{Copied, Difference, compare, copy};
 pub use open::{EngineKind, NewStore, Scratch, open};
 pub use stats::{StoreStats, TableStats};
+pub use wreck::{Wreck, is_of};
 
 pub use crate::embedded::Table;
-pub use crate::embedded::projections::{Projections, row_name, rows_of_run, run_of_row};
+pub use crate::embedded::projections::{Projections, header_of_row, row_name, rows_of_run, run_of_row};
 
 use crate::{Store, StoreError};
 

@@ -16,10 +16,12 @@ mod database;
 mod files;
 mod pieces;
 mod rows;
+mod wreck;
 
 use std::path::Path;
 
 use self::database::Database;
+pub(crate) use self::wreck::Wreck;
 use crate::StoreError;
 use crate::embedded::{EmbeddedStore, Engine, Folder, Limits};
 

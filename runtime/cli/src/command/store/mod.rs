@@ -8,6 +8,7 @@ mod copy;
 mod export;
 mod prune;
 mod rebuild;
+mod salvage;
 mod stats;
 
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ enum StoreCommand {
     Prune(prune::PruneArgs),
     /// Print journals as JSON, an event a line
     Export(export::ExportArgs),
+    /// Save what is whole of a damaged store into a new one
+    Salvage(salvage::SalvageArgs),
 }
 
 #[derive(Debug, Args)]
@@ -64,7 +67,7 @@ impl StoreArgs {
             }
             StoreCommand::Prune(args) => args.data.folder.clone(),
             StoreCommand::Export(args) => args.data.folder.clone(),
-            StoreCommand::Copy(_) => None,
+            StoreCommand::Copy(_) | StoreCommand::Salvage(_) => None,
         }
     }
 }
@@ -80,6 +83,7 @@ pub(crate) async fn run(args: StoreArgs, place: Place, out: Output) -> Result<Ex
         StoreCommand::Compact(_) => compact::run(&place, out).await,
         StoreCommand::Prune(args) => prune::run(&args, place, out).await,
         StoreCommand::Export(args) => export::run(args, place, out).await,
+        StoreCommand::Salvage(args) => salvage::run(&args, out).await,
     }
 }
 
