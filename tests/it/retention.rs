@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result};
 use pawl_core::event::Event;
 use pawl_core::{Digest, Duration, RunId};
 use pawl_engine::{EngineError, ManualClock, Pruned, Retention, RetentionSetting};
+use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::maintain::EngineKind;
 use pawl_store::memory::MemoryStore;
-use pawl_store::{Page, RunFilter, Store};
+use pawl_store::{Batch, Blob, Page, RunCommit, RunFilter, Store};
 use pawl_tests::{BEGIN, Scene, patiently, person};
 use serde_json::{Value, json};
 
@@ -143,11 +144,11 @@ async fn blobs_go_with_the_last_run_that_names_them() -> Result<()> {
     let scene = Scene::new().await?;
     let (one, both) = (done(&scene, large("one")).await?, done(&scene, large("both")).await?);
     let again = done(&scene, large("both")).await?;
-    // The value, which is input and output, and the definition.
-    assert_eq!(blobs(&scene).await?.len(), 2 + 1 + 2);
+    // The values, each of which is input and output, and the definition.
+    assert_eq!(blobs(&scene).await?.len(), 2 + 1);
     let pruned = scene.engine.prune(keep(1)).await?;
     assert_eq!((pruned.runs, listed(&scene).await?), (2, BTreeSet::from([again])));
-    assert_eq!(pruned.blobs, 2, "{pruned:?}");
+    assert_eq!(pruned.blobs, 1, "{pruned:?}");
     assert!(scene.engine.history(one).await.is_err() && scene.engine.history(both).await.is_err());
     assert_eq!(scene.ended(again).await?.outputs, Some(large("both")));
     let rerun = scene.engine.rerun(again, None, None, person("user:ann", &[], true)).await?;
@@ -250,5 +251,51 @@ async fn a_child_whose_parent_is_over_goes_after_it_was_heard() -> Result<()> {
     let pruned = scene.engine.prune(keep(0)).await?;
     assert_eq!((pruned.runs, pruned.needed), (3, 0), "{pruned:?}");
     assert!(listed(&scene).await?.is_empty() && blobs(&scene).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_runs_go_in_several_commits() -> Result<()> {
+    let home = Home::new(EngineKind::Lmdb)?;
+    let store = Arc::new(LmdbStore::open(&home.folder(), LmdbOptions::default())?);
+    let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), |_| {}).await?;
+    for _ in 0..70 {
+        done(&scene, json!({})).await?;
+    }
+    let before = store.stats().commits;
+    assert_eq!(scene.engine.prune(keep(0)).await?.runs, 70);
+    // 32 runs at most with each, then one that begins the sweep, and one with the definition.
+    assert_eq!(store.stats().commits - before, 3 + 1 + 1);
+    scene.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_blobs_than_are_looked_for_at_once_go_as_well() -> Result<()> {
+    let scene = Scene::new().await?;
+    let run = done(&scene, large("kept")).await?;
+    let blobs_of = |numbers: std::ops::Range<u32>| Batch {
+        blobs: numbers.map(|number| Blob::new(number.to_be_bytes())).collect(),
+        ..Batch::default()
+    };
+    scene.engine.store().commit(&blobs_of(0..65_600)).await?;
+    let pruned = scene.engine.prune(Retention::default()).await?;
+    assert_eq!((pruned.runs, pruned.blobs), (0, 65_600));
+    assert_eq!(scene.ended(run).await?.outputs, Some(large("kept")));
+    scene.engine.history(run).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_blob_goes_while_a_journal_does_not_read() -> Result<()> {
+    let scene = Scene::new().await?;
+    done(&scene, large("one")).await?;
+    let broken = RunId::from_bytes([7; 16]);
+    let commit = RunCommit::new(broken, 0, vec![b"no event".to_vec()]);
+    scene.engine.store().commit(&Batch { runs: vec![commit], ..Batch::default() }).await?;
+    let before = blobs(&scene).await?;
+    let pruned = scene.engine.prune(keep(0)).await?;
+    assert_eq!((pruned.runs, pruned.blobs, pruned.blobs_kept_for), (1, 0, Some(broken)));
+    assert_eq!(blobs(&scene).await?, before);
     Ok(())
 }

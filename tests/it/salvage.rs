@@ -81,17 +81,18 @@ async fn damaged_rows_of_each_table_cost_what_they_held_and_no_more() -> Result<
             drop(store);
             let (other, found) = saved(&home).await?;
             let after = all_rows(&*other.alone().await?).await?;
-            let is_same = after == before;
-            assert_eq!(is_same, !is_lost, "{} {}: {found:?}", kind.name(), table.name());
             let lost = before.keys().filter(|at| !after.contains_key(*at)).count();
+            // LMDB may have an older copy of the row on a page that it has not used again.
+            let is_found = kind == EngineKind::Lmdb && matches!(table, Table::Journal | Table::Blobs);
+            assert!(lost == 0 || is_lost, "{} {}: {found:?}", kind.name(), table.name());
+            assert!(lost > 0 || !is_lost || is_found, "{} {}: {found:?}", kind.name(), table.name());
             match table {
                 // All of that run, or what an event with that value and the ones behind it were.
-                Table::Journal => assert_eq!(found.lost.len(), 1, "{found:?}"),
-                Table::Blobs => assert!(!found.lost.is_empty() && lost > 0, "{found:?}"),
+                Table::Journal | Table::Blobs => assert_eq!(found.lost.is_empty(), lost == 0, "{found:?}"),
                 Table::Memories => assert_eq!((lost, found.memories), (1, 1)),
-                _ => assert_eq!(found.lost, [], "{}", table.name()),
+                _ => assert_eq!((&found.lost, &after), (&vec![], &before), "{}", table.name()),
             }
-            let names_it = found.damage.iter().any(|what| what.contains(table.name()));
+            let names_it = found.damage.iter().any(|what| what.starts_with(table.name()));
             assert_eq!(names_it, is_lost || matches!(table, Table::Runs | Table::Outgoing), "{found:?}");
             // As it was, for the next.
             let store = home.alone().await?;
@@ -99,6 +100,20 @@ async fn damaged_rows_of_each_table_cost_what_they_held_and_no_more() -> Result<
             store.change(vec![RowChange { table, key, value }]).await?;
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_very_much_damage_the_first_places_are_named() -> Result<()> {
+    let (home, ..) = full(EngineKind::Lmdb).await?;
+    let store = home.alone().await?;
+    let before = all_rows(&*store).await?;
+    let broken = |number: u8| RowChange { table: Table::Blobs, key: vec![number; 32], value: Some(vec![1]) };
+    store.change((0..120).map(broken).collect()).await?;
+    drop(store);
+    let (other, found) = saved(&home).await?;
+    assert_eq!((found.damage.len(), found.damage_more, found.lost), (100, 20, vec![]));
+    assert_eq!(all_rows(&*other.alone().await?).await?, before);
     Ok(())
 }
 

@@ -5,11 +5,11 @@ use pawl_core::RunId;
 use pawl_core::event::{Event, Origin};
 use pawl_core::journal::{Head, decode};
 use pawl_core::view::Status;
-use pawl_engine::upkeep::{Rebuilt, rebuild};
+use pawl_engine::upkeep::{DIFFERENCES_MAX, Rebuilt, rebuild};
+use pawl_store::StoreError;
 use pawl_store::maintain::{
     EngineKind, Maintain, NewStore, RowChange, Table, Walk, compact, compare, copy, event_key, journal_row,
 };
-use pawl_store::{Store, StoreError};
 use serde_json::Value;
 
 use crate::shelf::{Home, all_rows, is_second_child};
@@ -84,6 +84,23 @@ async fn rows_that_were_damaged_are_named_and_made_good() -> Result<()> {
         assert!(rebuilt(&home, &*store).await?.different > 20);
         assert_eq!(all_rows(&*store).await?, before);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_very_many_differences_the_first_are_named_and_all_are_made_good() -> Result<()> {
+    let (home, _) = Home::full(EngineKind::Lmdb).await?;
+    let store = home.alone().await?;
+    let before = all_rows(&*store).await?;
+    let stray = |number: u64| RowChange {
+        table: Table::Due,
+        key: [&number.to_be_bytes()[..], &[9; 16]].concat(),
+        value: Some(Vec::new()),
+    };
+    store.change((0..1_200).map(stray).collect()).await?;
+    let found = rebuilt(&home, &*store).await?;
+    assert_eq!((found.different, found.differences.len()), (1_200, DIFFERENCES_MAX));
+    assert_eq!(all_rows(&*store).await?, before);
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use pawl_core::journal::{self, Head};
 use pawl_core::view::RunHeader;
 use pawl_core::{Digest, RunId};
 use pawl_store::StoreError;
@@ -63,7 +64,9 @@ pub async fn salvage(
     told: &mut (dyn FnMut(&str, u64) + Send),
 ) -> Result<Salvaged, EngineError> {
     let mut salvage = Salvage { wreck, new, saved: Salvaged::default(), broken: BTreeMap::new() };
-    let mut is_whole = true;
+    let missing = wreck.missing();
+    let mut is_whole = missing.is_none();
+    missing.into_iter().for_each(|what| salvage.damaged(what));
     for table in [Table::Blobs, Table::Journal, Table::Memories, Table::Outgoing] {
         is_whole &= salvage.table(table, told).await?;
     }
@@ -233,24 +236,29 @@ impl Salvage<'_> {
                     continue;
                 }
             };
-            let kept = self.last_seq(run).await?;
-            if kept < head.seq {
-                let why = || "the end of its journal is missing".to_owned();
-                let broken =
-                    self.broken.entry(run).or_insert_with(|| Broken { kept, lost: None, why: why() });
-                broken.lost = Some(head.seq - kept);
+            let last = self.last(run).await?;
+            if last == head || last.seq > head.seq {
+                continue;
             }
+            let why = if last.seq < head.seq {
+                "the end of its journal is missing"
+            } else {
+                "its last event is not the one that its header was made of: one of the two was altered"
+            };
+            let broken = Broken { kept: last.seq, lost: None, why: why.to_owned() };
+            self.broken.entry(run).or_insert(broken).lost = Some(head.seq - last.seq);
         }
         Ok(())
     }
 
-    async fn last_seq(&self, run: RunId) -> Result<u64, EngineError> {
-        let (mut records, mut last) = (Records::new(self.new, run), 0);
+    /// Where a journal ends that was saved.
+    async fn last(&self, run: RunId) -> Result<Head, EngineError> {
+        let (mut records, mut head) = (Records::new(self.new, run), Head::empty(run));
         while let Some(row) = records.next().await? {
-            let (_, first, events) = pawl_store::maintain::journal_row(&row)?;
-            last = first + events.len() as u64 - 1;
+            let (_, _, events) = pawl_store::maintain::journal_row(&row)?;
+            journal::decode(run, &mut head, events.iter().map(Vec::as_slice))?;
         }
-        Ok(last)
+        Ok(head)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::StoreError;
 use crate::embedded::{Table, damaged, unusable};
@@ -36,7 +36,6 @@ const VALUE_MAX_BYTES: usize = crate::embedded::VALUE_MAX_BYTES;
 #[derive(Debug)]
 pub(crate) struct Pages {
     file: File,
-    path: PathBuf,
     page_bytes: usize,
     count: u64,
 }
@@ -90,12 +89,7 @@ impl Pages {
         }
         let page_bytes = found.ok_or_else(|| damaged(path, "neither of its first pages is LMDB's"))?;
         let count = bytes / page_bytes as u64;
-        Ok(Self { file, path: path.to_owned(), page_bytes, count })
-    }
-
-    /// How many pages there are.
-    pub(crate) const fn count(&self) -> u64 {
-        self.count
+        Ok(Self { file, page_bytes, count })
     }
 
     fn page(&self, number: u64) -> Seen<Vec<u8>> {
@@ -210,11 +204,6 @@ impl Pages {
         let places = lower.saturating_sub(HEADER_BYTES) / 2;
         let place = |place: usize| u16_at(page, HEADER_BYTES + place * 2).map(usize::from);
         (0..places).filter_map(|number| node(page, place(number)?, true)).collect()
-    }
-
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 }
 

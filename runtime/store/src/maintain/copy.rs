@@ -72,7 +72,11 @@ pub async fn compare(
             copied.rows += 1;
             copied.bytes += (row.key.len() + row.value.len()) as u64;
             if table == Table::Journal {
-                match chain.follow(&row) {
+                let followed = match chain.ends_before(&row) {
+                    Some(end) => chain_is_whole(to, end).await?.and_then(|()| chain.follow(&row)),
+                    None => chain.follow(&row),
+                };
+                match followed {
                     Ok(events) => copied.events += events,
                     Err(what) => return Ok(Err(Difference { table, key: row.key, what })),
                 }
@@ -80,8 +84,25 @@ pub async fn compare(
             told(table, copied.rows);
         }
         copied.journals += chain.journals;
+        if let Some(end) = chain.at
+            && let Err(what) = chain_is_whole(to, end).await?
+        {
+            return Ok(Err(Difference { table, key: super::event_key(end.0, end.1.seq), what }));
+        }
     }
     Ok(Ok(copied))
+}
+
+/// Whether a journal ends with the event that its header was made of, or behind it: no other event holds the hash of
+/// its last one.
+async fn chain_is_whole(
+    store: &dyn Maintain,
+    (run, head): (RunId, Head),
+) -> Result<Result<(), String>, StoreError> {
+    let Some(header) = store.run(run).await? else { return Ok(Err(format!("run {run} has no header"))) };
+    let is_whole = header.head == head || header.head.seq < head.seq;
+    let what = || format!("the journal of run {run} does not end with the event that its header was made of");
+    Ok(if is_whole { Ok(()) } else { Err(what()) })
 }
 
 /// The chain of journals whose rows come in order.
@@ -92,6 +113,11 @@ struct Chain {
 }
 
 impl Chain {
+    /// Where the journal ends before this row, if it is of another run.
+    fn ends_before(&self, row: &super::TableRow) -> Option<(RunId, Head)> {
+        self.at.filter(|(run, _)| !row.key.starts_with(run.as_bytes()))
+    }
+
     /// Takes the next row in; gives how many events it has, or what is wrong.
     fn follow(&mut self, row: &super::TableRow) -> Result<u64, String> {
         let (run, first, events) = journal_row(row).map_err(|error| error.to_string())?;

@@ -40,6 +40,14 @@ impl Wreck {
         Ok(Self { kind, _folder: held })
     }
 
+    /// What is missing as a whole, where the store itself can tell.
+    pub fn missing(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Lmdb(_) => None,
+            Kind::Sled(wreck) => wreck.missing(),
+        }
+    }
+
     /// The rows of a table in order, as far as they read, and what does not.
     pub fn rows(&self, table: Table) -> Rows<'_> {
         match &self.kind {

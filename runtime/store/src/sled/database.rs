@@ -19,7 +19,7 @@ use crate::StoreError;
 use crate::embedded::{Engine, Folder, Transaction, WriteError, damaged, is_full, unusable};
 
 /// The key in `meta` of the number of transactions.
-const TRANSACTIONS: &str = "transactions";
+pub(super) const TRANSACTIONS: &str = "transactions";
 
 /// Below this sled panics.
 const CACHE_MIN_BYTES: u64 = 256;

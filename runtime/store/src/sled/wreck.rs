@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sled::{Config, Db, Tree};
 
+use super::database::TRANSACTIONS;
+use super::files;
 use super::pieces::{self, Stored};
 use super::rows::tree_names;
 use crate::StoreError;
@@ -39,6 +41,19 @@ impl Wreck {
             }
         }
         Err(damaged(&dir.join("db"), &format!("sled gives nothing of it ({why})")))
+    }
+
+    /// What is missing as a whole: sled takes a log that is damaged for one that ends there.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let noted = files::noted_transactions(&self.copy).unwrap_or(0);
+        let found = || {
+            let meta = self.db.as_ref()?.open_tree("meta").ok()?;
+            let bytes = meta.get(TRANSACTIONS).ok()??;
+            bytes[..].try_into().ok().map(u64::from_be_bytes)
+        };
+        let found = catch_unwind(AssertUnwindSafe(found)).ok().flatten().unwrap_or(0);
+        let what = || format!("the log ends after {found} of {noted} transactions; what came later is lost");
+        (found < noted).then(what)
     }
 
     /// The rows of a table as far as they read, and what is wrong.
