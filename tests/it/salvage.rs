@@ -184,7 +184,7 @@ async fn bytes_that_are_flipped_anywhere_in_the_file_cost_no_more_than_what_they
         let all = check(&home, &before, "whole").await?;
         let mut saved = Vec::new();
         // A page at a time, spread over the file; the whole page, and one byte of it.
-        for place in (0..24).map(|part| whole.len() / 24 * part) {
+        for place in (0..16).map(|part| whole.len() / 16 * part) {
             for bytes in [1, 4_096] {
                 let end = (place + bytes).min(whole.len());
                 let flipped: Vec<u8> = whole[place..end].iter().map(|byte| !byte).collect();

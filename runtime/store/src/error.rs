@@ -74,7 +74,7 @@ pub enum StoreError {
         engine: Option<&'static str>,
     },
     /// A store stands where a new one is to be made.
-    #[error("{path} holds a store already; name a folder that holds none")]
+    #[error("the folder {path} holds a store already; name one that holds none")]
     Exists {
         /// The folder.
         path: PathBuf,

@@ -150,8 +150,8 @@ fn a_compaction_that_is_killed_leaves_a_store_that_opens() {
 fn a_store_is_smaller_after_runs_were_removed_and_it_was_compacted() {
     let home = filled("lmdb:");
     let large = "x".repeat(100_000);
-    for _ in 0..5 {
-        let said = home.pawl(&["run", &workflow("hello.yaml"), "--input", &format!("name={large}")]);
+    for number in 0..5 {
+        let said = home.pawl(&["run", &workflow("hello.yaml"), "--input", &format!("name={number}{large}")]);
         assert_eq!(said.code, Some(0), "{}", said.show());
     }
     let bytes = || fs::metadata(home.path("data/lmdb/data.mdb")).unwrap().len();

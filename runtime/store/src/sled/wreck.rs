@@ -25,6 +25,11 @@ pub(crate) struct Wreck {
 impl Wreck {
     /// Opens the store in `dir` by way of a copy in `copy`.
     pub(crate) fn open(dir: &Path, copy: PathBuf) -> Result<Self, StoreError> {
+        let log = dir.join("db");
+        // sled would take it for a store that was just made.
+        if fs::metadata(&log).map_err(|error| unusable(&log, &error))?.len() == 0 {
+            return Err(damaged(&log, "it is empty"));
+        }
         let mut wreck = Self { db: None, copy };
         // A snapshot only saves reading the log, and may be what is damaged.
         let mut why = String::new();
