@@ -2,6 +2,7 @@
 
 use clap::Args;
 use pawl_engine::upkeep::{LostRun, Salvaged, salvage};
+use pawl_store::StoreError;
 use pawl_store::maintain::{NewStore, Wreck};
 use serde_json::json;
 
@@ -25,7 +26,15 @@ pub(super) async fn run(args: &SalvageArgs, out: Output) -> Result<Exit, Fault> 
     let SalvageArgs { from, to } = args;
     let (source, target) = (folder_of(from)?, folder_of(to)?);
     let new = NewStore::begin(kind(to.engine), target)?;
-    let wreck = Wreck::open(kind(from.engine), source, target).map_err(alone)?;
+    let wreck = Wreck::open(kind(from.engine), source, target).map_err(|error| {
+        let is_hopeless = matches!(error, StoreError::Damaged(_));
+        let fault = alone(error);
+        if is_hopeless {
+            fault.hint("nothing of it can be read; restore the data folder from a backup")
+        } else {
+            fault
+        }
+    })?;
     let mut progress = Progress::new(out);
     let mut told = |what: &str, number: u64| progress.say(|| format!("{what}: {number}"));
     let salvaged = salvage(&wreck, new.store(), target, &mut told).await?;
