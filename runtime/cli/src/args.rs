@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Plugin(command::plugin::PluginArgs),
     /// See what agents keep beyond their runs, and have it forgotten
     Memory(command::memory::MemoryArgs),
+    /// Look after the store: figures, copies, what to keep, what to repair
+    Store(command::store::StoreArgs),
     /// Prove that journals are whole and unaltered
     Verify(command::verify::VerifyArgs),
     /// Try every part that pawl needs here
@@ -159,6 +161,7 @@ impl Cli {
             Command::Graph(args) => args.data.folder.clone(),
             Command::Plugin(args) => args.folder(),
             Command::Memory(args) => args.folder(),
+            Command::Store(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),
             Command::Doctor(args) => args.data.folder.clone(),
             Command::Schema(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,

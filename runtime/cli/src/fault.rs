@@ -189,13 +189,18 @@ impl From<StoreError> for Fault {
             StoreError::InUse { .. } => "wait until that process has ended, or stop it",
             StoreError::Folder { .. } => "name another folder with --data DIR, or make this one writable",
             StoreError::Full(_) => "make room on the disk and run `pawl resume`",
-            StoreError::Newer { .. } | StoreError::OtherEngine { .. } | StoreError::Failed(_) => "",
+            StoreError::Newer { .. }
+            | StoreError::OtherEngine { .. }
+            | StoreError::NoStore { .. }
+            | StoreError::Exists { .. }
+            | StoreError::Failed(_) => "",
             StoreError::Damaged(_) | StoreError::DamagedTicket { .. } => {
-                "restore the data folder from a backup, or name another with --data DIR"
+                "restore the data folder from a backup; `pawl store salvage` saves what is whole of it into a new store"
             }
-            StoreError::Conflict { .. } | StoreError::Engine(_) | StoreError::Closed => {
-                "`pawl doctor` tries each part by itself"
-            }
+            StoreError::Conflict { .. }
+            | StoreError::Needed { .. }
+            | StoreError::Engine(_)
+            | StoreError::Closed => "`pawl doctor` tries each part by itself",
         };
         if hint.is_empty() { with_hint(FaultKind::Unusable, &text) } else { Self::unusable(text).hint(hint) }
     }

@@ -58,6 +58,11 @@ impl Output {
         }
     }
 
+    /// A document on a line of its own, with `--json` and without.
+    pub(crate) fn line(self, document: &Value) {
+        if self.json { self.json_line(document) } else { self.text(&document.to_string()) }
+    }
+
     /// A line that goes with the data, to stderr.
     #[expect(clippy::unused_self, reason = "all writing goes through a command's output")]
     pub(crate) fn note(self, line: &str) {

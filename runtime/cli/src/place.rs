@@ -48,6 +48,13 @@ impl FromStr for StoreAt {
     }
 }
 
+impl StoreAt {
+    /// The folder that it names.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+}
+
 impl Display for StoreAt {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let engine = match self.engine {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pawl_sandbox::{Limits, SandboxConfig};
 
+use crate::upkeep::RetentionSetting;
 use crate::{Chance, Clock, StandIn, SystemChance, SystemClock};
 
 /// The engine's settings and limits.
@@ -34,6 +35,8 @@ pub struct EngineConfig {
     pub shared_memory_max_bytes: usize,
     /// Commands from outside that are not answered yet; more wait before they are accepted. At least 1.
     pub commands_max: usize,
+    /// Which runs that are over are kept; all, when absent. Others are removed while the engine drives.
+    pub retention: Option<RetentionSetting>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where chance comes from.
@@ -55,6 +58,7 @@ impl Default for EngineConfig {
             run_memory_max_bytes: 4 * 1024 * 1024,
             shared_memory_max_bytes: 4 * 1024 * 1024,
             commands_max: 4_096,
+            retention: None,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             stand_in: None,

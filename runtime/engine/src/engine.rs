@@ -13,13 +13,14 @@ use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_sandbox::Sandbox;
 use pawl_store::{Page, RunFilter, Store};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mpsc, oneshot};
 
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::Follower;
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
 use crate::progress::ProgressHub;
+use crate::upkeep::keep_house;
 use crate::workflow::{Definitions, Workflow, denied, prepare};
 use crate::{EngineConfig, EngineError, journal};
 
@@ -107,8 +108,11 @@ impl Engine {
             progress: ProgressHub::new(),
             grown: grown.downgrade(),
             loads: Semaphore::new(LOADS_MAX),
+            pruning: Mutex::default(),
+            made_of: RwLock::default(),
             config,
         });
+        keep_house(&context);
         tokio::spawn(Driver::new(Arc::clone(&context), from_outside, from_inside, grown).run());
         Self { context, outside, turns: Arc::new(Semaphore::new(commands_max)) }
     }

@@ -89,7 +89,7 @@ fn could_exceed(value: &serde_json::Value, max: usize) -> bool {
     weigh(value, max).is_none()
 }
 
-async fn bring_in(store: &dyn Store, run: RunId, event: &mut Event) -> Result<(), EngineError> {
+pub(crate) async fn bring_in(store: &dyn Store, run: RunId, event: &mut Event) -> Result<(), EngineError> {
     let Some(payload) = event.payload_mut() else { return Ok(()) };
     let Payload::Blob(digest) = payload else { return Ok(()) };
     let bytes = fetch(store, run, digest, "a value").await?;

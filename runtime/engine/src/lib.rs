@@ -40,6 +40,8 @@ mod rest;
 mod travel;
 mod workflow;
 
+pub mod upkeep;
+
 pub use attempt::{AgentPart, AgentWork, Component, StandIn, ToolWork};
 pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -51,4 +53,5 @@ pub use journal::RunHistory;
 pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::ProgressNote;
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
+pub use upkeep::{Pruned, Retention, RetentionSetting};
 pub use workflow::{WORKFLOWS_MAX_DEPTH, Workflow};

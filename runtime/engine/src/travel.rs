@@ -25,6 +25,7 @@ impl Engine {
         inputs: Option<Value>,
         by: Actor,
     ) -> Result<RunId, EngineError> {
+        let _kept = self.context.made_of.read().await;
         let history = self.history(run).await?;
         let state = &history.state;
         let pinned = match workflow {
@@ -52,6 +53,7 @@ impl Engine {
         by: Actor,
     ) -> Result<RunId, EngineError> {
         let _turn = self.turn().await?;
+        let _kept = self.context.made_of.read().await;
         let history = self.history(run).await?;
         let definition = self.definition_of(run).await?;
         let config = &self.context.config;

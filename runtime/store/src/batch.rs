@@ -18,6 +18,23 @@ pub struct Batch {
     pub delivered: Vec<Origin>,
     /// What goes into memories that runs share, in this order.
     pub remembered: Vec<Remembered>,
+    /// Runs of which nothing is kept any more.
+    pub removed: Vec<Removal>,
+    /// Blobs that no journal names any more. They stay where no sweep is under way, and those that a commit
+    /// brought since it began: see [`Upkeep::begin_sweep`](crate::Upkeep::begin_sweep).
+    pub unused: Vec<Digest>,
+}
+
+/// A run of which nothing is kept any more: its journal and all that follows from it. Refused, with the whole batch,
+/// as long as it is not over or has something to tell others.
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// The run.
+    pub run: RunId,
+    /// The seq of its last event. Anything else is a conflict.
+    pub expected_seq: u64,
+    /// All approvals that it ever opened.
+    pub approvals: Vec<ApprovalId>,
 }
 
 /// What one commit appends to one run, and the projections that follow from it.
@@ -94,7 +111,8 @@ impl Blob {
 
 /// Refuses a batch that names a run twice: which entry is the first could not be told.
 pub(crate) fn check_runs(batch: &Batch) -> Result<(), StoreError> {
-    let mut runs: Vec<RunId> = batch.runs.iter().map(|commit| commit.run).collect();
+    let removed = batch.removed.iter().map(|removal| removal.run);
+    let mut runs: Vec<RunId> = batch.runs.iter().map(|commit| commit.run).chain(removed).collect();
     runs.sort_unstable();
     match runs.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(StoreError::Engine(format!("a batch has two entries for {:?}", pair[0]))),

@@ -57,6 +57,28 @@ pub enum StoreError {
         /// What is there.
         found: u64,
     },
+    /// The run cannot be removed.
+    #[error("run {run} is not removed: {reason}")]
+    Needed {
+        /// The run.
+        run: RunId,
+        /// What it is needed for.
+        reason: &'static str,
+    },
+    /// There is no store where one is to be looked after.
+    #[error("there is no store in {path}{}; say which with --data DIR or --store ENGINE:PATH", engine.map(|engine| format!(" of the engine {engine}")).unwrap_or_default())]
+    NoStore {
+        /// The folder.
+        path: PathBuf,
+        /// The engine that was asked for, where it matters.
+        engine: Option<&'static str>,
+    },
+    /// A store stands where a new one is to be made.
+    #[error("the folder {path} holds a store already; name one that holds none")]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The store is full: the map, or the disk. Nothing was lost.
     #[error("the store is full: {0}")]
     Full(String),

@@ -12,8 +12,10 @@ mod embedded;
 mod error;
 mod query;
 mod store;
+mod upkeep;
 
 pub mod lmdb;
+pub mod maintain;
 pub mod memory;
 pub mod sled;
 
@@ -24,8 +26,10 @@ pub mod bench;
 #[doc(hidden)]
 pub mod conformance;
 
-pub use batch::{Batch, Blob, RunCommit, Subscription};
+pub use batch::{Batch, Blob, Removal, RunCommit, Subscription};
 pub use embedded::{CommitStats, EmbeddedStore};
 pub use error::StoreError;
+pub use maintain::{Maintain, RowChange};
 pub use query::{ApprovalFilter, ApprovalPage, PAGE_MAX_ROWS, Page, RunFilter, RunPage};
 pub use store::{Store, StoreInfo, TicketPlace};
+pub use upkeep::Upkeep;

@@ -14,10 +14,11 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, Remembered, RunId, Ticket, Timestamp, VisitId};
 use serde_json::Value;
 
+use crate::embedded::Sweep;
 use crate::query::{approval_cursor, approval_place};
 use crate::{
-    ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, RunCommit, RunFilter, RunPage, Store,
-    StoreError, StoreInfo, Subscription, TicketPlace,
+    ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, Removal, RunCommit, RunFilter, RunPage, Store,
+    StoreError, StoreInfo, Subscription, TicketPlace, Upkeep,
 };
 
 /// The store in memory. A clone is the same store.
@@ -39,6 +40,7 @@ struct State {
     tickets: BTreeMap<TicketPlace, Ticket>,
     /// None of them is empty.
     memories: BTreeMap<MemoryScope, BTreeMap<String, Value>>,
+    sweep: Sweep,
 }
 
 impl MemoryStore {
@@ -65,7 +67,11 @@ impl State {
                 return Err(StoreError::Conflict { run, expected, found });
             }
         }
+        for removal in &batch.removed {
+            self.check_removal(removal)?;
+        }
         for blob in batch.blobs {
+            self.sweep.keep(&blob.digest);
             self.blobs.entry(blob.digest).or_insert(blob.bytes);
         }
         for commit in batch.runs {
@@ -77,7 +83,38 @@ impl State {
         for remembered in batch.remembered {
             self.remember(remembered);
         }
+        for removal in &batch.removed {
+            self.remove(removal);
+        }
+        for digest in batch.unused.iter().filter(|digest| !self.sweep.spares(digest)) {
+            self.blobs.remove(digest);
+        }
         Ok(())
+    }
+
+    fn check_removal(&self, removal: &Removal) -> Result<(), StoreError> {
+        let (run, expected, found) = (removal.run, removal.expected_seq, self.last_seq(removal.run));
+        if found != expected {
+            return Err(StoreError::Conflict { run, expected, found });
+        }
+        if self.runs.get(&run).is_some_and(|header| !header.status.is_final()) {
+            return Err(StoreError::Needed { run, reason: "it is not over" });
+        }
+        if self.outgoing.iter().any(|origin| origin.run == run) {
+            return Err(StoreError::Needed { run, reason: "others must still be told of it" });
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, removal: &Removal) {
+        self.journals.remove(&removal.run);
+        if let Some(wake_at) = self.runs.remove(&removal.run).and_then(|header| header.wake_at) {
+            self.due.remove(&(wake_at, removal.run));
+        }
+        for id in &removal.approvals {
+            self.close(id);
+            self.approval_places.remove(id);
+        }
     }
 
     fn remember(&mut self, Remembered { scope, key, value }: Remembered) {
@@ -245,5 +282,32 @@ impl Store for MemoryStore {
 
     async fn info(&self) -> Result<StoreInfo, StoreError> {
         Ok(StoreInfo { engine: "memory", place: "memory".into(), format: 1, bytes: 0 })
+    }
+
+    fn upkeep(&self) -> Option<&dyn Upkeep> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Upkeep for MemoryStore {
+    async fn journals(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        let runs: BTreeSet<RunId> = self.with(|state| state.journals.keys().copied().collect());
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(runs.range((from, Bound::Unbounded)).take(limit).copied().collect())
+    }
+
+    async fn blobs(&self, after: Option<Digest>, limit: usize) -> Result<Vec<Digest>, StoreError> {
+        let blobs: BTreeSet<Digest> = self.with(|state| state.blobs.keys().copied().collect());
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(blobs.range((from, Bound::Unbounded)).take(limit).copied().collect())
+    }
+
+    async fn begin_sweep(&self) -> Result<(), StoreError> {
+        if self.with(|state| state.sweep.begin()) { Ok(()) } else { Err(crate::embedded::second_sweep()) }
+    }
+
+    fn end_sweep(&self) {
+        self.with(|state| state.sweep.end());
     }
 }

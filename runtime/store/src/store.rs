@@ -11,7 +11,7 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp, VisitId};
 use serde_json::Value;
 
-use crate::{ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, StoreError};
+use crate::{ApprovalFilter, ApprovalPage, Batch, Maintain, Page, RunFilter, RunPage, StoreError, Upkeep};
 
 /// Whose slot a ticket is for: a run's own, or that of a visit of it.
 pub type TicketPlace = (RunId, Option<VisitId>);
@@ -93,4 +93,14 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// What the store says of itself.
     async fn info(&self) -> Result<StoreInfo, StoreError>;
+
+    /// What retention needs beside these verbs; nothing where runs are not removed.
+    fn upkeep(&self) -> Option<&dyn Upkeep> {
+        None
+    }
+
+    /// The rows themselves, for who looks after the store; nothing where there are none.
+    fn maintain(&self) -> Option<&dyn Maintain> {
+        None
+    }
 }

@@ -10,6 +10,7 @@ mod feed;
 mod memory;
 mod open;
 mod protocol;
+mod retention;
 mod server;
 mod service;
 mod settings;
@@ -23,6 +24,8 @@ use std::path::PathBuf;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId};
+use pawl_engine::{Pruned, Retention};
+use pawl_store::maintain::StoreStats;
 use serde_json::Value;
 
 pub(crate) use feed::{Feed, Next};
@@ -207,6 +210,16 @@ impl Backend {
     /// What the store says of itself.
     pub(crate) async fn about(&self) -> Result<About, Fault> {
         expect_reply!(self.call(Request::About).await?, About).map(|about| *about)
+    }
+
+    /// What is in the store.
+    pub(crate) async fn stats(&self) -> Result<StoreStats, Fault> {
+        expect_reply!(self.call(Request::Stats).await?, Stats).map(|stats| *stats)
+    }
+
+    /// Removes runs that are over, and blobs that nothing names any more.
+    pub(crate) async fn prune(&self, retention: Retention) -> Result<Pruned, Fault> {
+        expect_reply!(self.call(Request::Prune { retention }).await?, Pruned).map(|pruned| *pruned)
     }
 
     /// A run's journal.

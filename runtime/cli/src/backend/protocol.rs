@@ -13,14 +13,15 @@ use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, StepId};
-use pawl_engine::{ProgressNote, ReplayReport};
+use pawl_engine::{ProgressNote, Pruned, ReplayReport, Retention};
+use pawl_store::maintain::StoreStats;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 5;
+pub(crate) const PROTOCOL_VERSION: u32 = 6;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -224,6 +225,13 @@ pub(crate) enum Request {
     },
     /// Describe the store.
     About,
+    /// Count what is in the store.
+    Stats,
+    /// Remove runs that are over, and blobs that nothing names any more.
+    Prune {
+        /// Which runs are kept.
+        retention: Retention,
+    },
 }
 
 impl Request {
@@ -240,6 +248,7 @@ impl Request {
                 | Self::Retry { .. }
                 | Self::Suspend { .. }
                 | Self::Lift { .. }
+                | Self::Prune { .. }
         )
     }
 }
@@ -291,6 +300,10 @@ pub(crate) enum Reply {
     Verified(Vec<Verified>),
     /// What the store says.
     About(Box<About>),
+    /// What is in the store.
+    Stats(Box<StoreStats>),
+    /// What was removed.
+    Pruned(Box<Pruned>),
     /// What a replay found.
     Replayed(Box<Replayed>),
 }

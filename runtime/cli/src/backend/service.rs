@@ -14,7 +14,7 @@ use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
 use serde_json::json;
 
 use super::protocol::{About, Answered, Opened, Reply, Request, Signalled};
-use super::{Feed, memory, verify};
+use super::{Feed, memory, retention, verify};
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -60,7 +60,8 @@ pub(crate) fn engine_config(place: &Place) -> EngineConfig {
 
 impl Service {
     pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
-        let engine = Engine::open(store, engine_config(place)).await?;
+        let retention = retention::setting()?;
+        let engine = Engine::open(store, EngineConfig { retention, ..engine_config(place) }).await?;
         Ok(Self { engine, driven: Arc::default(), in_hand: Arc::default() })
     }
 
@@ -107,6 +108,8 @@ impl Service {
             Request::Source { definition } => self.source(definition).await,
             Request::Verify { run } => Ok(Reply::Verified(verify::verify(&self.engine, run).await?)),
             Request::About => self.about().await,
+            Request::Stats => self.stats().await,
+            Request::Prune { retention } => Ok(Reply::Pruned(Box::new(self.engine.prune(retention).await?))),
             Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
         }
     }
@@ -273,6 +276,12 @@ impl Service {
             format: info.format,
             bytes: info.bytes,
         })))
+    }
+
+    async fn stats(&self) -> Result<Reply, Fault> {
+        let rows = self.store().maintain();
+        let rows = rows.ok_or_else(|| Fault::usage("a store in memory has no tables"))?;
+        Ok(Reply::Stats(Box::new(rows.stats().await?)))
     }
 
     fn driven(&self) -> MutexGuard<'_, HashSet<RunId>> {

@@ -23,6 +23,7 @@ pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod signal;
+pub(crate) mod store;
 pub(crate) mod suspend;
 pub(crate) mod test;
 pub(crate) mod verify;
@@ -61,6 +62,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Explain(args) => explain::run(&args, out),
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
         Command::Memory(args) => memory::run(args, place, out).await,
+        Command::Store(args) => store::run(args, place, out).await,
         Command::Verify(args) => verify::run(args, place, out).await,
         Command::Doctor(_) => doctor::run(place, out).await,
         Command::Completions(args) => completions::run(&args, out),

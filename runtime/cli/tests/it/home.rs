@@ -169,7 +169,15 @@ impl Holder {
         self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         self.stderr.read_to_string(&mut self.heard).unwrap();
         let code = self.child.wait().unwrap().code();
-        Said { code, stdout, stderr: self.heard }
+        Said { code, stdout, stderr: std::mem::take(&mut self.heard) }
+    }
+}
+
+/// It does not outlive its test.
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

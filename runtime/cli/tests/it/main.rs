@@ -15,6 +15,7 @@ mod runs;
 mod shared;
 mod signals;
 mod slots;
+mod store;
 mod stores;
 mod terminal;
 mod tests;

@@ -66,7 +66,10 @@ impl Driver {
         let (commit, mut large) = active.prepare(run, decided, inline_max);
         large.extend_from_slice(blobs);
         let delivered = active.pending.as_ref().map(|pending| pending.delivered.clone()).unwrap_or_default();
-        self.submit(run, Batch { runs: vec![commit], blobs: large, delivered, remembered });
+        self.submit(
+            run,
+            Batch { runs: vec![commit], blobs: large, delivered, remembered, ..Batch::default() },
+        );
     }
 
     /// Gives a batch to the store.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pawl_core::{Command, RunId};
 use pawl_store::Store;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{Mutex, RwLock, Semaphore, broadcast, mpsc};
 
 use super::message::{Acknowledged, Message, Queued, Reply};
 use crate::plugins::Catalog;
@@ -26,6 +26,18 @@ pub(crate) struct Context {
     pub(crate) grown: broadcast::WeakSender<RunId>,
     /// Bounds how many journals are read at once.
     pub(crate) loads: Semaphore,
+    /// Held while runs and blobs are removed: one after the other.
+    pub(crate) pruning: Mutex<()>,
+    /// Shared by whoever makes a run of another, from reading that one to its own first commit; taken alone while
+    /// runs are removed. So what the new run names by way of the other is in one of their journals all the time.
+    pub(crate) made_of: RwLock<()>,
+}
+
+impl Context {
+    /// Whether the loop runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.grown.upgrade().is_some()
+    }
 }
 
 /// The way to the driver from inside the engine. Never waits: what is inside was accepted before.

@@ -24,7 +24,7 @@ use pawl_core::RunId;
 use tokio::sync::{broadcast, mpsc};
 
 use active::ActiveRun;
-pub(crate) use active::subscriptions;
+pub(crate) use active::{subscriptions, tickets};
 pub(crate) use context::{Context, Mailbox};
 use letters::Letters;
 pub(crate) use letters::tell_hearers;

@@ -6,8 +6,8 @@ use pawl_core::{Digest, RunId, Timestamp};
 use super::Step::{
     self, Approval, Approvals, Blob, Commit, Conflict, Due, Journal, NextDue, Run, RunOfApproval, Runs,
 };
-use super::between;
 use super::sample::{append, approval, batch, event, header, run};
+use super::{between, removal};
 use crate::{Batch, RunCommit, RunFilter};
 
 /// All cases, with what each is about.
@@ -26,6 +26,8 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("slots that are held or waited for are listed", between::tickets()),
         ("memories that runs share hold what was put last", between::memories()),
         ("waits for topics are found by their patterns", between::subscriptions()),
+        ("runs that are over are removed, and no others", removal::runs()),
+        ("blobs that nobody names are removed in a sweep", removal::blobs()),
     ]
 }
 

@@ -9,6 +9,7 @@
 mod between;
 mod cases;
 mod concurrent;
+mod removal;
 pub mod sample;
 
 use std::sync::Arc;
@@ -54,6 +55,14 @@ pub(crate) enum Step {
     Memory(MemoryScope, Vec<(&'static str, Value)>),
     /// Patterns.
     Subscribers(Vec<&'static str>, Vec<RunId>),
+    /// Refused: this run cannot be removed.
+    Needed(Batch, RunId),
+    /// After, limit.
+    Journals(Option<RunId>, usize, Vec<RunId>),
+    /// After, limit.
+    Blobs(Option<Digest>, usize, Vec<Digest>),
+    /// Commits while unused blobs are looked for.
+    Sweep(Vec<Batch>),
 }
 
 /// Runs the suite against the stores that `make` gives, a new and empty one each time.
@@ -133,6 +142,25 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
         Step::Subscribers(patterns, runs) => {
             let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
             assert_eq!(store.subscribers(&patterns).await.expect(at), *runs, "{at}");
+        }
+        Step::Needed(batch, run) => match store.commit(batch).await {
+            Err(StoreError::Needed { run: of, .. }) => assert_eq!(of, *run, "{at}"),
+            other => panic!("{at}: {other:?}"),
+        },
+        Step::Journals(after, limit, runs) => {
+            assert_eq!(store.upkeep().expect(at).journals(*after, *limit).await.expect(at), *runs, "{at}");
+        }
+        Step::Blobs(after, limit, blobs) => {
+            assert_eq!(store.upkeep().expect(at).blobs(*after, *limit).await.expect(at), *blobs, "{at}");
+        }
+        Step::Sweep(batches) => {
+            let upkeep = store.upkeep().expect(at);
+            upkeep.begin_sweep().await.expect(at);
+            assert!(upkeep.begin_sweep().await.is_err(), "{at}: two at once");
+            for batch in batches {
+                store.commit(batch).await.expect(at);
+            }
+            upkeep.end_sweep();
         }
         Step::Blob(digest, bytes) => {
             assert_eq!(store.blob(digest).await.expect(at).as_deref(), bytes.as_deref(), "{at}");

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::prepared::Prepared;
+use super::sweep::Sweep;
 use super::{Engine, WriteError, WriteRows, write};
 use crate::StoreError;
 
@@ -59,8 +60,9 @@ pub(super) fn start<E: Engine>(
     limits: Limits,
     queue: mpsc::Receiver<Submission>,
     counters: Arc<Counters>,
+    sweep: Arc<Sweep>,
 ) -> Result<JoinHandle<()>, StoreError> {
-    let committer = Committer { engine, limits, queue, counters };
+    let committer = Committer { engine, limits, queue, counters, sweep };
     let spawned = std::thread::Builder::new().name("pawl-committer".into()).spawn(move || committer.run());
     spawned.map_err(|error| StoreError::Engine(format!("cannot start the committer: {error}")))
 }
@@ -70,6 +72,7 @@ struct Committer<E> {
     limits: Limits,
     queue: mpsc::Receiver<Submission>,
     counters: Arc<Counters>,
+    sweep: Arc<Sweep>,
 }
 
 /// What one transaction took in: who was refused, and how large it became.
@@ -89,6 +92,7 @@ pub struct Transaction<'c> {
     /// Where further members come from, if any may join.
     queue: Option<&'c mut mpsc::Receiver<Submission>>,
     limits: Limits,
+    sweep: &'c Sweep,
 }
 
 impl Transaction<'_> {
@@ -101,7 +105,7 @@ impl Transaction<'_> {
         loop {
             while let Some(member) = group.members.get(group.outcomes.len()) {
                 group.appends += member.batch.appends();
-                match write::batch(rows, &member.batch) {
+                match write::batch(rows, &member.batch, self.sweep) {
                     Ok(bytes) => {
                         group.bytes += bytes;
                         group.outcomes.push(Ok(()));
@@ -141,7 +145,7 @@ impl<E: Engine> Committer<E> {
     /// waiting, in one durable transaction.
     fn transact(&mut self, group: &mut Group, join: bool) -> Result<(), StoreError> {
         let queue = join.then_some(&mut self.queue);
-        self.engine.write(&mut Transaction { group, queue, limits: self.limits })
+        self.engine.write(&mut Transaction { group, queue, limits: self.limits, sweep: &self.sweep })
     }
 
     /// After a failed transaction, which left nothing behind: each member gets

@@ -23,7 +23,10 @@ const ENGINES: [&str; 2] = ["lmdb", "sled"];
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
     engine: &'static str,
-    lock: File,
+    /// Absent for a store that is made beside one that this process holds.
+    lock: Option<File>,
+    /// Whether the store in it is a new one that is not in its place yet.
+    is_staged: bool,
 }
 
 impl Drop for Folder {
@@ -31,7 +34,14 @@ impl Drop for Folder {
     /// starting shares the open file until it executes its own program, and
     /// with it the lock.
     fn drop(&mut self) {
-        if let Err(error) = rustix::fs::flock(&self.lock, FlockOperation::Unlock) {
+        if self.is_staged
+            && let Err(error) = fs::remove_dir_all(self.new_dir())
+        {
+            tracing::warn!(%error, path = %self.new_dir().display(), "a store that was not finished is left there");
+        }
+        if let Some(lock) = &self.lock
+            && let Err(error) = rustix::fs::flock(lock, FlockOperation::Unlock)
+        {
             tracing::warn!(%error, path = %self.path.display(), "the lock of the data folder was not given back");
         }
     }
@@ -59,14 +69,53 @@ impl Folder {
             Err(error) => return Err(unusable(&lock_path, &error.into())),
         }
         note_holder(&mut lock).map_err(|error| unusable(&lock_path, &error))?;
-        let folder = Self { path: path.to_owned(), engine, lock };
+        let folder = Self { path: path.to_owned(), engine, lock: Some(lock), is_staged: false };
         folder.refuse_other_engines()?;
         Ok(folder)
     }
 
     /// Where the engine's files are.
     pub(crate) fn engine_dir(&self) -> PathBuf {
+        if self.is_staged { self.new_dir() } else { self.place() }
+    }
+
+    /// Where they belong.
+    fn place(&self) -> PathBuf {
         self.path.join(self.engine)
+    }
+
+    /// For a new store, in a folder that holds none: it is made beside its place.
+    pub(crate) fn staged(mut self) -> Result<Self, StoreError> {
+        if self.place().exists() {
+            return Err(StoreError::Exists { path: self.path.clone() });
+        }
+        self.begin_new()?;
+        self.is_staged = true;
+        Ok(self)
+    }
+
+    /// For a new store beside the one that is held.
+    pub(crate) fn beside(&self) -> Result<Self, StoreError> {
+        self.begin_new()?;
+        Ok(Self { path: self.path.clone(), engine: self.engine, lock: None, is_staged: true })
+    }
+
+    /// Leaves a new store beside its place, for who puts it there.
+    pub(crate) const fn leave_new(&mut self) {
+        self.is_staged = false;
+    }
+
+    /// Puts a new store in the place of the one that is held, in one step, and removes the old one.
+    pub(crate) fn exchange_new(&self) -> Result<(), StoreError> {
+        let exchange = || {
+            let (new, place) = (self.new_dir(), self.place());
+            sync_tree(&new)?;
+            swap(&new, &place)?;
+            File::open(&self.path)?.sync_all()?;
+            // What stands beside it now is the old one.
+            fs::remove_dir_all(&new)
+        };
+        exchange().map_err(|error| unusable(&self.path, &error))
     }
 
     /// Where a new store is made.
@@ -105,9 +154,9 @@ impl Folder {
     }
 
     /// Puts a new store in its place, durably: its files, its names, and the name of its folder.
-    pub(crate) fn finish_new(&self) -> Result<(), StoreError> {
+    pub(crate) fn finish_new(&mut self) -> Result<(), StoreError> {
         let finish = || {
-            let (new, place) = (self.new_dir(), self.engine_dir());
+            let (new, place) = (self.new_dir(), self.place());
             sync_tree(&new)?;
             fs::rename(&new, &place)?;
             File::open(&self.path)?.sync_all()?;
@@ -116,8 +165,22 @@ impl Folder {
                 None => Ok(()),
             }
         };
-        finish().map_err(|error| unusable(&self.path, &error))
+        finish().map_err(|error| unusable(&self.path, &error))?;
+        self.is_staged = false;
+        Ok(())
     }
+}
+
+/// Makes two folders change places. The system does it in one step, or not at all.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn swap(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn swap(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "two folders cannot change places here in one step"))
 }
 
 /// Syncs a folder with all that is in it.
@@ -222,7 +285,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::hold(dir.path(), "lmdb").unwrap();
         // What a fork leaves in the child until it executes its own program.
-        let inherited = folder.lock.try_clone().unwrap();
+        let inherited = folder.lock.as_ref().unwrap().try_clone().unwrap();
         assert!(matches!(Folder::hold(dir.path(), "lmdb"), Err(StoreError::InUse { pid: Some(_), .. })));
         drop(folder);
         drop(Folder::hold(dir.path(), "lmdb").unwrap());

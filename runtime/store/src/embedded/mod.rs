@@ -9,19 +9,25 @@ mod committer;
 mod engine;
 mod failure;
 mod folder;
+mod maintain;
 mod prepared;
+pub(crate) mod projections;
 mod read;
 mod rows;
 mod store;
+mod sweep;
 mod table;
 mod write;
 
 pub use committer::CommitStats;
 pub use store::EmbeddedStore;
+pub use table::Table;
 
 pub(crate) use committer::{Limits, Transaction};
 pub(crate) use engine::Engine;
 pub(crate) use failure::{WriteError, damaged, disk_full, is_full};
 pub(crate) use folder::{Folder, unusable};
+pub(crate) use maintain::{event_key, journal_row, memory_reads, same_rows, second_sweep};
+pub(crate) use prepared::VALUE_MAX_BYTES;
 pub(crate) use rows::{Row, Rows, WriteRows};
-pub(crate) use table::Table;
+pub(crate) use sweep::Sweep;

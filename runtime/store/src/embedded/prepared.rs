@@ -3,10 +3,10 @@
 
 use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Remembered, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, Remembered, RunId, Ticket, Timestamp};
 
 use super::codec;
-use crate::{Batch, Blob, RunCommit, StoreError, Subscription};
+use crate::{Batch, Blob, Removal, RowChange, RunCommit, StoreError, Subscription};
 
 /// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on. It holds
 /// for every engine, so that a store can be copied to another.
@@ -22,6 +22,18 @@ pub(crate) struct Prepared {
     pub(crate) delivered: Vec<Origin>,
     /// Keys of the table, with what they hold from now on.
     pub(crate) remembered: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) removed: Vec<PreparedRemoval>,
+    pub(crate) unused: Vec<Digest>,
+    /// Rows as they are to be, for who looks after the store.
+    pub(crate) rows: Vec<RowChange>,
+}
+
+/// A run that is removed.
+#[derive(Debug)]
+pub(crate) struct PreparedRemoval {
+    pub(crate) removal: Removal,
+    /// All keys of its journal, as it is when it ends at the seq that the removal expects.
+    pub(crate) journal: Vec<Vec<u8>>,
 }
 
 /// What is written for one run.
@@ -75,11 +87,28 @@ impl Prepared {
             within_limit(blob.bytes.len())?;
         }
         let remembered = batch.remembered.iter().map(remembered).collect::<Result<_, _>>()?;
-        Ok(Self { runs, blobs: batch.blobs.clone(), delivered: batch.delivered.clone(), remembered })
+        let removed = batch.removed.iter().cloned();
+        Ok(Self {
+            runs,
+            blobs: batch.blobs.clone(),
+            delivered: batch.delivered.clone(),
+            remembered,
+            removed: removed.map(|removal| PreparedRemoval { removal, journal: Vec::new() }).collect(),
+            unused: batch.unused.clone(),
+            rows: Vec::new(),
+        })
+    }
+
+    /// Rows as they are to be.
+    pub(crate) fn of_rows(rows: Vec<RowChange>) -> Result<Self, StoreError> {
+        for change in &rows {
+            within_limit(change.value.as_ref().map_or(0, Vec::len))?;
+        }
+        Ok(Self { rows, ..Self::new(&Batch::default())? })
     }
 
     pub(crate) fn appends(&self) -> usize {
-        self.runs.len()
+        self.runs.len() + self.removed.len()
     }
 }
 
@@ -129,7 +158,7 @@ fn keys(run: RunId, subscriptions: &[Subscription]) -> Vec<Vec<u8>> {
 }
 
 impl PreparedHeader {
-    fn new(header: &RunHeader) -> Result<Self, StoreError> {
+    pub(crate) fn new(header: &RunHeader) -> Result<Self, StoreError> {
         let index = IndexEntries { status: codec::indexed_status(header.status), wake_at: header.wake_at };
         let bytes = codec::encode(header)?;
         within_limit(bytes.len())?;
@@ -138,7 +167,7 @@ impl PreparedHeader {
 }
 
 impl PreparedApproval {
-    fn new(approval: &OpenApproval) -> Result<Self, StoreError> {
+    pub(crate) fn new(approval: &OpenApproval) -> Result<Self, StoreError> {
         let mut value = approval.run.as_bytes().to_vec();
         value.extend(codec::encode(approval)?);
         within_limit(value.len())?;

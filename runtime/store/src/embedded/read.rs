@@ -52,6 +52,43 @@ pub(super) fn journal(
     Ok((events, true))
 }
 
+/// The keys of all rows of a journal.
+pub(super) fn journal_keys(rows: &impl Rows, run: RunId) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (from, to) = (codec::journal_key(run, 0), codec::journal_key(run, u64::MAX));
+    let keys = rows.keys(Table::Journal, Bound::Included(&from), Bound::Included(&to))?;
+    keys.map(|key| Ok(key?.into_owned())).collect()
+}
+
+/// Up to `limit` runs that have a journal.
+pub(super) fn journals(
+    rows: &impl Rows,
+    after: Option<RunId>,
+    limit: usize,
+) -> Result<Vec<RunId>, StoreError> {
+    let mut runs: Vec<RunId> = Vec::new();
+    while runs.len() < limit {
+        let behind = runs.last().copied().or(after).map(|run| codec::journal_key(run, u64::MAX));
+        let Some(key) = rows.keys(Table::Journal, beyond(behind.as_ref()), Bound::Unbounded)?.next() else {
+            break;
+        };
+        runs.push(codec::split_journal_key(&key?)?.0);
+    }
+    Ok(runs)
+}
+
+/// Up to `limit` digests of blobs.
+pub(super) fn blobs(
+    rows: &impl Rows,
+    after: Option<Digest>,
+    limit: usize,
+) -> Result<Vec<Digest>, StoreError> {
+    let after = after.map(|digest| *digest.as_bytes());
+    let keys = rows.keys(Table::Blobs, beyond(after.as_ref()), Bound::Unbounded)?;
+    let digest = |key: &[u8]| key.try_into().map(Digest::from_bytes);
+    let wrong = |_| StoreError::Damaged("the key of a blob is no digest".into());
+    keys.take(limit).map(|key| digest(&key?).map_err(wrong)).collect()
+}
+
 /// Up to `limit` events that others must be told of.
 pub(super) fn outgoing(
     rows: &impl Rows,

@@ -26,6 +26,16 @@ pub trait Rows {
         to: Bound<&'a [u8]>,
     ) -> Result<impl Iterator<Item = Result<Row<'a>, StoreError>>, StoreError>;
 
+    /// The keys between two keys, in order.
+    fn keys<'a>(
+        &'a self,
+        table: Table,
+        from: Bound<&'a [u8]>,
+        to: Bound<&'a [u8]>,
+    ) -> Result<impl Iterator<Item = Result<Cow<'a, [u8]>, StoreError>>, StoreError> {
+        Ok(self.range(table, from, to)?.map(|row| row.map(|(key, _)| key)))
+    }
+
     /// The rows between two keys, the last first.
     fn rev_range<'a>(
         &'a self,

@@ -14,10 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::committer::{self, CommitStats, Counters, Limits, Submission};
 use super::prepared::Prepared;
+use super::sweep::Sweep;
 use super::{Engine, Folder, codec, read};
 use crate::{
-    ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, RunFilter, RunPage, Store, StoreError,
-    StoreInfo, TicketPlace,
+    ApprovalFilter, ApprovalPage, Batch, Maintain, PAGE_MAX_ROWS, Page, RunFilter, RunPage, Store,
+    StoreError, StoreInfo, TicketPlace, Upkeep,
 };
 
 /// A store within this process. Dropping it writes what was queued and gives the folder back.
@@ -26,8 +27,9 @@ pub struct EmbeddedStore<E: Engine> {
     /// Absent only while the store is dropped, as is the thread.
     queue: Option<mpsc::Sender<Submission>>,
     committer: Option<JoinHandle<()>>,
-    engine: Arc<E>,
+    pub(super) engine: Arc<E>,
     counters: Arc<Counters>,
+    pub(super) sweep: Arc<Sweep>,
     /// Given back after everything else.
     folder: Folder,
 }
@@ -35,10 +37,54 @@ pub struct EmbeddedStore<E: Engine> {
 impl<E: Engine> EmbeddedStore<E> {
     /// Starts the committer of an engine that was just opened.
     pub(crate) fn start(folder: Folder, engine: E, limits: Limits) -> Result<Self, StoreError> {
-        let (engine, counters) = (Arc::new(engine), Arc::<Counters>::default());
+        let (engine, counters, sweep) = (Arc::new(engine), Arc::<Counters>::default(), Arc::default());
         let (queue, waiting) = mpsc::channel(limits.queue_max_commits.max(1));
-        let committer = committer::start(Arc::clone(&engine), limits, waiting, Arc::clone(&counters))?;
-        Ok(Self { queue: Some(queue), committer: Some(committer), engine, counters, folder })
+        let (engine_of, counters_of, sweep_of) =
+            (Arc::clone(&engine), Arc::clone(&counters), Arc::clone(&sweep));
+        let committer = committer::start(engine_of, limits, waiting, counters_of, sweep_of)?;
+        Ok(Self { queue: Some(queue), committer: Some(committer), engine, counters, sweep, folder })
+    }
+
+    /// Hands a batch to the committer; comes back when it is durable, or was refused.
+    pub(super) async fn submit(&self, batch: Prepared) -> Result<(), StoreError> {
+        let (reply, outcome) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(Submission { batch, reply }).await.map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Writes what was queued and closes the engine; nothing is done any more after it.
+    fn shut(&mut self) {
+        drop(self.queue.take());
+        if let Some(committer) = self.committer.take()
+            && committer.join().is_err()
+        {
+            tracing::error!("the committer panicked; what it had not acknowledged may be lost");
+        }
+        self.engine.close();
+    }
+
+    /// Closes a new store and puts it in its place.
+    pub(crate) fn put_in_place(mut self) -> Result<(), StoreError> {
+        self.shut();
+        self.folder.finish_new()
+    }
+
+    /// Closes a new store, which stays beside its place.
+    pub(crate) fn leave_new(mut self) {
+        self.shut();
+        self.folder.leave_new();
+    }
+
+    /// Where a new store can be made beside this one.
+    pub(crate) fn beside(&self) -> Result<Folder, StoreError> {
+        self.folder.beside()
+    }
+
+    /// Closes it and puts the new store beside it in its place.
+    pub(crate) fn exchange(mut self) -> Result<(), StoreError> {
+        self.shut();
+        self.folder.exchange_new()
     }
 
     /// What the committer did so far.
@@ -49,13 +95,7 @@ impl<E: Engine> EmbeddedStore<E> {
 
 impl<E: Engine> Drop for EmbeddedStore<E> {
     fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(committer) = self.committer.take()
-            && committer.join().is_err()
-        {
-            tracing::error!("the committer panicked; what it had not acknowledged may be lost");
-        }
-        self.engine.close();
+        self.shut();
     }
 }
 
@@ -64,11 +104,13 @@ impl<E: Engine> Drop for EmbeddedStore<E> {
 #[async_trait]
 impl<E: Engine> Store for EmbeddedStore<E> {
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        let batch = Prepared::new(batch)?;
-        let (reply, outcome) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.send(Submission { batch, reply }).await.map_err(|_| StoreError::Closed)?;
-        outcome.await.map_err(|_| StoreError::Closed)?
+        let mut batch = Prepared::new(batch)?;
+        for removed in &mut batch.removed {
+            // Complete, if the run still ends where the removal expects it to.
+            let run = removed.removal.run;
+            removed.journal = self.engine.read(|rows| read::journal_keys(rows, run)).await?;
+        }
+        self.submit(batch).await
     }
 
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {
@@ -188,5 +230,13 @@ impl<E: Engine> Store for EmbeddedStore<E> {
             format: E::FORMAT,
             bytes: self.engine.bytes()?,
         })
+    }
+
+    fn upkeep(&self) -> Option<&dyn Upkeep> {
+        Some(self)
+    }
+
+    fn maintain(&self) -> Option<&dyn Maintain> {
+        Some(self)
     }
 }

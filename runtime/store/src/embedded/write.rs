@@ -4,7 +4,10 @@ use pawl_core::view::Status;
 use pawl_core::{ApprovalId, RunId, Timestamp};
 use serde::Deserialize;
 
-use super::prepared::{IndexEntries, Prepared, PreparedApproval, PreparedHeader, PreparedRun};
+use super::prepared::{
+    IndexEntries, Prepared, PreparedApproval, PreparedHeader, PreparedRemoval, PreparedRun,
+};
+use super::sweep::Sweep;
 use super::{Table, WriteError, WriteRows, codec};
 use crate::StoreError;
 
@@ -14,7 +17,7 @@ type Written<W, T> = Result<T, WriteError<<W as WriteRows>::Fault>>;
 ///
 /// All that can refuse it is checked before anything of it is written, so
 /// that a refused batch leaves no trace in the transaction it shares.
-pub(super) fn batch<W: WriteRows>(rows: &mut W, batch: &Prepared) -> Written<W, usize> {
+pub(super) fn batch<W: WriteRows>(rows: &mut W, batch: &Prepared, sweep: &Sweep) -> Written<W, usize> {
     for commit in &batch.runs {
         let (run, expected) = (commit.run, commit.expected_seq);
         let found = last_seq(rows, run)?;
@@ -22,8 +25,12 @@ pub(super) fn batch<W: WriteRows>(rows: &mut W, batch: &Prepared) -> Written<W, 
             return Err(WriteError::Refused(StoreError::Conflict { run, expected, found }));
         }
     }
+    for removal in &batch.removed {
+        check_removal(rows, removal)?;
+    }
     let mut bytes = 0;
     for blob in &batch.blobs {
+        sweep.keep(&blob.digest);
         if rows.put_new(Table::Blobs, blob.digest.as_bytes(), &blob.bytes)? {
             bytes += blob.bytes.len();
         }
@@ -41,7 +48,59 @@ pub(super) fn batch<W: WriteRows>(rows: &mut W, batch: &Prepared) -> Written<W, 
         }
         bytes += value.as_ref().map_or(0, Vec::len);
     }
+    for removal in &batch.removed {
+        remove_run(rows, removal)?;
+    }
+    for digest in batch.unused.iter().filter(|digest| !sweep.spares(digest)) {
+        rows.delete(Table::Blobs, digest.as_bytes())?;
+    }
+    for change in &batch.rows {
+        match &change.value {
+            Some(value) => rows.put(change.table, &change.key, value)?,
+            None => rows.delete(change.table, &change.key)?,
+        }
+        bytes += change.value.as_ref().map_or(0, Vec::len);
+    }
     Ok(bytes)
+}
+
+/// Refuses to remove a run that someone needs: it goes on, or others must still be told of it.
+fn check_removal<W: WriteRows>(rows: &W, removal: &PreparedRemoval) -> Written<W, ()> {
+    let (run, expected) = (removal.removal.run, removal.removal.expected_seq);
+    let found = last_seq(rows, run)?;
+    if found != expected {
+        return Err(WriteError::Refused(StoreError::Conflict { run, expected, found }));
+    }
+    let needed = |reason| Err(WriteError::Refused(StoreError::Needed { run, reason }));
+    if let Some(header) = rows.get(Table::Runs, run.as_bytes())?
+        && index_entries(&header)?.status.is_some()
+    {
+        return needed("it is not over");
+    }
+    let told = rows.last_up_to(Table::Outgoing, &codec::journal_key(run, u64::MAX))?;
+    if told.is_some_and(|(key, _)| key.starts_with(run.as_bytes())) {
+        return needed("others must still be told of it");
+    }
+    Ok(())
+}
+
+fn remove_run<W: WriteRows>(rows: &mut W, removal: &PreparedRemoval) -> Written<W, ()> {
+    for key in &removal.journal {
+        rows.delete(Table::Journal, key)?;
+    }
+    let run = removal.removal.run;
+    // One that is over is in no index but this.
+    if let Some(header) = rows.get(Table::Runs, run.as_bytes())?
+        && let Some(wake_at) = index_entries(&header)?.wake_at
+    {
+        rows.delete(Table::Due, &codec::due_key(wake_at, run))?;
+    }
+    rows.delete(Table::Runs, run.as_bytes())?;
+    for id in &removal.removal.approvals {
+        close_approval(rows, id)?;
+        rows.delete(Table::ApprovalRuns, id.as_str().as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The seq of a run's last event, 0 when it has none: read from its last record.

@@ -1,17 +1,20 @@
 //! The opened LMDB environment: how it is opened, grown and closed.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+use heed::{CommitOrAbort, CompactionOption, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
 
 use super::failure::{from_heed, from_write};
 use super::tables::{self, Reading, Tables, Writing};
 use super::{FORMAT, LmdbOptions};
 use crate::StoreError;
-use crate::embedded::{Engine, Folder, Transaction, WriteError, damaged, unusable};
+use crate::embedded::{Engine, Folder, Transaction, WriteError, damaged, same_rows, unusable};
+use crate::maintain::Compacted;
 
 /// How many reads may be under way at once. A read keeps its thread until it is done, so no process comes
 /// near it; it stands here because LMDB must be told a number.
@@ -35,6 +38,12 @@ struct Opened {
     tables: Tables,
 }
 
+impl Opened {
+    fn reading(&self) -> Result<Reading<'_>, StoreError> {
+        Ok(Reading { txn: self.env.read_txn().map_err(from_heed)?, tables: self.tables })
+    }
+}
+
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Environment").field("dir", &self.dir).finish_non_exhaustive()
@@ -43,11 +52,22 @@ impl std::fmt::Debug for Environment {
 
 impl Environment {
     /// Opens the store of a folder; makes it first when there is none.
-    pub(super) fn open(folder: &Folder, options: &LmdbOptions) -> Result<Self, StoreError> {
+    pub(super) fn open(folder: &mut Folder, options: &LmdbOptions) -> Result<Self, StoreError> {
         let dir = folder.engine_dir();
         if !dir.try_exists().map_err(|error| unusable(&dir, &error))? {
             create(folder, options.map_size_bytes)?;
         }
+        Self::open_at(folder, options)
+    }
+
+    /// Makes and opens a store that stays beside its place for now.
+    pub(super) fn open_new(folder: &Folder, options: &LmdbOptions) -> Result<Self, StoreError> {
+        create_in(&folder.path, &folder.engine_dir(), options.map_size_bytes)?;
+        Self::open_at(folder, options)
+    }
+
+    fn open_at(folder: &Folder, options: &LmdbOptions) -> Result<Self, StoreError> {
+        let dir = folder.engine_dir();
         let opened = open_existing(&folder.path, &dir, options.map_size_bytes)?;
         Ok(Self { dir, map_max_bytes: options.map_max_bytes, opened: RwLock::new(Some(opened)) })
     }
@@ -98,6 +118,41 @@ impl Environment {
         Ok(())
     }
 
+    /// Copies the store without its free pages, compares the copy row by row, and puts it in the place of the
+    /// store's one file, which is one step. Nobody else uses it.
+    pub(super) fn compact(self, folder: &Folder) -> Result<Compacted, StoreError> {
+        let before = self.bytes()?;
+        let dir = folder.begin_new()?;
+        let (new, data) = (dir.join("data.mdb"), self.dir.join("data.mdb"));
+        self.copy_to(&new)?;
+        let copy = open_existing(&folder.path, &dir, self.map_size()?)?;
+        let is_same = self.with(|opened| Ok(same_rows(&opened.reading()?, &copy.reading()?)));
+        close(copy.env);
+        if !is_same?? {
+            return Err(damaged(&data, "its copy is not the same, and the file stays as it is"));
+        }
+        self.close();
+        let place = || {
+            std::fs::rename(&new, &data)?;
+            File::open(&self.dir)?.sync_all()?;
+            std::fs::remove_dir_all(&dir)
+        };
+        place().map_err(|error| unusable(&data, &error))?;
+        let after = std::fs::metadata(&data).map_err(|error| unusable(&data, &error))?.len();
+        Ok(Compacted { before, after })
+    }
+
+    fn map_size(&self) -> Result<u64, StoreError> {
+        self.with(|opened| Ok(opened.env.info().map_size as u64))
+    }
+
+    fn copy_to(&self, new: &Path) -> Result<(), StoreError> {
+        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(new);
+        let mut file = file.map_err(|error| unusable(new, &error))?;
+        self.with(|opened| opened.env.copy_to_file(&mut file, CompactionOption::Enabled).map_err(from_heed))?;
+        file.sync_all().map_err(|error| unusable(new, &error))
+    }
+
     fn open_existing(&self, map_size: u64) -> Result<Opened, StoreError> {
         open_existing(self.dir.parent().unwrap_or(&self.dir), &self.dir, map_size)
     }
@@ -115,10 +170,7 @@ impl Engine for Environment {
         &self,
         act: impl FnOnce(&Reading<'_>) -> Result<T, StoreError> + Send,
     ) -> Result<T, StoreError> {
-        self.with(|Opened { env, tables }| {
-            let txn = env.read_txn().map_err(from_heed)?;
-            act(&Reading { txn, tables: *tables })
-        })
+        self.with(|opened| act(&opened.reading()?))
     }
 
     fn write(&self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
@@ -165,15 +217,19 @@ fn close(env: Env<WithoutTls>) {
 }
 
 /// Makes a store beside its place and moves it there when it is complete.
-fn create(folder: &Folder, map_size: u64) -> Result<(), StoreError> {
+fn create(folder: &mut Folder, map_size: u64) -> Result<(), StoreError> {
     let dir = folder.begin_new()?;
-    let env = open_env(&dir, map_size).map_err(|error| unopened(&folder.path, &dir, error))?;
+    create_in(&folder.path, &dir, map_size)?;
+    folder.finish_new()
+}
+
+fn create_in(data_dir: &Path, dir: &Path, map_size: u64) -> Result<(), StoreError> {
+    let env = open_env(dir, map_size).map_err(|error| unopened(data_dir, dir, error))?;
     let created_by = concat!("pawl ", env!("CARGO_PKG_VERSION"));
     let meta: [(&str, &[u8]); 2] = [("format", &FORMAT.to_be_bytes()), ("created_by", created_by.as_bytes())];
     let made = Tables::create(&env, &meta).map_err(from_heed);
     close(env);
-    made?;
-    folder.finish_new()
+    made
 }
 
 /// Opens a store that is there, after looking whether it is one and whole.

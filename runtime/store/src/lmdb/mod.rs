@@ -14,13 +14,16 @@
 
 mod environment;
 mod failure;
+mod pages;
 mod tables;
 
 use std::path::Path;
 
 use self::environment::Environment;
+pub(crate) use self::pages::Pages;
 use crate::StoreError;
 use crate::embedded::{EmbeddedStore, Engine, Folder, Limits};
+use crate::maintain::Compacted;
 
 /// The format that this version writes, and the newest that it reads. A store of an older one gets
 /// the tables that it lacks when it is opened.
@@ -60,10 +63,26 @@ pub type LmdbStore = EmbeddedStore<Environment>;
 
 impl LmdbStore {
     /// Opens the store in a data folder, and makes folder and store when there is none.
-    #[expect(clippy::needless_pass_by_value, reason = "options are made for one store, and given away to it")]
     pub fn open(dir: &Path, options: LmdbOptions) -> Result<Self, StoreError> {
-        let folder = Folder::hold(dir, Environment::NAME)?;
-        let environment = Environment::open(&folder, &options)?;
+        let mut folder = Folder::hold(dir, Environment::NAME)?;
+        let environment = Environment::open(&mut folder, &options)?;
+        Self::started(folder, environment, options)
+    }
+
+    /// Makes a new store in a folder that is held for it, beside its place.
+    pub(crate) fn open_new(folder: Folder, options: LmdbOptions) -> Result<Self, StoreError> {
+        let environment = Environment::open_new(&folder, &options)?;
+        Self::started(folder, environment, options)
+    }
+
+    /// Copies the store of a folder without its free pages, and puts the copy in its place.
+    pub(crate) fn compact(dir: &Path) -> Result<Compacted, StoreError> {
+        let mut folder = Folder::hold(dir, Environment::NAME)?;
+        let environment = Environment::open(&mut folder, &LmdbOptions::default())?;
+        environment.compact(&folder)
+    }
+
+    fn started(folder: Folder, environment: Environment, options: LmdbOptions) -> Result<Self, StoreError> {
         let LmdbOptions { queue_max_commits, group_max_appends, group_max_bytes, .. } = options;
         Self::start(folder, environment, Limits { queue_max_commits, group_max_appends, group_max_bytes })
     }

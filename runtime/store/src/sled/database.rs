@@ -19,7 +19,7 @@ use crate::StoreError;
 use crate::embedded::{Engine, Folder, Transaction, WriteError, damaged, is_full, unusable};
 
 /// The key in `meta` of the number of transactions.
-const TRANSACTIONS: &str = "transactions";
+pub(super) const TRANSACTIONS: &str = "transactions";
 
 /// Below this sled panics.
 const CACHE_MIN_BYTES: u64 = 256;
@@ -84,11 +84,22 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 impl Database {
     /// Opens the store of a folder; makes it first when there is none.
-    pub(super) fn open(folder: &Folder, options: &SledOptions) -> Result<Self, StoreError> {
+    pub(super) fn open(folder: &mut Folder, options: &SledOptions) -> Result<Self, StoreError> {
         let dir = folder.engine_dir();
         if !dir.try_exists().map_err(|error| unusable(&dir, &error))? {
             create(folder, options)?;
         }
+        Self::open_at(folder, options)
+    }
+
+    /// Makes and opens a store that stays beside its place for now.
+    pub(super) fn open_new(folder: &Folder, options: &SledOptions) -> Result<Self, StoreError> {
+        create_in(&folder.engine_dir(), options)?;
+        Self::open_at(folder, options)
+    }
+
+    fn open_at(folder: &Folder, options: &SledOptions) -> Result<Self, StoreError> {
+        let dir = folder.engine_dir();
         let opened = open_existing(&folder.path, &dir, options)?;
         Ok(Self { dir, opened: RwLock::new(Some(opened)), fatal: Fatal::default() })
     }
@@ -187,10 +198,14 @@ fn shut(Opened { db, trees, log, .. }: Opened) {
 }
 
 /// Makes a store beside its place and moves it there when it is complete.
-fn create(folder: &Folder, options: &SledOptions) -> Result<(), StoreError> {
-    let dir = folder.begin_new()?;
+fn create(folder: &mut Folder, options: &SledOptions) -> Result<(), StoreError> {
+    create_in(&folder.begin_new()?, options)?;
+    folder.finish_new()
+}
+
+fn create_in(dir: &Path, options: &SledOptions) -> Result<(), StoreError> {
     let make = || {
-        let db = config(&dir, options).open()?;
+        let db = config(dir, options).open()?;
         let trees = tree_names().map(|name| db.open_tree(name)).collect::<sled::Result<Vec<_>>>()?;
         let meta = db.open_tree("meta")?;
         meta.insert("format", &FORMAT.to_be_bytes())?;
@@ -199,13 +214,12 @@ fn create(folder: &Folder, options: &SledOptions) -> Result<(), StoreError> {
         db.flush()?;
         Ok((db, trees))
     };
-    let (db, trees) = caught(&dir, make)?;
-    let log = open_log(&dir).map_err(|error| unusable(&dir, &error))?;
-    caught(&dir, move || {
+    let (db, trees) = caught(dir, make)?;
+    let log = open_log(dir).map_err(|error| unusable(dir, &error))?;
+    caught(dir, move || {
         shut(Opened { db, trees, log, transactions: AtomicU64::new(0) });
         Ok(())
-    })?;
-    folder.finish_new()
+    })
 }
 
 /// Opens a store that is there, after looking whether it is one and whole.

@@ -16,10 +16,12 @@ mod database;
 mod files;
 mod pieces;
 mod rows;
+mod wreck;
 
 use std::path::Path;
 
 use self::database::Database;
+pub(crate) use self::wreck::Wreck;
 use crate::StoreError;
 use crate::embedded::{EmbeddedStore, Engine, Folder, Limits};
 
@@ -70,8 +72,15 @@ impl SledStore {
     /// Opens the store in a data folder, and makes folder and store when there is none.
     #[expect(clippy::needless_pass_by_value, reason = "options are made for one store, and given away to it")]
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, StoreError> {
-        let folder = Folder::hold(dir, Database::NAME)?;
-        let database = Database::open(&folder, &options)?;
+        let mut folder = Folder::hold(dir, Database::NAME)?;
+        let database = Database::open(&mut folder, &options)?;
+        Self::start(folder, database, options.limits())
+    }
+
+    /// Makes a new store in a folder that is held for it, beside its place.
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one store, and given away to it")]
+    pub(crate) fn open_new(folder: Folder, options: SledOptions) -> Result<Self, StoreError> {
+        let database = Database::open_new(&folder, &options)?;
         Self::start(folder, database, options.limits())
     }
 }

@@ -81,6 +81,19 @@ impl Rows for Reading<'_> {
         Ok(self.tree(table).range::<&[u8], _>((from, to)).map(move |row| self.row(table, row)))
     }
 
+    /// Without the pieces of their values.
+    fn keys<'a>(
+        &'a self,
+        table: Table,
+        from: Bound<&'a [u8]>,
+        to: Bound<&'a [u8]>,
+    ) -> Result<impl Iterator<Item = Result<Cow<'a, [u8]>, StoreError>>, StoreError> {
+        let rows = self.tree(table).range::<&[u8], _>((from, to));
+        Ok(rows.map(|row| {
+            row.map(|(key, _)| Cow::Owned(key.to_vec())).map_err(|error| self.fatal.because(&error))
+        }))
+    }
+
     fn rev_range<'a>(
         &'a self,
         table: Table,

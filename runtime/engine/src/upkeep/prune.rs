@@ -1,0 +1,268 @@
+//! Runs that are over and that nobody needs any more, removed while others go on.
+//!
+//! A run goes when it is over for long enough and is not among the newest that are kept. It stays while it has
+//! something to tell others, while the run that started it stays, while a run that it started is not over, and
+//! while a run that was made of it is not over. Each removal is a commit of a few runs that says at which event
+//! each ends: a run that a person lets go on in that moment is not removed. Then blobs are removed that no journal
+//! names any more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use pawl_core::event::{Event, Origin};
+use pawl_core::journal::{self, Head};
+use pawl_core::travel::Ancestor;
+use pawl_core::view::{RunHeader, Status};
+use pawl_core::{Duration, RunId, Timestamp};
+use pawl_store::{Batch, Page, Removal, RunFilter, Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::sweep;
+use crate::driver::Context;
+use crate::{Engine, EngineError};
+
+/// Headers looked at at once.
+const PAGE_RUNS: usize = 256;
+/// Runs removed by one commit.
+const BATCH_MAX_RUNS: usize = 32;
+
+/// Which of the runs that are over are kept. A run is removed when it is beyond all that is said here; where
+/// nothing is said, nothing is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Retention {
+    /// Those that ended no longer ago.
+    pub older_than: Option<Duration>,
+    /// So many of the newest.
+    pub keep: Option<u64>,
+}
+
+/// A retention that the engine keeps to by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionSetting {
+    /// Which runs are kept.
+    pub retention: Retention,
+    /// How long between two times that runs are removed.
+    pub every: Duration,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Runs.
+    pub runs: u64,
+    /// Their events.
+    pub events: u64,
+    /// Runs that would have gone and that another one needs.
+    pub needed: u64,
+    /// Runs that would have gone and whose journal does not read.
+    pub unreadable: Vec<RunId>,
+    /// Blobs that no journal named any more.
+    pub blobs: u64,
+    /// The run because of whose journal no blob was removed: what it names cannot be told.
+    pub blobs_kept_for: Option<RunId>,
+}
+
+impl Engine {
+    /// Removes runs that are over and beyond what is to be kept, and blobs that nothing names any more. Other
+    /// runs go on meanwhile.
+    pub async fn prune(&self, retention: Retention) -> Result<Pruned, EngineError> {
+        prune(&self.context, retention, true).await
+    }
+}
+
+/// Keeps to the engine's retention until its loop ends.
+pub(crate) fn keep_house(context: &Arc<Context>) {
+    let Some(RetentionSetting { retention, every }) = context.config.retention else { return };
+    let (context, clock) = (Arc::downgrade(context), Arc::clone(&context.config.clock));
+    tokio::spawn(async move {
+        let mut is_first = true;
+        loop {
+            clock.sleep_until(clock.now().after(every)).await;
+            let Some(context) = context.upgrade().filter(|context| context.is_alive()) else { return };
+            match prune(&context, retention, is_first).await {
+                Ok(pruned) if pruned.runs > 0 || pruned.blobs > 0 => {
+                    tracing::info!(runs = pruned.runs, blobs = pruned.blobs, "removed what is not kept");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!("runs that are not kept were not all removed: {error}"),
+            }
+            is_first = false;
+        }
+    });
+}
+
+async fn prune(context: &Context, retention: Retention, sweeps: bool) -> Result<Pruned, EngineError> {
+    let _only = context.pruning.lock().await;
+    let mut pruned = Pruned::default();
+    if retention != Retention::default() {
+        let mut pruner = Pruner { context, retention, now: context.config.clock.now(), ancestors: None };
+        pruner.all(&mut pruned).await?;
+    }
+    // Those that a process left that ended in between are found by the next first time.
+    if sweeps || pruned.runs > 0 {
+        match sweep::sweep(context).await? {
+            sweep::Swept::Removed(blobs) => pruned.blobs = blobs,
+            sweep::Swept::Unreadable(run) => pruned.blobs_kept_for = Some(run),
+        }
+    }
+    Ok(pruned)
+}
+
+struct Pruner<'c> {
+    context: &'c Context,
+    retention: Retention,
+    now: Timestamp,
+    /// Those of which runs were made that are not over; read when they are needed first.
+    ancestors: Option<HashSet<RunId>>,
+}
+
+/// Whether a run goes.
+enum Verdict {
+    Goes(Removal),
+    Needed,
+    Unreadable,
+}
+
+impl Pruner<'_> {
+    fn store(&self) -> &dyn Store {
+        self.context.store.as_ref()
+    }
+
+    async fn all(&mut self, pruned: &mut Pruned) -> Result<(), EngineError> {
+        let (mut over, mut page) = (0, Page { after: None, limit: PAGE_RUNS });
+        loop {
+            let found = self.store().runs(&RunFilter::default(), &page).await?;
+            let mut expired = Vec::new();
+            for header in found.runs.iter().filter(|header| header.status.is_final()) {
+                over += 1;
+                if over > self.retention.keep.unwrap_or(0) && self.is_expired(header) {
+                    expired.push(header.id);
+                }
+            }
+            for some in expired.chunks(BATCH_MAX_RUNS) {
+                if !self.context.is_alive() {
+                    return Ok(());
+                }
+                self.some(some, pruned).await?;
+                tokio::task::yield_now().await;
+            }
+            match found.next {
+                Some(after) => page.after = Some(after),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Whether it is over for long enough. One that is older than a run beyond the newest is beyond them as well.
+    fn is_expired(&self, header: &RunHeader) -> bool {
+        let age = self.now.since(header.updated_at);
+        header.status.is_final() && self.retention.older_than.is_none_or(|older_than| age > older_than)
+    }
+
+    async fn some(&mut self, runs: &[RunId], pruned: &mut Pruned) -> Result<(), EngineError> {
+        if self.ancestors.is_none() {
+            self.ancestors = Some(ancestors(self.store()).await?);
+        }
+        // A run that is made of one of these has its own journal before they go, or finds none of them.
+        let _alone = self.context.made_of.write().await;
+        let (mut removed, mut events) = (Vec::new(), 0);
+        for run in runs {
+            match self.verdict(*run).await? {
+                Verdict::Goes(removal) => {
+                    events += removal.expected_seq;
+                    removed.push(removal);
+                }
+                Verdict::Needed => pruned.needed += 1,
+                Verdict::Unreadable => pruned.unreadable.push(*run),
+            }
+        }
+        let all = removed.len() as u64;
+        match self.store().commit(&Batch { removed: removed.clone(), ..Batch::default() }).await {
+            Ok(()) => {
+                pruned.runs += all;
+                pruned.events += events;
+            }
+            // One of them goes on again. It must not keep the others.
+            Err(StoreError::Conflict { .. } | StoreError::Needed { .. }) => {
+                for removal in removed {
+                    let events = removal.expected_seq;
+                    match self.store().commit(&Batch { removed: vec![removal], ..Batch::default() }).await {
+                        Ok(()) => {
+                            pruned.runs += 1;
+                            pruned.events += events;
+                        }
+                        Err(StoreError::Conflict { .. } | StoreError::Needed { .. }) => pruned.needed += 1,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn verdict(&self, run: RunId) -> Result<Verdict, EngineError> {
+        let Some(header) = self.store().run(run).await? else { return Ok(Verdict::Needed) };
+        let is_ancestor = self.ancestors.as_ref().is_some_and(|ancestors| ancestors.contains(&run));
+        if is_ancestor || !self.is_expired(&header) || self.tells(run).await? {
+            return Ok(Verdict::Needed);
+        }
+        // Its parent would start it again, if it is still to be told that it shall.
+        if let Some(parent) = header.parent
+            && let Some(parent) = self.store().run(parent).await?
+            && (!self.is_expired(&parent) || self.tells(parent.id).await?)
+        {
+            return Ok(Verdict::Needed);
+        }
+        let records = self.store().journal(run, 1).await?;
+        let mut head = Head::empty(run);
+        let Ok(envelopes) = journal::decode(run, &mut head, records.iter().map(Vec::as_slice)) else {
+            return Ok(Verdict::Unreadable);
+        };
+        let mut approvals = Vec::new();
+        for envelope in envelopes {
+            match envelope.event {
+                Event::ApprovalOpened(opened) => approvals.push(opened.approval),
+                Event::ChildStarted { child, .. } => {
+                    let child = self.store().run(child).await?;
+                    if child.is_some_and(|child| child.parent == Some(run) && !child.status.is_final()) {
+                        return Ok(Verdict::Needed);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Verdict::Goes(Removal { run, expected_seq: head.seq, approvals }))
+    }
+
+    /// Whether others must still be told of an event of a run.
+    async fn tells(&self, run: RunId) -> Result<bool, EngineError> {
+        let first = self.store().outgoing(Some(Origin { run, seq: 0 }), 1).await?;
+        Ok(first.first().is_some_and(|origin| origin.run == run))
+    }
+}
+
+/// The runs of which others were made that are not over.
+async fn ancestors(store: &dyn Store) -> Result<HashSet<RunId>, EngineError> {
+    let statuses = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
+    let filter = RunFilter { statuses, workflow: None };
+    let (mut ancestors, mut page) = (HashSet::new(), Page { after: None, limit: PAGE_RUNS });
+    loop {
+        let found = store.runs(&filter, &page).await?;
+        for header in &found.runs {
+            let records = store.journal(header.id, 1).await?;
+            let first = records.first().map(Vec::as_slice);
+            // A run that does not read goes on no more.
+            let first = journal::decode(header.id, &mut Head::empty(header.id), first).unwrap_or_default();
+            if let Some(Event::RunStarted(started)) = first.into_iter().next().map(|first| first.event)
+                && let Some(Ancestor::Rerun { run } | Ancestor::Forked { run, .. }) = started.ancestor
+            {
+                ancestors.insert(run);
+            }
+        }
+        match found.next {
+            Some(after) => page.after = Some(after),
+            None => return Ok(ancestors),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What events name by digest.
+
+use pawl_core::Digest;
+use pawl_core::event::{Event, Payload};
+use pawl_core::plugin::{PluginPins, WorkflowPins};
+
+/// The digest of an event's value, where it was moved out.
+pub(super) fn value(event: &mut Event) -> Option<Digest> {
+    match event.payload_mut() {
+        Some(Payload::Blob(digest)) => Some(*digest),
+        Some(Payload::Inline(_)) | None => None,
+    }
+}
+
+/// The definitions and components that an event pins.
+pub(super) fn pinned(event: &Event) -> Vec<Digest> {
+    let Event::RunStarted(started) = event else { return Vec::new() };
+    let mut digests = vec![started.definition];
+    components(&started.plugins, &mut digests);
+    workflows(&started.workflows, &mut digests);
+    digests
+}
+
+fn components(pins: &PluginPins, digests: &mut Vec<Digest>) {
+    digests.extend(pins.values().map(|pin| pin.component));
+}
+
+fn workflows(pins: &WorkflowPins, digests: &mut Vec<Digest>) {
+    for pin in pins.values() {
+        digests.push(pin.definition);
+        components(&pin.plugins, digests);
+        workflows(&pin.workflows, digests);
+    }
+}
