@@ -64,6 +64,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
         runs: 300,
         seed: rand::random(),
         inspections: 8,
+        folder: None,
     };
     while let Some(name) = arguments.next() {
         if name == "--help" || name == "-h" {
