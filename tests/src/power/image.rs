@@ -1,6 +1,6 @@
 //! A folder on a disk that may forget, as a record fills it, and what a power cut leaves of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};

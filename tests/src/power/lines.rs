@@ -1,4 +1,4 @@
-//! The lines of a record, as strace writes them with `-f -y -xx -ttt`: texts and paths are hexadecimal, so
+//! The lines of a record, as strace writes them with `-f -y -xx`: texts and paths are hexadecimal, so
 //! no comma or bracket stands in them.
 
 use std::collections::HashMap;
@@ -13,8 +13,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 pub(super) struct Call {
     /// The thread.
     pub(super) thread: u32,
-    /// When it was written down, in microseconds since 1970.
-    pub(super) at_us: u64,
     /// `pwrite64`.
     pub(super) name: String,
     /// Its arguments.
@@ -69,8 +67,7 @@ impl Lines {
     pub(super) fn read(&mut self, line: &str) -> Result<Said> {
         let (thread, rest) = line.split_once(' ').context("a thread")?;
         let thread: u32 = thread.parse().context("a thread")?;
-        let (at, text) = rest.trim_start().split_once(' ').context("a time")?;
-        let at_us = micros(at)?;
+        let text = rest.trim_start();
         if text.starts_with("+++") {
             self.open.remove(&thread);
             return Ok(Said::Gone(thread));
@@ -87,23 +84,17 @@ impl Lines {
         if let Some(begun) = behind.strip_suffix("<unfinished ...>") {
             self.open.insert(thread, name.to_owned());
             let arguments = arguments(begun.trim_end().trim_end_matches(','))?;
-            return Ok(Said::Begun(Call { thread, at_us, name: name.to_owned(), arguments }));
+            return Ok(Said::Begun(Call { thread, name: name.to_owned(), arguments }));
         }
         let end = behind.rfind(" = ").context("a call's end")?;
         let inner = behind[..end].trim_end().strip_suffix(')').context("a call's end")?;
-        let call = Call { thread, at_us, name: name.to_owned(), arguments: arguments(inner)? };
+        let call = Call { thread, name: name.to_owned(), arguments: arguments(inner)? };
         Ok(match outcome(&behind[end..])? {
             Some(outcome) => Said::Whole(call, outcome),
             // It ended the thread, or the thread ended in it.
             None => Said::Begun(call),
         })
     }
-}
-
-fn micros(text: &str) -> Result<u64> {
-    let (seconds, parts) = text.split_once('.').context("a time")?;
-    ensure!(parts.len() == 6, "a time in microseconds, not {text}");
-    Ok(seconds.parse::<u64>()? * 1_000_000 + parts.parse::<u64>()?)
 }
 
 /// What stands behind ` = `; nothing for a call that never ended.
@@ -273,13 +264,13 @@ mod tests {
     #[test]
     fn a_write_has_its_bytes_its_file_and_its_place() -> Result<()> {
         let (mut call, outcome) =
-            whole(r#"12  7.000005 pwrite64(3<\x2f\x67>, "\x61\x00\xff", 3, 5) = 3"#)?;
-        assert_eq!((call.thread, call.at_us), (12, 7_000_005));
+            whole(r#"12  pwrite64(3<\x2f\x67>, "\x61\x00\xff", 3, 5) = 3"#)?;
+        assert_eq!(call.thread, 12);
         assert_eq!(call.descriptor(0)?, (3, Some(Path::new("/g"))));
         assert_eq!(call.bytes(1)?, [b'a', 0, 255]);
         assert_eq!((call.number(3)?, outcome.value, outcome.injected), (5, 3, false));
         let (mut call, _) = whole(
-            r#"12  7.000005 pwritev(3<\x2f\x67>, [{iov_base="\x78", iov_len=1}, {iov_base="\x79\x7a", iov_len=2}], 2, 9) = 3"#,
+            r#"12  pwritev(3<\x2f\x67>, [{iov_base="\x78", iov_len=1}, {iov_base="\x79\x7a", iov_len=2}], 2, 9) = 3"#,
         )?;
         assert_eq!((call.bytes(1)?, call.number(3)?), (b"xyz".to_vec(), 9));
         Ok(())
@@ -288,11 +279,11 @@ mod tests {
     #[test]
     fn a_call_that_others_come_between_begins_and_ends() -> Result<()> {
         let mut lines = Lines::default();
-        let begun = lines.read(r"12 7.000005 fdatasync(3<\x2f\x67> <unfinished ...>")?;
+        let begun = lines.read(r"12 fdatasync(3<\x2f\x67> <unfinished ...>")?;
         assert!(matches!(begun, Said::Begun(call) if call.name == "fdatasync"));
-        let other = lines.read(r"13 7.000006 fsync(4<\x2f\x68>) = -1 EIO (Input/output error) (INJECTED)")?;
+        let other = lines.read(r"13 fsync(4<\x2f\x68>) = -1 EIO (Input/output error) (INJECTED)")?;
         assert!(matches!(other, Said::Whole(_, Outcome { value: -1, injected: true, .. })));
-        let ended = lines.read("12 7.000007 <... fdatasync resumed>) = 0")?;
+        let ended = lines.read("12 <... fdatasync resumed>) = 0")?;
         assert!(matches!(ended, Said::Ended(12, Outcome { value: 0, .. })));
         Ok(())
     }
@@ -300,9 +291,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_whole_is_refused() {
         for line in [
-            r#"12 7.000005 write(3<\x2f\x67>, "\x61"..., 300) = 300"#,
-            r#"12 7.000005 write(3<\x2f\x67>, "abc", 3) = 3"#,
-            "12 7.000005 <... write resumed>) = 3",
+            r#"12 write(3<\x2f\x67>, "\x61"..., 300) = 300"#,
+            r#"12 write(3<\x2f\x67>, "abc", 3) = 3"#,
+            "12 <... write resumed>) = 3",
             "twelve",
         ] {
             Lines::default().read(line).expect_err(line);

@@ -48,7 +48,7 @@ pub(super) enum Tick {
 
 /// The record of one command.
 #[derive(Debug, Default)]
-pub struct Record {
+pub(super) struct Record {
     /// The acts, in the order in which they began.
     pub(super) acts: Vec<Act>,
     /// What happened when.
@@ -78,7 +78,7 @@ impl Act {
 
 impl Record {
     /// Reads the record of what went on below `root`, which is a path without links.
-    pub fn read(trace: &Path, root: &Path) -> Result<Self> {
+    pub(super) fn read(trace: &Path, root: &Path) -> Result<Self> {
         let file = File::open(trace).with_context(|| format!("open {}", trace.display()))?;
         let (mut record, mut lines) = (Self::default(), Lines::default());
         let (mut reader, mut line) = (BufReader::with_capacity(1 << 20, file), String::new());

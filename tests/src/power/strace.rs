@@ -15,19 +15,19 @@ const TRACED: &str = "trace=open,openat,openat2,creat,write,writev,pwrite64,pwri
 
 /// What a command left.
 #[derive(Debug)]
-pub struct Traced {
+pub(super) struct Traced {
     /// How it ended.
-    pub status: ExitStatus,
+    pub(super) status: ExitStatus,
     /// What it wrote to stderr.
-    pub stderr: String,
+    pub(super) stderr: String,
 }
 
 /// Runs a command with its record in the file `trace`. `faults` are strace's: `fdatasync:retval=0`.
 ///
 /// Fails where nothing can be recorded. A machine that forbids it must not pass for one on which all is well.
-pub fn record(command: &Command, trace: &Path, faults: &[&str]) -> Result<Traced> {
+pub(super) fn record(command: &Command, trace: &Path, faults: &[&str]) -> Result<Traced> {
     let mut strace = Command::new("strace");
-    strace.args(["-f", "--seccomp-bpf", "-y", "-xx", "-ttt", "-s", STRING_MAX_BYTES, "-e", TRACED]);
+    strace.args(["-f", "--seccomp-bpf", "-y", "-xx", "-s", STRING_MAX_BYTES, "-e", TRACED]);
     for fault in faults {
         strace.args(["-e", &format!("inject={fault}")]);
     }
