@@ -63,8 +63,7 @@ pub fn full(options: &Options, stride: usize) -> Result<Refusals> {
             let last = first + IN_A_ROW - 1;
             let fault = format!("{name}:error={error}:when={first}..{last}");
             let place = folder.path().join(format!("{name}-{first}"));
-            let found = one(options, &place, &fault, &mut refusals, &mut rng)?;
-            *refusals.places.entry(name).or_default() += 1;
+            let found = one(options, &place, (name, &fault), &mut refusals, &mut rng)?;
             if found.is_empty() {
                 fs::remove_dir_all(place)?;
             }
@@ -87,7 +86,7 @@ fn play(options: &Options, place: &Place, trace: &Path, faults: &[&str]) -> Resu
 fn one(
     options: &Options,
     folder: &Path,
-    fault: &str,
+    (name, fault): (&'static str, &str),
     refusals: &mut Refusals,
     rng: &mut StdRng,
 ) -> Result<Vec<String>> {
@@ -100,9 +99,8 @@ fn one(
     for said in &acks.refused {
         *refusals.messages.entry(general(said, &place)).or_default() += 1;
     }
-    if record.refused == 0 {
-        problems.push("nothing was refused".into());
-    }
+    // How commits share transactions differs, so the last calls of the calm one may be missing.
+    *refusals.places.entry(name).or_default() += usize::from(record.refused > 0);
     match end {
         Some(0) => refusals.ends.0 += 1,
         Some(3) => refusals.ends.1 += 1,

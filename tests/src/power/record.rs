@@ -176,6 +176,10 @@ fn begun_otherwise(call: &Call, root: &Path) -> Result<Option<Act>> {
             Some(file) if call.word(1)? == "0" => {
                 Ok(Some(Act::Allocate { file, length: call.number(2)? + call.number(3)? }))
             }
+            // It takes room, and changes nothing that can be read.
+            Some(file) if call.word(1)? == "FALLOC_FL_KEEP_SIZE" => {
+                Ok(Some(Act::Allocate { file, length: 0 }))
+            }
             Some(file) => bail!("fallocate with the mode {} of {}", call.word(1)?, file.path.display()),
             None => Ok(None),
         },

@@ -21,7 +21,7 @@ pub use store::EmbeddedStore;
 
 pub(crate) use committer::{Limits, Transaction};
 pub(crate) use engine::Engine;
-pub(crate) use failure::{WriteError, damaged, disk_full, is_full};
+pub(crate) use failure::{BROKEN_HINT, WriteError, damaged, disk_full, is_broken, is_full};
 pub(crate) use folder::{Folder, unusable};
 pub(crate) use rows::{Row, Rows, WriteRows};
 pub(crate) use table::Table;
