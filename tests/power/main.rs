@@ -50,7 +50,9 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let Some((code, said)) = part(&words)? {
-        print(&format!("{said}\n"));
+        if !said.is_null() {
+            print(&format!("{said}\n"));
+        }
         return Ok(ExitCode::from(code));
     }
     let Some(mut wanted) = wanted(words.into_iter())? else {

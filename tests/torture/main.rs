@@ -65,6 +65,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
         seed: rand::random(),
         inspections: 8,
         folder: None,
+        interrupts: true,
     };
     while let Some(name) = arguments.next() {
         if name == "--help" || name == "-h" {

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::image::{Disk, FORGETS};
 use super::record::{Act, Record, Tick};
 use super::strace::record;
+use super::whole::looking;
 use super::writer::Acks;
 use super::{Options, Report, ask};
 
@@ -213,7 +214,7 @@ pub(super) fn moments(record: &Record, root: &Path, rng: &mut StdRng, cuts: usiz
     moments
 }
 
-/// Cuts a record that was kept once more, at the same moment and with the same draw.
+/// Cuts a record that was kept once more, at the same moment and with the same draw, into its folder `again`.
 pub fn again(tool: &Path, folder: &Path, moment: usize, draw: u64) -> Result<Vec<String>> {
     let note = fs::read_to_string(folder.join("note.json")).context("a kept record has a note.json")?;
     let note: Value = serde_json::from_str(&note)?;
@@ -224,7 +225,10 @@ pub fn again(tool: &Path, folder: &Path, moment: usize, draw: u64) -> Result<Vec
     disk.go_on(moment)?;
     let place = Place { root: folder.join("again"), store: text("store")?.to_owned() };
     disk.cut(draw, |_| true)?.put(&place.root)?;
-    ask(place.part(tool, "look", &[]))
+    match text("pawl") {
+        Ok(pawl) => ask(looking(tool, &place.store, pawl.as_ref(), &place.root, true)),
+        Err(_) => ask(place.part(tool, "look", &[])),
+    }
 }
 
 /// Copies what is in a folder into another.

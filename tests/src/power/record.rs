@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::lines::{Call, Lines, Outcome, Said};
 
@@ -57,8 +57,8 @@ pub(super) struct Record {
     pub(super) refused: usize,
     /// How often each thread called what can be refused.
     pub(super) calls: BTreeMap<(u32, String), usize>,
-    /// What processes were about to do that were killed amid it: done or not.
-    pub(super) unsure: Vec<PathBuf>,
+    /// What processes did when they were killed amid it, and since which tick: done or not.
+    pub(super) unsure: Vec<(usize, PathBuf)>,
 }
 
 impl Act {
@@ -107,13 +107,31 @@ impl Record {
                 }
                 Said::Gone(thread) => {
                     if let Some((Some(act), _)) = under_way.remove(&thread) {
-                        record.unsure.push(record.acts[act].path().to_owned());
+                        record.ticks.push(Tick::Ended(act));
+                        record.unsure.push((record.ticks.len(), record.acts[act].path().to_owned()));
                     }
                 }
                 Said::Nothing => {}
             }
         }
+        record.is_sure()?;
         Ok(record)
+    }
+
+    /// Whether a process was killed amid a write is known; whether it was written is not. That matters unless
+    /// nothing comes after it.
+    fn is_sure(&self) -> Result<()> {
+        for (at, path) in &self.unsure {
+            let later = self.ticks[*at..].iter().any(|tick| match tick {
+                Tick::Ended(act) => match &self.acts[*act] {
+                    Act::Write { file, .. } => file.path == *path,
+                    act => matches!(act, Act::Sync { .. }) && act.path() == path,
+                },
+                Tick::Begun(_) => false,
+            });
+            ensure!(!later, "a process ended amid a write to {}; record it again", path.display());
+        }
+        Ok(())
     }
 
     fn begin(&mut self, act: Act) -> usize {

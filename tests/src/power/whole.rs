@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use serde_json::json;
 
 use super::bare::{copy, finish, moments};
 use super::image::{Disk, FORGETS};
@@ -42,6 +43,8 @@ pub(super) fn play(
             seed,
             inspections: 0,
             folder: Some(folder),
+            // A process that ends amid a write leaves open whether it was written.
+            interrupts: false,
         },
         |_| {},
     )
@@ -74,6 +77,8 @@ pub fn whole(options: &Options, runs: usize) -> Result<Report> {
     let trace = folder.path().join("trace");
     let traced = record(&command, &trace, &[])?;
     ensure!(traced.status.success(), "torture ended with {}: {}", traced.status, traced.stderr);
+    let note = json!({ "store": options.store, "root": root, "pawl": options.pawl });
+    fs::write(folder.path().join("note.json"), note.to_string())?;
     let recorded = Record::read(&trace, &root)?;
     let new = || Disk::new(&recorded, &folder.path().join("before"), &root);
     let mut disk = new()?;
@@ -90,18 +95,15 @@ pub fn whole(options: &Options, runs: usize) -> Result<Report> {
         let store = left.join(FORGETS).join(&options.store);
         report.creating += usize::from(!store.exists());
         report.acknowledged += acknowledged(&left)?;
-        let mut look = Command::new(&options.tool);
-        look.args(["compare", &options.store]).arg(&options.pawl).arg(&left);
-        look.arg(if resumes { "resumes" } else { "looks" }).env("RUST_BACKTRACE", "0");
-        let problems = ask(look)?;
+        let problems = ask(looking(&options.tool, &options.store, &options.pawl, &left, resumes))?;
         report.cuts += 1;
         report.resumed += usize::from(resumes);
         report.lossy += usize::from(image.sectors_lost > 0);
         report.nameless += usize::from(image.names_lost > 0);
         report.sectors += image.sectors_lost;
-        report.violations.extend(problems.into_iter().map(|what| format!("[moment {moment}, draw {seed}] {what}")));
+        let at = format!("{}, --moment {moment} --draw {seed}", folder.path().display());
+        report.violations.extend(problems.into_iter().map(|what| format!("[{at}] {what}")));
         if !report.violations.is_empty() {
-            // What it has left is kept with the record.
             break;
         }
         fs::remove_dir_all(left)?;
@@ -109,6 +111,14 @@ pub fn whole(options: &Options, runs: usize) -> Result<Report> {
     finish(&mut report, folder);
     report.took = begun.elapsed();
     Ok(report)
+}
+
+/// A process that compares.
+pub(super) fn looking(tool: &Path, store: &str, pawl: &Path, left: &Path, resumes: bool) -> Command {
+    let mut command = Command::new(tool);
+    command.args(["compare", store]).arg(pawl).arg(left);
+    command.arg(if resumes { "resumes" } else { "looks" }).env("RUST_BACKTRACE", "0");
+    command
 }
 
 fn is_beside(path: &Path) -> bool {

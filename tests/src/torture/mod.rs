@@ -82,6 +82,8 @@ pub struct Options {
     pub inspections: usize,
     /// Where everything is to lie; in a folder that is removed when all was well, where this does not say.
     pub folder: Option<PathBuf>,
+    /// Whether people press Ctrl-C now and then.
+    pub interrupts: bool,
 }
 
 /// Where everything lies.
@@ -121,8 +123,7 @@ pub fn torture(options: &Options, mut tell: impl FnMut(&str)) -> Result<Report> 
     let server = TallyServer::start(folder.path())?;
     server.slow(options.seed ^ 3, ANSWER_MAX);
     let ledger = Ledger::open(folder.path())?;
-    let wanted = (options.runs, options.kills);
-    let torture = Torture::new(options.seed, wanted, herd, server, ledger);
+    let torture = Torture::new(options, herd, server, ledger);
     tell(&format!("seed {}, data folder {}", options.seed, torture.herd.data().display()));
 
     let stuck = std::thread::scope(|scope| {
