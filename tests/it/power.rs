@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use pawl_tests::binary;
-use pawl_tests::power::{Lie, Options, bare, full, whole};
+use pawl_tests::power::{Lie, Options, Report, bare, full, whole};
 
 /// Of the writer and of `pawl`.
 const CUTS: usize = 20;
@@ -41,7 +41,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() -> Result<()> {
 #[test]
 fn a_power_cut_of_pawl_loses_nothing_and_does_nothing_twice() -> Result<()> {
     let options = Options { pawl: binary()?.to_owned(), ..options("lmdb", CUTS) };
-    let report = whole(&options, RUNS)?;
+    let report = whole(&options, RUNS, Lie::None)?;
     ensure!(report.violations.is_empty(), "{report}");
     ensure!(report.lossy > 0 && report.resumed > 0 && report.acknowledged > 0, "{report}");
     Ok(())
@@ -80,9 +80,19 @@ fn names_that_are_not_synced_are_found() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn data_of_pawl_that_is_not_synced_is_found() -> Result<()> {
+    let options = Options { pawl: binary()?.to_owned(), ..options("sled", LIE_CUTS) };
+    let report = whole(&options, RUNS, Lie::Data)?;
+    was_found(&report, Lie::Data, "is missing")
+}
+
 fn found(store: &str, lie: Lie, what: &str) -> Result<()> {
-    let report = bare(&options(store, LIE_CUTS), lie)?;
+    was_found(&bare(&options(store, LIE_CUTS), lie)?, lie, what)
+}
+
+fn was_found(report: &Report, lie: Lie, what: &str) -> Result<()> {
     ensure!(report.violations.iter().any(|violation| violation.contains(what)), "{lie:?} was not found: {report}");
     // It was kept for people, and nobody is here.
-    report.kept.map_or(Ok(()), |kept| Ok(std::fs::remove_dir_all(kept)?))
+    report.kept.as_ref().map_or(Ok(()), |kept| Ok(std::fs::remove_dir_all(kept)?))
 }

@@ -85,7 +85,7 @@ fn of_store(wanted: &Wanted) -> Result<usize> {
         if !options.pawl.exists() {
             bail!("{} is not there; `cargo build --workspace --release` makes it", options.pawl.display());
         }
-        let report = whole(options, *runs)?;
+        let report = whole(options, *runs, *lie)?;
         violations += report.violations.len();
         print(&format!("{report}\n"));
     }

@@ -51,7 +51,7 @@ impl Lie {
         }
     }
 
-    const fn faults(self) -> &'static [&'static str] {
+    pub(super) const fn faults(self) -> &'static [&'static str] {
         match self {
             Self::None | Self::Early => &[],
             Self::Data => &["fdatasync:retval=0"],

@@ -230,10 +230,24 @@ fn open_existing(data_dir: &Path, dir: &Path, options: &SledOptions) -> Result<O
     }
     files::remove_unfinished_snapshots(dir).map_err(|error| unusable(dir, &error))?;
     let db = caught(dir, || config(dir, options).open())?;
+    match look_into(data_dir, dir, &db, &log) {
+        Ok((trees, found)) => Ok(Opened { db, trees, log, transactions: AtomicU64::new(found) }),
+        Err(error) => {
+            // sled syncs its log when it is dropped, and panics where the disk refuses that.
+            if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+                tracing::error!("sled panicked while it was closed");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The trees of a database that was just opened, and how many transactions it holds, once all of it is on disk.
+fn look_into(data_dir: &Path, dir: &Path, db: &Db, log: &File) -> Result<(Vec<Tree>, u64), StoreError> {
     // What a killed process wrote and had not synced is there to be read, and is to stay; and sled does not
     // sync the folder when it puts a snapshot in it.
     log.sync_all().and_then(|()| File::open(dir)?.sync_all()).map_err(|error| unusable(dir, &error))?;
-    let trees = caught(dir, || check(data_dir, dir, &db))??;
+    let trees = caught(dir, || check(data_dir, dir, db))??;
     let found = caught(dir, || trees[META].get(TRANSACTIONS))?;
     let found = found.and_then(|bytes| bytes[..].try_into().ok()).map_or(0, u64::from_be_bytes);
     let noted = files::noted_transactions(dir).map_err(|error| unusable(dir, &error))?;
@@ -242,7 +256,7 @@ fn open_existing(data_dir: &Path, dir: &Path, options: &SledOptions) -> Result<O
         return Err(damaged(&dir.join("db"), &what));
     }
     files::note_transactions(dir, found).map_err(|error| unusable(dir, &error))?;
-    Ok(Opened { db, trees, log, transactions: AtomicU64::new(found) })
+    Ok((trees, found))
 }
 
 fn open_log(dir: &Path) -> io::Result<File> {
