@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use pawl_tests::power::{Lie, Options, again, bare, full, part, whole};
+use pawl_tests::power::{Fault, Options, again, bare, full, part, whole};
 
 const USAGE: &str = "\
-usage: powercut [--cuts N] [--seed N] [--store STORE] [--runs N] [--pawl PATH] [--only PART] [--lie LIE]
+usage: powercut [--cuts N] [--seed N] [--store STORE] [--runs N] [--pawl PATH] [--only PART] [--fault FAULT]
        powercut --again FOLDER --moment N --draw N
 
 Records what is written to disk, makes the disk again as it is when the power is cut at a random
@@ -20,7 +20,8 @@ was lost. Needs strace and the right to trace.
   --runs N         runs that `pawl` has while it is recorded (36)
   --pawl PATH      the binary (pawl beside this program)
   --only PART      bare: a writer that does nothing but commit; whole: pawl; full: full and broken disks
-  --lie LIE        to see that it is found: early, data (fdatasync does nothing), names (fsync does nothing)
+  --fault FAULT    to see that it is found: early, data (fdatasync does nothing), names (fsync does
+                   nothing); or full: now and then the disk is full while `pawl` is recorded
 
   --again FOLDER   cuts a record of a writer that was kept, as a violation says
 ";
@@ -31,7 +32,7 @@ struct Wanted {
     stores: Vec<String>,
     runs: usize,
     only: Option<String>,
-    lie: Lie,
+    fault: Fault,
     again: Option<PathBuf>,
     moment: usize,
     draw: u64,
@@ -73,11 +74,11 @@ fn run() -> Result<ExitCode> {
 }
 
 fn of_store(wanted: &Wanted) -> Result<usize> {
-    let Wanted { options, runs, only, lie, .. } = wanted;
+    let Wanted { options, runs, only, fault, .. } = wanted;
     let is_wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
     let mut violations = 0;
     if is_wanted("bare") {
-        let report = bare(options, *lie)?;
+        let report = bare(options, *fault)?;
         violations += report.violations.len();
         print(&format!("{report}\n"));
     }
@@ -85,7 +86,7 @@ fn of_store(wanted: &Wanted) -> Result<usize> {
         if !options.pawl.exists() {
             bail!("{} is not there; `cargo build --workspace --release` makes it", options.pawl.display());
         }
-        let report = whole(options, *runs, *lie)?;
+        let report = whole(options, *runs, *fault)?;
         violations += report.violations.len();
         print(&format!("{report}\n"));
     }
@@ -119,7 +120,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Result<Option<Wanted>> {
     let options = Options { tool, pawl, store: String::new(), cuts: 100, seed: rand::random() };
     let stores = vec!["lmdb".to_owned(), "sled".to_owned()];
     let mut wanted =
-        Wanted { options, stores, runs: 36, only: None, lie: Lie::None, again: None, moment: 0, draw: 0 };
+        Wanted { options, stores, runs: 36, only: None, fault: Fault::None, again: None, moment: 0, draw: 0 };
     while let Some(name) = words.next() {
         if name == "--help" || name == "-h" {
             return Ok(None);
@@ -136,7 +137,9 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Result<Option<Wanted>> {
             "--pawl" => wanted.options.pawl = PathBuf::from(value),
             "--only" => wanted.only = Some(value),
             "--again" => wanted.again = Some(PathBuf::from(value)),
-            "--lie" => wanted.lie = Lie::named(&value).with_context(|| format!("there is no lie '{value}'"))?,
+            "--fault" => {
+                wanted.fault = Fault::named(&value).with_context(|| format!("there is no fault '{value}'"))?
+            }
             _ => bail!("there is no option {name}; see --help"),
         }
     }

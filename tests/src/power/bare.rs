@@ -28,7 +28,7 @@ const ACKS: &str = "acks";
 
 /// What is wrong on purpose, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lie {
+pub enum Fault {
     /// Nothing is.
     None,
     /// The writer says that a commit is acknowledged before it is.
@@ -38,15 +38,18 @@ pub enum Lie {
     Data,
     /// The system says that files and names are durable (`fsync`), and they are not.
     Names,
+    /// The disk is full for a moment, once for each thread that writes: nothing may be lost for that.
+    Full,
 }
 
-impl Lie {
-    /// The lie with a name.
+impl Fault {
+    /// The fault with a name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "early" => Some(Self::Early),
             "data" => Some(Self::Data),
             "names" => Some(Self::Names),
+            "full" => Some(Self::Full),
             _ => None,
         }
     }
@@ -56,6 +59,7 @@ impl Lie {
             Self::None | Self::Early => &[],
             Self::Data => &["fdatasync:retval=0"],
             Self::Names => &["fsync:retval=0"],
+            Self::Full => &["pwrite64:error=ENOSPC:when=20..21"],
         }
     }
 }
@@ -88,7 +92,7 @@ impl Place {
 }
 
 /// Cuts the power of a writer.
-pub fn bare(options: &Options, lie: Lie) -> Result<Report> {
+pub fn bare(options: &Options, fault: Fault) -> Result<Report> {
     let begun = Instant::now();
     let folder = tempfile::Builder::new().prefix("pawl-powercut").tempdir()?;
     let mut rng = StdRng::seed_from_u64(options.seed);
@@ -101,7 +105,7 @@ pub fn bare(options: &Options, lie: Lie) -> Result<Report> {
         }
         let round = folder.path().join(number.to_string());
         fs::create_dir(&round)?;
-        let mut round = Round::record(options, lie, round, left.as_deref())?;
+        let mut round = Round::record(options, fault, round, left.as_deref())?;
         left = round.cut(&mut rng, cuts, &mut report)?;
     }
     finish(&mut report, folder);
@@ -128,19 +132,22 @@ struct Round<'o> {
 
 impl<'o> Round<'o> {
     /// Lets a writer write, in a folder that is new or was left by a cut.
-    fn record(options: &'o Options, lie: Lie, folder: PathBuf, left: Option<&Path>) -> Result<Self> {
+    fn record(options: &'o Options, fault: Fault, folder: PathBuf, left: Option<&Path>) -> Result<Self> {
         let (before, root) = (folder.join("before"), folder.join("root"));
         let place = Place::new(&root, &options.store)?;
         if let Some(left) = left {
             copy(left, &place.root)?;
         }
         copy(&place.root, &before)?;
-        let early = if lie == Lie::Early { "early" } else { "late" };
+        let early = if fault == Fault::Early { "early" } else { "late" };
         let command = place.part(&options.tool, "write", &[&COMMITS.to_string(), early]);
         let trace = folder.join("trace");
-        let traced = record(&command, &trace, lie.faults())?;
+        let traced = record(&command, &trace, fault.faults())?;
         ensure!(traced.status.success(), "the writer ended with {}: {}", traced.status, traced.stderr);
-        fs::write(folder.join("note.json"), json!({ "store": options.store, "root": place.root }).to_string())?;
+        fs::write(
+            folder.join("note.json"),
+            json!({ "store": options.store, "root": place.root }).to_string(),
+        )?;
         let record = Record::read(&trace, &place.root)?;
         let round = Self { options, folder, place, record };
         let mut disk = round.disk()?;

@@ -98,7 +98,8 @@ impl Content {
         let mut sectors_lost = 0;
         for (sector, touching) in sectors {
             let least = touching.iter().rposition(|change| change.durable).map_or(0, |at| at + 1);
-            let kept = fate.keep(least, &touching.iter().map(|change| change.number).collect::<Vec<_>>(), rng);
+            let kept =
+                fate.keep(least, &touching.iter().map(|change| change.number).collect::<Vec<_>>(), rng);
             sectors_lost += usize::from(kept < touching.len());
             for change in &touching[..kept] {
                 apply(&mut bytes, &change.kind, Some(sector));
@@ -183,9 +184,7 @@ fn apply(bytes: &mut Vec<u8>, kind: &Kind, sector: Option<u64>) {
 }
 
 fn within(from: u64, to: u64, sector: Option<u64>) -> (u64, u64) {
-    sector.map_or((from, to), |sector| {
-        (from.max(sector * SECTOR_BYTES), to.min((sector + 1) * SECTOR_BYTES))
-    })
+    sector.map_or((from, to), |sector| (from.max(sector * SECTOR_BYTES), to.min((sector + 1) * SECTOR_BYTES)))
 }
 
 impl Fate {

@@ -76,7 +76,12 @@ pub fn full(options: &Options, stride: usize) -> Result<Refusals> {
 }
 
 /// Lets a writer write; gives its exit code and its record.
-fn play(options: &Options, place: &Place, trace: &Path, faults: &[&str]) -> Result<(Option<i32>, Record, String)> {
+fn play(
+    options: &Options,
+    place: &Place,
+    trace: &Path,
+    faults: &[&str],
+) -> Result<(Option<i32>, Record, String)> {
     let command = place.part(&options.tool, "write", &[&COMMITS.to_string(), "late"]);
     let traced = record(&command, trace, faults)?;
     Ok((traced.status.code(), Record::read(trace, &place.root)?, traced.stderr))
@@ -144,7 +149,10 @@ impl fmt::Display for Refusals {
         writeln!(f, "of          {}, {:.0} s", self.of, self.took.as_secs_f64())?;
         writeln!(f, "refused     at {places} places: {:?}", self.places)?;
         let (by_themselves, again, unopened) = self.ends;
-        writeln!(f, "writers     {by_themselves} went on, {again} were started again, {unopened} found no store")?;
+        writeln!(
+            f,
+            "writers     {by_themselves} went on, {again} were started again, {unopened} found no store"
+        )?;
         for (message, times) in &self.messages {
             writeln!(f, "  {times:>4} {message}")?;
         }

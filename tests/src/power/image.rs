@@ -157,7 +157,9 @@ impl<'r> Disk<'r> {
         let parent = path.parent().context("a folder")?;
         let folder = self.find(parent)?.with_context(|| format!("{} is not there", parent.display()))?;
         let number = self.next();
-        let Node::Folder { now, .. } = &mut self.nodes[folder] else { bail!("{} is a file", parent.display()) };
+        let Node::Folder { now, .. } = &mut self.nodes[folder] else {
+            bail!("{} is a file", parent.display())
+        };
         for (name, node) in &names {
             set(now, name, *node);
         }
@@ -238,7 +240,8 @@ impl<'r> Disk<'r> {
     fn write(&mut self, file: &Handle, at: Option<u64>, bytes: Vec<u8>) -> Result<()> {
         let node = self.file(&file.path)?;
         let place = self.places.get(&(node, file.number)).copied();
-        let place = place.with_context(|| format!("{} is written and was not opened", file.path.display()))?;
+        let place =
+            place.with_context(|| format!("{} is written and was not opened", file.path.display()))?;
         let length = self.content(node)?.length();
         let at = at.unwrap_or(if place.appends { length } else { place.at });
         let end = at + bytes.len() as u64;
@@ -358,9 +361,19 @@ impl<'r> Disk<'r> {
             let Node::Folder { now, .. } = &disk.nodes[0] else { bail!("no folder") };
             image.all_of(disk, now, Path::new(""), &mut |content| content.now(), &|_| true)?;
         }
-        ensure!(here.folders == other.folders, "the record has the folders {:?}, there are {:?}", here.folders, other.folders);
+        ensure!(
+            here.folders == other.folders,
+            "the record has the folders {:?}, there are {:?}",
+            here.folders,
+            other.folders
+        );
         let names = |image: &Image| image.files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
-        ensure!(names(&here) == names(&other), "the record has {:?}, there are {:?}", names(&here), names(&other));
+        ensure!(
+            names(&here) == names(&other),
+            "the record has {:?}, there are {:?}",
+            names(&here),
+            names(&other)
+        );
         for ((path, here), (_, there)) in here.files.iter().zip(&other.files) {
             let is_unsure = self.record.unsure.iter().any(|(_, unsure)| unsure.ends_with(path));
             let same = here == there || is_unsure || path.file_name() == Some(OsStr::new(SHARED));

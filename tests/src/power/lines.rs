@@ -183,7 +183,11 @@ fn argument(text: &str) -> Result<(Argument, &str)> {
 fn quoted(text: &str) -> Result<(Vec<u8>, &str)> {
     let inner = text.strip_prefix('"').context("a text")?;
     let (inner, behind) = inner.split_once('"').context("the end of a text")?;
-    ensure!(!behind.starts_with("..."), "a write is longer than {STRING_MAX} bytes", STRING_MAX = inner.len() / 4);
+    ensure!(
+        !behind.starts_with("..."),
+        "a write is longer than {STRING_MAX} bytes",
+        STRING_MAX = inner.len() / 4
+    );
     Ok((hexadecimal(inner)?, behind))
 }
 
@@ -197,7 +201,9 @@ fn vectored(text: &str) -> Result<(Argument, &str)> {
         let (_, behind) = behind.split_once('}').context("the end of a piece")?;
         match behind.strip_prefix(", ") {
             Some(next) => rest = next,
-            None => return Ok((Argument::Bytes(bytes), behind.strip_prefix(']').context("the end of a list")?)),
+            None => {
+                return Ok((Argument::Bytes(bytes), behind.strip_prefix(']').context("the end of a list")?));
+            }
         }
     }
 }
@@ -263,8 +269,7 @@ mod tests {
 
     #[test]
     fn a_write_has_its_bytes_its_file_and_its_place() -> Result<()> {
-        let (mut call, outcome) =
-            whole(r#"12  pwrite64(3<\x2f\x67>, "\x61\x00\xff", 3, 5) = 3"#)?;
+        let (mut call, outcome) = whole(r#"12  pwrite64(3<\x2f\x67>, "\x61\x00\xff", 3, 5) = 3"#)?;
         assert_eq!(call.thread, 12);
         assert_eq!(call.descriptor(0)?, (3, Some(Path::new("/g"))));
         assert_eq!(call.bytes(1)?, [b'a', 0, 255]);

@@ -27,7 +27,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-pub use bare::{Lie, again, bare};
+pub use bare::{Fault, again, bare};
 pub use full::{Refusals, full};
 pub use report::Report;
 pub use whole::whole;
@@ -57,9 +57,7 @@ pub fn part(words: &[String]) -> Result<Option<(u8, Value)>> {
             let end = writer::write(&task(store, folder, acks, commits.parse()?, early == "early"))?;
             (end as u8, Value::Null)
         }
-        ["look", store, folder, acks] => {
-            (0, json!(writer::look(&task(store, folder, acks, 0, false))?))
-        }
+        ["look", store, folder, acks] => (0, json!(writer::look(&task(store, folder, acks, 0, false))?)),
         ["torture", store, pawl, folder, runs, seed] => {
             let report = whole::play(store, pawl.into(), folder.into(), runs.parse()?, seed.parse()?)?;
             (u8::from(!report.violations.is_empty()), json!(report.to_string()))

@@ -23,20 +23,47 @@ pub(super) struct Handle {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Act {
     /// Opens a file, and makes it when it is not there.
-    Open { file: Handle, truncates: bool, appends: bool, syncs: bool },
+    Open {
+        file: Handle,
+        truncates: bool,
+        appends: bool,
+        syncs: bool,
+    },
     /// Writes, at a place of its own or where the last write ended.
-    Write { file: Handle, at: Option<u64>, bytes: Vec<u8> },
+    Write {
+        file: Handle,
+        at: Option<u64>,
+        bytes: Vec<u8>,
+    },
     /// Moves the place of the next write.
-    Seek { file: Handle, to: u64 },
+    Seek {
+        file: Handle,
+        to: u64,
+    },
     /// Makes a file longer or shorter.
-    Resize { file: Handle, length: u64 },
+    Resize {
+        file: Handle,
+        length: u64,
+    },
     /// Makes a file at least this long.
-    Allocate { file: Handle, length: u64 },
+    Allocate {
+        file: Handle,
+        length: u64,
+    },
     /// Makes what was written to a file, or the names in a folder, durable.
-    Sync { path: PathBuf },
-    Rename { from: PathBuf, to: PathBuf },
-    Remove { path: PathBuf },
-    MakeFolder { path: PathBuf },
+    Sync {
+        path: PathBuf,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Remove {
+        path: PathBuf,
+    },
+    MakeFolder {
+        path: PathBuf,
+    },
 }
 
 /// A moment of the record: the beginning or the end of an act.
@@ -147,7 +174,9 @@ impl Record {
         if outcome.value < 0 || outcome.injected {
             self.refused += usize::from(outcome.injected && outcome.value < 0);
             // It has not been done, and never will.
-            if let Some(at) = act.and_then(|act| self.ticks.iter().rposition(|tick| *tick == Tick::Begun(act))) {
+            if let Some(at) =
+                act.and_then(|act| self.ticks.iter().rposition(|tick| *tick == Tick::Begun(act)))
+            {
                 self.ticks.remove(at);
             }
             return Ok(());

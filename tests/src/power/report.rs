@@ -48,13 +48,22 @@ impl fmt::Display for Report {
             "cuts        {cuts}: {creating} while the store was made; {lossy} lost {sectors} sectors, \
              {nameless} lost names"
         )?;
-        writeln!(f, "compared    {} acknowledgements, {} cuts taken up again", self.acknowledged, self.resumed)?;
+        writeln!(
+            f,
+            "compared    {} acknowledgements, {} cuts taken up again",
+            self.acknowledged, self.resumed
+        )?;
         writeln!(f, "violations  {}", self.violations.len())?;
         for violation in self.violations.iter().take(TOLD_MAX) {
             writeln!(f, "  {violation}")?;
         }
         if let Some(kept) = &self.kept {
-            writeln!(f, "the records lie in {}; `powercut --again {}` cuts there again", kept.display(), kept.display())?;
+            writeln!(
+                f,
+                "the records lie in {}; `powercut --again {}` cuts there again",
+                kept.display(),
+                kept.display()
+            )?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Cuts the power of the whole of pawl: crash torture without kills, recorded with all its processes.
 //!
-//! The tool server and the list of commands are part of the same record, and lie on a disk that forgets
+//! The tool server and the list of commands are part of the same record, and fault on a disk that forgets
 //! nothing. So at any moment it is known what had reached outside and what had been acknowledged.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
-use super::bare::{Lie, copy, finish, moments};
+use super::bare::{Fault, copy, finish, moments};
 use super::image::{Disk, FORGETS};
 use super::record::Record;
 use super::strace::record;
@@ -61,7 +61,7 @@ pub(super) fn compare(store: &str, pawl: PathBuf, folder: PathBuf, resumes: bool
 }
 
 /// Cuts the power of `pawl` while it has so many runs.
-pub fn whole(options: &Options, runs: usize, lie: Lie) -> Result<Report> {
+pub fn whole(options: &Options, runs: usize, fault: Fault) -> Result<Report> {
     let begun = Instant::now();
     let folder = tempfile::Builder::new().prefix("pawl-powercut").tempdir()?;
     let mut rng = StdRng::seed_from_u64(options.seed);
@@ -75,7 +75,7 @@ pub fn whole(options: &Options, runs: usize, lie: Lie) -> Result<Report> {
     command.args(["torture", &options.store]).arg(&options.pawl).arg(&root);
     command.args([runs.to_string(), options.seed.to_string()]).env("RUST_BACKTRACE", "0");
     let trace = folder.path().join("trace");
-    let traced = record(&command, &trace, lie.faults())?;
+    let traced = record(&command, &trace, fault.faults())?;
     ensure!(traced.status.success(), "torture ended with {}: {}", traced.status, traced.stderr);
     let note = json!({ "store": options.store, "root": root, "pawl": options.pawl });
     fs::write(folder.path().join("note.json"), note.to_string())?;

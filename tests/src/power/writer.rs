@@ -99,7 +99,11 @@ async fn advance(
     task: Task,
     number: u64,
 ) -> Result<End> {
-    let mut seq = store.journal(run(number), 1).await?.len() as u64;
+    let mut seq = match store.journal(run(number), 1).await {
+        // Another's commit was refused already.
+        Err(StoreError::Failed(_)) => return Ok(End::Failed),
+        journal => journal?.len() as u64,
+    };
     for _ in 0..task.commits {
         let (batch, next) = step(number, seq);
         let line = format!("acknowledged {number} {next}");

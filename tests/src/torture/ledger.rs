@@ -204,7 +204,8 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Command>> {
         let id = line["command"].as_u64().context("a command's number")?;
         if !line["asked"].is_null() {
             let order = Order::read(&line["asked"])?;
-            let command = commands.entry(id).or_insert(Command { id, order, tries: 0, heard: Heard::Nothing });
+            let command =
+                commands.entry(id).or_insert(Command { id, order, tries: 0, heard: Heard::Nothing });
             command.tries += 1;
         }
         let Some(command) = commands.get_mut(&id) else { continue };

@@ -59,12 +59,7 @@ pub(super) struct Torture {
 }
 
 impl Torture {
-    pub(super) fn new(
-        options: &Options,
-        herd: Herd,
-        server: TallyServer,
-        ledger: Ledger,
-    ) -> Self {
+    pub(super) fn new(options: &Options, herd: Herd, server: TallyServer, ledger: Ledger) -> Self {
         Self {
             seed: options.seed,
             wanted: (options.runs, options.kills),
