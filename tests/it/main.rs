@@ -17,6 +17,7 @@ mod memory;
 mod once;
 mod outside;
 mod payloads;
+mod power;
 mod prompt;
 mod publish;
 mod restart;

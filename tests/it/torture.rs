@@ -16,6 +16,8 @@ fn nothing_is_lost_and_nothing_is_done_twice() -> Result<()> {
         runs: 3 * kills,
         seed: number("PAWL_SEED").unwrap_or_else(rand::random),
         inspections: 2,
+        folder: None,
+        interrupts: true,
     };
     let mut lines = Vec::new();
     let report = torture(&options, |line| lines.push(line.to_owned()))?;

@@ -8,10 +8,12 @@ mod scene;
 mod tally;
 mod web;
 
+pub mod power;
 pub mod torture;
 
 pub use binary::{Outcome, Pawl, binary, root, workflow};
 pub use measure::{Pattern, at_ms, cores, cpu_time, memory_mib, timed};
 pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
+pub(crate) use tally::calls_of;
 pub use tally::{Call, TALLY_HOST, TallyServer, TimedCall};
 pub use web::Web;

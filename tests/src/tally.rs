@@ -13,11 +13,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// Where the test guests `orders_tally` and `payments_tally` send what they are asked.
 pub const TALLY_HOST: &str = "127.0.0.1:47917";
+/// The file in which it writes down what it is asked.
+const FILE: &str = "calls.jsonl";
 /// The longest body that is read.
 const BODY_MAX_BYTES: usize = 64 * 1024;
 
@@ -95,7 +97,7 @@ impl TallyServer {
     pub fn start(folder: &Path) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = (turn, lock(&std::env::temp_dir().join("pawl-tally.lock"))?);
-        let file = folder.join("calls.jsonl");
+        let file = folder.join(FILE);
         let log = OpenOptions::new().create(true).append(true).open(&file)?;
         let listener = again(BIND_MAX, || TcpListener::bind(TALLY_HOST))
             .with_context(|| format!("bind {TALLY_HOST}"))?;
@@ -186,7 +188,8 @@ impl TallyServer {
     /// Every call that reached it, in order.
     pub fn calls(&self) -> Result<Vec<Call>> {
         let text = std::fs::read_to_string(&self.file)?;
-        text.lines().map(|line| read(&serde_json::from_str(line)?)).collect()
+        let lines = text.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        lines.iter().filter(|line| !line["tool"].is_null()).map(read).collect()
     }
 
     /// The same, with when it was.
@@ -198,6 +201,30 @@ impl TallyServer {
     pub fn file(&self) -> &Path {
         &self.file
     }
+}
+
+/// The calls of which the file in this folder says that they reached a server. A line that is not whole was
+/// never written to its end.
+pub(crate) fn calls_of(folder: &Path) -> Result<Vec<TimedCall>> {
+    let text = match std::fs::read_to_string(folder.join(FILE)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text?,
+    };
+    let mut calls = Vec::new();
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let line: Value = serde_json::from_str(line)?;
+        match line["answered"].as_u64() {
+            None => {
+                let at = line["at"].as_u64().context("when a call came")?;
+                calls.push(TimedCall { call: read(&line)?, at, answered: None });
+            }
+            answered => {
+                let number = usize::try_from(line["call"].as_u64().context("a call's number")?)?;
+                calls.get_mut(number).context("an answered call")?.answered = answered;
+            }
+        }
+    }
+    Ok(calls)
 }
 
 /// A call as it comes.
@@ -248,11 +275,9 @@ impl Desk {
         let call = read(body)?;
         let tool = call.tool.clone();
         let mut calls = self.calls();
-        {
-            let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            writeln!(log, "{body}")?;
-            log.flush()?;
-        }
+        let mut line = body.clone();
+        line["at"] = at.into();
+        self.log(&line)?;
         let number = calls.all.len();
         calls.all.push(TimedCall { call, at, answered: None });
         calls.open.insert(number);
@@ -260,6 +285,12 @@ impl Desk {
         self.arrived.notify_all();
         self.seen.send_modify(|seen| seen.push(tool));
         Ok(number)
+    }
+
+    /// Writes a line, at once and whole.
+    fn log(&self, line: &Value) -> Result<()> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(log.write_all(format!("{line}\n").as_bytes())?)
     }
 
     /// Waits as long as the answer to a call is to take.
@@ -322,8 +353,10 @@ fn serve(stream: TcpStream, desk: &Arc<Desk>, at: u64) -> Result<()> {
     {
         let mut calls = desk.calls();
         if calls.open.remove(&number) {
-            calls.all[number].answered = Some(now());
+            let at = now();
+            calls.all[number].answered = Some(at);
             calls.answered += 1;
+            desk.log(&json!({ "call": number, "answered": at }))?;
         }
     }
     let mut stream = stream;

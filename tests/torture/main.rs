@@ -64,6 +64,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
         runs: 300,
         seed: rand::random(),
         inspections: 8,
+        folder: None,
+        interrupts: true,
     };
     while let Some(name) = arguments.next() {
         if name == "--help" || name == "-h" {

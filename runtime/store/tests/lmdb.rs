@@ -1,5 +1,6 @@
 //! What only LMDB has: a size, and a store that goes on when it is full.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use pawl_core::view::Status;
@@ -47,6 +48,21 @@ async fn a_full_map_loses_nothing_and_the_store_goes_on() {
     drop(store);
     let store = LmdbStore::open(dir.path(), LmdbOptions { map_max_bytes: 1 << 30, ..options }).unwrap();
     store.commit(&blob(255, 200_000)).await.unwrap();
+}
+
+/// It is written through a memory map: without room for it the system would end the process.
+#[test]
+fn the_lock_file_has_its_room_before_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let store = LmdbStore::open(dir.path(), LmdbOptions::default()).unwrap();
+        let file = dir.path().join("lmdb/lock.mdb").metadata().unwrap();
+        let room = file.blocks() * 512;
+        assert!(room >= file.len() && file.len() > 200_000, "{room} of {} bytes", file.len());
+        drop(store);
+        // As a copy of the folder may have left it out.
+        std::fs::remove_file(dir.path().join("lmdb/lock.mdb")).unwrap();
+    }
 }
 
 const CHILD: &str = "PAWL_TEST_FULL_DIR";

@@ -117,17 +117,19 @@ impl Evidence {
     }
 }
 
+/// Opens the store of this engine in a folder.
+pub(crate) fn open_once(engine: &str, folder: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    match engine {
+        "lmdb" => Ok(Arc::new(LmdbStore::open(folder, LmdbOptions::default())?)),
+        "sled" => Ok(Arc::new(SledStore::open(folder, SledOptions::default())?)),
+        other => Err(StoreError::Engine(format!("there is no store '{other}'; there are lmdb and sled"))),
+    }
+}
+
 /// Opens the store of this engine in a folder whose process was killed.
 pub(super) async fn open(engine: &str, folder: &Path) -> Result<Arc<dyn Store>> {
-    let once = || -> Result<Arc<dyn Store>, StoreError> {
-        match engine {
-            "lmdb" => Ok(Arc::new(LmdbStore::open(folder, LmdbOptions::default())?)),
-            "sled" => Ok(Arc::new(SledStore::open(folder, SledOptions::default())?)),
-            other => Err(StoreError::Engine(format!("there is no store '{other}'; there are lmdb and sled"))),
-        }
-    };
     for _ in 0..TRIES_MAX {
-        match once() {
+        match open_once(engine, folder) {
             // The system takes a moment to end a killed process.
             Err(StoreError::InUse { .. }) => tokio::time::sleep(RETRY).await,
             outcome => return Ok(outcome?),

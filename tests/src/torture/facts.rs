@@ -1,6 +1,6 @@
 //! What a journal says of calls of tools: which results it holds, under which keys, and since when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pawl_core::call::CallRequest;
 use pawl_core::event::{Asker, Event, Work};
@@ -23,6 +23,8 @@ pub(super) struct Recorded {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) results: Vec<Recorded>,
+    /// Calls that a journal says are about to be made.
+    pub(super) begun: BTreeSet<String>,
     /// How often a person wanted a call made again whose outcome was unknown, by key.
     pub(super) retries: BTreeMap<String, usize>,
     /// The attempt that each visit is at, and whether it is a tool's.
@@ -52,6 +54,9 @@ impl Facts {
                 let before = self.attempts.get(visit).is_some_and(|(_, tool)| *tool);
                 let tool = work.as_deref().map_or(before, |work| matches!(work, Work::Tool { .. }));
                 self.attempts.insert(*visit, (*attempt, tool));
+                if tool {
+                    self.begun.insert(keys.step_key(*visit));
+                }
                 None
             }
             Event::StepCompleted { visit, .. } | Event::AttemptFailed { visit, retry_at: None, .. } => {
@@ -60,6 +65,7 @@ impl Facts {
             }
             Event::CallStarted { visit, call, request, .. } => {
                 self.started.insert((*visit, *call), matches!(request, CallRequest::Tool { .. }));
+                self.begun.insert(self.call_key(keys, *visit, *call));
                 None
             }
             Event::CallCompleted { visit, call, request, .. } => {

@@ -1,14 +1,18 @@
 //! The list that is kept outside of pawl: every command, written down before it is given, and again
 //! when pawl has acknowledged or refused it.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use pawl_core::RunId;
 use serde_json::{Value, json};
+
+/// The file.
+const FILE: &str = "commands.jsonl";
 
 /// What is asked of pawl.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,36 @@ pub enum Order {
         /// Of this one.
         run: RunId,
     },
+}
+
+impl Order {
+    /// As it stands in the file.
+    fn document(&self) -> Value {
+        match self {
+            Self::Start { n, workflow } => json!({ "start": n, "workflow": workflow }),
+            Self::Answer { run, approval, action, data } => {
+                json!({ "answer": approval, "run": run, "action": action, "data": data })
+            }
+            Self::Signal { run, name } => json!({ "signal": name, "run": run }),
+            Self::Cancel { run } => json!({ "cancel": run }),
+        }
+    }
+
+    fn read(document: &Value) -> Result<Self> {
+        let text = |key: &str| document[key].as_str().map(str::to_owned).context("a text");
+        let run = |key: &str| Ok::<RunId, anyhow::Error>(text(key)?.parse()?);
+        if let Some(n) = document["start"].as_u64() {
+            return Ok(Self::Start { n, workflow: text("workflow")? });
+        }
+        if document["cancel"].is_string() {
+            return Ok(Self::Cancel { run: run("cancel")? });
+        }
+        if document["signal"].is_string() {
+            return Ok(Self::Signal { run: run("run")?, name: text("signal")? });
+        }
+        let data = document["data"].clone();
+        Ok(Self::Answer { run: run("run")?, approval: text("answer")?, action: text("action")?, data })
+    }
 }
 
 /// What pawl said to a command.
@@ -101,7 +135,7 @@ pub(super) struct Ledger {
 impl Ledger {
     /// A list that is empty, with its file in this folder.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(folder.join("commands.jsonl"))?;
+        let file = OpenOptions::new().create(true).append(true).open(folder.join(FILE))?;
         Ok(Self { file: Mutex::new(file), commands: Mutex::default() })
     }
 
@@ -111,7 +145,8 @@ impl Ledger {
 
     fn write(&self, line: &Value) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(writeln!(file, "{line}")?)
+        // At once, so that no half of it stands there.
+        Ok(file.write_all(format!("{line}\n").as_bytes())?)
     }
 
     /// Writes down what is about to be asked for the first time; gives its number.
@@ -130,8 +165,7 @@ impl Ledger {
             command.tries += 1;
             command.clone()
         };
-        let (tries, order) = (command.tries, format!("{:?}", command.order));
-        self.write(&json!({ "command": id, "try": tries, "asked": order }))?;
+        self.write(&json!({ "command": id, "try": command.tries, "asked": command.order.document() }))?;
         Ok(command)
     }
 
@@ -155,5 +189,66 @@ impl Ledger {
     /// All of it.
     pub(super) fn all(&self) -> Vec<Command> {
         self.commands().clone()
+    }
+}
+
+/// The list as its file says it; a line that is not whole was never written to its end.
+pub(super) fn read(folder: &Path) -> Result<Vec<Command>> {
+    let text = match std::fs::read_to_string(folder.join(FILE)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text?,
+    };
+    let mut commands = BTreeMap::<u64, Command>::new();
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let line: Value = serde_json::from_str(line)?;
+        let id = line["command"].as_u64().context("a command's number")?;
+        if !line["asked"].is_null() {
+            let order = Order::read(&line["asked"])?;
+            let command =
+                commands.entry(id).or_insert(Command { id, order, tries: 0, heard: Heard::Nothing });
+            command.tries += 1;
+        }
+        let Some(command) = commands.get_mut(&id) else { continue };
+        if let Some(run) = line["accepted"].as_str() {
+            command.heard = Heard::Accepted(run.parse()?);
+        } else if let Some(why) = line["refused"].as_str() {
+            command.heard = Heard::Refused(why.to_owned());
+        }
+    }
+    Ok(commands.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_says_what_the_list_says() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let ledger = Ledger::open(folder.path())?;
+        let run = RunId::from_bytes([7; 16]);
+        let answer = Order::Answer {
+            run,
+            approval: "a".into(),
+            action: "approve".into(),
+            data: json!({ "output": 1 }),
+        };
+        let orders = [
+            Order::Start { n: 3, workflow: "saga".into() },
+            answer,
+            Order::Signal { run, name: "paid".into() },
+            Order::Cancel { run },
+        ];
+        for order in orders {
+            let id = ledger.plan(order);
+            ledger.give(id)?;
+            if id != 1 {
+                ledger.hear(id, &Heard::Accepted(run))?;
+            }
+        }
+        ledger.give(1)?;
+        ledger.hear(1, &Heard::Refused("no".into()))?;
+        assert_eq!(format!("{:?}", read(folder.path())?), format!("{:?}", ledger.all()));
+        Ok(())
     }
 }

@@ -15,9 +15,10 @@ mod people;
 mod plan;
 mod report;
 mod state;
+mod torn;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread::{Scope, sleep};
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use anyhow::{Context as _, Result, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::Value;
+use tempfile::TempDir;
 
 pub use check::{Moment, Violation, check};
 pub use evidence::{Book, Evidence};
@@ -33,6 +35,9 @@ pub use ledger::{Command, Heard, Order};
 pub use plan::receipt;
 pub use report::Report;
 pub use state::Kills;
+
+pub(crate) use evidence::open_once;
+pub(crate) use torn::{Torn, commands_of, prepare_folder};
 
 use crate::{TALLY_HOST, TallyServer, root};
 use herd::Herd;
@@ -75,20 +80,50 @@ pub struct Options {
     pub seed: u64,
     /// How often the store is looked into between two processes.
     pub inspections: usize,
+    /// Where everything is to lie; in a folder that is removed when all was well, where this does not say.
+    pub folder: Option<PathBuf>,
+    /// Whether people press Ctrl-C now and then.
+    pub interrupts: bool,
+}
+
+/// Where everything lies.
+#[derive(Debug)]
+enum Folder {
+    Given(PathBuf),
+    Own(TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) => path,
+            Self::Own(folder) => folder.path(),
+        }
+    }
+
+    /// Lets it stay.
+    fn keep(self) -> PathBuf {
+        match self {
+            Self::Given(path) => path,
+            Self::Own(folder) => folder.keep(),
+        }
+    }
 }
 
 /// Tortures; `tell` is given lines of progress. Fails where the torture itself cannot go on; what pawl
 /// did wrong is in the report.
 pub fn torture(options: &Options, mut tell: impl FnMut(&str)) -> Result<Report> {
     let begun = Instant::now();
-    let folder = tempfile::Builder::new().prefix("pawl-torture").tempdir()?;
+    let folder = match &options.folder {
+        Some(folder) => Folder::Given(folder.clone()),
+        None => Folder::Own(tempfile::Builder::new().prefix("pawl-torture").tempdir()?),
+    };
     let herd = Herd::new(options.pawl.clone(), folder.path().to_owned(), options.store.clone());
     prepare(&herd)?;
     let server = TallyServer::start(folder.path())?;
     server.slow(options.seed ^ 3, ANSWER_MAX);
     let ledger = Ledger::open(folder.path())?;
-    let wanted = (options.runs, options.kills);
-    let torture = Torture::new(options.seed, wanted, herd, server, ledger);
+    let torture = Torture::new(options, herd, server, ledger);
     tell(&format!("seed {}, data folder {}", options.seed, torture.herd.data().display()));
 
     let stuck = std::thread::scope(|scope| {
@@ -123,7 +158,10 @@ fn prepare(herd: &Herd) -> Result<()> {
     std::fs::create_dir_all(&plugins)?;
     for (guest, name) in PLUGINS {
         let guest = root().join("tests/guests").join(format!("{guest}.wasm"));
-        std::fs::copy(guest, plugins.join(format!("{name}.wasm")))?;
+        let plugin = plugins.join(format!("{name}.wasm"));
+        if !plugin.exists() {
+            std::fs::copy(guest, plugin)?;
+        }
     }
     let files: Vec<String> =
         plan::KINDS.iter().map(|kind| workflow(kind.name).display().to_string()).collect();

@@ -288,7 +288,9 @@ fn give<'scope>(
                 });
                 return Ok(());
             }
-            torture.herd.interrupt(process.pid);
+            if torture.interrupts {
+                torture.herd.interrupt(process.pid);
+            }
         }
         process.end()?;
         return Ok(());

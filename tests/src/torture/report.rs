@@ -6,13 +6,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use super::check::Violation;
 use super::evidence::Evidence;
 use super::ledger::Order;
 use super::state::{Kills, Torture};
-use super::{Options, plan};
+use super::{Folder, Options, plan};
 
 /// Violations that are told in full.
 const TOLD_MAX: usize = 20;
@@ -54,7 +52,7 @@ impl Report {
         evidence: &Evidence,
         violations: Vec<Violation>,
         took: Duration,
-        folder: TempDir,
+        folder: Folder,
     ) -> Self {
         let mut runs = BTreeMap::<_, usize>::new();
         for book in evidence.books.values() {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Error, Result};
 use pawl_core::RunId;
 
+use super::Options;
 use super::check::Violation;
 use super::herd::{Herd, Hit};
 use super::ledger::{Heard, Ledger, Order};
@@ -36,6 +37,8 @@ pub(super) struct Torture {
     pub(super) seed: u64,
     /// How many runs there are to be, and how many kills.
     pub(super) wanted: (usize, usize),
+    /// Whether people press Ctrl-C now and then.
+    pub(super) interrupts: bool,
     pub(super) herd: Herd,
     pub(super) server: TallyServer,
     pub(super) ledger: Ledger,
@@ -56,16 +59,11 @@ pub(super) struct Torture {
 }
 
 impl Torture {
-    pub(super) fn new(
-        seed: u64,
-        wanted: (usize, usize),
-        herd: Herd,
-        server: TallyServer,
-        ledger: Ledger,
-    ) -> Self {
+    pub(super) fn new(options: &Options, herd: Herd, server: TallyServer, ledger: Ledger) -> Self {
         Self {
-            seed,
-            wanted,
+            seed: options.seed,
+            wanted: (options.runs, options.kills),
+            interrupts: options.interrupts,
             herd,
             server,
             ledger,

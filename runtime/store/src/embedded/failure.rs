@@ -35,6 +35,14 @@ pub(crate) fn disk_full(error: &io::Error) -> StoreError {
     StoreError::Full(format!("the disk takes no more ({error}); free some space. Nothing was lost"))
 }
 
+/// The disk itself failed: nothing is wrong with what was asked.
+pub(crate) fn is_broken(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
+}
+
+/// What to do about such a disk.
+pub(crate) const BROKEN_HINT: &str = "; look at the disk, and at what the system's log says of it";
+
 /// A file of a store is not as it was written.
 pub(crate) fn damaged(file: &Path, what: &str) -> StoreError {
     StoreError::Damaged(format!("{}: {what}; restore the data folder from a backup", file.display()))

@@ -7,12 +7,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+use super::failure::{BROKEN_HINT, is_broken};
 use crate::StoreError;
 
 /// The engines that keep their files in a folder of their name.
@@ -160,10 +161,7 @@ impl Folder {
             sync_tree(&new)?;
             fs::rename(&new, &place)?;
             File::open(&self.path)?.sync_all()?;
-            match self.path.canonicalize()?.parent() {
-                Some(parent) => sync_if_readable(parent),
-                None => Ok(()),
-            }
+            sync_names(&self.path.canonicalize()?)
         };
         finish().map_err(|error| unusable(&self.path, &error))?;
         self.is_staged = false;
@@ -196,13 +194,22 @@ pub(crate) fn sync_tree(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// The data folder's own name is in the folder above, which may be one that only others may read.
-fn sync_if_readable(dir: &Path) -> io::Result<()> {
-    match File::open(dir) {
-        Ok(dir) => dir.sync_all(),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        Err(error) => Err(error),
+/// Syncs the folders above a folder, as far as its file system goes: any of them may have been made for it,
+/// by this process or by one that was killed right after, and a power cut must not take them back.
+fn sync_names(dir: &Path) -> io::Result<()> {
+    let device = dir.metadata()?.dev();
+    for above in dir.ancestors().skip(1) {
+        if above.metadata()?.dev() != device {
+            break;
+        }
+        match File::open(above) {
+            Ok(above) => above.sync_all()?,
+            // One that only others may read was not made for it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
 }
 
 fn note_holder(lock: &mut File) -> io::Result<()> {
@@ -228,6 +235,7 @@ pub(crate) fn unusable(path: &Path, error: &io::Error) -> StoreError {
             "; a file stands there, choose another folder"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
+        _ if is_broken(error) => BROKEN_HINT,
         _ => "",
     };
     StoreError::Folder { path: path.to_owned(), reason: format!("{error}{hint}") }

@@ -25,7 +25,7 @@ pub use table::Table;
 
 pub(crate) use committer::{Limits, Transaction};
 pub(crate) use engine::Engine;
-pub(crate) use failure::{WriteError, damaged, disk_full, is_full};
+pub(crate) use failure::{BROKEN_HINT, WriteError, damaged, disk_full, is_broken, is_full};
 pub(crate) use folder::{Folder, unusable};
 pub(crate) use maintain::{event_key, journal_row, memory_reads, same_rows, second_sweep};
 pub(crate) use prepared::VALUE_MAX_BYTES;

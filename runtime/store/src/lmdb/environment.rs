@@ -8,17 +8,26 @@ use std::sync::{PoisonError, RwLock};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, CompactionOption, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+use rustix::fs::FallocateFlags;
 
-use super::failure::{from_heed, from_write};
+use super::failure::{cut_short, from_heed, from_write};
 use super::tables::{self, Reading, Tables, Writing};
 use super::{FORMAT, LmdbOptions};
 use crate::StoreError;
-use crate::embedded::{Engine, Folder, Transaction, WriteError, damaged, same_rows, unusable};
+use crate::embedded::{
+    Engine, Folder, Transaction, WriteError, damaged, disk_full, is_full, same_rows, unusable,
+};
 use crate::maintain::Compacted;
 
 /// How many reads may be under way at once. A read keeps its thread until it is done, so no process comes
 /// near it; it stands here because LMDB must be told a number.
 const READERS_MAX: u32 = 4_096;
+
+/// What the file takes in which readers and writers announce themselves: a line of 64 bytes each.
+const LOCK_BYTES: u64 = READERS_MAX as u64 * 64 + 4_096;
+
+/// More than a new store takes.
+const NEW_BYTES: usize = 65_536;
 
 /// Maps are made of whole units; this is a multiple of every page size.
 const MAP_UNIT_BYTES: u64 = 65_536;
@@ -224,10 +233,11 @@ fn create(folder: &mut Folder, map_size: u64) -> Result<(), StoreError> {
 }
 
 fn create_in(data_dir: &Path, dir: &Path, map_size: u64) -> Result<(), StoreError> {
+    reserve_lock(dir)?;
     let env = open_env(dir, map_size).map_err(|error| unopened(data_dir, dir, error))?;
     let created_by = concat!("pawl ", env!("CARGO_PKG_VERSION"));
     let meta: [(&str, &[u8]); 2] = [("format", &FORMAT.to_be_bytes()), ("created_by", created_by.as_bytes())];
-    let made = Tables::create(&env, &meta).map_err(from_heed);
+    let made = Tables::create(&env, &meta).map_err(|error| from_write(error, dir, NEW_BYTES));
     close(env);
     made
 }
@@ -242,6 +252,7 @@ fn open_existing(data_dir: &Path, dir: &Path, map_size: u64) -> Result<Opened, S
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged(&data, "it is missing")),
         Err(error) => return Err(unusable(&data, &error)),
     }
+    reserve_lock(dir)?;
     let env = open_env(dir, map_size).map_err(|error| unopened(data_dir, dir, error))?;
     match check(data_dir, &data, &env) {
         Ok(tables) => Ok(Opened { env, tables }),
@@ -260,7 +271,9 @@ fn check(data_dir: &Path, data: &Path, env: &Env<WithoutTls>) -> Result<Tables, 
             return Err(StoreError::Newer { path: data_dir.to_owned(), found, known: FORMAT });
         }
         Some(found) if found < FORMAT => {
-            Tables::create(env, &[("format", &FORMAT.to_be_bytes())]).map_err(from_heed)?;
+            let dir = data.parent().unwrap_or(data);
+            Tables::create(env, &[("format", &FORMAT.to_be_bytes())])
+                .map_err(|error| from_write(error, dir, NEW_BYTES))?;
         }
         Some(_) => {}
     }
@@ -285,6 +298,24 @@ fn check_length(data: &Path, env: &Env<WithoutTls>) -> Result<(), StoreError> {
         file.set_len(needed).map_err(|error| unusable(data, &error))?;
     }
     Ok(())
+}
+
+/// Gives LMDB's lock file its place on the disk. It is written through a memory map: where a full disk has
+/// no room for a page of it, that would end the process.
+fn reserve_lock(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join("lock.mdb");
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|error| unusable(&path, &error))?;
+    // LMDB takes a file that is long enough for one whose readers are as many; so it stays as long as it is.
+    match rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, LOCK_BYTES) {
+        Err(error) if is_full(&error.into()) => Err(disk_full(&error.into())),
+        Err(error) => {
+            tracing::debug!(%error, "the lock file has no place of its own here");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 fn format(env: &Env<WithoutTls>) -> Result<Option<u32>, heed::Error> {
@@ -318,6 +349,9 @@ fn unreadable(data: &Path, error: heed::Error) -> StoreError {
 }
 
 fn unopened(data_dir: &Path, dir: &Path, error: heed::Error) -> StoreError {
+    if let Some(full) = cut_short(&error, dir, NEW_BYTES) {
+        return full;
+    }
     match error {
         heed::Error::Mdb(MdbError::Invalid) => damaged(&dir.join("data.mdb"), "it is not a store"),
         heed::Error::Mdb(MdbError::VersionMismatch) => {

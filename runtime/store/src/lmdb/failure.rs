@@ -6,10 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use heed::MdbError;
-use rustix::io::Errno;
 
 use crate::StoreError;
-use crate::embedded::{disk_full, is_full};
+use crate::embedded::{BROKEN_HINT, disk_full, is_broken, is_full};
 
 /// What an engine's error means for who called.
 pub(super) fn from_heed(error: heed::Error) -> StoreError {
@@ -25,6 +24,7 @@ pub(super) fn from_heed(error: heed::Error) -> StoreError {
         ) => StoreError::Damaged(format!("{error}; restore the data folder from a backup")),
         heed::Error::Decoding(error) => StoreError::Damaged(error.to_string()),
         heed::Error::Io(error) if is_full(&error) => disk_full(&error),
+        heed::Error::Io(error) if is_broken(&error) => StoreError::Engine(format!("{error}{BROKEN_HINT}")),
         other => StoreError::Engine(other.to_string()),
     }
 }
@@ -35,15 +35,16 @@ pub(super) fn from_heed(error: heed::Error) -> StoreError {
 /// So the folder is asked for as much again: whether a file beside the data,
 /// as long as the data would have become, takes `bytes` more.
 pub(super) fn from_write(error: heed::Error, env_dir: &Path, bytes: usize) -> StoreError {
-    let cut_short =
-        matches!(&error, heed::Error::Io(io) if io.raw_os_error() == Some(Errno::IO.raw_os_error()));
-    if cut_short
-        && let Err(refused) = probe(env_dir, bytes)
-        && is_full(&refused)
-    {
-        return disk_full(&refused);
-    }
-    from_heed(error)
+    cut_short(&error, env_dir, bytes).unwrap_or_else(|| from_heed(error))
+}
+
+/// The error that LMDB hides behind this one, if it does.
+pub(super) fn cut_short(error: &heed::Error, env_dir: &Path, bytes: usize) -> Option<StoreError> {
+    let refused = match error {
+        heed::Error::Io(error) if is_broken(error) => probe(env_dir, bytes).err()?,
+        _ => return None,
+    };
+    is_full(&refused).then(|| disk_full(&refused))
 }
 
 fn probe(env_dir: &Path, bytes: usize) -> io::Result<()> {

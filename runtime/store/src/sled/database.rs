@@ -16,7 +16,9 @@ use tokio::sync::RwLock;
 use super::rows::{Change, META, Reading, Writing, tree_names};
 use super::{FORMAT, SledOptions, files};
 use crate::StoreError;
-use crate::embedded::{Engine, Folder, Transaction, WriteError, damaged, is_full, unusable};
+use crate::embedded::{
+    BROKEN_HINT, Engine, Folder, Transaction, WriteError, damaged, disk_full, is_full, unusable,
+};
 
 /// The key in `meta` of the number of transactions.
 pub(super) const TRANSACTIONS: &str = "transactions";
@@ -214,9 +216,9 @@ fn create_in(dir: &Path, options: &SledOptions) -> Result<(), StoreError> {
         db.flush()?;
         Ok((db, trees))
     };
-    let (db, trees) = caught(dir, make)?;
+    let (db, trees) = made(dir, make)?;
     let log = open_log(dir).map_err(|error| unusable(dir, &error))?;
-    caught(dir, move || {
+    made(dir, move || {
         shut(Opened { db, trees, log, transactions: AtomicU64::new(0) });
         Ok(())
     })
@@ -242,10 +244,24 @@ fn open_existing(data_dir: &Path, dir: &Path, options: &SledOptions) -> Result<O
     }
     files::remove_unfinished_snapshots(dir).map_err(|error| unusable(dir, &error))?;
     let db = caught(dir, || config(dir, options).open())?;
+    match look_into(data_dir, dir, &db, &log) {
+        Ok((trees, found)) => Ok(Opened { db, trees, log, transactions: AtomicU64::new(found) }),
+        Err(error) => {
+            // sled syncs its log when it is dropped, and panics where the disk refuses that.
+            if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+                tracing::error!("sled panicked while it was closed");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The trees of a database that was just opened, and how many transactions it holds, once all of it is on disk.
+fn look_into(data_dir: &Path, dir: &Path, db: &Db, log: &File) -> Result<(Vec<Tree>, u64), StoreError> {
     // What a killed process wrote and had not synced is there to be read, and is to stay; and sled does not
     // sync the folder when it puts a snapshot in it.
     log.sync_all().and_then(|()| File::open(dir)?.sync_all()).map_err(|error| unusable(dir, &error))?;
-    let trees = caught(dir, || check(data_dir, dir, &db))??;
+    let trees = caught(dir, || check(data_dir, dir, db))??;
     let found = caught(dir, || trees[META].get(TRANSACTIONS))?;
     let found = found.and_then(|bytes| bytes[..].try_into().ok()).map_or(0, u64::from_be_bytes);
     let noted = files::noted_transactions(dir).map_err(|error| unusable(dir, &error))?;
@@ -254,7 +270,7 @@ fn open_existing(data_dir: &Path, dir: &Path, options: &SledOptions) -> Result<O
         return Err(damaged(&dir.join("db"), &what));
     }
     files::note_transactions(dir, found).map_err(|error| unusable(dir, &error))?;
-    Ok(Opened { db, trees, log, transactions: AtomicU64::new(found) })
+    Ok((trees, found))
 }
 
 fn open_log(dir: &Path) -> io::Result<File> {
@@ -288,15 +304,40 @@ fn check(data_dir: &Path, dir: &Path, db: &Db) -> sled::Result<Result<Vec<Tree>,
     tree_names().map(|name| db.open_tree(name)).collect::<sled::Result<Vec<_>>>().map(Ok)
 }
 
-/// Does something with a database that is being opened. sled panics on some damage.
+/// Does something with a database that is being opened.
 fn caught<T>(dir: &Path, act: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
     let log = dir.join("db");
+    tried(act).map_err(|refused| match refused {
+        Refused::Io(error) if is_full(&error) => disk_full(&error),
+        Refused::Io(error) => unusable(&log, &error),
+        Refused::Other(why) => damaged(&log, &format!("sled cannot open it ({why})")),
+    })
+}
+
+/// Does something with a database that is being made. Nothing was there, so nothing is damaged.
+fn made<T>(dir: &Path, act: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    tried(act).map_err(|refused| match refused {
+        Refused::Io(error) => unusable(dir, &error),
+        Refused::Other(why) => {
+            let reason = format!("sled cannot make a store there ({why}){BROKEN_HINT}");
+            StoreError::Folder { path: dir.to_owned(), reason }
+        }
+    })
+}
+
+/// Why sled did not do something.
+enum Refused {
+    Io(io::Error),
+    Other(String),
+}
+
+/// Does something with a database that is not in use yet. sled panics on some damage, and where a disk fails.
+fn tried<T>(act: impl FnOnce() -> sled::Result<T>) -> Result<T, Refused> {
     match catch_unwind(AssertUnwindSafe(act)) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(sled::Error::Io(error))) if is_full(&error) => Err(crate::embedded::disk_full(&error)),
-        Ok(Err(sled::Error::Io(error))) => Err(unusable(&log, &error)),
-        Ok(Err(error)) => Err(damaged(&log, &format!("sled cannot open it ({error})"))),
-        Err(panic) => Err(damaged(&log, &format!("sled cannot open it ({})", panic_text(&*panic)))),
+        Ok(Err(sled::Error::Io(error))) => Err(Refused::Io(error)),
+        Ok(Err(error)) => Err(Refused::Other(error.to_string())),
+        Err(panic) => Err(Refused::Other(panic_text(&*panic).to_owned())),
     }
 }
 

@@ -57,6 +57,9 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Violation> {
             }
             continue;
         };
+        if calls[0].call.tool == PAYMENT && !of_book.begun.contains(key) {
+            findings.add(run, format!("payment {key} was made, and no event says that it was to be"));
+        }
         let allowed = 1 + of_book.retries.get(key).copied().unwrap_or_default();
         if calls[0].call.tool == PAYMENT && calls.len() > allowed {
             let what = format!("payment {key} was made {} times, and people allowed {allowed}", calls.len());
