@@ -62,7 +62,7 @@ fn measure() {
     let bytes = match which.as_str() {
         "tiny" => tiny(p[0]), "straight" => straight(p[0], p[1]), "loops" => loops(p[0], p[1]),
         "calls" => calls(p[0], p[1]), "branches" => branches(p[0], p[1]), "tables" => tables(p[0]),
-        "floats" => floats(p[0], p[1]),
+        "blocks" => blocks(p[0], p[1]), "adds" => adds(p[0], p[1]), "floats" => floats(p[0], p[1]),
         "file" => std::fs::read(std::env::var("F").unwrap()).unwrap(),
         _ => return };
     let s = sandbox();
@@ -71,4 +71,16 @@ fn measure() {
     let rt = tokio::runtime::Runtime::new().unwrap();
     let r = rt.block_on(s.load(&bytes));
     println!("{which} {p:?}: {} bytes {:.2} s, {} -> {} MiB {}", bytes.len(), t.elapsed().as_secs_f64(), before, peak(), r.err().map(|e| e.to_string()).unwrap_or_default().chars().take(150).collect::<String>());
+}
+pub fn blocks(depth: usize, locals: usize) -> Vec<u8> {
+    let mut code = [0x02, 0x40].repeat(depth);
+    for d in 0..depth { code.push(0x20); code.push(0); code.push(0x0d); code.extend(leb(d)); }
+    for l in 0..locals { code.push(0x20); code.extend(leb(l)); code.extend([0x41,1,0x6a]); code.push(0x21); code.extend(leb(l)); }
+    code.extend(vec![0x0b; depth]);
+    for l in 0..locals { code.push(0x20); code.extend(leb(l)); code.extend([0x41,1,0x6a]); code.push(0x21); code.extend(leb(l)); }
+    component(&[module(&[signature(0, 0)], &[(0, locals, code)])])
+}
+pub fn adds(n: usize, funcs: usize) -> Vec<u8> {
+    let code = [0x20, 0, 0x20, 1, 0x6a, 0x21, 0, 0x20, 0, 0x20, 1, 0x6c, 0x21, 1].repeat(n);
+    component(&[module(&[signature(0, 1)], &vec![(0, 2, [code, vec![0x20, 0]].concat()); funcs])])
 }
