@@ -163,12 +163,16 @@ mod tests {
     use super::*;
 
     fn compilers(time_max_ms: u64) -> Arc<Shared> {
-        let config = SandboxConfig { compiles_max: 1, compile_time_max_ms: time_max_ms, ..SandboxConfig::default() };
+        let config =
+            SandboxConfig { compiles_max: 1, compile_time_max_ms: time_max_ms, ..SandboxConfig::default() };
         Compilers::new(&config).0
     }
 
     /// Work that goes on until its sender is dropped.
-    fn endless(shared: &Arc<Shared>, name: &str) -> (mpsc::Sender<()>, impl Future<Output = Result<(), SandboxError>>) {
+    fn endless(
+        shared: &Arc<Shared>,
+        name: &str,
+    ) -> (mpsc::Sender<()>, impl Future<Output = Result<(), SandboxError>> + use<>) {
         let (end, ended) = mpsc::channel::<()>();
         let work = move || {
             let _ = ended.recv();

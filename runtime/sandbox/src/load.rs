@@ -43,7 +43,8 @@ impl Sandbox {
     async fn load_anew(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, SandboxError> {
         // What is wrong with the file itself is told without a copy of it.
         crate::component::check(bytes, self.config().component.component_max_bytes)?;
-        let component = self.compilers().compile(self.engine(), self.config(), digest, bytes.to_vec()).await?;
+        let component =
+            self.compilers().compile(self.engine(), self.config(), digest, bytes.to_vec()).await?;
         let ty = component.component_type();
         let exports: Vec<_> = ty.exports(self.engine()).map(|(name, _)| name.to_owned()).collect();
         let imports: Vec<_> = ty.imports(self.engine()).map(|(name, _)| name.to_owned()).collect();

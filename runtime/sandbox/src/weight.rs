@@ -105,7 +105,11 @@ pub(crate) fn weigh(bytes: &[u8], limits: &ComponentLimits) -> Result<u64, Sandb
 fn add(total: u64, weight: u64, limit: u64) -> Result<u64, SandboxError> {
     let weight = total.saturating_add(weight);
     if weight > limit {
-        return Err(SandboxError::TooHeavy { what: "its functions together".into(), name: "component_max_weight", limit });
+        return Err(SandboxError::TooHeavy {
+            what: "its functions together".into(),
+            name: "component_max_weight",
+            limit,
+        });
     }
     Ok(weight)
 }

@@ -27,7 +27,8 @@ impl Corpus {
         let folders = std::iter::once((kept.as_str(), "")).chain(target.seeds.iter().copied());
         for (folder, end) in folders {
             let folder = project().join(folder);
-            let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+            let entries =
+                std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
             for entry in entries {
                 let path = entry?.path();
                 if path.is_file() && path.to_string_lossy().ends_with(end) {

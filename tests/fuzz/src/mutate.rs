@@ -36,7 +36,8 @@ impl<'c> Mutator<'c> {
     /// The case of a number.
     pub fn case(&self, number: u64) -> Vec<u8> {
         // Two odd constants keep seeds and numbers that are close to each other apart.
-        let mixed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03);
+        let mixed =
+            self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03);
         let mut rng = StdRng::seed_from_u64(mixed);
         let mut case = self.any(&mut rng).to_vec();
         for _ in 0..rng.random_range(1..=CHANGES_MAX) {
@@ -120,7 +121,10 @@ fn lines(case: &[u8], rng: &mut StdRng) -> Range<usize> {
     let start = case[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |before| before + 1);
     let mut end = start;
     for _ in 0..rng.random_range(1..=4) {
-        end = case[end..].iter().position(|byte| *byte == b'\n').map_or(case.len(), |newline| end + newline + 1);
+        end = case[end..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(case.len(), |newline| end + newline + 1);
     }
     start..end
 }
@@ -137,7 +141,8 @@ fn flip(case: &mut [u8], rng: &mut StdRng) {
 }
 
 fn repeat(case: &mut Vec<u8>, range: Range<usize>, rng: &mut StdRng) {
-    let times = if rng.random_bool(0.7) { rng.random_range(1..=4) } else { rng.random_range(1..=REPEATS_MAX) };
+    let times =
+        if rng.random_bool(0.7) { rng.random_range(1..=4) } else { rng.random_range(1..=REPEATS_MAX) };
     let times = times.min(CASE_MAX_BYTES / range.len().max(1));
     let more = case[range.clone()].repeat(times);
     replace(case, range.end..range.end, &more);

@@ -182,7 +182,10 @@ fn all(target: &Target, corpus: &Corpus, plan: &Plan, watch: &Watch, numbers: &F
 }
 
 fn keep(target: &Target, plan: &Plan, case: Option<u64>, what: String, input: &[u8]) -> Result<Found> {
-    let name = case.map_or_else(|| format!("{}-known", target.name), |case| format!("{}-{}-{case}", target.name, plan.seed));
+    let name = case.map_or_else(
+        || format!("{}-known", target.name),
+        |case| format!("{}-{}-{case}", target.name, plan.seed),
+    );
     let file = plan.folder.join(name);
     write(&file, input)?;
     Ok(Found { case, what, file })
