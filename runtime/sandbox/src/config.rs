@@ -11,6 +11,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use crate::SandboxError;
 use crate::cache;
 use crate::limits::Limits;
+use crate::weight::ComponentLimits;
 
 /// The stack that is left to host functions, which run on the guest's fiber.
 const HOST_STACK_BYTES: usize = 1536 << 10;
@@ -39,8 +40,12 @@ pub struct SandboxConfig {
     /// Tools that are active at once; more wait for their turn. Apart from the agents, so that
     /// agents that wait for tools cannot keep them from starting.
     pub tools_max: u32,
-    /// The largest component that is compiled.
-    pub component_max_bytes: u64,
+    /// How large and how heavy a component may be that is compiled.
+    pub component: ComponentLimits,
+    /// How long compiling a component may take, with the wait for a turn.
+    pub compile_time_max_ms: u64,
+    /// Components that are compiled at once; more wait for their turn.
+    pub compiles_max: u32,
     /// Components kept in memory, compiled and linked; the least recently used goes first.
     pub loaded_max: usize,
     /// The stack of one guest.
@@ -55,7 +60,9 @@ impl Default for SandboxConfig {
             cache_dir: None,
             agents_max: 256,
             tools_max: 256,
-            component_max_bytes: 64 << 20,
+            component: ComponentLimits::default(),
+            compile_time_max_ms: 120_000,
+            compiles_max: 2,
             loaded_max: 128,
             stack_max_bytes: 512 << 10,
             describe: Limits { guest_time_max_ms: 2_000, wall_time_max_ms: 10_000, ..Limits::default() },

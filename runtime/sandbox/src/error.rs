@@ -41,6 +41,40 @@ pub enum SandboxError {
         /// The limit.
         limit: u64,
     },
+    /// Compiling it would take more than it may.
+    #[error(
+        "{what} would take too much to compile: more than {name} ({limit}); divide it into smaller functions, \
+         of fewer locals and fewer blocks within each other, or build it with optimization"
+    )]
+    TooHeavy {
+        /// The part.
+        what: String,
+        /// The limit's name.
+        name: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// Compiling it takes longer than it may.
+    #[error(
+        "the component takes longer to compile than compile_time_max_ms ({limit_ms}){}; \
+         build it with optimization for size, of smaller functions",
+        if *is_late { ", and is still being compiled" } else { "" }
+    )]
+    TooLong {
+        /// The limit.
+        limit_ms: u64,
+        /// Whether that was found before, and its compiler has not ended since.
+        is_late: bool,
+    },
+    /// Other components are being compiled, and take too long.
+    #[error(
+        "the component waited for a turn to be compiled longer than compile_time_max_ms ({limit_ms}), for others \
+         take too long; look for them in the log, take them away, and start pawl again"
+    )]
+    CompilersBusy {
+        /// The limit.
+        limit_ms: u64,
+    },
     /// The bytes do not follow the format, or use what the sandbox has switched off.
     #[error(
         "the component is not valid: {reason}; rebuild it for wasm32-unknown-unknown or wasm32-wasip2, without threads"

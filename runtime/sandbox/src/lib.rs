@@ -11,6 +11,7 @@
 
 mod bindings;
 mod cache;
+mod compile;
 mod component;
 mod config;
 mod entry;
@@ -31,6 +32,7 @@ mod state;
 mod task;
 mod ticker;
 mod turnstile;
+mod weight;
 
 pub use cache::exposed as cache_dir_exposed;
 pub use config::SandboxConfig;
@@ -41,3 +43,4 @@ pub use manifest::{Capability, Manifest, ManifestPlace};
 pub use plugin::LoadedPlugin;
 pub use sandbox::Sandbox;
 pub use task::{AgentEnd, AgentHost, AgentTask, CallReply, CallsReply, ToolCall, ToolEnd};
+pub use weight::{ComponentLimits, check_component};

@@ -41,8 +41,10 @@ impl Sandbox {
     }
 
     async fn load_anew(&self, digest: Digest, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, SandboxError> {
-        crate::component::check(bytes, self.config().component_max_bytes)?;
-        let component = self.compile(bytes.to_vec()).await?;
+        // What is wrong with the file itself is told without a copy of it.
+        crate::component::check(bytes, self.config().component.component_max_bytes)?;
+        let component =
+            self.compilers().compile(self.engine(), self.config(), digest, bytes.to_vec()).await?;
         let ty = component.component_type();
         let exports: Vec<_> = ty.exports(self.engine()).map(|(name, _)| name.to_owned()).collect();
         let imports: Vec<_> = ty.imports(self.engine()).map(|(name, _)| name.to_owned()).collect();
@@ -55,17 +57,6 @@ impl Sandbox {
         };
         let description = self.describe(&world).await?;
         Ok(Arc::new(LoadedPlugin { digest, description, imports, world }))
-    }
-
-    /// Compiling takes from milliseconds to many seconds, so it has a thread of its own.
-    async fn compile(&self, bytes: Vec<u8>) -> Result<Component, SandboxError> {
-        let engine = self.engine().clone();
-        let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
-        match compiled {
-            Ok(Ok(component)) => Ok(component),
-            Ok(Err(error)) => Err(SandboxError::Invalid { reason: format!("{error:#}") }),
-            Err(error) => Err(SandboxError::Engine(format!("the compiler stopped: {error}"))),
-        }
     }
 
     /// Imports that pawl does not have become traps: the plugin can still describe itself, and no

@@ -11,6 +11,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::SandboxError;
+use crate::compile::Compilers;
 use crate::config::{self, SandboxConfig};
 use crate::host;
 use crate::plugin::LoadedPlugin;
@@ -31,6 +32,7 @@ struct Inner {
     agents: Turnstile,
     tools: Turnstile,
     room: Room,
+    compilers: Compilers,
     loaded: Mutex<Loaded>,
 }
 
@@ -63,6 +65,7 @@ impl Sandbox {
             agents: Turnstile::new(config.agents_max),
             tools: Turnstile::new(config.tools_max),
             room: Room::default(),
+            compilers: Compilers::new(&config),
             config,
             engine,
             linker,
@@ -73,7 +76,7 @@ impl Sandbox {
 
     /// The largest component that is compiled.
     pub fn component_max_bytes(&self) -> u64 {
-        self.0.config.component_max_bytes
+        self.0.config.component.component_max_bytes
     }
 
     pub(crate) fn config(&self) -> &SandboxConfig {
@@ -90,6 +93,10 @@ impl Sandbox {
 
     pub(crate) fn stack_max_bytes(&self) -> usize {
         self.0.config.stack_max_bytes
+    }
+
+    pub(crate) fn compilers(&self) -> &Compilers {
+        &self.0.compilers
     }
 
     pub(crate) fn room(&self) -> &Room {

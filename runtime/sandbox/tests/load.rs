@@ -6,7 +6,7 @@ mod support;
 
 use pawl_core::FailureKind;
 use pawl_core::plugin::Permissions;
-use pawl_sandbox::{Limits, Sandbox, SandboxConfig, SandboxError, ToolEnd};
+use pawl_sandbox::{ComponentLimits, Limits, Sandbox, SandboxConfig, SandboxError, ToolEnd};
 use support::{call, encode, sandbox, tool};
 
 const ECHO: &str = "(call $ok (local.get $args_ptr) (local.get $args_len))";
@@ -181,8 +181,12 @@ async fn wrong_descriptions_are_refused() {
         let error = sandbox.load(&guest.build()).await.unwrap_err().to_string();
         assert!(error.contains(part), "{part}: {error}");
     }
-    let small =
-        SandboxConfig { component_max_bytes: 100, agents_max: 1, tools_max: 1, ..SandboxConfig::default() };
+    let small = SandboxConfig {
+        component: ComponentLimits { component_max_bytes: 100, ..ComponentLimits::default() },
+        agents_max: 1,
+        tools_max: 1,
+        ..SandboxConfig::default()
+    };
     let error = Sandbox::new(small).unwrap().load(&tool(ECHO).build()).await.unwrap_err().to_string();
     assert!(error.contains("component_max_bytes (100)"), "{error}");
 }

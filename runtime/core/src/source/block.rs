@@ -76,9 +76,7 @@ fn depth(lower: &Lower, block: BlockIndex) -> usize {
     let mut at = lower.blocks.get(block.0).and_then(|block| block.parent);
     while let Some(parent) = at {
         depth += 1;
-        // The step itself is not read yet; the list that it stands in is known from the outline.
-        let list = lower.outline.steps.get(parent.0).map(|(_, list)| *list);
-        at = list.and_then(|list| lower.blocks.get(list)).and_then(|block| block.parent);
+        at = lower.list_of(parent).and_then(|block| block.parent);
     }
     depth
 }

@@ -9,7 +9,7 @@ use super::keys::{Keys, get};
 use super::outline::Outline;
 use super::tree::{Entry, Kind, Node, Span};
 use crate::Duration;
-use crate::definition::{Block, Step};
+use crate::definition::{Block, Step, StepIndex};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Expression, InvalidExpression, Problem, Template};
 use crate::language::Place;
@@ -50,6 +50,12 @@ impl Lower {
             ceiling: None,
             ways_known: true,
         }
+    }
+
+    /// The list that a step stands in, which may not be read to its end yet. Lists are numbered here as they
+    /// are read, so that each has a smaller number than those within it: what goes outwards ends.
+    pub(super) fn list_of(&self, step: StepIndex) -> Option<&Block> {
+        self.blocks.iter().rev().find(|block| block.steps.contains(&step))
     }
 
     pub(super) fn report(

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::{Kind, Node};
 use crate::definition::StepIndex;
+use crate::language::STEP;
 
 /// The steps of a source, those within steps too.
 #[derive(Debug, Default)]
@@ -50,10 +51,14 @@ impl Outline {
 
 /// The lists of steps within a step, in the order in which they are read.
 fn lists_within(step: &Node) -> Vec<&Node> {
-    let branches = step.get("parallel").and_then(|parallel| parallel.get("branches"));
+    // Of several verbs only the first is read.
+    let is_verb = |name: &str| STEP.keys().any(|key| key.verb && key.name == name);
+    let verb = step.as_map().unwrap_or_default().iter().find(|entry| is_verb(&entry.key));
+    let of = |name: &str| verb.filter(|entry| entry.key == name).map(|entry| &entry.value);
+    let branches = of("parallel").and_then(|parallel| parallel.get("branches"));
     let branches = branches.and_then(Node::as_map).unwrap_or_default().iter();
     let branches = branches.filter(|entry| !entry.key.starts_with("x-")).map(|entry| &entry.value);
-    let bodies = ["map", "loop"].into_iter().filter_map(|verb| step.get(verb)?.get("steps"));
+    let bodies = ["map", "loop"].into_iter().filter_map(|verb| of(verb)?.get("steps"));
     let after = ["catch", "finally", "undo"].into_iter().filter_map(|key| step.get(key));
     branches.chain(bodies).chain(after).filter(|list| matches!(list.kind, Kind::List(_))).collect()
 }

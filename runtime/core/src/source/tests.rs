@@ -247,6 +247,24 @@ proptest! {
     }
 }
 
+/// Found by fuzzing: the lists of the second verb were counted and not read, and the way outwards was a circle.
+#[test]
+fn a_second_verb_with_lists_of_its_own_is_reported_and_does_not_hang() {
+    let text = |second: &str| {
+        format!(
+            "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n  - id: p\n    \
+             parallel: {{ branches: {{ x: [{{ id: p1, set: 1 }}], y: {second} }} }}\n    \
+             loop: {{ while: 'false', max_visits: 3, steps: [{{ id: l1, set: 1 }}, {{ id: l2, set: 2 }}] }}\n  - id: m\n    \
+             loop: {{ while: 'false', max_visits: 3, steps: [{{ id: m1, set: 1, undo: [{{ id: u, set: 1 }}] }}] }}\n"
+        )
+    };
+    for second in ["[{ id: p2, set: 2 }]", "text"] {
+        let problems = load("w.yaml", &text(second)).unwrap_err();
+        assert!(problems.list.iter().any(|problem| problem.code == Code::VerbCount), "{problems}");
+        assert!(!problems.to_string().contains("nested too deeply"), "{problems}");
+    }
+}
+
 #[test]
 fn lists_of_steps_have_a_depth_and_branches_a_number() {
     let codes = |steps: &str| -> Vec<Code> {

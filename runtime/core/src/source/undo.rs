@@ -35,9 +35,7 @@ fn is_within_undo(lower: &Lower, block: BlockIndex) -> bool {
         if block.role == Role::Undo {
             return true;
         }
-        // The step around it is not read yet; the list that it stands in is known from the outline.
-        let list = block.parent.and_then(|parent| lower.outline.steps.get(parent.0)).map(|(_, list)| *list);
-        at = list.and_then(|list| lower.blocks.get(list));
+        at = block.parent.and_then(|parent| lower.list_of(parent));
     }
     false
 }
