@@ -107,9 +107,8 @@ impl Pattern {
         let mut filled = 0;
         while filled < count {
             let some = FILL_BATCH_RUNS.min(count - filled);
-            let runs = (0..some).map(|number| {
-                self.run(RunId::new(uuid::Uuid::now_v7()), || wake_at(filled + number))
-            });
+            let runs = (0..some)
+                .map(|number| self.run(RunId::new(uuid::Uuid::now_v7()), || wake_at(filled + number)));
             let mut commits: Vec<_> = runs.map(Vec::into_iter).collect();
             for _ in 0..self.commits.len() {
                 let runs = commits.iter_mut().filter_map(Iterator::next).collect();

@@ -1,0 +1,102 @@
+//! The targets: each a function that must hold for every input.
+
+mod expression;
+mod journal;
+#[cfg(feature = "plugins")]
+mod plugin;
+mod schema;
+mod topic;
+mod yaml;
+
+/// One thing that pawl reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name on the command line, and the folder of its corpus.
+    pub name: &'static str,
+    /// What is read.
+    pub about: &'static str,
+    /// Panics where something does not hold.
+    pub check: fn(&[u8]),
+    /// Files of the project that cases begin with, beside the corpus: a folder and the end of a name.
+    pub seeds: &'static [(&'static str, &'static str)],
+    /// Whether a case is text: lines and words are moved then, not only bytes.
+    pub is_text: bool,
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "workflow",
+        about: "a workflow's file: its problems or its definition, and the drawings of that",
+        check: yaml::workflow,
+        seeds: &[
+            ("workflows", ".yaml"),
+            ("runtime/core/src/source/cases", ".yaml"),
+            ("tests/torture", ".yaml"),
+        ],
+        is_text: true,
+    },
+    Target {
+        name: "yaml",
+        about: "YAML for itself: aliases, bombs, tags, depth",
+        check: yaml::value,
+        seeds: &[("runtime/core/src/source/cases", ".yaml"), ("workflows", ".yaml")],
+        is_text: true,
+    },
+    Target {
+        name: "test-file",
+        about: "a file of tests, alone and against a workflow",
+        check: yaml::test_file,
+        seeds: &[("workflows", ".test.yaml"), ("tests/crashes", ".test.yaml")],
+        is_text: true,
+    },
+    Target {
+        name: "expression",
+        about: "an expression and a template, compiled and evaluated",
+        check: expression::check,
+        seeds: &[],
+        is_text: true,
+    },
+    Target {
+        name: "journal",
+        about: "records of a journal, and the state that they fold into",
+        check: journal::check,
+        seeds: &[("tests/journals/v1", ".msgpack")],
+        is_text: false,
+    },
+    Target {
+        name: "topic",
+        about: "a pattern and a topic, by two ways that must agree",
+        check: topic::check,
+        seeds: &[],
+        is_text: true,
+    },
+    Target {
+        name: "schema",
+        about: "what a plugin says of itself: JSON, its schemas, and values that are checked by them",
+        check: schema::check,
+        seeds: &[],
+        is_text: true,
+    },
+    #[cfg(feature = "plugins")]
+    Target {
+        name: "manifest",
+        about: "plugin.toml",
+        check: plugin::manifest,
+        seeds: &[("plugins/dist", ".toml"), ("tests/guests", ".toml")],
+        is_text: true,
+    },
+    #[cfg(feature = "plugins")]
+    Target {
+        name: "component",
+        about: "a component's bytes, before they are compiled",
+        check: plugin::component,
+        seeds: &[("tests/guests", "crash.wasm")],
+        is_text: false,
+    },
+];
+
+/// The target of a name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
