@@ -105,7 +105,6 @@ async fn fill(folder: &Path, count: usize, steps: &str) -> Result<()> {
         header = engine.store().run(run).await?.context("a header")?;
     }
     let pattern = Pattern::of(&engine, run, header).await?;
-    #[expect(clippy::cast_possible_truncation, reason = "counts are far below 2^64")]
     let wake_at = |number: usize| Some(Timestamp(LATER.0 + number as u64));
     pattern.fill(engine.store().as_ref(), count, wake_at).await?;
     engine.shut_down().await?;

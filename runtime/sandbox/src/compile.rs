@@ -194,7 +194,7 @@ mod tests {
         // Once it has ended, it can be had again.
         let all = Arc::clone(&shared.late).acquire_many_owned(u32::try_from(LATE_MAX).unwrap());
         drop(end);
-        all.await.unwrap();
+        drop(all.await.unwrap());
         while shared.given_up().contains(&Digest::of(b"a")) {
             tokio::task::yield_now().await;
         }

@@ -60,6 +60,7 @@ impl Module {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn invalid(error: wasmparser::BinaryReaderError) -> SandboxError {
     SandboxError::Invalid { reason: error.to_string() }
 }

@@ -95,8 +95,8 @@ async fn prune(context: &Context, retention: Retention, sweeps: bool) -> Result<
     let _only = context.pruning.lock().await;
     let mut pruned = Pruned::default();
     if retention != Retention::default() {
-        let mut pruner = Pruner { context, retention, now: context.config.clock.now(), ancestors: None };
-        pruner.all(&mut pruned).await?;
+        let mut round = Pruner { context, retention, now: context.config.clock.now(), ancestors: None };
+        round.all(&mut pruned).await?;
     }
     // Those that a process left that ended in between are found by the next first time.
     if sweeps || pruned.runs > 0 {

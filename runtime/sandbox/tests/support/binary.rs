@@ -1,7 +1,7 @@
 //! WebAssembly by the byte, for components that are too large or too strange for the text format.
 
 /// An unsigned number as WebAssembly writes it.
-pub fn leb(mut value: usize) -> Vec<u8> {
+pub(crate) fn leb(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let byte = u8::try_from(value & 0x7f).unwrap_or_default();
@@ -15,28 +15,28 @@ pub fn leb(mut value: usize) -> Vec<u8> {
 }
 
 /// Something with its length before it.
-pub fn sized(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
     [&leb(bytes.len()), bytes].concat()
 }
 
 /// A section, of a module or a component.
-pub fn section(id: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [&[id][..], &sized(content)].concat()
 }
 
 /// Items with their number before them.
-pub fn list(items: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn list(items: &[Vec<u8>]) -> Vec<u8> {
     [leb(items.len()), items.concat()].concat()
 }
 
 /// The type of a function of so many numbers, which gives so many.
-pub fn signature(params: usize, results: usize) -> Vec<u8> {
+pub(crate) fn signature(params: usize, results: usize) -> Vec<u8> {
     const I32: u8 = 0x7f;
     [vec![0x60], leb(params), vec![I32; params], leb(results), vec![I32; results]].concat()
 }
 
 /// A module of functions, each with the number of its type, its locals and its code without the last `end`.
-pub fn module(types: &[Vec<u8>], functions: &[(usize, usize, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn module(types: &[Vec<u8>], functions: &[(usize, usize, Vec<u8>)]) -> Vec<u8> {
     let indices: Vec<_> = functions.iter().map(|(of, ..)| leb(*of)).collect();
     let bodies: Vec<_> = functions
         .iter()
@@ -55,7 +55,7 @@ pub fn module(types: &[Vec<u8>], functions: &[(usize, usize, Vec<u8>)]) -> Vec<u
 }
 
 /// A component that holds modules and does nothing with them.
-pub fn component(modules: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn component(modules: &[Vec<u8>]) -> Vec<u8> {
     let modules = modules.iter().flat_map(|module| section(1, module));
     b"\0asm\x0d\0\x01\0".iter().copied().chain(modules).collect()
 }

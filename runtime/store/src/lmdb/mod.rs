@@ -66,13 +66,13 @@ impl LmdbStore {
     pub fn open(dir: &Path, options: LmdbOptions) -> Result<Self, StoreError> {
         let mut folder = Folder::hold(dir, Environment::NAME)?;
         let environment = Environment::open(&mut folder, &options)?;
-        Self::started(folder, environment, options)
+        Self::started(folder, environment, &options)
     }
 
     /// Makes a new store in a folder that is held for it, beside its place.
     pub(crate) fn open_new(folder: Folder, options: LmdbOptions) -> Result<Self, StoreError> {
         let environment = Environment::open_new(&folder, &options)?;
-        Self::started(folder, environment, options)
+        Self::started(folder, environment, &options)
     }
 
     /// Copies the store of a folder without its free pages, and puts the copy in its place.
@@ -82,8 +82,8 @@ impl LmdbStore {
         environment.compact(&folder)
     }
 
-    fn started(folder: Folder, environment: Environment, options: LmdbOptions) -> Result<Self, StoreError> {
-        let LmdbOptions { queue_max_commits, group_max_appends, group_max_bytes, .. } = options;
+    fn started(folder: Folder, environment: Environment, options: &LmdbOptions) -> Result<Self, StoreError> {
+        let LmdbOptions { queue_max_commits, group_max_appends, group_max_bytes, .. } = *options;
         Self::start(folder, environment, Limits { queue_max_commits, group_max_appends, group_max_bytes })
     }
 }

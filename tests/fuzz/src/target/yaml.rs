@@ -34,12 +34,12 @@ pub(super) fn workflow(bytes: &[u8]) {
 
 /// Each problem has a place within the text, and can be shown in all ways.
 fn shown(problems: &Diagnostics, text: &str) {
-    for problem in problems.list.iter() {
+    for problem in &problems.list {
         assert!(problem.span.start <= problem.span.end && problem.span.end <= text.len(), "{problem:?}");
         assert!(problem.line >= 1 && problem.column >= 1, "{problem:?}");
     }
     assert!(problems.is_empty() || !problems.render(false).is_empty());
-    assert_eq!(problems.to_json().as_array().map(Vec::len), Some(problems.list.iter().count()));
+    assert_eq!(problems.to_json().as_array().map(Vec::len), Some(problems.list.len()));
 }
 
 fn drawn(definition: &Definition) {
