@@ -19,7 +19,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("wasmtime", &["pawl-sandbox"]),
     ("heed", &["pawl-store"]),
     ("sled", &["pawl-store"]),
-    ("clap", &["pawl", "xtask", "pawl-sim"]),
+    ("clap", &["pawl", "pawl-fuzz", "xtask", "pawl-sim"]),
     ("anyhow", &["pawl", "xtask", "pawl-tests", "pawl-sim"]),
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
