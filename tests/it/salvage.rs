@@ -133,10 +133,10 @@ async fn a_journal_is_kept_up_to_its_damage() -> Result<()> {
     value[prev + 10] ^= 1;
     store.change(vec![RowChange { table: Table::Journal, key: last, value: Some(value) }]).await?;
     drop(store);
-    let (other, found) = saved(&home).await?;
-    assert_eq!(found.lost.len(), 1, "{found:?}");
-    let lost = &found.lost[0];
-    assert_eq!((lost.run, lost.kept), (run, kept));
+    let (other, after) = saved(&home).await?;
+    assert_eq!(after.lost.len(), 1, "{after:?}");
+    let gone = &after.lost[0];
+    assert_eq!((gone.run, gone.kept), (run, kept));
     assert!(lost.lost.is_some_and(|lost| lost > 0) && lost.why.contains("altered"), "{lost:?}");
     // It goes on from there: its approval is open again.
     let scene = other.scene().await?;

@@ -209,7 +209,7 @@ async fn a_store_is_copied_between_all_engines_and_compared() -> Result<()> {
             let copied = compare(&*store, new.store(), &mut |_, _| ()).await?;
             let copied = copied.map_err(|difference| anyhow::anyhow!("{difference:?}"))?;
             assert_eq!(
-                copied.journals as usize,
+                usize::try_from(copied.journals)?,
                 store.upkeep().context("upkeep")?.journals(None, 99).await?.len()
             );
             assert!(copied.events > copied.journals && copied.rows > copied.events / 10);

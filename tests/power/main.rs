@@ -138,7 +138,8 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Result<Option<Wanted>> {
             "--only" => wanted.only = Some(value),
             "--again" => wanted.again = Some(PathBuf::from(value)),
             "--fault" => {
-                wanted.fault = Fault::named(&value).with_context(|| format!("there is no fault '{value}'"))?
+                wanted.fault =
+                    Fault::named(&value).with_context(|| format!("there is no fault '{value}'"))?;
             }
             _ => bail!("there is no option {name}; see --help"),
         }

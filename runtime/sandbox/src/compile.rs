@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pawl_core::Digest;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Engine;
@@ -114,7 +115,7 @@ async fn watched<T: Send + 'static>(
         return Err(SandboxError::CompilersBusy { limit_ms });
     };
     let permit = Arc::new(Mutex::new(slot.map_err(|error| stopped(&error.to_string()))?));
-    let (done, result) = oneshot::channel();
+    let (done, mut result) = oneshot::channel();
     let at_work = Work { shared: Arc::clone(&shared), digest, _permit: Arc::clone(&permit) };
     let threads = threads(shared.threads).map_err(|error| stopped(&error.to_string()))?;
     threads.spawn(move || {
@@ -122,11 +123,16 @@ async fn watched<T: Send + 'static>(
         let _ = done.send(work());
         drop(at_work);
     });
-    match timeout_at(until, result).await {
+    match timeout_at(until, &mut result).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(stopped("it panicked")),
         Err(_) => {
             shared.given_up().insert(digest);
+            // It may have ended right before, and would then be given up for ever.
+            if !matches!(result.try_recv(), Err(TryRecvError::Empty)) {
+                shared.given_up().remove(&digest);
+                return Err(SandboxError::TooLong { limit_ms, is_late: false });
+            }
             if let Ok(late) = Arc::clone(&shared.late).try_acquire_owned() {
                 *permit.lock().unwrap_or_else(PoisonError::into_inner) = late;
             }

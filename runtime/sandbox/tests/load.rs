@@ -218,3 +218,32 @@ async fn a_component_with_too_many_core_instances_is_refused_when_it_is_loaded()
     let error = told(65).await;
     assert!(error.contains("65 core module instances") && error.contains("maximum of 64"), "{error}");
 }
+
+#[tokio::test]
+async fn what_would_take_too_much_to_compile_is_refused_by_its_limit() {
+    let whole = ComponentLimits::default();
+    for (component, limit) in [
+        (ComponentLimits { function_max_weight: 10, ..whole.clone() }, "function_max_weight (10)"),
+        (ComponentLimits { component_max_weight: 10, ..whole.clone() }, "component_max_weight (10)"),
+    ] {
+        let config = SandboxConfig { component, agents_max: 1, tools_max: 1, ..SandboxConfig::default() };
+        let error = Sandbox::new(config).unwrap().load(&tool(ECHO).build()).await.unwrap_err().to_string();
+        assert!(error.contains(limit), "{error}");
+    }
+    // A few kilobytes whose compiler would hold a value for each local at the end of each block.
+    let (open, close) = ("(block ".repeat(2_000), ")".repeat(2_000));
+    let locals = "i32 ".repeat(2_000);
+    let bomb = format!(
+        "(component (core module (func (local {locals}) {open} (local.set 0 (i32.const 1)) {close})))"
+    );
+    let error = sandbox().load(&wat::parse_str(bomb).unwrap()).await.unwrap_err().to_string();
+    assert!(error.contains("function_max_weight"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_that_takes_too_long_to_compile_is_given_up() {
+    let config =
+        SandboxConfig { compile_time_max_ms: 0, agents_max: 1, tools_max: 1, ..SandboxConfig::default() };
+    let error = Sandbox::new(config).unwrap().load(&tool(ECHO).build()).await.unwrap_err().to_string();
+    assert!(error.contains("compile_time_max_ms (0)"), "{error}");
+}

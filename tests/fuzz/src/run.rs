@@ -136,15 +136,12 @@ pub fn run(target: &'static Target, plan: &Plan) -> Result<Report> {
 /// A case that was under way when the time was up twice.
 fn hung(target: &Target, corpus: &Corpus, plan: &Plan, begun: u64) -> Result<Report> {
     let known = corpus.inputs.len() as u64;
-    let (case, input) = match begun.checked_sub(known + 1) {
-        Some(number) => {
-            let number = plan.from + number;
-            (Some(number), Mutator::new(target, corpus, plan.seed).case(number))
-        }
-        None => {
-            let at = usize::try_from(begun.saturating_sub(1)).unwrap_or_default();
-            (None, corpus.inputs.get(at).map(|(_, bytes)| bytes.clone()).unwrap_or_default())
-        }
+    let (case, input) = if let Some(number) = begun.checked_sub(known + 1) {
+        let number = plan.from + number;
+        (Some(number), Mutator::new(target, corpus, plan.seed).case(number))
+    } else {
+        let at = usize::try_from(begun.saturating_sub(1)).unwrap_or_default();
+        (None, corpus.inputs.get(at).map(|(_, bytes)| bytes.clone()).unwrap_or_default())
     };
     let what = format!("it does not come to an end in {} ms", plan.case_max.as_millis());
     let found = keep(target, plan, case, what, &input)?;

@@ -171,15 +171,13 @@ fn apply(bytes: &mut Vec<u8>, kind: &Kind, sector: Option<u64>) {
             }
             bytes[index(from)..index(to)].copy_from_slice(&written[index(from - at)..index(to - at)]);
         }
-        Kind::Length(length) => match sector {
-            None => bytes.resize(index(*length), 0),
-            Some(_) => {
-                let (from, to) = within(*length, bytes.len() as u64, sector);
-                if from < to {
-                    bytes[index(from)..index(to)].fill(0);
-                }
+        Kind::Length(length) if sector.is_none() => bytes.resize(index(*length), 0),
+        Kind::Length(length) => {
+            let (from, to) = within(*length, bytes.len() as u64, sector);
+            if from < to {
+                bytes[index(from)..index(to)].fill(0);
             }
-        },
+        }
     }
 }
 

@@ -188,13 +188,12 @@ impl<'r> Disk<'r> {
     fn done(&mut self, act: &Act, since: u64) -> Result<()> {
         match act {
             Act::Open { file, truncates, appends, syncs } => {
-                let node = match self.find(&file.path)? {
-                    Some(node) => node,
-                    None => {
-                        let node = self.add(Node::File(Content::default()));
-                        self.name(&file.path, vec![(name_of(&file.path)?, Some(node))])?;
-                        node
-                    }
+                let node = if let Some(node) = self.find(&file.path)? {
+                    node
+                } else {
+                    let node = self.add(Node::File(Content::default()));
+                    self.name(&file.path, vec![(name_of(&file.path)?, Some(node))])?;
+                    node
                 };
                 if *truncates && self.content(node)?.length() > 0 {
                     let number = self.next();
@@ -296,7 +295,9 @@ impl<'r> Disk<'r> {
         }
         for Named { folder, names, .. } in with.named.drain(..kept) {
             if let Node::Folder { now, .. } = &mut with.nodes[folder] {
-                names.iter().for_each(|(name, node)| set(now, name, *node));
+                for (name, node) in &names {
+                    set(now, name, *node);
+                }
             }
         }
         let Node::Folder { now, .. } = &with.nodes[0] else { bail!("no folder") };

@@ -130,7 +130,7 @@ fn hexadecimal(text: &str) -> Result<Vec<u8>> {
         b'a'..=b'f' => Ok(byte - b'a' + 10),
         other => bail!("a hexadecimal digit, not byte {other}"),
     };
-    ensure!(text.len() % 4 == 0, "a text in hexadecimal");
+    ensure!(text.len().is_multiple_of(4), "a text in hexadecimal");
     let mut bytes = Vec::with_capacity(text.len() / 4);
     for part in text.as_bytes().chunks_exact(4) {
         bytes.push(digit(part[2])? << 4 | digit(part[3])?);

@@ -187,7 +187,7 @@ fn header(number: u64, seq: u64) -> RunHeader {
 
 fn approval(number: u64, seq: u64) -> OpenApproval {
     OpenApproval {
-        id: ApprovalId::from_bits((u128::from(number) << 64 | u128::from(seq)).into()),
+        id: ApprovalId::from_bits(u128::from(number) << 64 | u128::from(seq)),
         run: run(number),
         workflow: "cut".into(),
         step: StepId::new("approve"),

@@ -66,7 +66,9 @@ pub async fn salvage(
     let mut salvage = Salvage { wreck, new, saved: Salvaged::default(), broken: BTreeMap::new() };
     let missing = wreck.missing();
     let mut is_whole = missing.is_none();
-    missing.into_iter().for_each(|what| salvage.damaged(what));
+    if let Some(what) = missing {
+        salvage.damaged(what);
+    }
     for table in [Table::Blobs, Table::Journal, Table::Memories, Table::Outgoing] {
         is_whole &= salvage.table(table, told).await?;
     }

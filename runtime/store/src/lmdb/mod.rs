@@ -63,16 +63,17 @@ pub type LmdbStore = EmbeddedStore<Environment>;
 
 impl LmdbStore {
     /// Opens the store in a data folder, and makes folder and store when there is none.
+    #[expect(clippy::needless_pass_by_value, reason = "what is made for this call is not borrowed first")]
     pub fn open(dir: &Path, options: LmdbOptions) -> Result<Self, StoreError> {
         let mut folder = Folder::hold(dir, Environment::NAME)?;
         let environment = Environment::open(&mut folder, &options)?;
-        Self::started(folder, environment, &options)
+        Self::start(folder, environment, limits(&options))
     }
 
     /// Makes a new store in a folder that is held for it, beside its place.
-    pub(crate) fn open_new(folder: Folder, options: LmdbOptions) -> Result<Self, StoreError> {
-        let environment = Environment::open_new(&folder, &options)?;
-        Self::started(folder, environment, &options)
+    pub(crate) fn open_new(folder: Folder, options: &LmdbOptions) -> Result<Self, StoreError> {
+        let environment = Environment::open_new(&folder, options)?;
+        Self::start(folder, environment, limits(options))
     }
 
     /// Copies the store of a folder without its free pages, and puts the copy in its place.
@@ -81,9 +82,12 @@ impl LmdbStore {
         let environment = Environment::open(&mut folder, &LmdbOptions::default())?;
         environment.compact(&folder)
     }
+}
 
-    fn started(folder: Folder, environment: Environment, options: &LmdbOptions) -> Result<Self, StoreError> {
-        let LmdbOptions { queue_max_commits, group_max_appends, group_max_bytes, .. } = *options;
-        Self::start(folder, environment, Limits { queue_max_commits, group_max_appends, group_max_bytes })
+fn limits(options: &LmdbOptions) -> Limits {
+    Limits {
+        queue_max_commits: options.queue_max_commits,
+        group_max_appends: options.group_max_appends,
+        group_max_bytes: options.group_max_bytes,
     }
 }

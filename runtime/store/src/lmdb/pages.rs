@@ -143,26 +143,6 @@ impl Pages {
         TreeWalk::of(self, root)
     }
 
-    /// The nodes of a leaf or branch, in order.
-    fn nodes(&self, number: u64, page: &[u8]) -> Seen<Vec<Node>> {
-        let broken = || format!("page {number} is damaged");
-        if u64_at(page, 0) != Some(number) {
-            return Err(broken());
-        }
-        let flags = u16_at(page, 10).ok_or_else(broken)?;
-        let lower = usize::from(u16_at(page, 12).ok_or_else(broken)?);
-        let is_leaf = flags & LEAF != 0;
-        if lower < HEADER_BYTES || lower > page.len() || flags & (BRANCH | LEAF) == 0 {
-            return Err(broken());
-        }
-        let mut nodes = Vec::new();
-        for place in 0..(lower - HEADER_BYTES) / 2 {
-            let at = usize::from(u16_at(page, HEADER_BYTES + place * 2).ok_or_else(broken)?);
-            nodes.push(node(page, at, is_leaf).ok_or_else(broken)?);
-        }
-        Ok(nodes)
-    }
-
     /// The value of a leaf's node.
     fn value(&self, node: &Node) -> Seen<Vec<u8>> {
         if node.flags & BIG == 0 {
@@ -205,6 +185,26 @@ impl Pages {
         let place = |place: usize| u16_at(page, HEADER_BYTES + place * 2).map(usize::from);
         (0..places).filter_map(|number| node(page, place(number)?, true)).collect()
     }
+}
+
+/// The nodes of a leaf or branch, in order.
+fn nodes(number: u64, page: &[u8]) -> Seen<Vec<Node>> {
+    let broken = || format!("page {number} is damaged");
+    if u64_at(page, 0) != Some(number) {
+        return Err(broken());
+    }
+    let flags = u16_at(page, 10).ok_or_else(broken)?;
+    let lower = usize::from(u16_at(page, 12).ok_or_else(broken)?);
+    let is_leaf = flags & LEAF != 0;
+    if lower < HEADER_BYTES || lower > page.len() || flags & (BRANCH | LEAF) == 0 {
+        return Err(broken());
+    }
+    let mut nodes = Vec::new();
+    for place in 0..(lower - HEADER_BYTES) / 2 {
+        let at = usize::from(u16_at(page, HEADER_BYTES + place * 2).ok_or_else(broken)?);
+        nodes.push(node(page, at, is_leaf).ok_or_else(broken)?);
+    }
+    Ok(nodes)
 }
 
 fn node(page: &[u8], at: usize, is_leaf: bool) -> Option<Node> {
@@ -256,7 +256,7 @@ impl<'p> TreeWalk<'p> {
         }
         self.left -= 1;
         let page = self.pages.page(number)?;
-        let nodes = self.pages.nodes(number, &page)?;
+        let nodes = nodes(number, &page)?;
         let is_leaf = u16_at(&page, 10).is_some_and(|flags| flags & LEAF != 0);
         for node in nodes.into_iter().rev() {
             if !is_leaf {

@@ -78,7 +78,7 @@ impl NewStore {
 
     pub(super) fn within(engine: EngineKind, folder: Folder) -> Result<Self, StoreError> {
         Ok(Self(match engine {
-            EngineKind::Lmdb => Kind::Lmdb(LmdbStore::open_new(folder, LmdbOptions::default())?),
+            EngineKind::Lmdb => Kind::Lmdb(LmdbStore::open_new(folder, &LmdbOptions::default())?),
             EngineKind::Sled => Kind::Sled(SledStore::open_new(folder, SledOptions::default())?),
         }))
     }

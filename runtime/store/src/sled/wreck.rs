@@ -67,7 +67,7 @@ impl Wreck {
         table: Table,
     ) -> Box<dyn Iterator<Item = Result<TableRow, String>> + Send + '_> {
         match self.trees(table) {
-            Ok((tree, pieces)) => Box::new(Rows { rows: tree.iter(), pieces, table, has_ended: false }),
+            Ok((tree, pieces)) => Box::new(Rows { left: tree.iter(), pieces, table, has_ended: false }),
             Err(error) => Box::new(std::iter::once(Err(error))),
         }
     }
@@ -118,7 +118,7 @@ fn copy_files(from: &Path, to: &Path, with_snapshot: bool) -> io::Result<()> {
 }
 
 struct Rows {
-    rows: sled::Iter,
+    left: sled::Iter,
     pieces: Tree,
     table: Table,
     has_ended: bool,
@@ -149,7 +149,7 @@ impl Iterator for Rows {
         }
         let name = self.table.name();
         let next = catch_unwind(AssertUnwindSafe(|| {
-            let (key, stored) = match self.rows.next()? {
+            let (key, stored) = match self.left.next()? {
                 Ok(row) => row,
                 Err(error) => return Some(Err((true, error.to_string()))),
             };
