@@ -137,7 +137,7 @@ async fn a_journal_is_kept_up_to_its_damage() -> Result<()> {
     assert_eq!(after.lost.len(), 1, "{after:?}");
     let gone = &after.lost[0];
     assert_eq!((gone.run, gone.kept), (run, kept));
-    assert!(lost.lost.is_some_and(|lost| lost > 0) && lost.why.contains("altered"), "{lost:?}");
+    assert!(gone.lost.is_some_and(|events| events > 0) && gone.why.contains("altered"), "{gone:?}");
     // It goes on from there: its approval is open again.
     let scene = other.scene().await?;
     let approval = scene.asked(run).await?;
