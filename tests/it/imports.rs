@@ -15,12 +15,15 @@ const ALLOWED: [(&str, &[&str]); 6] = [
 ];
 
 /// For each library, by the beginning of its name, the crates that may use it.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 11] = [
     ("wasmtime", &["pawl-sandbox"]),
     ("heed", &["pawl-store"]),
     ("sled", &["pawl-store"]),
     ("clap", &["pawl", "pawl-fuzz", "xtask", "pawl-sim"]),
-    ("anyhow", &["pawl", "xtask", "pawl-tests", "pawl-sim"]),
+    ("anyhow", &["pawl", "xtask", "pawl-tests", "pawl-sim", "pawl-fuzz"]),
+    ("wasmparser", &["pawl-sandbox"]),
+    ("rayon", &["pawl-sandbox"]),
+    ("mimalloc", &["pawl"]),
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),

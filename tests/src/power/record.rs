@@ -1,11 +1,12 @@
 //! What a record says of the files below one folder: what was begun, what has ended, in order.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use super::lines::{Call, Lines, Outcome, Said};
 
@@ -103,6 +104,18 @@ impl Act {
     }
 }
 
+/// A record that says nothing: a process ended amid a write, and whether it was written is not known.
+#[derive(Debug)]
+pub(super) struct Unsure(PathBuf);
+
+impl fmt::Display for Unsure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a process ended amid a write to {}; record it again", self.0.display())
+    }
+}
+
+impl std::error::Error for Unsure {}
+
 impl Record {
     /// Reads the record of what went on below `root`, which is a path without links.
     pub(super) fn read(trace: &Path, root: &Path) -> Result<Self> {
@@ -156,7 +169,9 @@ impl Record {
                 },
                 Tick::Begun(_) => false,
             });
-            ensure!(!later, "a process ended amid a write to {}; record it again", path.display());
+            if later {
+                return Err(Unsure(path.clone()).into());
+            }
         }
         Ok(())
     }

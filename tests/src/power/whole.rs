@@ -13,16 +13,20 @@ use anyhow::{Context as _, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::bare::{Fault, copy, finish, moments};
 use super::image::{Disk, FORGETS};
-use super::record::Record;
+use super::record::{Record, Unsure};
 use super::strace::record;
 use super::{Options, Report, ask};
 use crate::torture::{self, Torn, torture};
 
 /// Of so many cuts one is taken up again by `pawl resume`.
 const RESUME_EVERY: usize = 8;
+/// How often it is recorded, at most: a process that ended amid a write leaves open whether it was written, and
+/// such a record proves nothing either way.
+const RECORDS_MAX: usize = 5;
 /// Beside the store in the data folder; nothing that is compared.
 const BESIDE: [&str; 2] = ["cache", "plugins"];
 
@@ -63,23 +67,16 @@ pub(super) fn compare(store: &str, pawl: PathBuf, folder: PathBuf, resumes: bool
 /// Cuts the power of `pawl` while it has so many runs.
 pub fn whole(options: &Options, runs: usize, fault: Fault) -> Result<Report> {
     let begun = Instant::now();
-    let folder = tempfile::Builder::new().prefix("pawl-powercut").tempdir()?;
     let mut rng = StdRng::seed_from_u64(options.seed);
     let of = format!("pawl on {}", options.store);
     let mut report = Report { of, seed: options.seed, ..Report::default() };
-    fs::create_dir_all(folder.path().join("root").join(FORGETS))?;
-    let root = folder.path().join("root").canonicalize()?;
-    torture::prepare_folder(&options.pawl, &root)?;
-    copy(&root, &folder.path().join("before"))?;
-    let mut command = Command::new(&options.tool);
-    command.args(["torture", &options.store]).arg(&options.pawl).arg(&root);
-    command.args([runs.to_string(), options.seed.to_string()]).env("RUST_BACKTRACE", "0");
-    let trace = folder.path().join("trace");
-    let traced = record(&command, &trace, fault.faults())?;
-    ensure!(traced.status.success(), "torture ended with {}: {}", traced.status, traced.stderr);
-    let note = json!({ "store": options.store, "root": root, "pawl": options.pawl });
-    fs::write(folder.path().join("note.json"), note.to_string())?;
-    let recorded = Record::read(&trace, &root)?;
+    let mut tries = 1..RECORDS_MAX;
+    let (folder, root, recorded) = loop {
+        match recorded(options, runs, fault) {
+            Err(error) if error.is::<Unsure>() && tries.next().is_some() => {}
+            recorded => break recorded?,
+        }
+    };
     let new = || Disk::new(&recorded, &folder.path().join("before"), &root);
     let mut disk = new()?;
     disk.go_on(recorded.ticks.len())?;
@@ -111,6 +108,25 @@ pub fn whole(options: &Options, runs: usize, fault: Fault) -> Result<Report> {
     finish(&mut report, folder);
     report.took = begun.elapsed();
     Ok(report)
+}
+
+/// Plays torture under strace, in a folder of its own.
+fn recorded(options: &Options, runs: usize, fault: Fault) -> Result<(TempDir, PathBuf, Record)> {
+    let folder = tempfile::Builder::new().prefix("pawl-powercut").tempdir()?;
+    fs::create_dir_all(folder.path().join("root").join(FORGETS))?;
+    let root = folder.path().join("root").canonicalize()?;
+    torture::prepare_folder(&options.pawl, &root)?;
+    copy(&root, &folder.path().join("before"))?;
+    let mut command = Command::new(&options.tool);
+    command.args(["torture", &options.store]).arg(&options.pawl).arg(&root);
+    command.args([runs.to_string(), options.seed.to_string()]).env("RUST_BACKTRACE", "0");
+    let trace = folder.path().join("trace");
+    let traced = record(&command, &trace, fault.faults())?;
+    ensure!(traced.status.success(), "torture ended with {}: {}", traced.status, traced.stderr);
+    let note = json!({ "store": options.store, "root": root, "pawl": options.pawl });
+    fs::write(folder.path().join("note.json"), note.to_string())?;
+    let recorded = Record::read(&trace, &root)?;
+    Ok((folder, root, recorded))
 }
 
 /// A process that compares.
