@@ -1,14 +1,14 @@
 //! Power cuts and full disks.
 //!
 //! A command runs under strace, which writes down every write with its bytes, every sync and every name
-//! ([`strace`], [`lines`], [`record`]). From this the folder is made again as a disk holds it whose power is
-//! cut at a drawn moment ([`image`], [`file`]): what was synced is there; of what was written since, each
+//! (`strace`, `lines`, `record`). From this the folder is made again as a disk holds it whose power is
+//! cut at a drawn moment (`image`, `file`): what was synced is there; of what was written since, each
 //! sector is what it was at some moment since; names count once their folder was synced. Then the real store
 //! opens it, and it is compared with the list of what was acknowledged by that moment.
 //!
-//! Two commands are recorded: a writer that does nothing but commit ([`writer`], [`bare`]), and crash
-//! torture, with hundreds of processes of the real binary ([`whole`]). Of the writer, each write in turn is
-//! refused as well, as a full disk does, and each sync as a broken one does ([`full`]).
+//! Two commands are recorded: a writer that does nothing but commit (`writer`, `bare`), and crash
+//! torture, with hundreds of processes of the real binary (`whole`). Of the writer, each write in turn is
+//! refused as well, as a full disk does, and each sync as a broken one does (`full`).
 
 mod bare;
 mod file;
