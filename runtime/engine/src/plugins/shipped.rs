@@ -14,7 +14,8 @@ pub struct ShippedPlugin {
 macro_rules! shipped {
     ($($name:literal),* $(,)?) => {
         /// The components that ship with pawl, by name. Built by `cargo xtask plugins`.
-        pub const SHIPPED: &[ShippedPlugin] = &[$(ShippedPlugin {
+        // A constant would be in the binary once for each unit of code that looks at it.
+        pub static SHIPPED: &[ShippedPlugin] = &[$(ShippedPlugin {
             name: $name,
             bytes: include_bytes!(concat!("../../../../plugins/dist/", $name, ".wasm")),
             manifest: include_str!(concat!("../../../../plugins/dist/", $name, ".toml")),
