@@ -109,7 +109,7 @@ async fn times(
         let since = Instant::now();
         let second = engine.beside(Arc::clone(store), EngineConfig::default());
         second.take_up(run).await?;
-        second.follow(run, history.head.seq + 1).next().await?;
+        second.follow_after(run, history.head).next().await?;
         back.took.push(since.elapsed());
         second.shut_down().await?;
     }

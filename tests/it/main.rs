@@ -6,6 +6,7 @@ mod between;
 mod crash;
 mod divergence;
 mod dropped;
+mod ending;
 mod forged;
 mod frozen;
 mod hostile;

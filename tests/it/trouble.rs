@@ -271,7 +271,7 @@ async fn passing<T>(scene: &Scene, awaited: impl Future<Output = Result<T>>) -> 
     }
 }
 
-const PAY: &str = r"
+pub(crate) const PAY: &str = r"
 pawl: 1
 workflow: pay
 version: 1.0.0

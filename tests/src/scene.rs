@@ -229,7 +229,7 @@ impl Scene {
         Ok(history.envelopes.into_iter().map(|envelope| envelope.event).collect())
     }
 
-    /// Ends the engine as a crash does: what is under way is given up.
+    /// Ends the engine: what is under way is given up, as by a crash, and what is being committed is committed.
     pub async fn stop(self) -> Result<ManualClock> {
         self.engine.shut_down().await?;
         Ok(self.clock)

@@ -1,5 +1,7 @@
 //! One host call of an agent: what is asked, what is recorded of it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -73,7 +75,7 @@ pub enum CallRequest {
         due: Option<Duration>,
     },
     /// `human.ask`.
-    Human(Question),
+    Human(Box<Question>),
     /// `memory.get`.
     MemoryGet {
         /// The key.
@@ -184,6 +186,9 @@ impl CallRequest {
 
 /// What an agent got back: JSON, or a failure that it may handle.
 pub type CallResponse = Result<Value, Failure>;
+
+/// The same, shared with the event that recorded it.
+pub type SharedResponse = Result<Arc<Value>, Failure>;
 
 #[cfg(test)]
 mod tests {

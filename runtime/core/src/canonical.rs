@@ -1,14 +1,19 @@
 //! Canonical JSON: keys sorted by code point, no white space. What a digest is taken of.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use serde_json::Value;
+
+/// Where most texts fit in without growing.
+const SMALL_BYTES: usize = 256;
 
 /// The one text that equal values share, however their keys were ordered.
 ///
 /// Numbers keep `serde_json`'s shortest form rather than RFC 8785's, which
 /// would round integers above 2^53 and so give two amounts one digest.
 pub fn canonical_json(value: &Value) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(SMALL_BYTES);
     write(value, &mut out);
     out
 }
@@ -37,6 +42,41 @@ pub fn json_bytes(value: &impl Serialize) -> usize {
     // Counting cannot fail.
     let _ = serde_json::to_writer(&mut count, value);
     count.0
+}
+
+/// The length of a value's JSON text, in bytes, counted rather than printed: every result is weighed so.
+pub fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null => 4,
+        Value::Bool(is) => {
+            if *is {
+                4
+            } else {
+                5
+            }
+        }
+        Value::Number(number) => json_bytes(number),
+        Value::String(text) => text_bytes(text),
+        Value::Array(items) => list_bytes(items.len(), items.iter().map(value_bytes)),
+        Value::Object(fields) => list_bytes(
+            fields.len(),
+            fields.iter().map(|(key, value)| text_bytes(key) + 1 + value_bytes(value)),
+        ),
+    }
+}
+
+/// Brackets, commas and what is between them.
+fn list_bytes(count: usize, items: impl Iterator<Item = usize>) -> usize {
+    2 + count.saturating_sub(1) + items.sum::<usize>()
+}
+
+fn text_bytes(text: &str) -> usize {
+    if is_plain(text) { text.len() + 2 } else { json_bytes(&text) }
+}
+
+/// Whether JSON has a text as it stands.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
 /// Whether a value has at most this many levels of lists and maps.
@@ -72,7 +112,12 @@ fn write(value: &Value, out: &mut String) {
             out.push(']');
         }
         Value::String(text) => write_text(text, out),
-        Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
+        Value::Null => out.push_str("null"),
+        Value::Bool(is) => out.push_str(if *is { "true" } else { "false" }),
+        Value::Number(number) => {
+            // Writing into a text does not fail.
+            let _ = write!(out, "{number}");
+        }
     }
 }
 
@@ -88,8 +133,7 @@ fn write_fields<'v>(fields: impl Iterator<Item = (&'v String, &'v Value)>, out: 
 }
 
 fn write_text(text: &str, out: &mut String) {
-    // What JSON never escapes is copied as it stands.
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    if is_plain(text) {
         out.push('"');
         out.push_str(text);
         out.push('"');
@@ -123,6 +167,7 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(canonical_json(&value), text);
+            assert_eq!(value_bytes(&value), text.len(), "{text}");
         }
     }
 }

@@ -131,20 +131,21 @@ pub fn decode<'a>(
     head: &mut Head,
     records: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Vec<Envelope>, JournalError> {
-    let mut envelopes = Vec::new();
-    for bytes in records {
-        let expected = head.seq + 1;
-        let envelope = decode_one(run, expected, bytes)?;
-        if envelope.seq != expected {
-            return Err(JournalError::Gap { run, expected, found: envelope.seq });
-        }
-        if envelope.prev != head.hash {
-            return Err(JournalError::Chain { run, seq: expected });
-        }
-        *head = Head { seq: expected, hash: Digest::of(bytes) };
-        envelopes.push(envelope);
+    records.into_iter().map(|bytes| decode_next(run, head, bytes)).collect()
+}
+
+/// Reads the event that follows `head`; checks its number and the chain and moves the head on.
+pub fn decode_next(run: RunId, head: &mut Head, bytes: &[u8]) -> Result<Envelope, JournalError> {
+    let expected = head.seq + 1;
+    let envelope = decode_one(run, expected, bytes)?;
+    if envelope.seq != expected {
+        return Err(JournalError::Gap { run, expected, found: envelope.seq });
     }
-    Ok(envelopes)
+    if envelope.prev != head.hash {
+        return Err(JournalError::Chain { run, seq: expected });
+    }
+    *head = Head { seq: expected, hash: Digest::of(bytes) };
+    Ok(envelope)
 }
 
 #[derive(Deserialize)]

@@ -39,7 +39,7 @@ pub mod topic;
 pub mod travel;
 pub mod view;
 
-pub use canonical::{canonical_json, json_bytes, within_depth};
+pub use canonical::{canonical_json, json_bytes, value_bytes, within_depth};
 pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal};
 pub use decide::{
     AGENTS_MAX_DEPTH, HANDOVERS_MAX, MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX,

@@ -183,7 +183,7 @@ fn a_payment_that_trapped_is_unknown_and_each_answer_does_what_it_says() {
         let visit = bench.state.visit(VISIT).expect("the visit");
         let answer = match &visit.calls.get(1).expect("the call").progress {
             pawl_core::state::CallProgress::Answered { response, .. } => {
-                Some((**response).clone().map_err(|failure| failure.kind))
+                Some(response.clone().map(std::sync::Arc::unwrap_or_clone).map_err(|failure| failure.kind))
             }
             _ => None,
         };

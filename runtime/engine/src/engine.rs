@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pawl_core::definition::Definition;
 use pawl_core::event::{Actor, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
+use pawl_core::journal::Head;
 use pawl_core::plugin::Permissions;
 use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
@@ -328,6 +329,11 @@ impl Engine {
         )
     }
 
+    /// A run's journal as it grows, from where somebody has read it to. What is before is not read again.
+    pub fn follow_after(&self, run: RunId, head: Head) -> Follower {
+        self.follow(run, head.seq + 1).after(head)
+    }
+
     /// A run's whole journal, checked and folded.
     pub async fn history(&self, run: RunId) -> Result<RunHistory, EngineError> {
         journal::read(self.store().as_ref(), run).await
@@ -335,15 +341,25 @@ impl Engine {
 
     /// The definition that a run is pinned to.
     pub async fn definition_of(&self, run: RunId) -> Result<Arc<Definition>, EngineError> {
-        let digest = self.history(run).await?.state.definition();
+        let digest = journal::fold(self.store().as_ref(), run).await?.0.definition();
         self.context.definitions.pinned(self.store().as_ref(), run, digest).await
     }
 
-    /// Stops the loop. What was accepted is on disk. What is under way is cut off as by a crash: it runs
-    /// again after the next start, and an `at-most-once` tool asks a person. Who can wait, waits for
-    /// [`Engine::settled`] first.
+    /// Stops the loop. What was accepted is on disk, and what the store has in hand is waited for, unless it
+    /// failed before. Attempts under way are cut off as by a crash: they run again after the next start, and an
+    /// `at-most-once` tool asks a person. Who can wait, waits for [`Engine::settled`] first.
     pub async fn shut_down(&self) -> Result<(), EngineError> {
-        self.send(Message::Stop).await?;
+        self.end(Message::Stop).await
+    }
+
+    /// Stops the loop at once, as a crash would: for tests of what comes after one. What the store has in hand
+    /// may be done or not.
+    pub async fn cut_off(&self) -> Result<(), EngineError> {
+        self.end(Message::CutOff).await
+    }
+
+    async fn end(&self, message: Message) -> Result<(), EngineError> {
+        self.send(message).await?;
         self.outside.closed().await;
         Ok(())
     }

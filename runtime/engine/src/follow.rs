@@ -45,6 +45,11 @@ impl Follower {
         Self { store, run, from_seq, head: Head::empty(run), ready: VecDeque::new(), grown, notes }
     }
 
+    /// The same from this head on, which somebody has checked.
+    pub(crate) fn after(self, head: Head) -> Self {
+        Self { head, ..self }
+    }
+
     /// The next event; waits for it.
     pub async fn next(&mut self) -> Result<Envelope, EngineError> {
         loop {

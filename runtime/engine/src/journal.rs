@@ -32,6 +32,20 @@ pub(crate) async fn read(store: &dyn Store, run: RunId) -> Result<RunHistory, En
     Ok(RunHistory { envelopes, state, head })
 }
 
+/// Folds a run's journal, checked, without keeping its events: what goes on needs no more.
+pub(crate) async fn fold(store: &dyn Store, run: RunId) -> Result<(RunState, Head), EngineError> {
+    let (mut head, mut state) = (Head::empty(run), RunState::new(run));
+    for bytes in store.journal(run, 1).await? {
+        let mut envelope = journal::decode_next(run, &mut head, &bytes)?;
+        bring_in(store, run, &mut envelope.event).await?;
+        state.apply(envelope.time, &envelope.event);
+    }
+    if head.seq == 0 {
+        return Err(EngineError::UnknownRun(run));
+    }
+    Ok((state, head))
+}
+
 /// Reads and checks what follows `head` in a run's journal, and moves the head on.
 pub(crate) async fn read_on(
     store: &dyn Store,
@@ -93,11 +107,11 @@ pub(crate) async fn bring_in(store: &dyn Store, run: RunId, event: &mut Event) -
     let Some(payload) = event.payload_mut() else { return Ok(()) };
     let Payload::Blob(digest) = payload else { return Ok(()) };
     let bytes = fetch(store, run, digest, "a value").await?;
-    let value = serde_json::from_slice(&bytes).map_err(|_| EngineError::Missing {
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| EngineError::Missing {
         run,
         what: format!("a value with digest {digest}, undamaged"),
     })?;
-    *payload = Payload::Inline(value);
+    *payload = value.into();
     Ok(())
 }
 

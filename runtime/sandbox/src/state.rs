@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use pawl_core::call::{CallRequest, CallResponse};
-use pawl_core::{Failure, FailureKind, Timestamp};
+use pawl_core::call::{CallRequest, CallResponse, SharedResponse};
+use pawl_core::{Failure, FailureKind, Timestamp, canonical_json};
 use serde_json::Value;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
@@ -177,18 +177,19 @@ impl HostState {
 
     /// Writes JSON for the guest.
     pub(crate) fn text(&self, value: &Value) -> Result<String, Stop> {
-        let text = value.to_string();
+        // Which is what a guest gets of any value: its keys in order, no white space.
+        let text = canonical_json(value);
         self.check_payload(&text)?;
         Ok(text)
     }
 
     /// Takes one call of an agent to the engine and waits for the answer.
     pub(crate) async fn forward(&mut self, request: CallRequest) -> Result<CallResponse, Stop> {
-        self.forward_shared(request).await.map(Arc::unwrap_or_clone)
+        Ok(self.forward_shared(request).await?.map(Arc::unwrap_or_clone))
     }
 
     /// The same; the answer may be the journal's own.
-    pub(crate) async fn forward_shared(&mut self, request: CallRequest) -> Result<Arc<CallResponse>, Stop> {
+    pub(crate) async fn forward_shared(&mut self, request: CallRequest) -> Result<SharedResponse, Stop> {
         self.count_host_call()?;
         self.send_log().await?;
         self.ask(request).await
@@ -233,9 +234,9 @@ impl HostState {
         Ok(())
     }
 
-    async fn ask(&mut self, request: CallRequest) -> Result<Arc<CallResponse>, Stop> {
+    async fn ask(&mut self, request: CallRequest) -> Result<SharedResponse, Stop> {
         let Role::Agent(host) = &mut self.role else {
-            return Ok(Arc::new(Err(not_here(&request))));
+            return Ok(Err(not_here(&request)));
         };
         self.has_asked = true;
         self.meter.leave_guest();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pawl_core::call::{CallRequest, CallResponse, LogLevel};
+use pawl_core::call::{CallRequest, CallResponse, LogLevel, SharedResponse};
 use pawl_core::plugin::Permissions;
 use pawl_core::{Failure, Rank, Timestamp};
 use serde_json::Value;
@@ -90,7 +90,7 @@ pub trait AgentHost: Send {
         for request in requests {
             match self.call(request).await {
                 CallReply::Answer { response, now } => {
-                    responses.push(Arc::unwrap_or_clone(response));
+                    responses.push(response.map(Arc::unwrap_or_clone));
                     last = Some(now);
                 }
                 CallReply::Suspend => return CallsReply::Suspend,
@@ -123,7 +123,7 @@ pub enum CallReply {
     /// The agent goes on with this.
     Answer {
         /// What it gets.
-        response: Arc<CallResponse>,
+        response: SharedResponse,
         /// What its clocks show from now on.
         now: Timestamp,
     },

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::sync::Arc;
 
 use pawl_core::call::{CallRequest, LogLevel};
 use pawl_core::plugin::{Description, Permissions, PluginKind};
@@ -87,7 +86,7 @@ async fn calls_reach_the_host_and_their_answers_the_guest() {
 #[tokio::test]
 async fn failures_of_calls_are_the_guests_to_handle() {
     let script = Script::new(|_| CallReply::Answer {
-        response: Arc::new(Err(Failure::new(FailureKind::Denied, "\"no\""))),
+        response: Err(Failure::new(FailureKind::Denied, "\"no\"")),
         now: Timestamp(2_000),
     });
     // The message of the failure, which stands where the result would, is the agent's result.

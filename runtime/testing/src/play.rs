@@ -135,7 +135,7 @@ impl<'a> Stage<'a> {
     /// Another process after one that has died.
     async fn again(&mut self, dead: Process) -> Result<Process, EngineError> {
         self.crashes += 1;
-        dead.engine.shut_down().await?;
+        dead.engine.cut_off().await?;
         self.world.process(self.play.bench).await
     }
 
@@ -151,7 +151,7 @@ impl<'a> Stage<'a> {
             }
             let dead = std::mem::replace(process, self.world.process(self.play.bench).await?);
             self.crashes += 1;
-            dead.engine.shut_down().await?;
+            dead.engine.cut_off().await?;
             if let Some(run) = self.world.first_run() {
                 return Ok(run);
             }

@@ -47,7 +47,7 @@ async fn carry_out(step: &Value, host: &mut dyn AgentHost) -> Result<Value, Agen
 
 async fn ask(request: CallRequest, host: &mut dyn AgentHost) -> Result<CallResponse, AgentEnd> {
     match host.call(request).await {
-        CallReply::Answer { response, .. } => Ok(Arc::unwrap_or_clone(response)),
+        CallReply::Answer { response, .. } => Ok(response.map(Arc::unwrap_or_clone)),
         CallReply::Suspend => Err(AgentEnd::Suspended),
         CallReply::Abort(failure) => Err(AgentEnd::Failed(failure)),
     }
@@ -57,7 +57,7 @@ fn request(verb: &str, with: &Value) -> CallRequest {
     match verb {
         "tool" => tool(with),
         "agent" => CallRequest::Agent { name: text(&with[0]), task: with[1].clone() },
-        "ask" => CallRequest::Human(Question {
+        "ask" => CallRequest::Human(Box::new(Question {
             title: text(with),
             to: Vec::new(),
             actions: vec!["approve".into(), "reject".into()],
@@ -65,7 +65,7 @@ fn request(verb: &str, with: &Value) -> CallRequest {
             subject: None,
             due: None,
             on_timeout: None,
-        }),
+        })),
         "sleep" => CallRequest::Sleep { duration: Duration(with.as_u64().unwrap_or_default()) },
         "signal" => CallRequest::Signal { name: text(&with[0]), due: with[1].as_u64().map(Duration) },
         "get" => CallRequest::MemoryGet { key: text(with), scope: None },

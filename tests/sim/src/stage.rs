@@ -151,7 +151,7 @@ impl Stage<'_> {
     async fn again(&mut self, dead: Process) -> Process {
         self.crashes += 1;
         // Its mailbox is closed; what it still had on its way never comes.
-        let _ = dead.engine.shut_down().await;
+        let _ = dead.engine.cut_off().await;
         self.process()
     }
 

@@ -48,7 +48,7 @@ impl Draft<'_> {
                 self.record_silent(visit, silent)?;
                 let request = CallRequest::Human(question.clone());
                 self.push(Event::CallStarted { visit, call, request, until: None });
-                self.ask(visit, Asker::Call(call), question);
+                self.ask(visit, Asker::Call(call), *question);
             }
             CallRequest::Sleep { duration } => {
                 self.record_silent(visit, silent)?;
@@ -135,7 +135,7 @@ impl Draft<'_> {
         let Some(digest) = self.state.visit(visit).and_then(|at| Some(at.calls.get(call)?.digest)) else {
             return;
         };
-        let response = Ok(Payload::Inline(serde_json::Value::Null));
+        let response = Ok(serde_json::Value::Null.into());
         self.push(Event::CallCompleted { visit, call, request: None, digest, response });
     }
 

@@ -43,7 +43,7 @@ use crate::event::{Because, Event, Payload};
 use crate::expression::{Layer, Scope};
 use crate::state::{Phase, RunState};
 use crate::view::Status;
-use crate::{Failure, FrameId, Timestamp, VisitId, json_bytes};
+use crate::{Failure, FrameId, Timestamp, VisitId, value_bytes};
 
 /// How many steps one command may go through before something is waited for.
 pub const TRANSITION_MAX_VISITS: u32 = 10_000;
@@ -140,10 +140,10 @@ impl<'a> Draft<'a> {
         match &event {
             Event::StepStarted { .. } | Event::StepSkipped { .. } => self.visits += 1,
             Event::StepCompleted { output: Payload::Inline(output), .. } => {
-                self.bytes = self.bytes.saturating_add(json_bytes(output));
+                self.bytes = self.bytes.saturating_add(value_bytes(output));
             }
             Event::VarsSet { vars: Payload::Inline(vars), .. } => {
-                self.bytes = self.bytes.saturating_add(json_bytes(vars));
+                self.bytes = self.bytes.saturating_add(value_bytes(vars));
             }
             Event::RunStarted(_)
             | Event::DeadlineSet { .. }

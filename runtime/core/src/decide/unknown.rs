@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Draft;
 use crate::call::{CallRequest, Question};
-use crate::event::{ApprovalOpened, Asker, Event, Payload, Work};
+use crate::event::{ApprovalOpened, Asker, Event, Work};
 use crate::state::CallProgress;
 use crate::{ApprovalId, Digest, Failure, FailureKind, VisitId};
 
@@ -78,7 +78,7 @@ impl Draft<'_> {
             SUCCEEDED => {
                 let output = data.get("output").cloned().unwrap_or_default();
                 let digest = request.digest();
-                let response = Ok(Payload::Inline(output));
+                let response = Ok(output.into());
                 self.push(Event::CallCompleted { visit, call, request: None, digest, response });
             }
             _ => self.call_did_not_happen(visit, call, request, said(data)),

@@ -8,7 +8,7 @@ use super::Draft;
 use super::advance::evaluation_failure;
 use crate::definition::{Assignments, VARS_MAX_BYTES};
 use crate::event::Event;
-use crate::{Failure, FailureKind, FrameId, VisitId, json_bytes};
+use crate::{Failure, FailureKind, FrameId, VisitId, value_bytes};
 
 impl Draft<'_> {
     /// Evaluates assignments in their order and records them as one fact.
@@ -32,7 +32,7 @@ impl Draft<'_> {
             }
             new.insert(name.clone(), value);
         }
-        let bytes = json_bytes(&*vars);
+        let bytes = value_bytes(&vars);
         if bytes > VARS_MAX_BYTES {
             let message = format!(
                 "the variables of the run take {bytes} bytes, and vars_max_bytes is {VARS_MAX_BYTES}; \

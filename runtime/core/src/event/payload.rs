@@ -1,5 +1,7 @@
 //! Values in events.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,8 +15,8 @@ use crate::Digest;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Payload {
-    /// The value itself.
-    Inline(Value),
+    /// The value itself, which a state shares with the event that brought it.
+    Inline(Arc<Value>),
     /// The SHA-256 of its JSON text in the blob store.
     Blob(Digest),
 }
@@ -23,15 +25,23 @@ impl Payload {
     /// The value; null for one that was moved out and not brought back, which the engine rules out.
     pub fn into_value(self) -> Value {
         match self {
-            Self::Inline(value) => value,
+            Self::Inline(value) => Arc::unwrap_or_clone(value),
             Self::Blob(_) => Value::Null,
+        }
+    }
+
+    /// The same, shared with the event.
+    pub fn share(&self) -> Arc<Value> {
+        match self {
+            Self::Inline(value) => Arc::clone(value),
+            Self::Blob(_) => Arc::default(),
         }
     }
 }
 
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
-        Self::Inline(value)
+        Self::Inline(Arc::new(value))
     }
 }
 

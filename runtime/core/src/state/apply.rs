@@ -69,7 +69,7 @@ impl RunState {
                 self.finish(time, *visit, Activity::Failed(failure.clone()));
             }
             Event::RunCompleted { outputs } => {
-                self.end(time, Phase::Completed(Arc::new(outputs.clone().into_value())));
+                self.end(time, Phase::Completed(outputs.share()));
             }
             Event::RunFailed { failure, .. } => self.end(time, Phase::Failed(failure.clone())),
             Event::RunCancelled { .. } => self.end(time, Phase::Cancelled),
@@ -106,7 +106,7 @@ impl RunState {
         if let Some((step, frame)) = self.finish(time, id, Activity::Completed)
             && let Some(frame) = self.frames.get_mut(&frame)
         {
-            let output = Arc::new(output.clone().into_value());
+            let output = output.share();
             frame.last = Some(Arc::clone(&output));
             frame.done.insert(step.clone());
             frame.outputs.insert(step, output);
@@ -118,7 +118,7 @@ impl RunState {
         self.workflow.clone_from(&started.workflow);
         self.version.clone_from(&started.version);
         self.definition = started.definition;
-        self.inputs = Arc::new(started.inputs.clone().into_value());
+        self.inputs = started.inputs.share();
         self.plugins = Arc::clone(&started.plugins);
         self.allowed = started.allowed.clone();
         self.seed = started.seed;
@@ -155,7 +155,8 @@ impl RunState {
     }
 
     fn set_vars(&mut self, vars: &Payload) {
-        let Payload::Inline(Value::Object(new)) = vars else { return };
+        let vars = vars.share();
+        let Value::Object(new) = &*vars else { return };
         if let Value::Object(vars) = Arc::make_mut(&mut self.vars) {
             vars.extend(new.clone());
         }
@@ -192,7 +193,8 @@ impl RunState {
     fn take_items(&mut self, id: VisitId, items: &Payload) {
         let Some(visit) = self.visits.get_mut(&id) else { return };
         visit.activity = Activity::Inside;
-        let Payload::Inline(Value::Array(items)) = items else { return };
+        let items = items.share();
+        let Value::Array(items) = &*items else { return };
         let items = items.iter().cloned().map(Arc::new).collect();
         visit.inside.get_or_insert_default().items = Arc::new(items);
     }
@@ -224,7 +226,7 @@ impl RunState {
             Entry::Loop | Entry::Undo { .. } => {}
             Entry::Catch { .. } => inside.catching = true,
             Entry::Finally { outcome } => {
-                inside.outcome = Some(outcome.clone().map(|output| Arc::new(output.into_value())));
+                inside.outcome = Some(outcome.clone().map(|output| output.share()));
             }
         }
         inside.open.insert(id);
@@ -349,7 +351,7 @@ impl RunState {
                     "data": decided.data.clone().into_value(),
                     "by": decided.by.name,
                 });
-                let answered = CallProgress::Answered { response: Arc::new(Ok(answer)), at: Some(time) };
+                let answered = CallProgress::Answered { response: Ok(Arc::new(answer)), at: Some(time) };
                 visit.calls.progress(call, |_| Some(answered));
             }
             // Anything else than `retry` is followed by a `CallCompleted` in the same commit.

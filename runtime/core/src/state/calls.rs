@@ -1,10 +1,9 @@
 //! The calls of an agent's attempt: those that are recorded, and which of them are open.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::{Activity, RunState};
-use crate::call::{CallRequest, CallResponse};
+use crate::call::{CallRequest, SharedResponse};
 use crate::event::{Event, Payload};
 use crate::{ApprovalId, Digest, Failure, Timestamp, VisitId};
 
@@ -37,7 +36,7 @@ pub enum CallProgress {
     /// Answered; `at` is what the agent's clock shows from then on, when the call moved it.
     Answered {
         /// The answer.
-        response: Arc<CallResponse>,
+        response: SharedResponse,
         /// The clock after it.
         at: Option<Timestamp>,
     },
@@ -188,7 +187,7 @@ impl RunState {
         self.end_called(time, id, call, response);
         let Some(visit) = self.visits.get_mut(&id) else { return };
         let silent = request.is_some_and(CallRequest::is_silent);
-        let response = Arc::new(response.clone().map(Payload::into_value));
+        let response = response.as_ref().map(Payload::share).map_err(Clone::clone);
         let at = (!silent).then_some(time);
         visit.calls.set(call, CallState { digest, progress: CallProgress::Answered { response, at } });
     }

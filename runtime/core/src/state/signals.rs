@@ -47,7 +47,7 @@ impl Signals {
     }
 
     pub(super) fn receive(&mut self, signal: &SignalReceived) {
-        let data = Arc::new(signal.data.clone().into_value());
+        let data = signal.data.share();
         self.kept.insert(signal.number, Signal { name: signal.name.clone(), data });
         self.received = self.received.max(signal.number);
         self.keys.extend(signal.key.clone());

@@ -62,12 +62,12 @@ impl RunState {
     }
 
     pub(super) fn change_inputs(&mut self, changed: &InputsChanged) {
-        self.inputs = Arc::new(changed.inputs.clone().into_value());
+        self.inputs = changed.inputs.share();
     }
 
     pub(super) fn change_output(&mut self, changed: &OutputChanged) {
         let Some(frame) = self.frames.get_mut(&changed.frame) else { return };
-        let output = Arc::new(changed.output.clone().into_value());
+        let output = changed.output.share();
         let before = frame.outputs.insert(changed.step.clone(), Arc::clone(&output));
         // The list's own result is that of its last step.
         if let (Some(before), Some(last)) = (before, &frame.last)

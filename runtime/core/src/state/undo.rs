@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Activity, Approval, Frame, RunState};
 use crate::event::{Cancelled, Entry};
-use crate::{Failure, FrameId, StepId, Timestamp, VisitId, json_bytes};
+use crate::{Failure, FrameId, StepId, Timestamp, VisitId, value_bytes};
 
 /// A completed visit that is undone when the run fails.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,7 @@ impl RunState {
         // What the one before holds too is there once: an item's `undo` often uses a step before the `map`.
         let last = self.kept.last();
         let held = |value: &Arc<Value>| last.is_some_and(|last| last.values().any(|v| Arc::ptr_eq(v, value)));
-        let new = kept.values().filter(|value| !held(value)).map(|value| json_bytes(&**value));
+        let new = kept.values().filter(|value| !held(value)).map(|value| value_bytes(value));
         self.kept_bytes = new.fold(self.kept_bytes, usize::saturating_add);
         self.kept.push(kept);
     }

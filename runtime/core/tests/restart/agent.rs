@@ -26,7 +26,7 @@ impl World {
         let own = [
             vec![CallRequest::Log { level: LogLevel::Info, message: "begin".into() }],
             vec![act(1)],
-            vec![CallRequest::Human(asked)],
+            vec![CallRequest::Human(Box::new(asked))],
             vec![CallRequest::Sleep { duration: Duration(50) }],
             vec![last(3), act(4), last(5)],
             vec![CallRequest::Signal { name: "go".into(), due: Some(Duration(40)) }],

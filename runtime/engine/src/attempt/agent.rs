@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use pawl_core::call::{CallRequest, CallResponse};
+use pawl_core::call::{CallRequest, CallResponse, SharedResponse};
 use pawl_core::definition::Schema;
 use pawl_core::event::Work;
 use pawl_core::plugin::PluginPin;
@@ -138,7 +138,7 @@ struct Host {
 /// What the journal says of a call.
 enum Known {
     /// Its answer, and what the clock shows from then on, when the call moved it.
-    Answered(Arc<CallResponse>, Option<Timestamp>),
+    Answered(SharedResponse, Option<Timestamp>),
     /// It is to be made.
     New,
     /// Somebody else must act first.
@@ -164,7 +164,7 @@ impl AgentHost for Host {
             Ok(Known::New) => self.make(call, request).await.unwrap_or_else(CallReply::Abort),
         };
         if let CallReply::Answer { response, .. } = &reply {
-            self.recorded_bytes += response_bytes(response);
+            self.recorded_bytes += response_bytes(response.as_deref());
         }
         reply
     }
@@ -181,8 +181,8 @@ impl AgentHost for Host {
                 Err(failure) => return CallsReply::Abort(failure),
                 Ok(Known::Waits) => return CallsReply::Suspend,
                 Ok(Known::Answered(response, at)) => {
-                    self.recorded_bytes += response_bytes(&response);
-                    group.answered(call, (*response).clone(), at);
+                    self.recorded_bytes += response_bytes(response.as_deref());
+                    group.answered(call, response.map(Arc::unwrap_or_clone), at);
                 }
                 Ok(Known::New) => group.add(call, request),
             }
@@ -217,7 +217,7 @@ impl Host {
             return Err(diverged(&self.desk.context, place, request, state.digest).await);
         }
         Ok(match &state.progress {
-            CallProgress::Answered { response, at } => Known::Answered(Arc::clone(response), *at),
+            CallProgress::Answered { response, at } => Known::Answered(response.clone(), *at),
             CallProgress::Cleared(_) => Known::New,
             CallProgress::Running(_)
             | CallProgress::Asking(_)
@@ -237,7 +237,7 @@ impl Host {
                     Told::Answer(response, at) => {
                         self.memory.recorded();
                         self.now = at;
-                        Ok(CallReply::Answer { response: Arc::new(response), now: at })
+                        Ok(CallReply::Answer { response: response.map(Arc::new), now: at })
                     }
                     Told::Wait => Ok(CallReply::Suspend),
                 }
@@ -256,7 +256,7 @@ impl Host {
             | CallRequest::Denied { .. } => {
                 let response = self.answer_at_once(&request).await;
                 self.desk.keep_silent(AnsweredCall { call, request, response: response.clone() })?;
-                Ok(CallReply::Answer { response: Arc::new(response), now: self.now })
+                Ok(CallReply::Answer { response: response.map(Arc::new), now: self.now })
             }
         }
     }

@@ -6,6 +6,7 @@ use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::plugin::{Description, EffectClass, Permissions, PluginPin};
 use pawl_core::{
     AnsweredCall, CallPlace, Command, Digest, Failure, FailureKind, Refusal, Timestamp, json_bytes,
+    value_bytes,
 };
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ impl Desk {
     /// Keeps a call until the next one that is recorded.
     pub(super) fn keep_silent(&self, answered: AnsweredCall) -> Result<(), Failure> {
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        silent.bytes += json_bytes(&answered.request) + response_bytes(&answered.response);
+        silent.bytes += json_bytes(&answered.request) + response_bytes(answered.response.as_ref());
         silent.calls.push(answered);
         let max = self.context.config.silent_calls_max_bytes;
         if silent.bytes <= max {
@@ -216,9 +217,9 @@ fn not_recorded(error: &EngineError) -> Failure {
     Failure::new(FailureKind::Cancelled, format!("the call was not recorded: {error}"))
 }
 
-pub(super) fn response_bytes(response: &CallResponse) -> usize {
+pub(super) fn response_bytes(response: Result<&Value, &Failure>) -> usize {
     match response {
-        Ok(value) => json_bytes(value),
-        Err(failure) => failure.message.len() + failure.details.as_ref().map_or(0, json_bytes),
+        Ok(value) => value_bytes(value),
+        Err(failure) => failure.message.len() + failure.details.as_ref().map_or(0, value_bytes),
     }
 }

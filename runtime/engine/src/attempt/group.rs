@@ -71,7 +71,7 @@ impl Group {
             match under_way.join_next().await {
                 None => break,
                 Some(Ok((call, Ok(Told::Answer(response, at))))) => {
-                    *recorded_bytes += response_bytes(&response);
+                    *recorded_bytes += response_bytes(response.as_ref());
                     self.answered(call, response, Some(at));
                 }
                 // A person's answer comes first: what they are asked must not be forgotten.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pawl_core::{Failure, FailureKind, MEMORY_KEY_MAX_BYTES, MemoryScope, json_bytes};
+use pawl_core::{Failure, FailureKind, MEMORY_KEY_MAX_BYTES, MemoryScope, value_bytes};
 use pawl_store::Store;
 use serde_json::Value;
 
@@ -115,7 +115,7 @@ fn check_key(key: &str) -> Result<(), Failure> {
 }
 
 fn weight(key: &str, value: &Value) -> usize {
-    key.len() + json_bytes(value)
+    key.len() + value_bytes(value)
 }
 
 #[cfg(test)]

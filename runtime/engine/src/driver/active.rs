@@ -160,6 +160,11 @@ impl ActiveRun {
         self.live.is_empty() && self.queue.is_empty() && self.pending.is_none()
     }
 
+    /// Whether the store has a commit of it that did not fail before.
+    pub(super) const fn is_in_hand(&self) -> bool {
+        self.pending.is_some() && self.failures == 0
+    }
+
     pub(super) fn abort_all(&self) {
         self.live.values().for_each(|live| live.handle.abort());
     }

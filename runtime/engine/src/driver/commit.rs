@@ -172,6 +172,18 @@ fn remembered(events: &[Event]) -> Vec<Remembered> {
     events.iter().filter_map(put).collect()
 }
 
+/// Answers those who waited for a commit, whatever became of it.
+pub(super) fn answer_all(replies: Vec<Answered>, outcome: Result<(), StoreError>) {
+    match outcome {
+        Ok(()) => answer(replies),
+        Err(error) => {
+            for (reply, _) in replies {
+                reply.send(Err(EngineError::Store(error.clone())));
+            }
+        }
+    }
+}
+
 /// Answers those who waited for a commit, or for none.
 fn answer(replies: Vec<Answered>) {
     for (reply, outcome) in replies {

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use pawl_core::definition::Definition;
+use pawl_core::journal::Head;
 use pawl_core::view::Status;
-use pawl_core::{Command, RunId};
+use pawl_core::{Command, RunId, RunState};
 use pawl_store::StoreError;
 
 use super::active::ActiveRun;
@@ -14,12 +15,13 @@ use super::letters::is_passing;
 use super::message::{Message, Queued};
 use super::{Context, Driver, Resident};
 use crate::EngineError;
-use crate::journal::{self, RunHistory};
+use crate::journal;
 
 /// A run as it was read.
 #[derive(Debug)]
 pub(crate) struct LoadedRun {
-    history: RunHistory,
+    state: RunState,
+    head: Head,
     definition: Arc<Definition>,
     shown: Option<Status>,
 }
@@ -66,8 +68,8 @@ impl Driver {
             Ok(loaded) => loaded,
             Err(error) => return self.not_loaded(run, queue, error),
         };
-        let LoadedRun { history, definition, shown } = *loaded;
-        let mut active = Box::new(ActiveRun::new(history.state, definition, history.head, shown));
+        let LoadedRun { state, head, definition, shown } = *loaded;
+        let mut active = Box::new(ActiveRun::new(state, definition, head, shown));
         active.queue = queue;
         // First of all: what was under way in a process that is gone, and what is due since then.
         active.queue.push_front(Queued::new(Command::Tick));
@@ -102,18 +104,17 @@ impl Driver {
 }
 
 async fn read(context: &Context, run: RunId) -> Result<LoadedRun, EngineError> {
-    let history = journal::read(context.store.as_ref(), run).await?;
-    let digest = history.state.definition();
-    let definition = context.definitions.pinned(context.store.as_ref(), run, digest).await?;
+    let (state, head) = journal::fold(context.store.as_ref(), run).await?;
+    let definition = context.definitions.pinned(context.store.as_ref(), run, state.definition()).await?;
     // The header is written with the events: a journal that ends before it has lost some.
     let header = context.store.run(run).await?;
     if let Some(header) = &header
-        && header.head.seq > history.head.seq
+        && header.head.seq > head.seq
     {
-        let (found, shown) = (history.head.seq, header.head.seq);
+        let (found, shown) = (head.seq, header.head.seq);
         let what = format!("the journal of run {run} ends at event {found}, its header says {shown}");
         return Err(StoreError::Damaged(format!("{what}; restore the data folder from a backup")).into());
     }
     let shown = header.map(|header| header.status);
-    Ok(LoadedRun { history, definition, shown })
+    Ok(LoadedRun { state, head, definition, shown })
 }

@@ -141,6 +141,8 @@ pub(crate) enum Message {
     WhenQuiet(oneshot::Sender<()>),
     /// From outside: how many runs are in memory.
     Count(oneshot::Sender<usize>),
-    /// From outside: end.
+    /// From outside: end, when what the store has in hand is done.
     Stop,
+    /// From outside: end at once.
+    CutOff,
 }

@@ -94,10 +94,11 @@ impl Driver {
                 // The last engine is gone. Its own senders keep `inside` open.
                 message = self.outside.recv() => message.unwrap_or(Message::Stop),
             };
-            if matches!(message, Message::Stop) {
-                return self.stop();
+            match message {
+                Message::Stop => return self.stop().await,
+                Message::CutOff => return self.cut_off(),
+                message => self.handle(message),
             }
-            self.handle(message);
         }
     }
 
@@ -136,16 +137,40 @@ impl Driver {
             Message::Count(reply) => {
                 let _ = reply.send(self.residents.len());
             }
-            Message::Stop => {}
+            Message::Stop | Message::CutOff => {}
         }
     }
 
-    /// What was accepted is on disk; what is under way is given up and runs again after the next start.
-    fn stop(self) {
-        for (_, resident) in self.residents {
-            if let Resident::Active(active) = resident {
-                active.abort_all();
+    /// What is under way is given up and runs again after the next start. What the store has in hand is waited
+    /// for: whoever asked for it is told, and another engine on the store finds it as it stays.
+    async fn stop(mut self) {
+        self.give_up_attempts();
+        let mut in_hand = self.active().filter(|active| active.is_in_hand()).count();
+        while in_hand > 0
+            && let Some(message) = self.inside.recv().await
+        {
+            if let Message::Committed { run, outcome, .. } = message {
+                in_hand -= 1;
+                let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { continue };
+                let Some(pending) = active.pending.take() else { continue };
+                commit::answer_all(pending.replies, outcome);
             }
         }
+    }
+
+    /// As a crash would: what the store has in hand may be done or not, and nobody is told.
+    fn cut_off(self) {
+        self.give_up_attempts();
+    }
+
+    fn give_up_attempts(&self) {
+        self.active().for_each(ActiveRun::abort_all);
+    }
+
+    fn active(&self) -> impl Iterator<Item = &ActiveRun> {
+        self.residents.values().filter_map(|resident| match resident {
+            Resident::Active(active) => Some(&**active),
+            Resident::Loading(_) => None,
+        })
     }
 }

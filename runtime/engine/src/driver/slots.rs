@@ -201,8 +201,8 @@ async fn tickets(context: &Context) -> Result<Vec<Ticket>, StoreError> {
     }
     tickets.retain(|ticket| !damaged.contains(&ticket.run));
     for run in damaged {
-        match journal::read(context.store.as_ref(), run).await {
-            Ok(history) => tickets.extend(history.state.tickets()),
+        match journal::fold(context.store.as_ref(), run).await {
+            Ok((state, _)) => tickets.extend(state.tickets()),
             Err(EngineError::Store(error)) if !matches!(error, StoreError::Damaged(_)) => return Err(error),
             // It can be told nothing, so it neither holds nor wants anything.
             Err(error) => tracing::error!(%run, "its journal does not tell either: {error}"),

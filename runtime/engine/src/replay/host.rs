@@ -80,7 +80,7 @@ impl AgentHost for Host {
         match &state.progress {
             CallProgress::Answered { response, at } => {
                 self.now = at.map_or(self.now, |at| self.now.max(at));
-                CallReply::Answer { response: Arc::clone(response), now: self.now }
+                CallReply::Answer { response: response.clone(), now: self.now }
             }
             CallProgress::Running(_)
             | CallProgress::Asking(_)

@@ -29,7 +29,7 @@ impl human::Host for HostState {
             Ok(question) => question,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };
-        let response = match self.forward(CallRequest::Human(question)).await? {
+        let response = match self.forward(CallRequest::Human(Box::new(question))).await? {
             Ok(response) => response,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };

@@ -19,9 +19,9 @@ impl HostState {
             Ok(arguments) => arguments,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };
-        Ok(match &*self.forward_shared(CallRequest::Tool { name, arguments }).await? {
-            Ok(value) => Ok(self.text(value)?),
-            Err(failure) => Err(to_guest(failure.clone())),
+        Ok(match self.forward_shared(CallRequest::Tool { name, arguments }).await? {
+            Ok(value) => Ok(self.text(&value)?),
+            Err(failure) => Err(to_guest(failure)),
         })
     }
 }

@@ -306,5 +306,5 @@ impl AgentHost for Script {
 
 /// An answer at a time.
 pub fn answer(value: Value, now: u64) -> CallReply {
-    CallReply::Answer { response: Arc::new(Ok(value)), now: Timestamp(now) }
+    CallReply::Answer { response: Ok(Arc::new(value)), now: Timestamp(now) }
 }
