@@ -13,7 +13,7 @@ use pawl_store::{Page, RunFilter, Store};
 use pawl_tests::{BEGIN, Scene, patiently, person, workflow};
 use serde_json::{Value, json};
 
-use crate::trouble::Failing;
+use crate::failing::Failing;
 
 const LISTENS: &str = r"
 pawl: 1
@@ -238,7 +238,7 @@ async fn whatever_commit_is_the_last_of_a_process_the_tree_comes_to_the_same_end
         };
         // The process dies; another one finds what was committed.
         let clock = scene.stop().await?;
-        store.take(None);
+        let store = store.of_another_process();
         let scene = Scene::on(Arc::clone(&store) as _, clock, |_| {}).await?;
         scene.engine.recover().await?;
         let Ok(run) = started else { continue };

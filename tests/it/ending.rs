@@ -9,7 +9,8 @@ use pawl_engine::ManualClock;
 use pawl_tests::{BEGIN, Scene, patiently};
 use serde_json::json;
 
-use crate::trouble::{Failing, PAY};
+use crate::failing::Failing;
+use crate::trouble::PAY;
 
 /// So often everything else of the test's one thread gets its turn: far more often than the engine needs
 /// to end.

@@ -19,14 +19,14 @@ use pawl_tests::torture::{Book, Command, Evidence, Heard, Moment, Order, check, 
 use pawl_tests::{Call, TimedCall};
 use serde_json::{Value, json};
 
-const RUN: RunId = RunId::from_bytes([1; 16]);
-const OTHER: RunId = RunId::from_bytes([2; 16]);
+pub(crate) const RUN: RunId = RunId::from_bytes([1; 16]);
+pub(crate) const OTHER: RunId = RunId::from_bytes([2; 16]);
 
-fn person() -> Actor {
+pub(crate) fn person() -> Actor {
     Actor { name: "user:ann".into(), groups: Vec::new(), operator: true, via: "cli".into() }
 }
 
-fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> Event {
+pub(crate) fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> Event {
     Event::RunStarted(Box::new(RunStarted {
         workflow: workflow.into(),
         version: "1.0.0".into(),
@@ -43,12 +43,12 @@ fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> Event {
     }))
 }
 
-fn step(visit: u32, name: &str) -> Event {
+pub(crate) fn step(visit: u32, name: &str) -> Event {
     let because = if visit == 1 { Because::First } else { Because::Next };
     Event::StepStarted { visit: VisitId(visit), step: StepId::new(name), because, frame: FrameId::ROOT }
 }
 
-fn attempt(visit: u32, (plugin, tool): (&str, &str)) -> Event {
+pub(crate) fn attempt(visit: u32, (plugin, tool): (&str, &str)) -> Event {
     let work = Work::Tool {
         plugin: plugin.into(),
         tool: tool.into(),
@@ -59,11 +59,11 @@ fn attempt(visit: u32, (plugin, tool): (&str, &str)) -> Event {
     Event::AttemptStarted { visit: VisitId(visit), attempt: 1, work: Some(Box::new(work)), deadline: None }
 }
 
-fn completed(visit: u32) -> Event {
+pub(crate) fn completed(visit: u32) -> Event {
     Event::StepCompleted { visit: VisitId(visit), output: json!({}).into() }
 }
 
-fn ask(visit: u32, id: u128, asker: Asker) -> Event {
+pub(crate) fn ask(visit: u32, id: u128, asker: Asker) -> Event {
     let question = Question {
         title: "Well?".into(),
         to: Vec::new(),
@@ -84,7 +84,7 @@ fn ask(visit: u32, id: u128, asker: Asker) -> Event {
     }))
 }
 
-fn decide(id: u128, action: &str, mark: &str) -> Event {
+pub(crate) fn decide(id: u128, action: &str, mark: &str) -> Event {
     Event::ApprovalDecided(Box::new(ApprovalDecided {
         approval: ApprovalId::from_bits(id),
         action: action.into(),
@@ -95,7 +95,7 @@ fn decide(id: u128, action: &str, mark: &str) -> Event {
 }
 
 /// A run as a store would hold it; each event is decided 10 ms after the one before.
-fn book(run: RunId, events: Vec<Event>) -> Book {
+pub(crate) fn book(run: RunId, events: Vec<Event>) -> Book {
     let (mut head, mut records) = (Head::empty(run), Vec::new());
     for (at, event) in (1_u64..).zip(events) {
         records.extend(encode(&mut head, Timestamp(at * 10), &[event]));
@@ -110,27 +110,28 @@ fn book(run: RunId, events: Vec<Event>) -> Book {
     Book { run, envelopes, header: state.header(head), approvals, tickets: state.tickets().collect() }
 }
 
-fn call(tool: &str, key: &str, at: u64) -> TimedCall {
+pub(crate) fn call(tool: &str, key: &str, at: u64) -> TimedCall {
     let call = Call { tool: tool.into(), key: key.into(), arguments: json!({}) };
     TimedCall { call, at, answered: Some(at + 2) }
 }
 
-fn command(id: u64, order: Order, heard: Heard) -> Command {
-    Command { id, order, tries: 1, heard }
+pub(crate) fn command(id: u64, order: Order, heard: Heard) -> Command {
+    let heard_at = (heard != Heard::Nothing).then_some(500);
+    Command { id, order, tries: 1, heard, heard_at }
 }
 
-fn start(id: u64, n: u64, heard: Heard) -> Command {
+pub(crate) fn start(id: u64, n: u64, heard: Heard) -> Command {
     command(id, Order::Start { n, workflow: "approval".into() }, heard)
 }
 
-fn answer(id: u64, approval: u128, action: &str) -> Command {
+pub(crate) fn answer(id: u64, approval: u128, action: &str) -> Command {
     let (approval, action) = (ApprovalId::from_bits(approval).to_string(), action.to_owned());
     let order = Order::Answer { run: RUN, approval, action, data: json!({}) };
     command(id, order, Heard::Accepted(RUN))
 }
 
 /// The events of a run of `approval`: looked up, approved, paid.
-fn approval_events() -> Vec<Event> {
+pub(crate) fn approval_events() -> Vec<Event> {
     let outputs = json!({ "n": 4, "found": ["A-1003", "approve"], "receipts": [receipt(&key(RUN, 3))] });
     vec![
         started("approval", json!({ "n": 4 }), None),
@@ -148,11 +149,11 @@ fn approval_events() -> Vec<Event> {
     ]
 }
 
-fn key(run: RunId, visit: u32) -> String {
+pub(crate) fn key(run: RunId, visit: u32) -> String {
     RunState::new(run).step_key(VisitId(visit))
 }
 
-fn of_events(events: Vec<Event>) -> Evidence {
+pub(crate) fn of_events(events: Vec<Event>) -> Evidence {
     let accepted = Heard::Accepted(RUN);
     Evidence {
         commands: vec![start(0, 4, accepted), answer(1, 7, "approve")],
@@ -163,16 +164,16 @@ fn of_events(events: Vec<Event>) -> Evidence {
 }
 
 /// Evidence that is as it should be.
-fn honest() -> Evidence {
+pub(crate) fn honest() -> Evidence {
     of_events(approval_events())
 }
 
-fn found(evidence: &Evidence) -> Vec<String> {
+pub(crate) fn found(evidence: &Evidence) -> Vec<String> {
     check(evidence, Moment::End).iter().map(ToString::to_string).collect()
 }
 
 /// The forged evidence is found out by this check, with these words.
-fn finds(evidence: &Evidence, check: &str, words: &str) {
+pub(crate) fn finds(evidence: &Evidence, check: &str, words: &str) {
     let found = found(evidence);
     let of_check = format!("[{check}]");
     assert!(
@@ -181,13 +182,13 @@ fn finds(evidence: &Evidence, check: &str, words: &str) {
     );
 }
 
-fn forged(forge: impl FnOnce(&mut Evidence), check: &str, words: &str) {
+pub(crate) fn forged(forge: impl FnOnce(&mut Evidence), check: &str, words: &str) {
     let mut evidence = honest();
     forge(&mut evidence);
     finds(&evidence, check, words);
 }
 
-fn mine(evidence: &mut Evidence) -> &mut Book {
+pub(crate) fn mine(evidence: &mut Evidence) -> &mut Book {
     evidence.books.get_mut(&RUN).expect("the run")
 }
 

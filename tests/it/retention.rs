@@ -254,6 +254,33 @@ async fn a_child_whose_parent_is_over_goes_after_it_was_heard() -> Result<()> {
     Ok(())
 }
 
+/// Also where the parent is over and stays for another reason: a run that was made of it goes on.
+#[tokio::test]
+async fn a_child_stays_as_long_as_the_run_that_started_it() -> Result<()> {
+    const ASKS_LAST: &str = "
+pawl: 1
+workflow: asks-last
+version: 1.0.0
+workflows: { quick: ./workflows/parts/lookup.yaml }
+steps:
+  - { id: first, workflow: quick, with: { order: A-1001 } }
+  - { id: ask, human: { title: Well? } }
+";
+    let scene = Scene::new().await?;
+    let parent = scene.start(ASKS_LAST, json!({})).await?;
+    scene.answer(&scene.asked(parent).await?, "approve", json!({})).await?;
+    scene.ended(parent).await?;
+    let again = scene.engine.rerun(parent, None, None, person("user:ann", &[], true)).await?;
+    let asked = scene.asked(again).await?;
+    scene.engine.quiet().await?;
+    let pruned = scene.engine.prune(keep(0)).await?;
+    assert_eq!((pruned.runs, pruned.needed, listed(&scene).await?.len()), (0, 3, 4), "{pruned:?}");
+    scene.answer(&asked, "approve", json!({})).await?;
+    scene.ended(again).await?;
+    assert_eq!(scene.engine.prune(keep(0)).await?.runs, 4);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_runs_go_in_several_commits() -> Result<()> {
     let home = Home::new(EngineKind::Lmdb)?;

@@ -12,7 +12,7 @@ use pawl_store::{Page, RunFilter, Store};
 use pawl_tests::{BEGIN, Scene, person};
 use serde_json::{Value, json};
 
-use crate::trouble::Failing;
+use crate::failing::Failing;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -241,7 +241,7 @@ async fn whatever_commit_is_the_last_of_a_process_everybody_gets_a_slot_once() -
         }
         let clock = scene.stop().await?;
         ensure!(within_limits(store.as_ref()).await?, "after {takes} commits");
-        store.take(None);
+        let store = store.of_another_process();
         let scene = Scene::on(Arc::clone(&store) as _, clock, |_| {}).await?;
         scene.engine.recover().await?;
         for run in &runs {

@@ -11,7 +11,7 @@ use pawl_engine::{EngineError, ManualClock};
 use pawl_tests::{BEGIN, Scene, person};
 use serde_json::{Value, json};
 
-use crate::trouble::{Failing, List};
+use crate::failing::{Failing, List};
 
 /// Runs that hold the one slot until somebody says that they may end.
 const ASKS: &str = "

@@ -11,7 +11,7 @@ use pawl_core::{Command, Entropy, Moment, RunId, StepId};
 use pawl_store::{Batch, RunCommit};
 use serde_json::Value;
 
-use crate::driver::subscriptions;
+use crate::driver::{Message, subscriptions};
 use crate::journal::move_out;
 use crate::{Engine, EngineError, StartOptions, Workflow};
 
@@ -25,11 +25,22 @@ impl Engine {
         inputs: Option<Value>,
         by: Actor,
     ) -> Result<RunId, EngineError> {
+        let (engine, workflow) = (self.clone(), workflow.cloned());
+        unless_gone(async move { engine.make_anew(run, workflow, inputs, by).await }).await
+    }
+
+    async fn make_anew(
+        &self,
+        run: RunId,
+        workflow: Option<Workflow>,
+        inputs: Option<Value>,
+        by: Actor,
+    ) -> Result<RunId, EngineError> {
         let _kept = self.context.made_of.read().await;
         let history = self.history(run).await?;
         let state = &history.state;
         let pinned = match workflow {
-            Some(workflow) => workflow.clone(),
+            Some(workflow) => workflow,
             None => Workflow {
                 definition: self.definition_of(run).await?,
                 plugins: Arc::clone(state.plugins()),
@@ -53,6 +64,17 @@ impl Engine {
         by: Actor,
     ) -> Result<RunId, EngineError> {
         let _turn = self.turn().await?;
+        let engine = self.clone();
+        unless_gone(async move { engine.make_fork(run, seq, changes, by).await }).await
+    }
+
+    async fn make_fork(
+        &self,
+        run: RunId,
+        seq: u64,
+        changes: Vec<Change>,
+        by: Actor,
+    ) -> Result<RunId, EngineError> {
         let _kept = self.context.made_of.read().await;
         let history = self.history(run).await?;
         let definition = self.definition_of(run).await?;
@@ -79,7 +101,13 @@ impl Engine {
         let tickets = state.tickets().collect();
         let commit =
             RunCommit { header, opened, outgoing, subscribed, tickets, ..RunCommit::new(new, 0, records) };
-        self.store().commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await?;
+        if let Err(error) =
+            self.store().commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await
+        {
+            // It may be in the store all the same.
+            self.context.mailbox.send(Message::MayBeThere(new));
+            return Err(error.into());
+        }
         if tells {
             self.redeliver().await?;
         }
@@ -102,4 +130,12 @@ impl Engine {
     pub async fn resume(&self, run: RunId, by: Actor) -> Result<(), EngineError> {
         self.command(run, Command::Resume { by }).await
     }
+}
+
+/// Makes a run in a task of its own: whoever waits for it may go away in the midst of it, and it is made whole
+/// all the same.
+async fn unless_gone(
+    made: impl Future<Output = Result<RunId, EngineError>> + Send + 'static,
+) -> Result<RunId, EngineError> {
+    tokio::spawn(made).await.map_err(|_| EngineError::Closed)?
 }

@@ -4,7 +4,6 @@
 
 mod support;
 
-
 use pawl_core::call::{CallRequest, LogLevel};
 use pawl_core::plugin::{Description, Permissions, PluginKind};
 use pawl_core::{Duration, Failure, FailureKind, Timestamp};

@@ -7,6 +7,7 @@
 //! After each commit, and at the end, it is checked what may never be (`ground.rs`).
 
 mod agent;
+mod doing;
 mod ground;
 mod people;
 mod plan;
@@ -44,8 +45,16 @@ pub struct Report {
     pub events: u64,
     /// Processes that died.
     pub crashes: u32,
+    /// How often a failed run was tried again.
+    pub retried: u64,
+    /// Runs that were started anew or forked from others.
+    pub made: u64,
+    /// Runs that were removed before all had ended.
+    pub removed: usize,
     /// A digest of all commits in their order: the same seed, the same trace.
     pub trace: String,
+    /// What happened, a line each, where that was wanted.
+    pub story: Vec<String>,
     /// What may never be, and was.
     pub violations: Vec<String>,
 }
@@ -66,6 +75,11 @@ impl Simulator {
 
     /// Simulates one seed, on an event loop of its own: must not be called from within one.
     pub fn simulate(&self, seed: u64, rates: FaultRates) -> Result<Report> {
-        stage::play(&self.bench, &self.workflows, seed, rates)
+        stage::play(&self.bench, &self.workflows, seed, rates, false)
+    }
+
+    /// The same, with what happens.
+    pub fn tell(&self, seed: u64, rates: FaultRates) -> Result<Report> {
+        stage::play(&self.bench, &self.workflows, seed, rates, true)
     }
 }

@@ -23,6 +23,9 @@ struct Args {
     /// Only this one
     #[arg(long, conflicts_with_all = ["from", "seeds"])]
     seed: Option<u64>,
+    /// Say what happens
+    #[arg(long, requires = "seed")]
+    tell: bool,
     /// Simulate each twice, and compare the two
     #[arg(long)]
     twice: bool,
@@ -37,8 +40,16 @@ fn main() -> Result<ExitCode> {
     let seeds = args.seed.map_or(args.from..args.from + args.seeds, |seed| seed..seed + 1);
     let (begun, mut failed, mut done) = (Instant::now(), 0, 0);
     let (mut runs, mut events, mut crashes) = (0, 0, 0);
+    let (mut retried, mut made, mut removed) = (0, 0, 0);
     for seed in seeds {
-        let report = simulator.simulate(seed, FAULT_RATES)?;
+        let report = if args.tell {
+            simulator.tell(seed, FAULT_RATES)?
+        } else {
+            simulator.simulate(seed, FAULT_RATES)?
+        };
+        for line in &report.story {
+            println!("{line}");
+        }
         let mut violations = report.violations.clone();
         if args.twice && simulator.simulate(seed, FAULT_RATES)? != report {
             violations.push("the same seed gave another simulation".to_owned());
@@ -50,12 +61,14 @@ fn main() -> Result<ExitCode> {
         done += 1;
         (runs, events, crashes) =
             (runs + report.runs, events + report.events, crashes + u64::from(report.crashes));
+        (retried, made, removed) = (retried + report.retried, made + report.made, removed + report.removed);
         if done % 500 == 0 {
             eprintln!("{done} seeds, {failed} failed, {:.0} s", begun.elapsed().as_secs_f64());
         }
     }
     println!(
-        "{done} seeds, {failed} failed: {runs} runs, {events} events, {crashes} crashes in {:.1} s",
+        "{done} seeds, {failed} failed: {runs} runs ({made} made of others, {retried} times retried, {removed} \
+         removed meanwhile), {events} events, {crashes} crashes in {:.1} s",
         begun.elapsed().as_secs_f64()
     );
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

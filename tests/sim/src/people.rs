@@ -1,12 +1,15 @@
-//! Who answers what is asked, and when.
+//! Who answers what is asked, and when; and what becomes of runs that have ended or stand still.
 
 use pawl_core::event::{Actor, Asker};
-use pawl_core::view::OpenApproval;
-use pawl_core::{ApprovalId, Digest, Duration, Timestamp};
+use pawl_core::view::{OpenApproval, Status};
+use pawl_core::{ApprovalId, Digest, Duration, RunId, StepId, Timestamp};
 use pawl_engine::Answer;
 use serde_json::{Value, json};
 
-use crate::ground::Truth;
+use crate::ground::{Followed, Truth};
+
+/// So many runs there may be that nobody makes another of one.
+const RUNS_MAX: usize = 40;
 
 /// An answer, and when it comes.
 #[derive(Debug)]
@@ -16,8 +19,45 @@ pub(crate) struct Reply {
     pub(crate) answer: Answer,
 }
 
+/// What somebody does about a run that has ended or stands still, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Remedy {
+    pub(crate) at: Timestamp,
+    pub(crate) run: RunId,
+    /// How far its journal goes: once about what it says so far.
+    pub(crate) seq: u64,
+    pub(crate) what: Measure,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Measure {
+    Resume,
+    Retry(Option<StepId>),
+    Rerun,
+    /// With the events up to this one, or to one before it.
+    Fork(u64),
+}
+
+impl Measure {
+    /// Whether there is another run afterwards each time that it is done.
+    pub(crate) const fn makes_a_run(&self) -> bool {
+        matches!(self, Self::Rerun | Self::Fork(_))
+    }
+}
+
+impl Remedy {
+    /// Whoever does it.
+    pub(crate) fn by(&self) -> Actor {
+        named(format!("user:{}-{}", self.run, self.seq))
+    }
+}
+
 pub(crate) fn somebody() -> Actor {
-    Actor { name: "user:ann".into(), groups: Vec::new(), operator: true, via: "simulation".into() }
+    named("user:ann".into())
+}
+
+pub(crate) fn named(name: String) -> Actor {
+    Actor { name, groups: Vec::new(), operator: true, via: "simulation".into() }
 }
 
 /// The answer to a question: of what is unknown the truth, of anything else what is drawn.
@@ -38,4 +78,28 @@ pub(crate) fn reply(seed: u64, open: &OpenApproval, truth: &Truth) -> Option<Rep
     let after = Duration(u64::from(u16::from_be_bytes([drawn[1], drawn[2]])) * 20);
     let answer = Answer { action: action.to_owned(), data, by: somebody(), comment: None };
     Some(Reply { at: open.created_at.after(after), approval: open.id.clone(), answer })
+}
+
+/// What somebody does about a run as it is now, if anybody does anything.
+pub(crate) fn remedy(seed: u64, run: RunId, followed: &Followed, runs: usize) -> Option<Remedy> {
+    let Followed { state, head, failed, .. } = followed;
+    let status = state.status();
+    if status != Status::Suspended && !status.is_final() {
+        return None;
+    }
+    let drawn = Digest::of_parts(&[b"remedy", &seed.to_be_bytes(), run.as_bytes(), &head.seq.to_be_bytes()]);
+    let drawn = drawn.as_bytes();
+    let number = u64::from(u16::from_be_bytes([drawn[1], drawn[2]]));
+    let place = number * 7 % head.seq + 1;
+    let what = match (status, drawn[0] % 100) {
+        (Status::Suspended, _) => Measure::Resume,
+        (Status::Failed, 0..45) => Measure::Retry(None),
+        (Status::Failed, 45..55) => Measure::Retry(failed.clone()),
+        (_, 55..58) if runs < RUNS_MAX => Measure::Rerun,
+        (_, 58..66) if runs < RUNS_MAX => Measure::Fork(place),
+        _ => return None,
+    };
+    // Some at once, some an hour later.
+    let after = Duration(if drawn[3].is_multiple_of(4) { number % 5 } else { number * 50 });
+    Some(Remedy { at: state.updated_at().after(after), run, seq: head.seq, what })
 }

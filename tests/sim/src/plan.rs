@@ -1,21 +1,29 @@
 //! What comes from outside, and when: drawn from the seed before anything runs.
 
+use pawl_core::event::Actor;
 use pawl_core::{Duration, Timestamp};
+use pawl_engine::{Retention, RetentionSetting};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
+use crate::people::named;
+
 /// When every simulation begins: the first instant of 2026.
 pub(crate) const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
 /// The workflows, in `tests/sim/workflows`.
-pub(crate) const WORKFLOWS: [&str; 6] = ["pay", "agent", "items", "saga", "ask", "tree"];
+pub(crate) const WORKFLOWS: [&str; 8] = ["pay", "agent", "items", "saga", "ask", "tree", "brood", "frail"];
 /// The most runs that a simulation starts itself.
 const RUNS_MAX: usize = 8;
+const SECOND_MS: u64 = 1_000;
+const HOUR_MS: u64 = 3_600 * SECOND_MS;
 
 /// Something that somebody does at an instant.
 #[derive(Debug, Clone)]
 pub(crate) struct Turn {
     pub(crate) at: Timestamp,
+    /// Its number: of whoever does it, and of the event that is published.
+    pub(crate) nth: u64,
     pub(crate) act: Act,
 }
 
@@ -39,9 +47,77 @@ pub(crate) enum Act {
     Suspend {
         number: usize,
     },
-    Resume {
+    /// Starts it anew.
+    Rerun {
         number: usize,
     },
+    /// Makes another of it, of the events up to a place.
+    Fork {
+        number: usize,
+        place: u64,
+    },
+    /// Publishes an event.
+    Publish {
+        topic: String,
+    },
+    /// Removes what is not to be kept.
+    Prune(Retention),
+}
+
+impl Turn {
+    /// Whoever does it.
+    pub(crate) fn by(&self) -> Actor {
+        named(format!("user:{}", self.nth))
+    }
+}
+
+impl Act {
+    /// The run that it is about.
+    pub(crate) const fn number(&self) -> Option<usize> {
+        match self {
+            Self::Signal { number, .. }
+            | Self::Cancel { number }
+            | Self::Suspend { number }
+            | Self::Rerun { number }
+            | Self::Fork { number, .. } => Some(*number),
+            Self::Start { .. } | Self::Publish { .. } | Self::Prune(_) => None,
+        }
+    }
+
+    /// Whether there is another run afterwards each time that it is done.
+    pub(crate) const fn makes_a_run(&self) -> bool {
+        matches!(self, Self::Start { .. } | Self::Rerun { .. } | Self::Fork { .. })
+    }
+}
+
+/// How the processes of a simulation are set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) retention: Option<RetentionSetting>,
+    pub(crate) inline_max_bytes: usize,
+}
+
+impl Settings {
+    pub(crate) fn draw(seed: u64) -> Self {
+        let mut chance = StdRng::seed_from_u64(seed ^ 0x5e77);
+        let every = Duration(chance.random_range(1..12) * HOUR_MS);
+        let retention = retention(&mut chance);
+        Self {
+            retention: (chance.random_range(0..3) == 0).then_some(RetentionSetting { retention, every }),
+            // Where it is small, most values are blobs.
+            inline_max_bytes: if chance.random_range(0..2) == 0 { 24 } else { 64 * 1024 },
+        }
+    }
+}
+
+fn retention(chance: &mut StdRng) -> Retention {
+    let older_than = chance.random_range(0..4 * HOUR_MS);
+    let keep = chance.random_range(0..4);
+    match chance.random_range(0..3) {
+        0 => Retention { older_than: Some(Duration(older_than)), keep: None },
+        1 => Retention { older_than: None, keep: Some(keep) },
+        _ => Retention { older_than: Some(Duration(older_than)), keep: Some(keep) },
+    }
 }
 
 /// All turns, in the order in which they come.
@@ -49,26 +125,41 @@ pub(crate) fn draw(seed: u64) -> Vec<Turn> {
     let mut chance = StdRng::seed_from_u64(seed ^ 0x5eed);
     let mut turns = Vec::new();
     for number in 0..chance.random_range(2..=RUNS_MAX) {
-        let start = chance.random_range(0..120_000);
-        let workflow = chance.random_range(0..WORKFLOWS.len());
-        let inputs = inputs(&mut chance, workflow, number);
-        turns.push((start, Act::Start { number, workflow, inputs }));
-        let signals = chance.random_range(0..3);
-        turns.extend((0..signals).map(|nth| {
-            let at = start + chance.random_range(0..3_600_000);
-            (at, Act::Signal { number, key: format!("{number}/{nth}") })
-        }));
-        if chance.random_range(0..5) == 0 {
-            turns.push((start + chance.random_range(0..900_000), Act::Cancel { number }));
-        }
-        if chance.random_range(0..4) == 0 {
-            let suspended = start + chance.random_range(0..300_000);
-            turns.push((suspended, Act::Suspend { number }));
-            turns.push((suspended + chance.random_range(1..7_200_000), Act::Resume { number }));
-        }
+        of_run(&mut chance, number, &mut turns);
+    }
+    for _ in 0..chance.random_range(0..4) {
+        let topic = ["trees/out", "trees/far/out"][chance.random_range(0..2)].to_owned();
+        turns.push((chance.random_range(0..HOUR_MS), Act::Publish { topic }));
+    }
+    if chance.random_range(0..3) == 0 {
+        turns.push((chance.random_range(0..2 * HOUR_MS), Act::Prune(retention(&mut chance))));
     }
     turns.sort_by_key(|(at, _)| *at);
-    turns.into_iter().map(|(after, act)| Turn { at: BEGIN.after(Duration(after)), act }).collect()
+    let turns = (0..).zip(turns);
+    turns.map(|(nth, (after, act))| Turn { at: BEGIN.after(Duration(after)), nth, act }).collect()
+}
+
+/// What is done with one run.
+fn of_run(chance: &mut StdRng, number: usize, turns: &mut Vec<(u64, Act)>) {
+    let start = chance.random_range(0..120 * SECOND_MS);
+    let workflow = chance.random_range(0..WORKFLOWS.len());
+    let inputs = inputs(chance, workflow, number);
+    turns.push((start, Act::Start { number, workflow, inputs }));
+    let signals = chance.random_range(0..3);
+    turns.extend((0..signals).map(|nth| {
+        let at = start + chance.random_range(0..HOUR_MS);
+        (at, Act::Signal { number, key: format!("{number}/{nth}") })
+    }));
+    let mut now_and_then = |of: u64, within: u64, act| {
+        let at = start + chance.random_range(0..within);
+        turns.extend((chance.random_range(0..of) == 0).then_some((at, act)));
+    };
+    now_and_then(5, 900 * SECOND_MS, Act::Cancel { number });
+    now_and_then(4, 300 * SECOND_MS, Act::Suspend { number });
+    now_and_then(12, HOUR_MS, Act::Rerun { number });
+    for place in 0..3 {
+        now_and_then(8, 600 * SECOND_MS, Act::Fork { number, place });
+    }
 }
 
 fn inputs(chance: &mut StdRng, workflow: usize, number: usize) -> Value {
@@ -85,6 +176,11 @@ fn inputs(chance: &mut StdRng, workflow: usize, number: usize) -> Value {
         }
         "saga" => json!({ "order": order, "fails": chance.random_range(0..2) == 0 }),
         "ask" => json!({ "title": order }),
+        "frail" => json!({ "order": order, "fails": chance.random_range(0..3) == 0 }),
+        "brood" => {
+            let orders = (0..chance.random_range(0..4)).map(|n| format!("{order}/{n}")).collect::<Vec<_>>();
+            json!({ "orders": orders, "fails": chance.random_range(0..4) == 0 })
+        }
         _ => {
             let orders = (0..chance.random_range(0..4)).map(|n| format!("{order}/{n}")).collect::<Vec<_>>();
             json!({ "orders": orders, "listens": chance.random_range(0..2) == 0 })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use pawl_engine::Clock as _;
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
     ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
+    Upkeep,
 };
 use pawl_testing::SimulatedClock;
 use rand::rngs::StdRng;
@@ -42,6 +44,8 @@ pub(crate) struct Disk {
     pub(crate) ground: Arc<Ground>,
     pub(crate) clock: SimulatedClock,
     rates: FaultRates,
+    /// Whether there are no faults any more.
+    calm: AtomicBool,
     chance: Mutex<StdRng>,
 }
 
@@ -52,6 +56,7 @@ struct Fate {
     end: End,
 }
 
+#[derive(Debug)]
 enum End {
     Written,
     CrashBefore,
@@ -63,10 +68,19 @@ enum End {
 impl Disk {
     pub(crate) fn new(seed: u64, rates: FaultRates, clock: SimulatedClock) -> Self {
         let chance = Mutex::new(StdRng::seed_from_u64(seed));
-        Self { kept: MemoryStore::new(), ground: Arc::default(), clock, rates, chance }
+        let calm = AtomicBool::new(false);
+        Self { kept: MemoryStore::new(), ground: Arc::default(), clock, rates, calm, chance }
+    }
+
+    /// From now on there are no faults.
+    pub(crate) fn calm_down(&self) {
+        self.calm.store(true, Ordering::SeqCst);
     }
 
     fn fate(&self) -> Fate {
+        if self.calm.load(Ordering::SeqCst) {
+            return Fate { before_ms: 0, after_ms: 0, end: End::Written };
+        }
         let chance = &mut *self.chance.lock().unwrap_or_else(PoisonError::into_inner);
         let mut delay =
             |rate| if chance.random_range(0..1_000) < rate { chance.random_range(1..3_000) } else { 0 };
@@ -94,6 +108,7 @@ pub(crate) struct ProcessStore {
 
 impl ProcessStore {
     pub(crate) fn new(disk: Arc<Disk>) -> Self {
+        disk.kept.end_sweep();
         Self { disk, dead: watch::Sender::new(false) }
     }
 
@@ -138,14 +153,26 @@ impl Store for ProcessStore {
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.alive().await;
         let Fate { before_ms, after_ms, end } = self.disk.fate();
+        if !matches!(end, End::Written) {
+            let (clock, ground) = (&self.disk.clock, &self.disk.ground);
+            let runs: Vec<_> = batch.runs.iter().map(|at| (at.run, at.expected_seq + 1)).collect();
+            ground.truth().tell(clock.now(), || format!("{end:?} comes, of {runs:?} {:?}", batch.delivered));
+        }
         self.pause(before_ms).await;
         match end {
             End::CrashBefore => self.die().await,
             End::Refused => return Err(StoreError::Full("the simulation says so".into())),
             End::Written | End::CrashAfter | End::LostAnswer => {}
         }
-        self.disk.kept.commit(batch).await?;
-        self.disk.ground.truth().observe(batch);
+        let Disk { kept, ground, clock, .. } = &*self.disk;
+        kept.commit(batch).await?;
+        let mut gone = Vec::new();
+        for digest in &batch.unused {
+            if kept.blob(digest).await?.is_none() {
+                gone.push(*digest);
+            }
+        }
+        ground.truth().observe(batch, &gone, clock.now());
         if matches!(end, End::CrashAfter) {
             self.die().await;
         }
@@ -222,5 +249,31 @@ impl Store for ProcessStore {
 
     async fn info(&self) -> Result<StoreInfo, StoreError> {
         self.kept().await.info().await
+    }
+
+    fn upkeep(&self) -> Option<&dyn Upkeep> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Upkeep for ProcessStore {
+    async fn journals(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        self.kept().await.journals(after, limit).await
+    }
+
+    async fn blobs(&self, after: Option<Digest>, limit: usize) -> Result<Vec<Digest>, StoreError> {
+        self.kept().await.blobs(after, limit).await
+    }
+
+    async fn begin_sweep(&self) -> Result<(), StoreError> {
+        self.kept().await.begin_sweep().await
+    }
+
+    fn end_sweep(&self) {
+        // What a process has noted goes with it, and another may have begun.
+        if !self.is_dead() {
+            self.disk.kept.end_sweep();
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use pawl_core::event::{Event, RunStarted};
 use pawl_core::journal::{self, Envelope, Head};
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{RunId, RunState, Ticket, Timestamp};
@@ -39,6 +40,25 @@ pub struct Book {
 }
 
 impl Book {
+    /// How many of its first events are those of the run that it was forked from.
+    pub(super) fn copied(&self) -> usize {
+        let own = self.envelopes.iter().rposition(|envelope| matches!(envelope.event, Event::RunForked(_)));
+        own.unwrap_or(0)
+    }
+
+    /// The events that it has of its own.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Envelope> {
+        self.envelopes.iter().skip(self.copied())
+    }
+
+    /// How it was started; of a fork, how the other was.
+    pub(super) fn started(&self) -> Option<&RunStarted> {
+        match &self.envelopes.first()?.event {
+            Event::RunStarted(started) => Some(started),
+            _ => None,
+        }
+    }
+
     /// The fold of its journal up to an event.
     pub(super) fn state(&self, up_to: u64) -> RunState {
         let mut state = RunState::new(self.run);

@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result};
 use pawl_core::RunId;
 use serde_json::{Value, json};
 
+use crate::tally::now;
+
 /// The file.
 const FILE: &str = "commands.jsonl";
 
@@ -47,9 +49,53 @@ pub enum Order {
         /// Of this one.
         run: RunId,
     },
+    /// That a run begin nothing new.
+    Suspend {
+        /// This one.
+        run: RunId,
+    },
+    /// That a suspended run go on.
+    Resume {
+        /// This one.
+        run: RunId,
+    },
+    /// Another try of the step with which a run failed.
+    Retry {
+        /// Of this one.
+        run: RunId,
+    },
+    /// A run that begins with the events of another.
+    Fork {
+        /// Of this one.
+        run: RunId,
+        /// Up to this event.
+        seq: u64,
+    },
+    /// An event, published by a run that does nothing else.
+    Publish {
+        /// For this run, which waits for it.
+        run: RunId,
+        /// Its topic.
+        topic: String,
+    },
 }
 
 impl Order {
+    /// What it is, in a word.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "starts",
+            Self::Answer { .. } => "answers",
+            Self::Signal { .. } => "signals",
+            Self::Cancel { .. } => "cancels",
+            Self::Suspend { .. } => "suspends",
+            Self::Resume { .. } => "resumes",
+            Self::Retry { .. } => "retries",
+            Self::Fork { .. } => "forks",
+            Self::Publish { .. } => "events published",
+        }
+    }
+
     /// As it stands in the file.
     fn document(&self) -> Value {
         match self {
@@ -59,6 +105,11 @@ impl Order {
             }
             Self::Signal { run, name } => json!({ "signal": name, "run": run }),
             Self::Cancel { run } => json!({ "cancel": run }),
+            Self::Suspend { run } => json!({ "suspend": run }),
+            Self::Resume { run } => json!({ "resume": run }),
+            Self::Retry { run } => json!({ "retry": run }),
+            Self::Fork { run, seq } => json!({ "fork": run, "at": seq }),
+            Self::Publish { run, topic } => json!({ "publish": topic, "run": run }),
         }
     }
 
@@ -68,8 +119,23 @@ impl Order {
         if let Some(n) = document["start"].as_u64() {
             return Ok(Self::Start { n, workflow: text("workflow")? });
         }
-        if document["cancel"].is_string() {
-            return Ok(Self::Cancel { run: run("cancel")? });
+        let of_run =
+            ["cancel", "suspend", "resume", "retry"].into_iter().find(|key| document[key].is_string());
+        if let Some(key) = of_run {
+            let run = run(key)?;
+            return Ok(match key {
+                "cancel" => Self::Cancel { run },
+                "suspend" => Self::Suspend { run },
+                "resume" => Self::Resume { run },
+                _ => Self::Retry { run },
+            });
+        }
+        if document["fork"].is_string() {
+            let seq = document["at"].as_u64().context("where a run is forked")?;
+            return Ok(Self::Fork { run: run("fork")?, seq });
+        }
+        if document["publish"].is_string() {
+            return Ok(Self::Publish { run: run("run")?, topic: text("publish")? });
         }
         if document["signal"].is_string() {
             return Ok(Self::Signal { run: run("run")?, name: text("signal")? });
@@ -102,10 +168,13 @@ pub struct Command {
     pub tries: u32,
     /// What was heard.
     pub heard: Heard,
+    /// When that was, in milliseconds since 1970.
+    pub heard_at: Option<u64>,
 }
 
 impl Command {
-    /// What marks the command in the journal: an answer's comment, a signal's key and data, a cancel's reason.
+    /// What marks the command in the journal: an answer's comment, a signal's key and data, a reason, what an event
+    /// brings, and always the name of whoever does it.
     pub fn mark(&self) -> String {
         format!("t{}", self.id)
     }
@@ -113,10 +182,25 @@ impl Command {
     /// The run that it is about, where that is known.
     pub fn run(&self) -> Option<RunId> {
         match (&self.order, &self.heard) {
-            (Order::Answer { run, .. } | Order::Signal { run, .. } | Order::Cancel { run }, _)
+            (
+                Order::Answer { run, .. }
+                | Order::Signal { run, .. }
+                | Order::Cancel { run }
+                | Order::Suspend { run }
+                | Order::Resume { run }
+                | Order::Retry { run }
+                | Order::Fork { run, .. }
+                | Order::Publish { run, .. },
+                _,
+            )
             | (Order::Start { .. }, Heard::Accepted(run)) => Some(*run),
             (Order::Start { .. }, _) => None,
         }
+    }
+
+    /// The name of whoever gives it.
+    pub fn by(&self) -> String {
+        format!("user:{}", self.mark())
     }
 
     /// Whether pawl acknowledged it.
@@ -153,7 +237,7 @@ impl Ledger {
     pub(super) fn plan(&self, order: Order) -> u64 {
         let mut commands = self.commands();
         let id = u64::try_from(commands.len()).unwrap_or(u64::MAX);
-        commands.push(Command { id, order, tries: 0, heard: Heard::Nothing });
+        commands.push(Command { id, order, tries: 0, heard: Heard::Nothing, heard_at: None });
         id
     }
 
@@ -171,13 +255,15 @@ impl Ledger {
 
     /// Writes down what was heard.
     pub(super) fn hear(&self, id: u64, heard: &Heard) -> Result<()> {
+        let at = now();
         let text = match heard {
             Heard::Nothing => return Ok(()),
-            Heard::Accepted(run) => json!({ "command": id, "accepted": run }),
-            Heard::Refused(why) => json!({ "command": id, "refused": why }),
+            Heard::Accepted(run) => json!({ "command": id, "accepted": run, "at": at }),
+            Heard::Refused(why) => json!({ "command": id, "refused": why, "at": at }),
         };
         self.write(&text)?;
-        self.commands()[usize::try_from(id)?].heard = heard.clone();
+        let command = &mut self.commands()[usize::try_from(id)?];
+        (command.heard, command.heard_at) = (heard.clone(), Some(at));
         Ok(())
     }
 
@@ -204,16 +290,18 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Command>> {
         let id = line["command"].as_u64().context("a command's number")?;
         if !line["asked"].is_null() {
             let order = Order::read(&line["asked"])?;
-            let command =
-                commands.entry(id).or_insert(Command { id, order, tries: 0, heard: Heard::Nothing });
-            command.tries += 1;
+            let new = Command { id, order, tries: 0, heard: Heard::Nothing, heard_at: None };
+            commands.entry(id).or_insert(new).tries += 1;
         }
         let Some(command) = commands.get_mut(&id) else { continue };
         if let Some(run) = line["accepted"].as_str() {
             command.heard = Heard::Accepted(run.parse()?);
         } else if let Some(why) = line["refused"].as_str() {
             command.heard = Heard::Refused(why.to_owned());
+        } else {
+            continue;
         }
+        command.heard_at = line["at"].as_u64();
     }
     Ok(commands.into_values().collect())
 }
@@ -238,6 +326,11 @@ mod tests {
             answer,
             Order::Signal { run, name: "paid".into() },
             Order::Cancel { run },
+            Order::Suspend { run },
+            Order::Resume { run },
+            Order::Retry { run },
+            Order::Fork { run, seq: 7 },
+            Order::Publish { run, topic: "ears/7/out".into() },
         ];
         for order in orders {
             let id = ledger.plan(order);

@@ -8,11 +8,13 @@
 mod check;
 mod evidence;
 mod facts;
+mod give;
 mod herd;
 mod killer;
 mod ledger;
 mod people;
 mod plan;
+mod queue;
 mod report;
 mod state;
 mod torn;
@@ -163,8 +165,9 @@ fn prepare(herd: &Herd) -> Result<()> {
             std::fs::copy(guest, plugin)?;
         }
     }
-    let files: Vec<String> =
-        plan::KINDS.iter().map(|kind| workflow(kind.name).display().to_string()).collect();
+    let shout = format!("parts/{}", plan::SHOUT);
+    let names = plan::KINDS.iter().map(|kind| kind.name).chain([&*shout]);
+    let files: Vec<String> = names.map(|name| workflow(name).display().to_string()).collect();
     let words: Vec<&str> = std::iter::once("check").chain(files.iter().map(String::as_str)).collect();
     let mut check = herd.start(&words, false)?;
     let mut said = Vec::new();
@@ -192,7 +195,7 @@ fn among<'scope>(
     for hand in 0..HANDS {
         let mut rng = StdRng::seed_from_u64(options.seed ^ (16 + hand));
         scope.spawn(move || {
-            let given = std::iter::repeat_with(|| people::give_next(torture, scope, &mut rng));
+            let given = std::iter::repeat_with(|| give::give_next(torture, scope, &mut rng));
             torture.or_fail(
                 given
                     .take_while(|given| !matches!(given, Ok(false)))

@@ -2,9 +2,7 @@
 //!
 //! One thread looks at what there is and plans; others give the commands, several at once.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::Ordering;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use pawl_core::RunId;
@@ -12,19 +10,18 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use super::herd::{Herd, KILLED};
-use super::ledger::{Command, Heard, Ledger, Order};
-use super::plan::{self, Plan};
+use super::PAYMENT;
+use super::herd::Herd;
+use super::ledger::{Command, Heard, Order};
+use super::plan::{self, Disturbance, NOD, Plan};
 use super::state::Torture;
-use super::{ALLOWED_HOST, PAYMENT, workflow};
 use crate::TallyServer;
 
 /// Runs that are under way at once.
 pub(super) const OPEN_MAX: usize = 24;
-/// Runs that are followed by whoever started them, at once.
-const FOLLOWED_MAX: usize = 3;
-/// Exit codes after which it is known that nothing was done.
-const REFUSED: [i32; 2] = [1, 2];
+
+/// A run is forked at one of its first events: at this one at most, unless pawl knows a better one.
+const FORKS_WITHIN: u64 = 16;
 
 /// What was seen at the last look.
 #[derive(Debug, Default)]
@@ -45,8 +42,10 @@ pub(super) struct People {
     plans: BTreeMap<RunId, Plan>,
     /// Approvals with the commands that answer them.
     answers: BTreeMap<String, Vec<u64>>,
-    /// Signals and cancels by run and name.
+    /// Signals, cancels and other commands by run and name, the last of each.
     sent: BTreeMap<(RunId, &'static str), u64>,
+    /// Runs of `frail` that were tried again.
+    retried: BTreeSet<RunId>,
     starts: BTreeMap<u64, u64>,
 }
 
@@ -57,6 +56,7 @@ impl People {
             plans: BTreeMap::new(),
             answers: BTreeMap::new(),
             sent: BTreeMap::new(),
+            retried: BTreeSet::new(),
             starts: BTreeMap::new(),
         }
     }
@@ -71,8 +71,10 @@ impl People {
         }
         let mut asking = false;
         for run in &runs {
-            seen.own += usize::from(run["parent"].is_null());
-            if ["completed", "failed", "cancelled"].contains(&run["status"].as_str().unwrap_or_default()) {
+            seen.own += usize::from(run["parent"].is_null() && run["workflow"] != plan::SHOUT);
+            let status = run["status"].as_str().unwrap_or_default();
+            let is_retried = status == "failed" && run["workflow"] == "frail";
+            if ["completed", "failed", "cancelled"].contains(&status) && !is_retried {
                 seen.ended += 1;
                 continue;
             }
@@ -80,6 +82,11 @@ impl People {
             asking |= run["waiting"]["for"] == "approval" || run["status"] != "waiting";
             self.attend(torture, run)?;
         }
+        // Runs that were made of others are none of those that are wanted.
+        let forks = self.sent.iter().filter(|((_, name), _)| *name == "fork");
+        let made =
+            forks.filter(|(_, command)| !matches!(torture.ledger.get(**command).heard, Heard::Refused(_)));
+        seen.own = seen.own.saturating_sub(made.count());
         if asking {
             for approval in listing(&torture.herd, &["approvals"])? {
                 self.answer(torture, &approval)?;
@@ -89,42 +96,116 @@ impl People {
         Ok(seen)
     }
 
-    /// Signals and cancels for a run.
+    /// What is done about a run that is not over, or is to be tried again.
     fn attend(&mut self, torture: &Torture, run: &Value) -> Result<()> {
         let id: RunId = run["id"].as_str().context("an id")?.parse()?;
-        let plan = self.plans.get(&id);
-        let mut wanted = Vec::new();
-        if run["workflow"] == "signal" {
-            for (at, name) in ["paid", "delivered"].into_iter().enumerate() {
-                let waits = run["waiting"]["for"] == "signal" && run["waiting"]["name"] == name;
-                if waits || plan.is_some_and(|plan| plan.early[at]) {
-                    wanted.push(name);
+        let waits_for = |what: &str| run["waiting"]["for"] == what;
+        match run["workflow"].as_str().unwrap_or_default() {
+            "signal" => {
+                for (at, name) in ["paid", "delivered"].into_iter().enumerate() {
+                    let is_early = self.plans.get(&id).is_some_and(|plan| plan.early[at]);
+                    if is_early || (waits_for("signal") && run["waiting"]["name"] == name) {
+                        let order = Order::Signal { run: id, name: name.to_owned() };
+                        self.want(torture, (id, name), order, u32::MAX, false);
+                    }
                 }
             }
+            "frail" => self.nurse(torture, id, run["status"] == "failed"),
+            "ear" if waits_for("topic") => {
+                let topic = run["waiting"]["pattern"].as_str().unwrap_or_default().replace('*', "out");
+                // A start is not given again; where one was cut off, another event is published.
+                self.want(torture, (id, "publish"), Order::Publish { run: id, topic }, 1, true);
+            }
+            _ => {}
         }
-        if plan.is_some_and(|plan| plan.cancel) && self.rng.random_bool(0.5) {
-            wanted.push("cancel");
+        if run["status"] == "suspended" {
+            self.want(torture, (id, "resume"), Order::Resume { run: id }, u32::MAX, false);
         }
-        for name in wanted {
-            let order = match name {
-                "cancel" => Order::Cancel { run: id },
-                _ => Order::Signal { run: id, name: name.to_owned() },
-            };
-            let command = *self.sent.entry((id, name)).or_insert_with(|| torture.ledger.plan(order));
-            // A second cancel would stop the undoing that the first one asked for.
-            torture.queue.push(&torture.ledger, command, if name == "cancel" { 1 } else { u32::MAX });
-        }
+        self.disturb(torture, id);
         Ok(())
+    }
+
+    /// What is done with a run in the midst of it, as it is planned.
+    fn disturb(&mut self, torture: &Torture, id: RunId) {
+        let Some(plan) = self.plans.get(&id) else { return };
+        for disturbance in plan.disturbed.clone() {
+            if !self.rng.random_bool(0.4) {
+                continue;
+            }
+            match disturbance {
+                // A second one would stop the undoing that the first one asked for.
+                Disturbance::Cancel => {
+                    self.want(torture, (id, "cancel"), Order::Cancel { run: id }, 1, false);
+                }
+                Disturbance::Suspend => {
+                    self.want(torture, (id, "suspend"), Order::Suspend { run: id }, 1, false);
+                }
+                Disturbance::Fork => self.fork(torture, id),
+            }
+        }
+    }
+
+    /// Forks a run somewhere, and where that is no place, at one that pawl names.
+    fn fork(&mut self, torture: &Torture, id: RunId) {
+        let before = self.sent.get(&(id, "fork")).map(|command| torture.ledger.get(*command).heard);
+        let (seq, again) = match &before {
+            Some(Heard::Refused(why)) => (near(why), true),
+            _ => (self.rng.random_range(1..FORKS_WITHIN), false),
+        };
+        self.want(torture, (id, "fork"), Order::Fork { run: id, seq }, 1, again);
+    }
+
+    /// A run of `frail` is tried again whenever it has failed, and nodded to when that was done once.
+    fn nurse(&mut self, torture: &Torture, id: RunId, has_failed: bool) {
+        let retry = self.sent.get(&(id, "retry")).map(|command| torture.ledger.get(*command));
+        if retry.is_some_and(|retry| retry.is_accepted()) {
+            self.retried.insert(id);
+        }
+        if has_failed {
+            self.want(torture, (id, "retry"), Order::Retry { run: id }, 1, true);
+        } else if self.retried.contains(&id) {
+            let order = Order::Signal { run: id, name: NOD.to_owned() };
+            let sent = self.sent.get(&(id, NOD)).map(|command| torture.ledger.get(*command).heard);
+            // It may have failed again before that came.
+            let again = matches!(sent, Some(Heard::Refused(_)));
+            self.want(torture, (id, NOD), order, u32::MAX, again);
+        }
+    }
+
+    /// Has a command given, at most so often; where `again`, another one when nothing more comes of the last.
+    fn want(
+        &mut self,
+        torture: &Torture,
+        key: (RunId, &'static str),
+        order: Order,
+        tries_max: u32,
+        again: bool,
+    ) {
+        let is_over = |command: u64| {
+            let Command { tries, heard, .. } = torture.ledger.get(command);
+            let is_given = torture.queue.has(command) || (heard == Heard::Nothing && tries < tries_max);
+            // What an event is published for hears it once it is accepted, or else there is something wrong.
+            !is_given && (key.1 != "publish" || !matches!(heard, Heard::Accepted(_)))
+        };
+        let known = self.sent.get(&key).copied().filter(|command| !(again && is_over(*command)));
+        let command = known.unwrap_or_else(|| torture.ledger.plan(order));
+        self.sent.insert(key, command);
+        torture.queue.push(&torture.ledger, command, tries_max);
     }
 
     /// Answers an approval; now and then two people do.
     fn answer(&mut self, torture: &Torture, approval: &Value) -> Result<()> {
         let id = approval["id"].as_str().context("an id")?.to_owned();
         if let Some(commands) = self.answers.get(&id) {
+            let mut open = false;
             for command in commands {
                 torture.queue.push(&torture.ledger, *command, u32::MAX);
+                open |= !matches!(torture.ledger.get(*command).heard, Heard::Refused(_));
             }
-            return Ok(());
+            // A run that had failed when they came goes on, and asks again.
+            if open {
+                return Ok(());
+            }
         }
         let run: RunId = approval["run"].as_str().context("a run")?.parse()?;
         let workflow = approval["workflow"].as_str().unwrap_or_default();
@@ -163,6 +244,13 @@ impl People {
     }
 }
 
+/// The event that pawl names when a run cannot be forked at another; the first one, where it names none.
+fn near(why: &str) -> u64 {
+    let named = ["it can be: ", "the numbers 1 to "].iter().find_map(|before| why.split_once(before));
+    let number = named.map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    number.and_then(|number| number.parse().ok()).unwrap_or(1)
+}
+
 /// A person looks into the books: did the money move?
 fn look_it_up(server: &TallyServer, run: RunId, subject: &Value) -> (&'static str, Value) {
     let key = server.timed().into_iter().map(|timed| timed.call).find(|call| {
@@ -187,161 +275,4 @@ fn listing(herd: &Herd, arguments: &[&str]) -> Result<Vec<Value>> {
     let document: Value =
         serde_json::from_str(&text).with_context(|| format!("{arguments:?} ended with {code}"))?;
     document.as_array().cloned().with_context(|| format!("{arguments:?} gave {document}"))
-}
-
-/// Commands that are to be given, and those that are being given.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    inner: Mutex<Queued>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Queued {
-    /// To be given.
-    next: VecDeque<u64>,
-    /// These, and those that are being given.
-    all: BTreeSet<u64>,
-    closed: bool,
-}
-
-impl Queue {
-    fn inner(&self) -> MutexGuard<'_, Queued> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a command in, unless it is here, something was heard of it, or it was tried often enough.
-    fn push(&self, ledger: &Ledger, command: u64, tries_max: u32) {
-        let mut inner = self.inner();
-        let of_ledger = ledger.get(command);
-        if of_ledger.heard == Heard::Nothing && of_ledger.tries < tries_max && inner.all.insert(command) {
-            inner.next.push_back(command);
-            self.changed.notify_one();
-        }
-    }
-
-    /// The next command, as soon as there is one; nothing when the queue is closed.
-    fn next(&self) -> Option<u64> {
-        let waits = |inner: &mut Queued| inner.next.is_empty() && !inner.closed;
-        let mut inner = self.changed.wait_while(self.inner(), waits).unwrap_or_else(PoisonError::into_inner);
-        if inner.closed { None } else { inner.next.pop_front() }
-    }
-
-    fn done(&self, command: u64) {
-        self.inner().all.remove(&command);
-    }
-
-    /// Lets those who wait for a command go.
-    pub(super) fn close(&self) {
-        self.inner().closed = true;
-        self.changed.notify_all();
-    }
-
-    /// How many there are, those that are being given counted.
-    pub(super) fn len(&self) -> usize {
-        self.inner().all.len()
-    }
-
-    /// How many are being given.
-    pub(super) fn under_way(&self) -> usize {
-        let inner = self.inner();
-        inner.all.len() - inner.next.len()
-    }
-}
-
-/// Gives the next command; false when there will be none any more. A run that was started may be followed on
-/// a thread of `scope`.
-pub(super) fn give_next<'scope>(
-    torture: &'scope Torture,
-    scope: &'scope std::thread::Scope<'scope, '_>,
-    rng: &mut StdRng,
-) -> Result<bool> {
-    let Some(id) = torture.queue.next() else { return Ok(false) };
-    let given = torture.ledger.give(id).and_then(|command| give(torture, scope, rng, &command));
-    torture.queue.done(id);
-    given.map(|()| true)
-}
-
-fn give<'scope>(
-    torture: &'scope Torture,
-    scope: &'scope std::thread::Scope<'scope, '_>,
-    rng: &mut StdRng,
-    command: &Command,
-) -> Result<()> {
-    let words = words(torture.seed, command);
-    let mut process = torture.herd.start(&words.iter().map(String::as_str).collect::<Vec<_>>(), false)?;
-    let mut said = Vec::new();
-    while let Some(line) = process.line() {
-        let Some(run) = accepted(command, &line) else {
-            said.push(line);
-            continue;
-        };
-        torture.hear(command.id, &Heard::Accepted(run))?;
-        if matches!(command.order, Order::Start { .. }) {
-            // Some watch on, others do what people do with Ctrl-C; if it holds the folder, work is cut off.
-            if rng.random_bool(0.5) && torture.followed.load(Ordering::SeqCst) < FOLLOWED_MAX {
-                torture.followed.fetch_add(1, Ordering::SeqCst);
-                scope.spawn(move || {
-                    // How it ends is nothing to the run, which the checks look at.
-                    let _ = process.end();
-                    torture.followed.fetch_sub(1, Ordering::SeqCst);
-                });
-                return Ok(());
-            }
-            if torture.interrupts {
-                torture.herd.interrupt(process.pid);
-            }
-        }
-        process.end()?;
-        return Ok(());
-    }
-    let (code, _) = process.end()?;
-    if REFUSED.contains(&code) {
-        torture.hear(command.id, &Heard::Refused(said.join("; ")))?;
-    } else if code != KILLED {
-        // The command says so where it does not know what became of it.
-        torture.unsure.fetch_add(1, Ordering::SeqCst);
-    }
-    Ok(())
-}
-
-/// The line in which pawl says that a command is on disk.
-fn accepted(command: &Command, line: &str) -> Option<RunId> {
-    let word = |line: &str| line.split_whitespace().next().and_then(|id| id.parse::<RunId>().ok());
-    match &command.order {
-        Order::Start { .. } => word(line.strip_prefix("run ")?),
-        Order::Answer { .. } => word(line.strip_prefix("answered '")?.split_once("' for run ")?.1),
-        Order::Signal { .. } => {
-            line.contains(" has the signal '").then(|| word(line.strip_prefix("run ")?))?
-        }
-        Order::Cancel { .. } => {
-            let said = line.contains(" is cancelled") || line.contains(" undoes what it did");
-            said.then(|| word(line.strip_prefix("run ")?))?
-        }
-    }
-}
-
-fn words(seed: u64, command: &Command) -> Vec<String> {
-    let mark = command.mark();
-    match &command.order {
-        Order::Start { n, workflow: name } => {
-            let file = workflow(name).display().to_string();
-            let inputs = Plan::of(seed, *n).inputs(*n).to_string();
-            let words =
-                ["run", &file, "--input-json", &inputs, "--allow-http", ALLOWED_HOST, "--no-interactive"];
-            words.map(str::to_owned).into()
-        }
-        Order::Answer { approval, action, data, .. } => {
-            let data = data.to_string();
-            let words = ["answer", approval, action, "--no-wait", "--comment", &mark, "--data-json", &data];
-            words.map(str::to_owned).into()
-        }
-        Order::Signal { run, name } => {
-            let (run, data) = (run.to_string(), json!({ "mark": mark }).to_string());
-            ["signal", &run, name, "--no-wait", "--key", &mark, "--data-json", &data]
-                .map(str::to_owned)
-                .into()
-        }
-        Order::Cancel { run } => ["cancel", &run.to_string(), "--reason", &mark].map(str::to_owned).into(),
-    }
 }

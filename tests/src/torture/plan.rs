@@ -19,7 +19,7 @@ pub(super) struct Kind {
 }
 
 /// All of them.
-pub(super) const KINDS: [Kind; 9] = [
+pub(super) const KINDS: [Kind; 11] = [
     Kind { name: "calls", looks: 2, payments: 1, found: || json!(["A-1001", "A-1002", "A-1001"]) },
     Kind { name: "together", looks: 7, payments: 2, found: || json!(["A-1006", "approve", "A-1001"]) },
     Kind {
@@ -34,7 +34,16 @@ pub(super) const KINDS: [Kind; 9] = [
     Kind { name: "signal", looks: 2, payments: 0, found: || json!(["A-1005"]) },
     Kind { name: "subrun", looks: 0, payments: 0, found: || json!(["A-1001", "A-1006"]) },
     Kind { name: "slots", looks: 3, payments: 0, found: || json!([3]) },
+    Kind { name: "ear", looks: 2, payments: 0, found: || json!(["A-1005"]) },
+    Kind { name: "frail", looks: 2, payments: 1, found: || json!(["A-1001", "A-1002"]) },
 ];
+
+/// The workflow that publishes an event.
+pub(super) const SHOUT: &str = "shout";
+/// The signal that a run of `frail` waits for in vain at first, so that it fails and is tried again.
+pub(super) const NOD: &str = "nod";
+/// Those that may be forked anywhere: what they have done is told by their journals alone.
+const FORKABLE: [&str; 5] = ["calls", "items", "timers", "approval", "frail"];
 
 /// The workflow that `subrun` starts, with its calls and payments.
 pub(super) const PART: (&str, usize, usize) = ("part", 1, 1);
@@ -52,10 +61,20 @@ pub(super) struct Plan {
     pub(super) kind: &'static Kind,
     /// Whether its signals, `paid` and `delivered`, are sent as soon as it is there.
     pub(super) early: [bool; 2],
-    /// Whether it is cancelled on its way.
-    pub(super) cancel: bool,
     /// Whether it fails in the end; of `saga` alone.
     pub(super) fails: bool,
+    /// What is done with it on its way.
+    pub(super) disturbed: Vec<Disturbance>,
+}
+
+/// What is done with a run in the midst of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disturbance {
+    Cancel,
+    /// It is resumed later.
+    Suspend,
+    /// Another run is made of it.
+    Fork,
 }
 
 impl Plan {
@@ -63,16 +82,18 @@ impl Plan {
     pub(super) fn of(seed: u64, n: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // Each kind in turn, so that a small number of runs has all of them.
-        let kind = &KINDS[usize::try_from(n % 9).unwrap_or_default()];
+        let kind = &KINDS[usize::try_from(n % 11).unwrap_or_default()];
         let fails = kind.name == "saga" && rng.random_bool(0.5);
         let cancellable = ["saga", "timers", "slots", "subrun"].contains(&kind.name);
-        Self {
-            kind,
-            early: [rng.random_bool(0.5), rng.random_bool(0.5)],
-            // A cancel in the midst of undoing stops it, and then nobody could say what was to be undone.
-            cancel: cancellable && !fails && rng.random_bool(0.3),
-            fails,
-        }
+        let early = [rng.random_bool(0.5), rng.random_bool(0.5)];
+        // A cancel in the midst of undoing stops it, and then nobody could say what was to be undone.
+        let cancel = cancellable && !fails && rng.random_bool(0.3);
+        // The signal of `frail` may not come before it has failed.
+        let suspend = !cancel && kind.name != "frail" && rng.random_bool(0.25);
+        let fork = FORKABLE.contains(&kind.name) && rng.random_bool(0.4);
+        let all = [(cancel, Disturbance::Cancel), (suspend, Disturbance::Suspend), (fork, Disturbance::Fork)];
+        let disturbed = all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, what)| what).collect();
+        Self { kind, early, fails, disturbed }
     }
 
     /// Its inputs.

@@ -32,6 +32,8 @@ pub struct Report {
     pub events: usize,
     /// Commands that were acknowledged, those that were given, and those of which nothing was ever heard.
     pub commands: (usize, usize, usize),
+    /// Those that were acknowledged, by what they are.
+    pub acknowledged: BTreeMap<&'static str, usize>,
     /// Calls that reached the tool server, and those that were cut off before their answer.
     pub calls: (usize, usize),
     /// Calls of at-most-once tools whose outcome people were asked about.
@@ -63,6 +65,10 @@ impl Report {
         let silent = |command: &&super::Command| command.tries > 0 && command.heard == super::Heard::Nothing;
         let unheard = evidence.commands.iter().filter(silent).count();
         let asked = |command: &&super::Command| matches!(&command.order, Order::Answer { action, .. } if ["retry", "succeeded"].contains(&&**action));
+        let mut acknowledged = BTreeMap::<_, usize>::new();
+        for command in evidence.commands.iter().filter(|command| command.is_accepted()) {
+            *acknowledged.entry(command.order.name()).or_default() += 1;
+        }
         let kept = (!violations.is_empty()).then(|| folder.keep());
         let told = violations.iter().take(TOLD_MAX).map(|violation| explain(violation, evidence)).collect();
         Self {
@@ -72,6 +78,7 @@ impl Report {
             runs,
             events: evidence.books.values().map(|book| book.envelopes.len()).sum(),
             commands: (accepted, given, unheard),
+            acknowledged,
             calls: (evidence.calls.len(), torture.server.dropped()),
             asked: evidence.commands.iter().filter(asked).count(),
             inspections: torture.found().0,
@@ -126,6 +133,9 @@ impl fmt::Display for Report {
         }
         writeln!(f, "events      {}", self.events)?;
         writeln!(f, "commands    {acknowledged} acknowledged of {given}, {unheard} never heard of")?;
+        for (name, count) in &self.acknowledged {
+            writeln!(f, "              {count:>4} {name}")?;
+        }
         writeln!(
             f,
             "calls       {calls} outside, {dropped} cut off; {} payments that people were asked about",

@@ -11,7 +11,8 @@ use super::Options;
 use super::check::Violation;
 use super::herd::{Herd, Hit};
 use super::ledger::{Heard, Ledger, Order};
-use super::people::{OPEN_MAX, Queue};
+use super::people::OPEN_MAX;
+use super::queue::Queue;
 use crate::TallyServer;
 
 /// What was killed, and in the midst of what.

@@ -141,6 +141,12 @@ impl Driver {
         });
     }
 
+    /// A run that was made beside the loop, and whose commit failed. What it has to tell is looked at as well.
+    pub(super) fn may_be_there(&mut self, run: RunId) {
+        self.timers.try_again(run, self.context.config.clock.now());
+        self.redeliver_after(TROUBLE_PAUSE);
+    }
+
     /// Lets go of a run whose state cannot be trusted to be the stored one.
     fn give_up(&mut self, run: RunId, error: &StoreError) {
         self.slots_untold(run);

@@ -102,6 +102,8 @@ pub(crate) enum Message {
     Command { run: RunId, queued: Queued },
     /// From outside: go on with a run, if there is something to do.
     TakeUp(RunId),
+    /// The first commit of a run failed, and may be in the store all the same: then the run goes on.
+    MayBeThere(RunId),
     /// A journal was read and folded.
     Loaded { run: RunId, outcome: Result<Box<LoadedRun>, EngineError> },
     /// A commit is durable, or failed.

@@ -107,6 +107,7 @@ impl Driver {
             Message::Start(new) => self.start(*new),
             Message::Command { run, queued } => self.enqueue(run, queued),
             Message::TakeUp(run) => self.take_up(run),
+            Message::MayBeThere(run) => self.may_be_there(run),
             Message::Loaded { run, outcome } => self.loaded(run, outcome),
             Message::Committed { run, outcome, batch } => self.committed(run, outcome, batch),
             Message::Resubmit { run, batch } => self.submit(run, batch),

@@ -6,7 +6,7 @@
 //! each ends: a run that a person lets go on in that moment is not removed. Then blobs are removed that no journal
 //! names any more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pawl_core::event::{Event, Origin};
@@ -117,11 +117,18 @@ struct Pruner<'c> {
 }
 
 /// Whether a run goes.
+#[derive(Clone)]
 enum Verdict {
-    Goes(Removal),
+    /// With the run that started it.
+    Goes(Removal, Option<RunId>),
     Needed,
     Unreadable,
+    /// It went with one that it had started.
+    Gone,
 }
+
+/// What was found of runs by themselves.
+type Verdicts = HashMap<RunId, Verdict>;
 
 impl Pruner<'_> {
     fn store(&self) -> &dyn Store {
@@ -165,53 +172,74 @@ impl Pruner<'_> {
         }
         // A run that is made of one of these has its own journal before they go, or finds none of them.
         let _alone = self.context.made_of.write().await;
-        let (mut removed, mut events) = (Vec::new(), 0);
+        let (mut removed, mut verdicts) = (BTreeMap::new(), Verdicts::new());
         for run in runs {
-            match self.verdict(*run).await? {
-                Verdict::Goes(removal) => {
-                    events += removal.expected_seq;
-                    removed.push(removal);
-                }
-                Verdict::Needed => pruned.needed += 1,
-                Verdict::Unreadable => pruned.unreadable.push(*run),
+            match self.with_parents(*run, &mut verdicts).await? {
+                Ok(removals) => removed.extend(removals.into_iter().map(|removal| (removal.run, removal))),
+                Err(Verdict::Unreadable) => pruned.unreadable.push(*run),
+                Err(Verdict::Gone) => {}
+                Err(Verdict::Needed | Verdict::Goes(..)) => pruned.needed += 1,
             }
         }
-        let all = removed.len() as u64;
-        match self.store().commit(&Batch { removed: removed.clone(), ..Batch::default() }).await {
-            Ok(()) => {
-                pruned.runs += all;
-                pruned.events += events;
-            }
-            // One of them goes on again. It must not keep the others.
-            Err(StoreError::Conflict { .. } | StoreError::Needed { .. }) => {
-                for removal in removed {
-                    let events = removal.expected_seq;
-                    match self.store().commit(&Batch { removed: vec![removal], ..Batch::default() }).await {
-                        Ok(()) => {
-                            pruned.runs += 1;
-                            pruned.events += events;
-                        }
-                        Err(StoreError::Conflict { .. } | StoreError::Needed { .. }) => pruned.needed += 1,
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            }
-            Err(error) => return Err(error.into()),
+        if self.commit(removed.values().cloned().collect(), pruned).await? {
+            return Ok(());
+        }
+        // One of them goes on again. It must not keep the others.
+        for run in removed.into_keys().rev() {
+            let is_done = match self.with_parents(run, &mut Verdicts::new()).await? {
+                Ok(removals) => self.commit(removals, pruned).await?,
+                Err(verdict) => matches!(verdict, Verdict::Gone),
+            };
+            pruned.needed += u64::from(!is_done);
         }
         Ok(())
     }
 
+    /// Removes runs together; false when one of them is needed after all.
+    async fn commit(&self, removed: Vec<Removal>, pruned: &mut Pruned) -> Result<bool, EngineError> {
+        let (runs, events) =
+            (removed.len() as u64, removed.iter().map(|removal| removal.expected_seq).sum::<u64>());
+        match self.store().commit(&Batch { removed, ..Batch::default() }).await {
+            Ok(()) => {
+                pruned.runs += runs;
+                pruned.events += events;
+                Ok(true)
+            }
+            Err(StoreError::Conflict { .. } | StoreError::Needed { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A run that goes, with the run that started it and so on: a run that stays keeps those that it started.
+    async fn with_parents(
+        &self,
+        run: RunId,
+        verdicts: &mut Verdicts,
+    ) -> Result<Result<Vec<Removal>, Verdict>, EngineError> {
+        let (mut removals, mut above) = (Vec::new(), Some(run));
+        while let Some(run) = above {
+            let known = verdicts.get(&run).cloned();
+            let verdict = if let Some(known) = known { known } else { self.verdict(run).await? };
+            verdicts.insert(run, verdict.clone());
+            above = match verdict {
+                Verdict::Goes(removal, parent) => {
+                    removals.push(removal);
+                    parent
+                }
+                // Its parent went before.
+                Verdict::Gone if !removals.is_empty() => None,
+                _ if !removals.is_empty() => return Ok(Err(Verdict::Needed)),
+                verdict => return Ok(Err(verdict)),
+            };
+        }
+        Ok(Ok(removals))
+    }
+
+    /// Whether a run goes, whatever becomes of the one that started it.
     async fn verdict(&self, run: RunId) -> Result<Verdict, EngineError> {
-        let Some(header) = self.store().run(run).await? else { return Ok(Verdict::Needed) };
+        let Some(header) = self.store().run(run).await? else { return Ok(Verdict::Gone) };
         let is_ancestor = self.ancestors.as_ref().is_some_and(|ancestors| ancestors.contains(&run));
         if is_ancestor || !self.is_expired(&header) || self.tells(run).await? {
-            return Ok(Verdict::Needed);
-        }
-        // Its parent would start it again, if it is still to be told that it shall.
-        if let Some(parent) = header.parent
-            && let Some(parent) = self.store().run(parent).await?
-            && (!self.is_expired(&parent) || self.tells(parent.id).await?)
-        {
             return Ok(Verdict::Needed);
         }
         let records = self.store().journal(run, 1).await?;
@@ -232,7 +260,7 @@ impl Pruner<'_> {
                 _ => {}
             }
         }
-        Ok(Verdict::Goes(Removal { run, expected_seq: head.seq, approvals }))
+        Ok(Verdict::Goes(Removal { run, expected_seq: head.seq, approvals }, header.parent))
     }
 
     /// Whether others must still be told of an event of a run.

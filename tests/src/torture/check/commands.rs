@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pawl_core::RunId;
-use pawl_core::event::{Event, RunStarted};
+use pawl_core::event::{Actor, Event};
+use pawl_core::journal::Envelope;
 
 use super::{Findings, Moment, Violation};
-use crate::torture::evidence::{Book, Evidence};
+use crate::torture::evidence::Evidence;
 use crate::torture::ledger::{Command, Heard, Order};
 
 pub(super) fn check(evidence: &Evidence, moment: Moment) -> Vec<Violation> {
@@ -16,14 +17,14 @@ pub(super) fn check(evidence: &Evidence, moment: Moment) -> Vec<Violation> {
         let found = marks.found(command);
         let (id, order) = (command.id, &command.order);
         match &command.heard {
-            Heard::Accepted(run) if !found.contains(run) => {
+            Heard::Accepted(run) if !found.contains(run) && !was_resumed(evidence, command) => {
                 findings.add(*run, format!("command {id} was acknowledged and is missing: {order:?}"));
             }
             Heard::Refused(why) if command.tries == 1 && !found.is_empty() => {
                 let what = format!("command {id} was refused ({why}) and was carried out: {order:?}");
                 findings.add(found.first().copied(), what);
             }
-            Heard::Refused(why) if matches!(order, Order::Start { .. }) => {
+            Heard::Refused(why) if matches!(order, Order::Start { .. } | Order::Publish { .. }) => {
                 findings.add(None, format!("start {id} was refused: {why}"));
             }
             _ => {}
@@ -47,13 +48,17 @@ struct Marks {
     /// Signals by name and what they bring.
     signals: BTreeMap<(String, String), Vec<RunId>>,
     cancels: BTreeMap<String, Vec<RunId>>,
+    /// Runs that publish, by what they bring.
+    shouts: BTreeMap<String, Vec<RunId>>,
+    /// What else people did, by the event's name and who did it.
+    done: BTreeMap<(&'static str, String), Vec<RunId>>,
 }
 
 impl Marks {
     fn of(evidence: &Evidence) -> Self {
         let mut marks = Self::default();
         for book in evidence.books.values() {
-            for envelope in &book.envelopes {
+            for envelope in book.own() {
                 marks.see(book.run, &envelope.event);
             }
         }
@@ -63,10 +68,18 @@ impl Marks {
     fn see(&mut self, run: RunId, event: &Event) {
         match event {
             Event::RunStarted(started) if started.parent.is_none() => {
-                if let Some(n) = started.inputs.clone().into_value()["n"].as_u64() {
+                let inputs = started.inputs.clone().into_value();
+                if let Some(n) = inputs["n"].as_u64() {
                     self.starts.entry(n).or_default().push(run);
                 }
+                if let Some(mark) = inputs["mark"].as_str() {
+                    self.shouts.entry(mark.to_owned()).or_default().push(run);
+                }
             }
+            Event::RunSuspended(suspended) => self.done(run, event, &suspended.by),
+            Event::RunResumed(resumed) => self.done(run, event, &resumed.by),
+            Event::RunRetried(retried) => self.done(run, event, &retried.by),
+            Event::RunForked(forked) => self.done(run, event, &forked.by),
             Event::ApprovalDecided(decided) => {
                 let key = (decided.approval.to_string(), decided.comment.clone().unwrap_or_default());
                 self.answers.entry(key).or_default().push((run, decided.action.clone()));
@@ -83,12 +96,20 @@ impl Marks {
         }
     }
 
+    fn done(&mut self, run: RunId, event: &Event, by: &Actor) {
+        self.done.entry((event.name(), by.name.clone())).or_default().push(run);
+    }
+
     /// A cancel that undoes stands in the journal when it begins, and perhaps when it ends.
     fn cancel(&mut self, run: RunId, reason: Option<&str>) {
         let runs = self.cancels.entry(reason.unwrap_or_default().to_owned()).or_default();
         if !runs.contains(&run) {
             runs.push(run);
         }
+    }
+
+    fn done_by(&self, event: &'static str, command: &Command) -> Vec<RunId> {
+        self.done.get(&(event, command.by())).cloned().unwrap_or_default()
     }
 
     /// The runs in whose journals a command stands.
@@ -104,13 +125,33 @@ impl Marks {
                 self.signals.get(&(name.clone(), mark)).cloned().unwrap_or_default()
             }
             Order::Cancel { .. } => self.cancels.get(&mark).cloned().unwrap_or_default(),
+            Order::Publish { .. } => self.shouts.get(&mark).cloned().unwrap_or_default(),
+            Order::Suspend { .. } => self.done_by("run-suspended", command),
+            Order::Resume { .. } => self.done_by("run-resumed", command),
+            Order::Retry { .. } => self.done_by("run-retried", command),
+            Order::Fork { .. } => self.done_by("run-forked", command),
         }
     }
+}
+
+/// `resume` is acknowledged as well for a run that was resumed before by somebody who was not told.
+fn was_resumed(evidence: &Evidence, command: &Command) -> bool {
+    let (Order::Resume { run }, Some(heard_at)) = (&command.order, command.heard_at) else { return false };
+    let is =
+        |envelope: &Envelope| matches!(envelope.event, Event::RunResumed(_)) && envelope.time.0 <= heard_at;
+    evidence.books.get(run).is_some_and(|book| book.own().any(is))
 }
 
 /// What stands in the journals and was not asked for.
 fn unasked(findings: &mut Findings, evidence: &Evidence, marks: &Marks) {
     let known: BTreeSet<String> = evidence.commands.iter().map(Command::mark).collect();
+    let people: BTreeSet<String> = evidence.commands.iter().map(Command::by).collect();
+    for ((event, by), runs) in marks.done.iter().filter(|((_, by), _)| !people.contains(by)) {
+        findings.add(runs.first().copied(), format!("nobody asked for what '{by}' did ({event})"));
+    }
+    for (mark, runs) in marks.shouts.iter().filter(|(mark, _)| !known.contains(*mark)) {
+        findings.add(runs.first().copied(), format!("nobody published an event with the mark '{mark}'"));
+    }
     let starts: BTreeSet<u64> = evidence
         .commands
         .iter()
@@ -139,13 +180,6 @@ fn unasked(findings: &mut Findings, evidence: &Evidence, marks: &Marks) {
     }
 }
 
-fn started(book: &Book) -> Option<&RunStarted> {
-    match &book.envelopes.first()?.event {
-        Event::RunStarted(started) => Some(started),
-        _ => None,
-    }
-}
-
 /// Runs that steps started: each once, and each by its step.
 fn children(findings: &mut Findings, evidence: &Evidence, moment: Moment) {
     let mut asked = BTreeMap::new();
@@ -159,7 +193,7 @@ fn children(findings: &mut Findings, evidence: &Evidence, moment: Moment) {
         }
     }
     for book in evidence.books.values() {
-        let parent = started(book).and_then(|started| started.parent).map(|parent| parent.run);
+        let parent = book.started().and_then(|started| started.parent).map(|parent| parent.run);
         if parent.is_some() && asked.get(&book.run) != parent.as_ref() {
             findings.add(book.run, "no step started it");
         }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pawl_core::RunId;
 use pawl_core::event::Event;
+use pawl_core::travel::Ancestor;
 use pawl_core::view::Status;
 use serde_json::{Value, json};
 
 use super::{Findings, Violation};
 use crate::torture::PAYMENT;
 use crate::torture::evidence::{Book, Evidence};
+use crate::torture::facts::Facts;
 use crate::torture::ledger::{Command, Order};
-use crate::torture::plan::{Kind, PART, receipt, run_of};
+use crate::torture::plan::{Kind, PART, SHOUT, receipt, run_of};
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Violation> {
     let mut findings = Findings::of("ended");
@@ -74,6 +76,10 @@ fn of_book(evidence: &Evidence, outside: &Outside, book: &Book) -> Result<(), St
     if header.workflow == PART.0 {
         return part(outside, book);
     }
+    if header.workflow == SHOUT {
+        let is_done = header.status == Status::Completed;
+        return is_done.then_some(()).ok_or(format!("it was to complete, and is {}", header.status.name()));
+    }
     let Some(kind) = Kind::named(&header.workflow) else {
         return Err(format!("nobody knows the workflow '{}'", header.workflow));
     };
@@ -111,10 +117,22 @@ fn completed(
         found.as_array_mut().into_iter().for_each(|found| found.push(action.clone().into()));
         payments = usize::from(action == "approve");
     }
-    let receipts = match kind.name {
+    // What a fork has of another run is not done again.
+    let copied = Facts::of(book).copied;
+    let paid: BTreeSet<&str> = copied.iter().filter(|at| at.pays).map(|at| at.key.as_str()).collect();
+    let looked: BTreeSet<&str> = copied.iter().filter(|at| !at.pays).map(|at| at.key.as_str()).collect();
+    let mut receipts: BTreeSet<String> = match kind.name {
         "subrun" => children(book).flat_map(|child| outside.receipts(child)).collect(),
         _ => outside.receipts(book.run),
     };
+    let own = receipts.len();
+    receipts.extend(paid.iter().filter_map(|key| other_receipt(book, key)));
+    if own + paid.len() != receipts.len() {
+        return Err(format!(
+            "{own} payments of its own and {} of the other run give {receipts:?}",
+            paid.len()
+        ));
+    }
     let given: Vec<&str> =
         outputs["receipts"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if outputs["n"] != inputs["n"] || outputs["found"] != found {
@@ -123,10 +141,21 @@ fn completed(
     if given.len() != receipts.len() || given.iter().any(|receipt| !receipts.contains(*receipt)) {
         return Err(format!("its receipts are {given:?}, those outside {receipts:?}"));
     }
+    let retried = book.envelopes.iter().any(|at| matches!(at.event, Event::RunRetried(_)));
+    if kind.name == "frail" && !retried {
+        return Err("it completed, and nobody nodded before it had failed".into());
+    }
     if kind.name == "signal" && outputs["marks"] != marks(evidence, book.run) {
         return Err(format!("its marks are {}, sent were {}", outputs["marks"], marks(evidence, book.run)));
     }
-    expect(outside, book.run, (kind.looks, payments))
+    expect(outside, book.run, (kind.looks.saturating_sub(looked.len()), payments.saturating_sub(paid.len())))
+}
+
+/// The receipt that the run that this one was forked from had for a payment.
+fn other_receipt(book: &Book, key: &str) -> Option<String> {
+    let Some(Ancestor::Forked { run, .. }) = book.started()?.ancestor else { return None };
+    let (_, rest) = key.split_once('/')?;
+    Some(receipt(&format!("{run}/{rest}")))
 }
 
 /// How many calls reached outside under keys of their own.

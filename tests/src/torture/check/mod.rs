@@ -4,6 +4,8 @@ mod commands;
 mod ended;
 mod once;
 mod slots;
+mod topics;
+mod travel;
 mod whole;
 
 use std::fmt;
@@ -62,6 +64,8 @@ pub fn check(evidence: &Evidence, moment: Moment) -> Vec<Violation> {
     found.extend(commands::check(evidence, moment));
     found.extend(once::check(evidence));
     found.extend(slots::check(evidence));
+    found.extend(travel::check(evidence, moment));
+    found.extend(topics::check(evidence, moment));
     if moment == Moment::End {
         found.extend(ended::check(evidence));
     }
