@@ -2,6 +2,7 @@
 
 mod agents;
 mod approvals;
+mod attack;
 mod between;
 mod crash;
 mod divergence;
@@ -13,6 +14,12 @@ mod forged_ends;
 mod forged_travel;
 mod frozen;
 mod hostile;
+mod hostile_calls;
+mod hostile_crowd;
+mod hostile_files;
+mod hostile_loops;
+mod hostile_space;
+mod hostile_words;
 mod http;
 mod imports;
 mod languages;

@@ -54,6 +54,15 @@ pub enum SandboxError {
         /// The limit.
         limit: u64,
     },
+    /// It is made of more modules and components than can ever have instances.
+    #[error(
+        "the component is made of more modules and components than PARTS_MAX ({limit}); join its modules, \
+         or make several plugins of it"
+    )]
+    TooManyParts {
+        /// The limit.
+        limit: usize,
+    },
     /// Compiling it takes longer than it may.
     #[error(
         "the component takes longer to compile than compile_time_max_ms ({limit_ms}){}; \

@@ -7,6 +7,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::limits::{Exceeded, HANDLES_MAX};
 use crate::state::{HostState, Stop};
+use crate::words::{cut_message, cut_name};
 
 /// How many frames of the guest a message shows.
 const FRAMES: usize = 4;
@@ -28,7 +29,7 @@ pub(crate) fn explain(error: &wasmtime::Error, state: &HostState, stack_max_byte
         Some(Stop::Limit(exceeded)) => return Fault::Failed(exceeded.failure("")),
         None => {}
     }
-    let cause = cause(error, state, stack_max_bytes);
+    let cause = cut_message(cause(error, state, stack_max_bytes));
     Fault::Failed(if let Some(refused) = state.refused {
         refused.failure(&cause)
     } else if error.is::<PoolConcurrencyLimitError>() {
@@ -118,12 +119,12 @@ fn with_frames(text: String, error: &wasmtime::Error) -> String {
 fn frames(error: &wasmtime::Error) -> String {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let named = trace.frames().iter().filter_map(|frame| {
-        let function = frame.func_name()?;
+        let function = cut_name(frame.func_name()?);
         Some(
             frame
                 .module()
                 .name()
-                .map_or_else(|| function.to_owned(), |module| format!("{module}!{function}")),
+                .map_or_else(|| function.clone(), |module| format!("{}!{function}", cut_name(module))),
         )
     });
     named.take(FRAMES).collect::<Vec<_>>().join(" < ")

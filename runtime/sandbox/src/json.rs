@@ -1,6 +1,14 @@
 //! JSON that a guest gives.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
+use tokio::sync::Semaphore;
+
+/// A longer text is read elsewhere: it takes longer than a guest may hold its thread.
+const HERE_MAX_BYTES: usize = 64 << 10;
+/// So many are read elsewhere at once. Values can take twenty times the memory of their text.
+static ELSEWHERE: Semaphore = Semaphore::const_new(2);
 
 /// How many objects and arrays may stand within each other. The journal's reader, which meets the
 /// value again inside of events, has a limit of its own, and so have those who read pawl's answers.
@@ -13,6 +21,20 @@ pub(crate) fn read(text: &str) -> Result<Value, String> {
         return Ok(value);
     }
     Err(format!("is nested too deeply: JSON_MAX_DEPTH is {JSON_MAX_DEPTH}"))
+}
+
+/// The same, without holding the thread; and how long it took, where it was done elsewhere.
+pub(crate) async fn read_aside(text: &str) -> (Result<Value, String>, Option<Duration>) {
+    if text.len() <= HERE_MAX_BYTES {
+        return (read(text), None);
+    }
+    let text = text.to_owned();
+    let _turn = ELSEWHERE.acquire().await;
+    let reading = tokio::task::spawn_blocking(move || {
+        let begun = Instant::now();
+        (read(&text), Some(begun.elapsed()))
+    });
+    reading.await.unwrap_or_else(|error| (Err(format!("was not read: {error}")), None))
 }
 
 /// `serde_json` reads 128 levels at most, so this comes to an end.

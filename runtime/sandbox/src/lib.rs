@@ -32,7 +32,9 @@ mod state;
 mod task;
 mod ticker;
 mod turnstile;
+mod unfold;
 mod weight;
+mod words;
 
 pub use cache::exposed as cache_dir_exposed;
 pub use config::SandboxConfig;

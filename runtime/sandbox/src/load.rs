@@ -26,11 +26,18 @@ use crate::json;
 use crate::plugin::{LoadedPlugin, World};
 use crate::sandbox::Sandbox;
 use crate::state::{HostState, Role};
+use crate::words::{cut_name, listed};
 
 const TOOL_EXPORT: &str = "pawl:plugin/tool-guest@0.1.";
 const AGENT_EXPORT: &str = "pawl:plugin/agent-guest@0.1.";
-/// All text of a description together.
+/// All text of a description together, with something for each tool and capability.
 const DESCRIPTION_MAX_BYTES: usize = 256 << 10;
+/// What a tool or a capability costs beside its text.
+const DESCRIBED_COST_BYTES: usize = 64;
+/// Items of interfaces that pawl does not have; each gets something in its place that tells of it.
+const STUBS_MAX: usize = 10_000;
+/// How many exports an error names.
+const EXPORTS_SHOWN: usize = 10;
 
 impl Sandbox {
     /// Compiles a component, or takes it from memory or disk, and asks it to describe itself.
@@ -64,6 +71,7 @@ impl Sandbox {
     fn link(&self, component: &Component, kind: PluginKind) -> wasmtime::Result<InstancePre<HostState>> {
         let ty = component.component_type();
         let mut linker = self.linker().clone();
+        let mut left = STUBS_MAX;
         for (import, item) in ty.imports(self.engine()) {
             if Need::of(kind, import).is_linked() {
                 continue;
@@ -72,10 +80,14 @@ impl Sandbox {
                 ComponentItem::ComponentInstance(instance) => {
                     let mut stubs = linker.instance(import)?;
                     for (name, item) in instance.exports(self.engine()) {
+                        count(&mut left)?;
                         stub(&mut stubs, import, name, &item.ty)?;
                     }
                 }
-                other => stub(&mut linker.root(), import, import, &other)?,
+                other => {
+                    count(&mut left)?;
+                    stub(&mut linker.root(), import, import, &other)?;
+                }
             }
         }
         linker.instantiate_pre(component)
@@ -89,8 +101,10 @@ impl Sandbox {
         let (state, said) = self.enter(world, state).await;
         match said {
             Ok(said) if said.bytes() > DESCRIPTION_MAX_BYTES => {
-                let message =
-                    format!("it has more than DESCRIPTION_MAX_BYTES ({DESCRIPTION_MAX_BYTES}) of text");
+                let message = format!(
+                    "it has more than DESCRIPTION_MAX_BYTES ({DESCRIPTION_MAX_BYTES}) of text, of which each tool \
+                     and capability counts {DESCRIBED_COST_BYTES}"
+                );
                 Err(SandboxError::Description(message))
             }
             Ok(Said::Tools(tools)) => self::tools(tools),
@@ -105,6 +119,15 @@ impl Sandbox {
     }
 }
 
+fn count(left: &mut usize) -> wasmtime::Result<()> {
+    *left = left.checked_sub(1).ok_or_else(|| {
+        wasmtime::Error::msg(format!(
+            "it imports more than STUBS_MAX ({STUBS_MAX}) items of interfaces that pawl does not have"
+        ))
+    })?;
+    Ok(())
+}
+
 /// Defines one item of an interface that pawl does not have.
 fn stub(
     stubs: &mut LinkerInstance<'_, HostState>,
@@ -114,7 +137,7 @@ fn stub(
 ) -> wasmtime::Result<()> {
     match item {
         ComponentItem::ComponentFunc(_) => {
-            let message = format!("{import} was called, and pawl has no such interface");
+            let message = format!("{} was called, and pawl has no such interface", cut_name(import));
             stubs.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(message.clone())))
         }
         ComponentItem::Resource(_) => stubs.resource(name, ResourceType::host::<()>(), |_, _| Ok(())),
@@ -140,12 +163,17 @@ impl Said {
         match self {
             Self::Tools(tools) => {
                 let texts = |tool: &tool_guest::ToolDescription| {
-                    tool.name.len() + tool.summary.len() + tool.input_schema.len() + tool.output_schema.len()
+                    DESCRIBED_COST_BYTES
+                        + tool.name.len()
+                        + tool.summary.len()
+                        + tool.input_schema.len()
+                        + tool.output_schema.len()
                 };
                 tools.iter().map(texts).sum()
             }
             Self::Agent(agent) => {
-                let capabilities: usize = agent.capabilities.iter().map(String::len).sum();
+                let capabilities: usize =
+                    agent.capabilities.iter().map(|name| DESCRIBED_COST_BYTES + name.len()).sum();
                 agent.summary.len() + capabilities + agent.input_schema.len() + agent.output_schema.len()
             }
         }
@@ -179,7 +207,8 @@ fn kind(exports: &[String]) -> Result<PluginKind, SandboxError> {
         (false, true) => Ok(PluginKind::Agent),
         (true, true) => Err(SandboxError::BothWorlds),
         (false, false) => {
-            let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            let exports =
+                if exports.is_empty() { "nothing".to_owned() } else { listed(exports, EXPORTS_SHOWN) };
             Err(SandboxError::NoWorld { exports })
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Only time in which the guest's future is being polled counts, and of that not what the engine
 //! spends in a host call. One charge is never more than two ticks, so that a guest does not pay
-//! for a busy machine. What it waits for is never charged.
+//! for a busy machine; but what it gives the host to read is work of its own, and charged by its
+//! size. What it waits for is never charged.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 use crate::ticker::TICK;
 
 const CHARGE_MAX_TICKS: u32 = 2;
+/// What reading a byte of a guest's text takes at most, on any machine and of any text.
+const BYTE_MAX_NS: u64 = 50;
 
 /// The clock of one attempt, shared by its future and its store.
 #[derive(Debug)]
@@ -50,6 +53,12 @@ impl Meter {
             let slice = now.saturating_sub(self.since_ns.swap(now, Relaxed));
             self.spent_ns.fetch_add(slice.min(nanos(TICK * CHARGE_MAX_TICKS)), Relaxed);
         }
+    }
+
+    /// Charges what the host has read for the guest elsewhere, in so much time.
+    pub(crate) fn charge_reading(&self, bytes: usize, took: Duration) {
+        let most = BYTE_MAX_NS.saturating_mul(bytes as u64);
+        self.spent_ns.fetch_add(nanos(took).min(most), Relaxed);
     }
 
     /// The host takes over.
@@ -94,5 +103,25 @@ impl<R> Future for Metered<'_, R> {
         let polled = self.guest.as_mut().poll(context);
         self.meter.charge();
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_machine_is_not_charged_and_reading_is_by_its_size() {
+        let long = Duration::from_millis(200);
+        let spent = |charge: &dyn Fn(&Meter)| {
+            let mut meter = Arc::into_inner(Meter::new()).unwrap();
+            // As if its last charge had been so long ago.
+            meter.origin = meter.origin.checked_sub(long).unwrap();
+            charge(&meter);
+            meter.spent()
+        };
+        assert_eq!(spent(&Meter::charge), TICK * CHARGE_MAX_TICKS);
+        assert_eq!(spent(&|meter| meter.charge_reading(2_000_000, long)), Duration::from_millis(100));
+        assert_eq!(spent(&|meter| meter.charge_reading(100_000_000, long)), long);
     }
 }

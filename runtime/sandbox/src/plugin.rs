@@ -9,6 +9,10 @@ use pawl_core::{Failure, FailureKind};
 use crate::bindings::{agent::AgentPre, tool::ToolPre};
 use crate::imports::Need;
 use crate::state::HostState;
+use crate::words::{cut_name, listed};
+
+/// How many imports that were not granted a failure names.
+const MISSING_SHOWN: usize = 30;
 
 /// A component from which instances can be made at once. It never changes.
 pub struct LoadedPlugin {
@@ -86,8 +90,9 @@ impl LoadedPlugin {
         let message = format!(
             "the plugin imports what was not granted: {}; grant it in the step's or the workflow's \
              `permissions`, or use a plugin that needs less",
-            missing.join(", ")
+            listed(&missing, MISSING_SHOWN)
         );
+        let missing: Vec<_> = missing.iter().take(MISSING_SHOWN).map(|import| cut_name(import)).collect();
         Err(Failure { details: Some(missing.into()), ..Failure::new(FailureKind::Denied, message) })
     }
 }

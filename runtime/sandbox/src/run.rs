@@ -92,7 +92,7 @@ impl Sandbox {
         let (state, ended) = self.enter(&calling, state).await;
         let result = match ended {
             Ok(_) if let Some(exceeded) = state.hooks.exceeded() => Err(exceeded.failure("")),
-            Ok(Ok(text)) => parse(&state, "the tool's result", &text),
+            Ok(Ok(text)) => parse(state.check_payload(&text), "the tool's result", text).await,
             Ok(Err(failure)) => Err(from_guest(failure, &state.limits)),
             Err(error) => Err(match explain(&error, &state, self.stack_max_bytes()) {
                 Fault::Failed(failure) => failure,
@@ -125,7 +125,7 @@ impl Sandbox {
         state.notes = Notes::new(task.progress);
         let task = agent_guest::Task { run: task.run, step: task.step, attempt: task.attempt, input };
         let (mut state, ended) = self.enter(&Running { world, task }, state).await;
-        let end = self.agent_end(&state, ended);
+        let end = self.agent_end(&mut state, ended).await;
         // After an abort the engine has its failure: a line more would get another in its place.
         if end == AgentEnd::Suspended || state.is_aborted {
             return end;
@@ -138,14 +138,14 @@ impl Sandbox {
         }
     }
 
-    fn agent_end(
+    async fn agent_end(
         &self,
-        state: &HostState,
+        state: &mut HostState,
         ended: wasmtime::Result<Result<agent_guest::Outcome, agent_guest::Failure>>,
     ) -> AgentEnd {
         let ended = match ended {
             Ok(Ok(agent_guest::Outcome::Completed(text))) => {
-                parse(state, "the agent's result", &text).map(AgentEnd::Completed)
+                parse(state.check_payload(&text), "the agent's result", text).await.map(AgentEnd::Completed)
             }
             Ok(Ok(agent_guest::Outcome::Handoff(to))) if !is_name(&to.agent) => {
                 let message = format!(
@@ -155,8 +155,9 @@ impl Sandbox {
                 Err(Failure::new(FailureKind::InvalidOutput, message))
             }
             Ok(Ok(agent_guest::Outcome::Handoff(to))) => {
-                parse(state, "the input of the agent's handoff", &to.input)
-                    .map(|input| AgentEnd::Handoff { agent: to.agent, input })
+                let input =
+                    parse(state.check_payload(&to.input), "the input of the agent's handoff", to.input);
+                input.await.map(|input| AgentEnd::Handoff { agent: to.agent, input })
             }
             Ok(Err(failure)) => return AgentEnd::GaveUp(from_guest(failure, &state.limits)),
             Err(error) => match explain(&error, state, self.stack_max_bytes()) {
@@ -169,11 +170,11 @@ impl Sandbox {
 }
 
 /// Reads the JSON that a guest ended with. It has ended: what is wrong with it is final.
-fn parse(state: &HostState, what: &str, text: &str) -> Result<Value, Failure> {
-    if let Err(Stop::Limit(exceeded)) = state.check_payload(text) {
+async fn parse(checked: Result<(), Stop>, what: &str, text: String) -> Result<Value, Failure> {
+    if let Err(Stop::Limit(exceeded)) = checked {
         return Err(exceeded.failure(what));
     }
-    json::read(text).map_err(|reason| {
+    json::read_aside(&text).await.0.map_err(|reason| {
         let message = format!("{what} {reason}; this is the plugin's fault, correct it there");
         Failure::new(FailureKind::InvalidOutput, message)
     })

@@ -169,10 +169,13 @@ impl HostState {
     }
 
     /// Reads JSON that the guest gave; what does not parse is the guest's to handle.
-    pub(crate) fn json(&self, what: &str, text: &str) -> Result<Result<Value, Failure>, Stop> {
+    pub(crate) async fn json(&mut self, what: &str, text: &str) -> Result<Result<Value, Failure>, Stop> {
         self.check_payload(text)?;
-        Ok(json::read(text)
-            .map_err(|reason| Failure::new(FailureKind::InvalidInput, format!("{what} {reason}"))))
+        let (read, took) = json::read_aside(text).await;
+        if let Some(took) = took {
+            self.meter.charge_reading(text.len(), took);
+        }
+        Ok(read.map_err(|reason| Failure::new(FailureKind::InvalidInput, format!("{what} {reason}"))))
     }
 
     /// Writes JSON for the guest.

@@ -4,13 +4,15 @@
 //! kilobytes of blocks within blocks, or of calls with a thousand arguments, can take gigabytes and
 //! hours. So each function is given a weight, in about the number of values that the compiler holds
 //! for it. It is measured for the worst code that has it; what compilers of ordinary languages write
-//! stays far below. Time cannot be read from code like this, so `compile.rs` bounds it otherwise.
+//! stays far below. Time cannot be read from code like this, so `compile.rs` bounds it otherwise. What
+//! stands around the functions is weighed in `unfold.rs`.
 
 use wasmparser::{
     BlockType, CompositeInnerType, FunctionBody, Operator, Parser, Payload, TypeRef, TypeSectionReader,
 };
 
 use crate::SandboxError;
+use crate::unfold::Unfolding;
 
 /// A function weighs this much however short it is.
 const FUNCTION: u64 = 32;
@@ -61,18 +63,21 @@ impl Module {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
-fn invalid(error: wasmparser::BinaryReaderError) -> SandboxError {
+pub(crate) fn invalid(error: wasmparser::BinaryReaderError) -> SandboxError {
     SandboxError::Invalid { reason: error.to_string() }
 }
 
-/// The weight of all functions of all modules.
+/// The weight of all functions of all modules, and of all instances.
 pub(crate) fn weigh(bytes: &[u8], limits: &ComponentLimits) -> Result<u64, SandboxError> {
     let mut total = 0;
     // Modules and components within each other; only modules have functions.
     let mut around = Vec::new();
     let mut module = Module::default();
+    let mut unfolding = Unfolding::new();
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(invalid)? {
+        let payload = payload.map_err(invalid)?;
+        unfolding.read(&payload)?;
+        match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 around.push(std::mem::take(&mut module));
             }
@@ -95,22 +100,19 @@ pub(crate) fn weigh(bytes: &[u8], limits: &ComponentLimits) -> Result<u64, Sandb
                 let index = module.imported + module.seen;
                 module.seen += 1;
                 let weight = function(&body, &module, index, limits.function_max_weight)?;
-                total = add(total, weight, limits.component_max_weight)?;
+                total = add(total, weight, "its functions together", limits.component_max_weight)?;
             }
             _ => {}
         }
     }
-    Ok(total)
+    let what = "its functions, with all instances within it and their calls of each other,";
+    add(total, unfolding.weight(), what, limits.component_max_weight)
 }
 
-fn add(total: u64, weight: u64, limit: u64) -> Result<u64, SandboxError> {
+fn add(total: u64, weight: u64, what: &str, limit: u64) -> Result<u64, SandboxError> {
     let weight = total.saturating_add(weight);
     if weight > limit {
-        return Err(SandboxError::TooHeavy {
-            what: "its functions together".into(),
-            name: "component_max_weight",
-            limit,
-        });
+        return Err(SandboxError::TooHeavy { what: what.into(), name: "component_max_weight", limit });
     }
     Ok(weight)
 }

@@ -128,6 +128,28 @@ async fn what_was_not_granted_is_listed() {
 }
 
 #[tokio::test]
+async fn a_component_that_imports_too_much_that_is_not_there_is_refused() {
+    // Each of them weighs something, and that is not what is looked at here.
+    let component = ComponentLimits { component_max_weight: u64::MAX, ..ComponentLimits::default() };
+    let config = SandboxConfig { component, agents_max: 1, tools_max: 1, ..SandboxConfig::default() };
+    let sandbox = Sandbox::new(config).unwrap();
+    let plugin = sandbox.load(&tool(ECHO).strange(100).build()).await.unwrap();
+    assert_eq!(plugin.missing(&Permissions::default()), ["acme:x/many@1.0.0 (pawl has no such interface)"]);
+    let error = sandbox.load(&tool(ECHO).strange(10_001).build()).await.unwrap_err().to_string();
+    assert!(error.contains("STUBS_MAX (10000)"), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_does_not_repeat_all_that_a_component_exports() {
+    let exports = (0..900)
+        .fold(String::new(), |text, number| text + &format!("(export \"f{number}\" (core module $m))"));
+    let component = wat::parse_str(format!("(component (core module $m) {exports})")).unwrap();
+    let error = sandbox().load(&component).await.unwrap_err().to_string();
+    assert!(error.contains("exports neither") && error.contains("and 890 more"), "{error}");
+    assert!(error.len() < 1_000, "{error}");
+}
+
+#[tokio::test]
 async fn what_is_no_component_is_told_apart() {
     let sandbox = sandbox();
     let whole = tool(ECHO).build();
@@ -166,12 +188,16 @@ async fn threads_are_refused() {
 #[tokio::test]
 async fn wrong_descriptions_are_refused() {
     let sandbox = sandbox();
+    let many: Vec<_> = (0..4_000).map(|number| number.to_string()).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
     let cases = [
         (tool(ECHO).schema("{,}"), "the input schema of the tool `go` is not JSON"),
         (tool(ECHO).schema("[]"), "neither an object nor a boolean"),
         (tool(ECHO).names(&["a", "a"]), "two tools are named `a`"),
         (tool(ECHO).names(&["a.b"]), "the tool name \"a.b\""),
         (tool(ECHO).names(&[]), "it lists no tool"),
+        // Not much text, but a great many tools.
+        (tool(ECHO).names(&many).pages(8), "DESCRIPTION_MAX_BYTES (262144)"),
         (
             tool(ECHO).schema(&format!("{{\"x\":\"{}\"}}", "x".repeat(270_000))).pages(8),
             "DESCRIPTION_MAX_BYTES (262144)",

@@ -158,7 +158,7 @@ fn acted_twice(calls: &[Call]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pawl_core::event::{Because, Payload};
+    use pawl_core::event::Because;
     use pawl_core::{Digest, FrameId, StepId, Timestamp};
 
     fn journal() -> Vec<Envelope> {
@@ -167,7 +167,7 @@ mod tests {
         let events = [
             Event::StepStarted { visit, step, because: Because::First, frame: FrameId::ROOT },
             Event::AttemptStarted { visit, attempt: 1, work: None, deadline: None },
-            Event::StepCompleted { visit, output: Payload::Inline(json!({})) },
+            Event::StepCompleted { visit, output: json!({}).into() },
         ];
         let envelope = |(seq, event)| {
             let (time, prev) = (Timestamp(0), Digest::of(b""));

@@ -8,10 +8,11 @@
 mod corpus;
 mod mutate;
 mod run;
+mod sections;
 mod target;
 mod words;
 
 pub use corpus::{Corpus, project};
 pub use mutate::Mutator;
 pub use run::{Found, Plan, Report, run, try_one};
-pub use target::{TARGETS, Target, target};
+pub use target::{Form, TARGETS, Target, target};

@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::words::WORDS;
-use crate::{Corpus, Target};
+use crate::{Corpus, Form, Target, sections};
 
 /// No case is longer, however it was made.
 const CASE_MAX_BYTES: usize = 300_000;
@@ -23,14 +23,14 @@ const REPEATS_MAX: usize = 600;
 #[derive(Debug)]
 pub struct Mutator<'c> {
     corpus: &'c Corpus,
-    is_text: bool,
+    form: Form,
     seed: u64,
 }
 
 impl<'c> Mutator<'c> {
     /// Of a target's corpus and a seed.
     pub fn new(target: &Target, corpus: &'c Corpus, seed: u64) -> Self {
-        Self { corpus, is_text: target.is_text, seed }
+        Self { corpus, form: target.form, seed }
     }
 
     /// The case of a number.
@@ -40,7 +40,9 @@ impl<'c> Mutator<'c> {
             self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03);
         let mut rng = StdRng::seed_from_u64(mixed);
         let mut case = self.any(&mut rng).to_vec();
-        for _ in 0..rng.random_range(1..=CHANGES_MAX) {
+        // What is checked as a whole is hardly ever right after many changes.
+        let is_gentle = self.form == Form::Component && rng.random_bool(0.6);
+        for _ in 0..if is_gentle { 1 } else { rng.random_range(1..=CHANGES_MAX) } {
             self.change(&mut case, &mut rng);
             case.truncate(CASE_MAX_BYTES);
         }
@@ -52,7 +54,10 @@ impl<'c> Mutator<'c> {
     }
 
     fn change(&self, case: &mut Vec<u8>, rng: &mut StdRng) {
-        match rng.random_range(0..if self.is_text { 14 } else { 7 }) {
+        if self.form == Form::Component && rng.random_bool(0.4) {
+            return sections::change(case, self.any(rng), rng);
+        }
+        match rng.random_range(0..if self.form == Form::Text { 14 } else { 7 }) {
             0 => flip(case, rng),
             1 => replace(case, part(case, rng), &[rng.random()]),
             2 => replace(case, part(case, rng), b""),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use pawl_fuzz::{Plan, TARGETS, Target, run};
+use pawl_fuzz::{Form, Plan, TARGETS, Target, run};
 
 /// Of each target; the program `fuzz` takes millions.
 const CASES: u64 = 300;
@@ -31,7 +31,7 @@ fn faulty(name: &'static str, check: fn(&[u8])) -> &'static Target {
         about: "",
         check,
         seeds: &[("workflows", "hello.yaml")],
-        is_text: true,
+        form: Form::Text,
     }))
 }
 

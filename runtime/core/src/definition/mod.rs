@@ -22,7 +22,7 @@ pub use concurrency::{
 };
 pub use retry::RetryPolicy;
 pub(crate) use schema::reason;
-pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, Schema};
+pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, SCHEMA_WORK_MAX, Schema};
 pub use step::{Branch, Step, StepIndex, Target, Then};
 pub use timeouts::Timeouts;
 pub use undo::{OnCancel, UNDO_MAX_BYTES, UNDO_MAX_STEPS, Undo};

@@ -13,6 +13,9 @@ use super::schema_cost;
 pub const SCHEMA_MAX_BYTES: usize = 64 * 1_024;
 /// The most that one regular expression of a schema may take when it is compiled, in bytes.
 const PATTERN_MAX_COMPILED_BYTES: usize = 256 * 1_024;
+/// What checking one value may come to: its places, times what the schema has to look at for each. Some
+/// tenths of a second.
+pub const SCHEMA_WORK_MAX: usize = 50_000_000;
 /// How many problems of one value are told.
 pub const PROBLEMS_MAX: usize = 20;
 /// The longest value that a problem shows, in bytes of JSON; a longer one is only named.
@@ -25,6 +28,8 @@ const SHOWN_MAX_BYTES: usize = 256;
 pub struct Schema {
     json: Value,
     validator: jsonschema::Validator,
+    /// How many places a value may have that is checked.
+    places_max: usize,
 }
 
 /// A schema that is none, or that pawl does not take.
@@ -41,7 +46,7 @@ impl Schema {
                 "it has {bytes} bytes, and schema_max_bytes is {SCHEMA_MAX_BYTES}"
             )));
         }
-        schema_cost::check(&json).map_err(InvalidSchema)?;
+        let work = schema_cost::check(&json).map_err(InvalidSchema)?;
         let patterns = PatternOptions::regex()
             .size_limit(PATTERN_MAX_COMPILED_BYTES)
             .dfa_size_limit(PATTERN_MAX_COMPILED_BYTES);
@@ -51,7 +56,7 @@ impl Schema {
             .with_pattern_options(patterns)
             .build(&json)
             .map_err(|error| InvalidSchema(reason(&error)))?;
-        Ok(Self { json, validator })
+        Ok(Self { json, validator, places_max: SCHEMA_WORK_MAX / work.max(1) })
     }
 
     /// The schema as JSON.
@@ -61,6 +66,9 @@ impl Schema {
 
     /// The first ways in which a value does not fit, as `/pointer: reason`; empty when it fits.
     pub fn problems(&self, value: &Value) -> Vec<String> {
+        if let Some(too_large) = self.too_large(value) {
+            return vec![too_large];
+        }
         self.errors(value)
             .map(|error| {
                 let place = error.instance_path().to_string();
@@ -68,6 +76,17 @@ impl Schema {
                 if place.is_empty() { reason } else { format!("{place}: {reason}") }
             })
             .collect()
+    }
+
+    /// Why a value is not even checked.
+    pub(crate) fn too_large(&self, value: &Value) -> Option<String> {
+        schema_cost::places_of(value, self.places_max).is_none().then(|| {
+            format!(
+                "the value is too large to be checked by this schema: more than {} places, of schema_work_max \
+                 ({SCHEMA_WORK_MAX}); make it smaller, or the schema simpler",
+                self.places_max
+            )
+        })
     }
 
     /// The same, as the validator gives them.
@@ -141,6 +160,22 @@ mod tests {
             let error = Schema::new(schema).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_value_that_would_take_too_long_to_check_is_told_so() {
+        let parts: Vec<_> = (0..1_000).map(|number| json!({ "minimum": number })).collect();
+        let schema = Schema::new(json!({ "items": { "allOf": parts } })).unwrap();
+        assert!(schema.problems(&json!(vec![5_000; 1_000])).is_empty());
+        let problems = schema.problems(&json!(vec![5_000; 100_000]));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("schema_work_max (50000000)"), "{problems:?}");
+        assert!(
+            Schema::new(json!({ "items": { "type": "integer" } }))
+                .unwrap()
+                .problems(&json!(vec![1; 100_000]))
+                .is_empty()
+        );
     }
 
     #[test]

@@ -15,15 +15,26 @@ use serde_json::Value;
 const APPLIED_MAX: usize = 2_000;
 /// The most parts that are applied while all places are looked at.
 const LOOKED_AT_MAX: usize = 100_000;
+/// So many bytes of a text are as much work as a value of another kind.
+const TEXT_BYTES: usize = 64;
 /// How many references in a row lead somewhere.
 const REFERENCES_MAX: usize = 64;
 
 /// The parts that are applied to one place, by their number, and how often each is.
 type Place = BTreeMap<usize, usize>;
 
-/// Why a schema is not taken, where it is not.
-pub(super) fn check(root: &Value) -> Result<(), String> {
-    let mut cost = Cost { root, parts: Vec::new(), numbers: HashMap::new(), applied: 0, looked_at: 0 };
+/// How much work one place of a value makes at most, or why a schema is not taken.
+pub(super) fn check(root: &Value) -> Result<usize, String> {
+    let mut cost = Cost {
+        root,
+        parts: Vec::new(),
+        own: Vec::new(),
+        numbers: HashMap::new(),
+        applied: 0,
+        looked_at: 0,
+        work: 0,
+        work_max: 0,
+    };
     let mut first = Place::new();
     cost.apply(root, 1, &mut first, 0)?;
     let mut seen: BTreeSet<Place> = BTreeSet::new();
@@ -35,19 +46,25 @@ pub(super) fn check(root: &Value) -> Result<(), String> {
         cost.places_below(&place, &mut places)?;
         seen.insert(place);
     }
-    Ok(())
+    Ok(cost.work_max)
 }
 
 struct Cost<'s> {
     root: &'s Value,
     /// Every part met so far.
     parts: Vec<&'s Value>,
+    /// What each has of its own to look at: names, values, patterns.
+    own: Vec<usize>,
     /// The number of each, by where it stands in memory.
     numbers: HashMap<*const Value, usize>,
     /// How many parts were applied to the place at hand.
     applied: usize,
     /// And to all places.
     looked_at: usize,
+    /// What all parts that were applied to the place at hand have to look at.
+    work: usize,
+    /// The most at any place.
+    work_max: usize,
 }
 
 impl<'s> Cost<'s> {
@@ -77,8 +94,12 @@ impl<'s> Cost<'s> {
         }
         let number = *self.numbers.entry(std::ptr::from_ref(part)).or_insert_with(|| {
             self.parts.push(part);
+            self.own.push(own(part));
             self.parts.len() - 1
         });
+        let own = self.own.get(number).copied().unwrap_or(1);
+        self.work = self.work.saturating_add(own.saturating_mul(times));
+        self.work_max = self.work_max.max(self.work);
         *place.entry(number).or_default() += times;
         if part.get("$dynamicRef").is_some() || part.get("$recursiveRef").is_some() {
             return Err("dynamic references are not taken; write `$ref`".to_owned());
@@ -107,7 +128,7 @@ impl<'s> Cost<'s> {
         let fields = names.into_iter().map(Below::Field).chain([Below::OtherField]);
         for below in fields.chain((0..firsts).map(Below::Item)).chain([Below::OtherItem]) {
             let mut place = Place::new();
-            self.applied = 0;
+            (self.applied, self.work) = (0, 0);
             for (times, part) in &applied {
                 for other in at_place_below(part, below) {
                     self.apply(other, *times, &mut place, 0)?;
@@ -118,6 +139,58 @@ impl<'s> Cost<'s> {
             }
         }
         Ok(())
+    }
+}
+
+/// What a part has to look at itself: the parts within it count where they are applied.
+fn own(part: &Value) -> usize {
+    let Some(keywords) = part.as_object() else { return 1 };
+    let of = |(keyword, value): (&String, &Value)| match keyword.as_str() {
+        "title" | "description" | "default" | "examples" | "$comment" | "$defs" | "definitions" => 0,
+        "properties" | "patternProperties" | "dependentSchemas" | "allOf" | "anyOf" | "oneOf"
+        | "prefixItems" => {
+            value.as_object().map_or(0, serde_json::Map::len) + value.as_array().map_or(0, Vec::len)
+        }
+        "not"
+        | "if"
+        | "then"
+        | "else"
+        | "items"
+        | "contains"
+        | "additionalProperties"
+        | "propertyNames"
+        | "unevaluatedItems"
+        | "unevaluatedProperties" => 1,
+        _ => nodes(value),
+    };
+    1 + keywords.iter().map(of).sum::<usize>()
+}
+
+fn nodes(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(nodes).sum(),
+        Value::Object(fields) => fields.values().map(nodes).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// How many places a value has, long texts counted more than once; nothing when there are more than `max`.
+pub(super) fn places_of(value: &Value, max: usize) -> Option<usize> {
+    let mut left = max;
+    counted(value, &mut left).then(|| max - left)
+}
+
+fn counted(value: &Value, left: &mut usize) -> bool {
+    let take = |left: &mut usize, bytes: usize| {
+        left.checked_sub(1 + bytes / TEXT_BYTES).map(|rest| *left = rest).is_some()
+    };
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => take(left, 0),
+        Value::String(text) => take(left, text.len()),
+        Value::Array(items) => take(left, 0) && items.iter().all(|item| counted(item, left)),
+        Value::Object(fields) => {
+            take(left, 0) && fields.iter().all(|(name, item)| take(left, name.len()) && counted(item, left))
+        }
     }
 }
 
@@ -205,5 +278,24 @@ mod tests {
             let checked = check(&schema);
             assert_eq!(checked.is_ok(), taken, "{name}: {checked:?}");
         }
+    }
+
+    #[test]
+    fn what_a_place_makes_of_work_is_that_of_all_parts_which_apply_to_it() {
+        let many = json!((0..100).collect::<Vec<_>>());
+        let cases = [
+            (json!(true), 0),
+            (json!({}), 1),
+            (json!({ "description": ["a", "b"], "type": "string" }), 2),
+            (json!({ "enum": many }), 102),
+            (json!({ "items": { "enum": many } }), 102),
+            (json!({ "items": { "allOf": [{ "enum": many }, { "enum": many }] } }), 207),
+            (json!({ "dependentRequired": { "a": many } }), 103),
+        ];
+        for (schema, work) in cases {
+            assert_eq!(check(&schema), Ok(work), "{schema}");
+        }
+        assert_eq!(places_of(&json!({ "a": [1, "x".repeat(TEXT_BYTES)] }), 10), Some(6));
+        assert_eq!(places_of(&json!([1, 2, 3]), 3), None);
     }
 }

@@ -22,7 +22,7 @@ use super::divergence::{diverged, ended_early};
 use super::group::Group;
 use super::memory::Memory;
 use super::tool::{fits, unusable};
-use super::{AgentPart, AgentWork, AttemptEnd, AttemptTask, trace};
+use super::{AgentPart, AgentWork, AttemptEnd, AttemptTask, kept_out, trace};
 use crate::driver::Context;
 use crate::plugins::{AGENT_SCHEMAS, limits_of};
 
@@ -80,7 +80,8 @@ pub(super) async fn run(
             Err(ended_early(context, run, visit, calls.load(Ordering::Relaxed)).await)
         }
         AgentEnd::Completed(value) => given(schemas, value),
-        AgentEnd::GaveUp(failure) | AgentEnd::Failed(failure) => Err(failure),
+        AgentEnd::GaveUp(failure) => Err(failure),
+        AgentEnd::Failed(failure) => Err(kept_out(failure, &ready, &desk.task.grants, name(&desk.task.work))),
         AgentEnd::Handoff { agent: to, input } => {
             return AttemptEnd::HandedOver { to, input, silent: desk.take_silent() };
         }
@@ -105,6 +106,13 @@ fn given(schemas: Option<&(Schema, Schema)>, value: Value) -> CallResponse {
     let fitting =
         schemas.map_or(Ok(()), |(_, gives)| fits(gives, &value, FailureKind::InvalidOutput, excluded));
     fitting.map(|()| value)
+}
+
+/// The plugin that an attempt is of.
+fn name(work: &Work) -> &str {
+    match work {
+        Work::Agent { agent: plugin, .. } | Work::Tool { plugin, .. } => plugin,
+    }
 }
 
 /// A test may play the agent.

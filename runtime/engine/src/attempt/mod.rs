@@ -24,6 +24,7 @@ use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, Rank, RunId, StepId,
 use serde_json::Value;
 
 use crate::driver::Context;
+use crate::plugins::ReadyPlugin;
 
 /// Everything an attempt needs, copied from the run's state.
 #[derive(Debug)]
@@ -111,11 +112,23 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
 /// Says which plugin it was, where the words of the failure are not the plugin's own.
 fn named(failure: Failure, who: &str) -> Failure {
     match failure.kind {
-        FailureKind::Trap | FailureKind::Limit | FailureKind::InvalidOutput => {
-            Failure { message: format!("{who}: {}", failure.message), ..failure }
+        FailureKind::Trap | FailureKind::Limit | FailureKind::InvalidOutput | FailureKind::Diverged => {
+            said_of(failure, who)
         }
         _ => failure,
     }
+}
+
+/// The same of a plugin that was not let in: only then the refusal is not in its own words.
+fn kept_out(failure: Failure, ready: &ReadyPlugin, grants: &Permissions, who: &str) -> Failure {
+    if failure.kind == FailureKind::Denied && !ready.loaded.missing(grants).is_empty() {
+        return said_of(failure, who);
+    }
+    failure
+}
+
+fn said_of(failure: Failure, who: &str) -> Failure {
+    Failure { message: format!("{who}: {}", failure.message), ..failure }
 }
 
 /// A line of a log, for whoever watches this process.

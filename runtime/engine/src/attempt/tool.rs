@@ -10,7 +10,7 @@ use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, Vi
 use pawl_sandbox::{ProgressSink, ToolCall};
 use serde_json::Value;
 
-use super::ToolWork;
+use super::{ToolWork, kept_out};
 use crate::driver::Context;
 use crate::plugins::limits_of;
 
@@ -50,6 +50,7 @@ pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResp
         return (Err(failure), Vec::new());
     }
     let sandbox = context.catalog.sandbox();
+    let (grants, plugin, tool) = (call.grants, call.plugin, call.tool);
     let end = match &context.config.stand_in {
         None => sandbox.call_tool(&ready.loaded, call.request(context)).await,
         Some(stand_in) => {
@@ -59,7 +60,8 @@ pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResp
         }
     };
     let lines = end.log.into_iter().map(|(level, message)| LogLine { level, message }).collect();
-    let result = end.result.and_then(|value| {
+    let result = end.result.map_err(|failure| kept_out(failure, &ready, grants, &format!("{plugin}.{tool}")));
+    let result = result.and_then(|value| {
         let excluded = "the tool's result is not what its own description says";
         fits(output, &value, FailureKind::InvalidOutput, excluded).map(|()| value)
     });

@@ -5,6 +5,6 @@ mod settle;
 mod shipped;
 
 pub use catalog::PluginEntry;
-pub(crate) use catalog::{AGENT_SCHEMAS, Catalog, limits_of};
+pub(crate) use catalog::{AGENT_SCHEMAS, Catalog, ReadyPlugin, limits_of};
 pub(crate) use settle::manifest_places;
 pub use shipped::{SHIPPED, ShippedPlugin};

@@ -10,7 +10,7 @@ use crate::state::HostState;
 impl Host for HostState {
     async fn call(&mut self, name: String, task: String) -> wasmtime::Result<Result<String, Failure>> {
         self.check_payload(&name)?;
-        let task = match self.json("the task of agents.call", &task)? {
+        let task = match self.json("the task of agents.call", &task).await? {
             Ok(task) => task,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };

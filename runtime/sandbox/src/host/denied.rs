@@ -23,7 +23,7 @@ impl HostState {
 
 impl models::Host for HostState {
     async fn chat(&mut self, model: String, request: String) -> Answer {
-        match self.json("the request of models.chat", &request)? {
+        match self.json("the request of models.chat", &request).await? {
             Ok(request) => self.deny("models.chat", json!({ "model": model, "request": request })).await,
             Err(failure) => Ok(Err(to_guest(failure))),
         }

@@ -25,7 +25,7 @@ impl human::Host for HostState {
         &mut self,
         asked: human::Question,
     ) -> wasmtime::Result<Result<human::Answer, types::Failure>> {
-        let question = match question(self, asked)? {
+        let question = match question(self, asked).await? {
             Ok(question) => question,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };
@@ -54,7 +54,7 @@ const FORM_MAX_BYTES: usize = 64 << 10;
 const TYPES: [&str; 8] = ["string", "number", "integer", "boolean", "object", "array", "null", "any"];
 
 /// The question as the core knows it; what cannot be one is the guest's to correct.
-fn question(state: &mut HostState, asked: human::Question) -> Result<Result<Question, Failure>, Stop> {
+async fn question(state: &mut HostState, asked: human::Question) -> Result<Result<Question, Failure>, Stop> {
     let texts = asked.to.iter().chain(&asked.actions).chain(&asked.on_timeout);
     if texts.map(String::len).sum::<usize>() as u64 > state.limits.payload_max_bytes {
         return Err(Stop::limit("payload_max_bytes", state.limits.payload_max_bytes));
@@ -68,7 +68,7 @@ fn question(state: &mut HostState, asked: human::Question) -> Result<Result<Ques
     let fields = [("form", &asked.form), ("subject", &asked.subject)];
     for (slot, (name, text)) in parsed.iter_mut().zip(fields) {
         let Some(text) = text else { continue };
-        match state.json(&format!("`{name}` of human.ask"), text)? {
+        match state.json(&format!("`{name}` of human.ask"), text).await? {
             // The journal does not tell `null` from nothing.
             Ok(value) => *slot = Some(value).filter(|value| !value.is_null()),
             Err(failure) => return Ok(Err(failure)),

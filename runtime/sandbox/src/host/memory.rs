@@ -23,7 +23,7 @@ impl Host for HostState {
 
     async fn put(&mut self, key: String, value: String) -> wasmtime::Result<Result<(), Failure>> {
         self.check_payload(&key)?;
-        let value = match self.json("the value of memory.put", &value)? {
+        let value = match self.json("the value of memory.put", &value).await? {
             Ok(value) => value,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };

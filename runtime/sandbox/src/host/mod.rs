@@ -22,6 +22,7 @@ use crate::bindings::host::types;
 use crate::json;
 use crate::limits::Limits;
 use crate::state::HostState;
+use crate::words::cut_message;
 
 impl types::Host for HostState {}
 
@@ -65,9 +66,6 @@ pub(crate) fn to_guest(failure: Failure) -> types::Failure {
     }
 }
 
-/// The message of a failure that a guest gives.
-const FAILURE_MESSAGE_MAX_BYTES: usize = 16 << 10;
-
 /// A failure that the guest gives. Details that are not JSON are kept as text. It is cut to its
 /// limits rather than refused: what went wrong is worth more than how it was told.
 pub(crate) fn from_guest(failure: types::Failure, limits: &Limits) -> Failure {
@@ -78,11 +76,7 @@ pub(crate) fn from_guest(failure: types::Failure, limits: &Limits) -> Failure {
         types::FailureKind::Denied => FailureKind::Denied,
     };
     let had_details = failure.details.is_some();
-    let mut message = failure.message;
-    if message.len() > FAILURE_MESSAGE_MAX_BYTES {
-        message.truncate(message.floor_char_boundary(FAILURE_MESSAGE_MAX_BYTES));
-        message.push_str(" […] (cut: FAILURE_MESSAGE_MAX_BYTES)");
-    }
+    let mut message = cut_message(failure.message);
     let details = failure.details.filter(|text| text.len() as u64 <= limits.payload_max_bytes);
     if had_details && details.is_none() {
         message.push_str(" (its details were dropped: they are larger than payload_max_bytes)");

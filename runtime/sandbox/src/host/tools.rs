@@ -15,7 +15,7 @@ type Answer = Result<String, types::Failure>;
 impl HostState {
     async fn tool(&mut self, name: String, arguments: &str) -> Result<Answer, Stop> {
         self.check_payload(&name)?;
-        let arguments = match self.json("the arguments of tools.call", arguments)? {
+        let arguments = match self.json("the arguments of tools.call", arguments).await? {
             Ok(arguments) => arguments,
             Err(failure) => return Ok(Err(to_guest(failure))),
         };
@@ -37,7 +37,7 @@ impl HostState {
         let mut answers = Vec::new();
         for ToolCall { name, arguments } in calls {
             self.check_payload(&name)?;
-            answers.push(match self.json("the arguments of tools.call-all", &arguments)? {
+            answers.push(match self.json("the arguments of tools.call-all", &arguments).await? {
                 Ok(arguments) => {
                     requests.push(CallRequest::Tool { name, arguments });
                     None

@@ -19,8 +19,19 @@ pub struct Target {
     pub check: fn(&[u8]),
     /// Files of the project that cases begin with, beside the corpus: a folder and the end of a name.
     pub seeds: &'static [(&'static str, &'static str)],
-    /// Whether a case is text: lines and words are moved then, not only bytes.
-    pub is_text: bool,
+    /// What a case is, and so how it is changed.
+    pub form: Form,
+}
+
+/// What a case is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Lines and words are moved, not only bytes.
+    Text,
+    /// Nothing is known of it.
+    Bytes,
+    /// Whole sections are moved as well.
+    Component,
 }
 
 /// All of them.
@@ -34,49 +45,49 @@ pub const TARGETS: &[Target] = &[
             ("runtime/core/src/source/cases", ".yaml"),
             ("tests/torture", ".yaml"),
         ],
-        is_text: true,
+        form: Form::Text,
     },
     Target {
         name: "yaml",
         about: "YAML for itself: aliases, bombs, tags, depth",
         check: yaml::value,
         seeds: &[("runtime/core/src/source/cases", ".yaml"), ("workflows", ".yaml")],
-        is_text: true,
+        form: Form::Text,
     },
     Target {
         name: "test-file",
         about: "a file of tests, alone and against a workflow",
         check: yaml::test_file,
         seeds: &[("workflows", ".test.yaml"), ("tests/crashes", ".test.yaml")],
-        is_text: true,
+        form: Form::Text,
     },
     Target {
         name: "expression",
         about: "an expression and a template, compiled and evaluated",
         check: expression::check,
         seeds: &[],
-        is_text: true,
+        form: Form::Text,
     },
     Target {
         name: "journal",
         about: "records of a journal, and the state that they fold into",
         check: journal::check,
         seeds: &[("tests/journals/v1", ".msgpack")],
-        is_text: false,
+        form: Form::Bytes,
     },
     Target {
         name: "topic",
         about: "a pattern and a topic, by two ways that must agree",
         check: topic::check,
         seeds: &[],
-        is_text: true,
+        form: Form::Text,
     },
     Target {
         name: "schema",
         about: "what a plugin says of itself: JSON, its schemas, and values that are checked by them",
         check: schema::check,
         seeds: &[],
-        is_text: true,
+        form: Form::Text,
     },
     #[cfg(feature = "plugins")]
     Target {
@@ -84,15 +95,23 @@ pub const TARGETS: &[Target] = &[
         about: "plugin.toml",
         check: plugin::manifest,
         seeds: &[("plugins/dist", ".toml"), ("tests/guests", ".toml")],
-        is_text: true,
+        form: Form::Text,
     },
     #[cfg(feature = "plugins")]
     Target {
         name: "component",
         about: "a component's bytes, before they are compiled",
         check: plugin::component,
-        seeds: &[("tests/guests", "crash.wasm")],
-        is_text: false,
+        seeds: &[("tests/guests", "crash.wasm"), ("tests/fuzz/corpus/plugin", ".wasm")],
+        form: Form::Component,
+    },
+    #[cfg(feature = "plugins")]
+    Target {
+        name: "plugin",
+        about: "a component that is compiled, described and called",
+        check: plugin::whole,
+        seeds: &[("plugins/dist", "echo.wasm")],
+        form: Form::Component,
     },
 ];
 

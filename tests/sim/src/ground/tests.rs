@@ -85,11 +85,11 @@ fn attempt(visit: u32) -> Event {
 }
 
 fn completed(visit: u32) -> Event {
-    Event::StepCompleted { visit: VisitId(visit), output: Payload::Inline(Value::Null) }
+    Event::StepCompleted { visit: VisitId(visit), output: Value::Null.into() }
 }
 
 fn ended() -> Event {
-    Event::RunCompleted { outputs: Payload::Inline(Value::Null) }
+    Event::RunCompleted { outputs: Value::Null.into() }
 }
 
 fn failed() -> Event {
@@ -128,7 +128,7 @@ fn decided() -> Event {
     Event::ApprovalDecided(Box::new(ApprovalDecided {
         approval: ApprovalId::from_bits(7),
         action: "approve".into(),
-        data: Payload::Inline(json!({})),
+        data: json!({}).into(),
         by: somebody(),
         comment: None,
     }))
@@ -229,14 +229,14 @@ fn what_is_there_twice_is_found() {
         call: 1,
         request: None,
         digest: Digest::of(b"a call"),
-        response: Ok(Payload::Inline(Value::Null)),
+        response: Ok(Value::Null.into()),
     };
     assert_eq!(commit(&mut truth, RUN, &[step(1), attempt(1), answered()]), [""; 0]);
     finds(&commit(&mut truth, RUN, &[answered()]), "is answered twice");
 
     let signal = |number| {
         let key = Some("k".to_owned());
-        let (data, by) = (Payload::Inline(Value::Null), somebody());
+        let (data, by) = (Value::Null.into(), somebody());
         Event::SignalReceived(Box::new(SignalReceived { number, name: "go".into(), data, by, key }))
     };
     assert_eq!(commit(&mut truth, RUN, &[signal(1)]), [""; 0]);
@@ -245,7 +245,7 @@ fn what_is_there_twice_is_found() {
     let heard = || Event::TopicHeard {
         visit: VisitId(1),
         topic: "t".into(),
-        data: Payload::Inline(Value::Null),
+        data: Value::Null.into(),
         from: Origin { run: OTHER, seq: 1 },
     };
     assert_eq!(commit(&mut truth, RUN, &[heard()]), [""; 0]);
