@@ -35,7 +35,7 @@ const DESCRIPTION_MAX_BYTES: usize = 256 << 10;
 /// What a tool or a capability costs beside its text.
 const DESCRIBED_COST_BYTES: usize = 64;
 /// Items of interfaces that pawl does not have; each gets something in its place that tells of it.
-const STUBS_MAX: usize = 10_000;
+const STUBS_MAX: usize = 2_000;
 /// How many exports an error names.
 const EXPORTS_SHOWN: usize = 10;
 

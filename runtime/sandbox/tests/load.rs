@@ -129,14 +129,11 @@ async fn what_was_not_granted_is_listed() {
 
 #[tokio::test]
 async fn a_component_that_imports_too_much_that_is_not_there_is_refused() {
-    // Each of them weighs something, and that is not what is looked at here.
-    let component = ComponentLimits { component_max_weight: u64::MAX, ..ComponentLimits::default() };
-    let config = SandboxConfig { component, agents_max: 1, tools_max: 1, ..SandboxConfig::default() };
-    let sandbox = Sandbox::new(config).unwrap();
+    let sandbox = sandbox();
     let plugin = sandbox.load(&tool(ECHO).strange(100).build()).await.unwrap();
     assert_eq!(plugin.missing(&Permissions::default()), ["acme:x/many@1.0.0 (pawl has no such interface)"]);
-    let error = sandbox.load(&tool(ECHO).strange(10_001).build()).await.unwrap_err().to_string();
-    assert!(error.contains("STUBS_MAX (10000)"), "{error}");
+    let error = sandbox.load(&tool(ECHO).strange(2_001).build()).await.unwrap_err().to_string();
+    assert!(error.contains("STUBS_MAX (2000)"), "{error}");
 }
 
 #[tokio::test]
