@@ -108,7 +108,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "something grew by more than {TOLERANCE_PERCENT} %: make it cheap again, or say in the commit why it \
-             has to cost more and run `cargo run --workspace --bin guard record`"
+             has to cost more and run `target/debug/guard record`"
         )
     }
 }
