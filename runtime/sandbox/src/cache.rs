@@ -79,7 +79,10 @@ fn remove_unfinished(folder: &Path) {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => remove_unfinished(&entry.path()),
             Ok(kind) if kind.is_file() && is_unfinished => {
-                if let Err(error) = std::fs::remove_file(entry.path()) {
+                // Another process may have finished or removed it meanwhile.
+                if let Err(error) = std::fs::remove_file(entry.path())
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
                     tracing::warn!(%error, path = %entry.path().display(), "an unfinished file stays in the cache");
                 }
             }
