@@ -69,7 +69,7 @@ async fn a_replay_that_asks_for_something_else_fails_and_shows_both() -> Result<
     assert_eq!(failure.kind, FailureKind::Diverged);
     assert_eq!(
         failure.message,
-        "call 3 of the agent differs from the journal: \
+        "planner: call 3 of the agent differs from the journal: \
          recorded {\"tool\":{\"arguments\":{\"id\":\"A-9999\"},\"name\":\"orders.lookup\"}}, \
          now {\"tool\":{\"arguments\":{\"id\":\"A-1003\"},\"name\":\"orders.lookup\"}}; \
          the agent's code must be deterministic between its calls"
@@ -119,7 +119,7 @@ async fn a_replay_that_ends_before_its_recorded_calls_do_fails() -> Result<()> {
     let header = scene.ended(run).await?;
     let failure = header.error.context("a failure")?;
     assert_eq!(failure.kind, FailureKind::Diverged, "{failure}");
-    let said = "the agent ended after call 5, and the journal goes on: recorded {\"human\":";
+    let said = "planner: the agent ended after call 5, and the journal goes on: recorded {\"human\":";
     ensure!(failure.message.starts_with(said), "{failure}");
     ensure!(failure.message.contains("Refund 515.00 EUR to ann for A-1003, A-1005?"), "{failure}");
     Ok(())
@@ -142,7 +142,7 @@ async fn a_replay_that_fails_before_its_recorded_calls_were_made_is_no_plain_fai
     let failure = scene.ended(run).await?.error.context("a failure")?;
     assert_eq!(failure.kind, FailureKind::Diverged, "{failure}");
     ensure!(
-        failure.message.starts_with("the agent ended after call 1, and the journal goes on"),
+        failure.message.starts_with("planner: the agent ended after call 1, and the journal goes on"),
         "{failure}"
     );
     Ok(())
