@@ -29,8 +29,10 @@ pub(crate) async fn read_aside(text: &str) -> (Result<Value, String>, Option<Dur
         return (read(text), None);
     }
     let text = text.to_owned();
-    let _turn = ELSEWHERE.acquire().await;
+    let turn = ELSEWHERE.acquire().await;
     let reading = tokio::task::spawn_blocking(move || {
+        // Held by the reading itself, which goes on when its attempt is over.
+        let _turn = turn;
         let begun = Instant::now();
         (read(&text), Some(begun.elapsed()))
     });

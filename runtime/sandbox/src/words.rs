@@ -4,7 +4,7 @@
 /// How much of one name is shown.
 const NAME_SHOWN_MAX_BYTES: usize = 200;
 /// How much of a message.
-pub(crate) const MESSAGE_MAX_BYTES: usize = 16 << 10;
+pub(crate) const FAILURE_MESSAGE_MAX_BYTES: usize = 16 << 10;
 
 /// A name, cut where it is too long.
 pub(crate) fn cut_name(name: &str) -> String {
@@ -23,8 +23,8 @@ pub(crate) fn listed(names: &[String], shown: usize) -> String {
 
 /// A message, cut where it is too long.
 pub(crate) fn cut_message(mut message: String) -> String {
-    if message.len() > MESSAGE_MAX_BYTES {
-        message.truncate(message.floor_char_boundary(MESSAGE_MAX_BYTES));
+    if message.len() > FAILURE_MESSAGE_MAX_BYTES {
+        message.truncate(message.floor_char_boundary(FAILURE_MESSAGE_MAX_BYTES));
         message.push_str(" […] (cut: FAILURE_MESSAGE_MAX_BYTES)");
     }
     message
@@ -42,6 +42,6 @@ mod tests {
         assert!(text.len() < 300, "{text}");
         assert_eq!(listed(&names[..1], 2), "a");
         assert_eq!(cut_message("short".to_owned()), "short");
-        assert!(cut_message("x".repeat(100_000)).len() < MESSAGE_MAX_BYTES + 100);
+        assert!(cut_message("x".repeat(100_000)).len() < FAILURE_MESSAGE_MAX_BYTES + 100);
     }
 }

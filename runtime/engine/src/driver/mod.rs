@@ -150,10 +150,13 @@ impl Driver {
         while in_hand > 0
             && let Some(message) = self.inside.recv().await
         {
-            if let Message::Committed { run, outcome, .. } = message {
+            if let Message::Committed { run, outcome, .. } = message
+                && let Some(Resident::Active(active)) = self.residents.get_mut(&run)
+                // One that failed before was not counted, though it may come now.
+                && active.is_in_hand()
+                && let Some(pending) = active.pending.take()
+            {
                 in_hand -= 1;
-                let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { continue };
-                let Some(pending) = active.pending.take() else { continue };
                 commit::answer_all(pending.replies, outcome);
             }
         }
