@@ -13,7 +13,7 @@ use pawl_wat::Guest;
 use serde_json::{Value, json};
 
 /// A run that is under way beside the hostile one, before and after it.
-const BYSTANDER: &str = r#"
+pub(crate) const BYSTANDER: &str = r#"
 pawl: 1
 workflow: bystander
 version: 1.0.0

@@ -7,6 +7,8 @@ use pawl_core::view::Status;
 use pawl_tests::{Scene, TALLY_HOST};
 use serde_json::{Value, json};
 
+use crate::attack::BYSTANDER;
+
 /// One step, of a guest that is named by its file.
 fn one_step(guest: &str, tool: &str, more: &str) -> String {
     format!(
@@ -14,24 +16,6 @@ fn one_step(guest: &str, tool: &str, more: &str) -> String {
          {more}steps:\n  - id: act\n    tool: guest.{tool}\n"
     )
 }
-
-/// A run that is under way beside the hostile one, before and after it.
-const BYSTANDER: &str = r#"
-pawl: 1
-workflow: bystander
-version: 1.0.0
-steps:
-  - id: before
-    tool: echo.say
-    with: { text: one }
-  - id: ask
-    human: { title: Go on? }
-  - id: after
-    tool: echo.say
-    with: { text: "${{ steps.before.output.text }} two" }
-outputs:
-  text: ${{ steps.after.output.text }}
-"#;
 
 struct Case {
     name: &'static str,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use pawl_core::event::Event;
 use pawl_core::expression::VALUE_MAX_DEPTH;
+use pawl_core::journal::Head;
 use pawl_core::view::Status;
-use pawl_core::{Duration, Refusal};
+use pawl_core::{Digest, Duration, Refusal};
 use pawl_engine::{EngineError, ManualClock, StartOptions};
 use pawl_store::{Page, RunFilter, Store, StoreError};
 use pawl_tests::{BEGIN, Scene, patiently, person};
@@ -80,6 +81,26 @@ async fn nobody_is_told_of_a_decision_that_is_not_stored() -> Result<()> {
     store.takes.send_replace(None);
     scene.answer(&approval, "approve", json!({})).await?;
     ensure!(scene.ended(run).await?.status == Status::Completed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_follower_goes_on_from_where_somebody_has_read_to() -> Result<()> {
+    let scene = Scene::new().await?;
+    let run = scene.start(PAY, json!({})).await?;
+    let approval = scene.asked(run).await?;
+    let read = scene.engine.history(run).await?;
+    scene.answer(&approval, "approve", json!({})).await?;
+    scene.ended(run).await?;
+    let mut follower = scene.engine.follow_after(run, read.head);
+    let all = scene.engine.history(run).await?.envelopes;
+    for expected in &all[read.envelopes.len()..] {
+        ensure!(patiently("the next event", follower.next()).await?? == *expected, "each comes once");
+    }
+    // A head that is not this journal's is found out.
+    let other = Head { hash: Digest::of(b"another journal"), ..read.head };
+    let altered = patiently("the next event", scene.engine.follow_after(run, other).next()).await?;
+    ensure!(matches!(altered, Err(EngineError::Journal(_))), "{altered:?}");
     Ok(())
 }
 

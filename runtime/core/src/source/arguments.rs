@@ -42,6 +42,10 @@ impl Arguments<'_> {
     /// Compares what is written out with the schema; what is computed may be anything.
     fn check_written(&self, value: &Value, computed: &BTreeMap<String, &Part>, problems: &mut Diagnostics) {
         let Ok(schema) = Schema::new(self.schema.clone()) else { return };
+        // The step itself is told so, when it comes to it.
+        if schema.too_large(value).is_some() {
+            return;
+        }
         for error in schema.errors(value) {
             let place = error.instance_path().to_string();
             let below = format!("{place}/");
