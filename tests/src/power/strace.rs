@@ -18,6 +18,8 @@ const TRACED: &str = "trace=open,openat,openat2,creat,write,writev,pwrite64,pwri
 pub(super) struct Traced {
     /// How it ended.
     pub(super) status: ExitStatus,
+    /// What it wrote to stdout.
+    pub(super) stdout: String,
     /// What it wrote to stderr.
     pub(super) stderr: String,
 }
@@ -41,12 +43,13 @@ pub(super) fn record(command: &Command, trace: &Path, faults: &[&str]) -> Result
     if let Some(folder) = command.get_current_dir() {
         strace.current_dir(folder);
     }
-    let output = match strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output() {
+    let output = match strace.stdin(Stdio::null()).output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             bail!("strace is not there, and nothing can be recorded without it: apt-get install strace")
         }
         output => output.context("start strace")?,
     };
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let length = trace.metadata().map_or(0, |metadata| metadata.len());
     ensure!(
@@ -54,5 +57,5 @@ pub(super) fn record(command: &Command, trace: &Path, faults: &[&str]) -> Result
         "strace recorded nothing; it needs version 5.3 or later and the right to trace its children (ptrace), \
          which containers and `kernel.yama.ptrace_scope` may refuse: {stderr}"
     );
-    Ok(Traced { status: output.status, stderr })
+    Ok(Traced { status: output.status, stdout, stderr })
 }

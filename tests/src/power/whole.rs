@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
@@ -122,7 +122,10 @@ fn recorded(options: &Options, runs: usize, fault: Fault) -> Result<(TempDir, Pa
     command.args([runs.to_string(), options.seed.to_string()]).env("RUST_BACKTRACE", "0");
     let trace = folder.path().join("trace");
     let traced = record(&command, &trace, fault.faults())?;
-    ensure!(traced.status.success(), "torture ended with {}: {}", traced.status, traced.stderr);
+    if !traced.status.success() {
+        let (said, kept) = (traced.stdout.replace("\\n", "\n"), folder.keep());
+        bail!("torture in {} ended with {}: {}{said}", kept.display(), traced.status, traced.stderr);
+    }
     let note = json!({ "store": options.store, "root": root, "pawl": options.pawl });
     fs::write(folder.path().join("note.json"), note.to_string())?;
     let recorded = Record::read(&trace, &root)?;

@@ -151,10 +151,12 @@ impl Torture {
     pub(super) fn runs_allowed(&self) -> usize {
         let (runs, kills) = self.wanted;
         let more = self.more.load(Ordering::SeqCst);
-        match kills {
+        let near = match kills {
             0 => runs,
-            _ => runs.min(OPEN_MAX / 2 + runs * self.kills().all / kills) + more,
-        }
+            _ => runs.min(OPEN_MAX / 2 + runs * self.kills().all / kills),
+        };
+        // Without kills as well a start can be cut off: whoever was asked for it is about to end.
+        near + more
     }
 
     /// Takes in what an inspection has found.

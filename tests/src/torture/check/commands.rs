@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pawl_core::RunId;
 use pawl_core::event::{Actor, Event};
-use pawl_core::journal::Envelope;
 
 use super::{Findings, Moment, Violation};
 use crate::torture::evidence::Evidence;
@@ -17,7 +16,7 @@ pub(super) fn check(evidence: &Evidence, moment: Moment) -> Vec<Violation> {
         let found = marks.found(command);
         let (id, order) = (command.id, &command.order);
         match &command.heard {
-            Heard::Accepted(run) if !found.contains(run) && !was_resumed(evidence, command) => {
+            Heard::Accepted(run) if !found.contains(run) && !stood_no_more(evidence, command) => {
                 findings.add(*run, format!("command {id} was acknowledged and is missing: {order:?}"));
             }
             Heard::Refused(why) if command.tries == 1 && !found.is_empty() => {
@@ -134,12 +133,22 @@ impl Marks {
     }
 }
 
-/// `resume` is acknowledged as well for a run that was resumed before by somebody who was not told.
-fn was_resumed(evidence: &Evidence, command: &Command) -> bool {
+/// `resume` is acknowledged as well for a run that stands still no more: somebody who was not told has resumed it,
+/// or it has ended with what was under way when it was suspended.
+fn stood_no_more(evidence: &Evidence, command: &Command) -> bool {
     let (Order::Resume { run }, Some(heard_at)) = (&command.order, command.heard_at) else { return false };
-    let is =
-        |envelope: &Envelope| matches!(envelope.event, Event::RunResumed(_)) && envelope.time.0 <= heard_at;
-    evidence.books.get(run).is_some_and(|book| book.own().any(is))
+    let Some(book) = evidence.books.get(run) else { return false };
+    let mut before = book.own().take_while(|envelope| envelope.time.0 <= heard_at).map(|at| &at.event);
+    before.any(|event| matches!(event, Event::RunSuspended(_)))
+        && before.any(|event| {
+            matches!(
+                event,
+                Event::RunResumed(_)
+                    | Event::RunCompleted { .. }
+                    | Event::RunFailed { .. }
+                    | Event::RunCancelled { .. }
+            )
+        })
 }
 
 /// What stands in the journals and was not asked for.
