@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     took.sort_unstable();
     let megabytes = std::fs::metadata(env!("CARGO_BIN_EXE_pawl"))?.len() / 1_000_000;
     let p50 = took[took.len() / 2];
-    let holds = if p50 < AIM && megabytes < AIM_MB { "hold" } else { "are missed" };
+    let verdict = |holds: bool| if holds { "holds" } else { "is missed" };
     #[expect(clippy::print_stdout, reason = "the benchmark's result")]
     {
         println!(
@@ -32,7 +32,12 @@ fn main() -> Result<()> {
             p50.as_secs_f64() * 1e3,
             took[took.len() - 1].as_secs_f64() * 1e3,
         );
-        println!("the aims of {} ms and {AIM_MB} MB {holds}", AIM.as_millis());
+        println!(
+            "the aim of {} ms {}; the aim of {AIM_MB} MB {}",
+            AIM.as_millis(),
+            verdict(p50 < AIM),
+            verdict(megabytes < AIM_MB),
+        );
     }
     Ok(())
 }

@@ -57,10 +57,9 @@ impl RunState {
 
     /// Stops the agents that a visit has called, and those that they have called.
     pub(super) fn stop_called(&mut self, time: Timestamp, caller: VisitId) {
-        let is_called = |id: &VisitId| {
-            self.visits.get(id).is_some_and(|visit| visit.caller.is_some_and(|(by, _)| by == caller))
-        };
-        let stopped: Vec<VisitId> = self.active.iter().copied().filter(is_called).collect();
+        let Some(visit) = self.visits.get(&caller) else { return };
+        let stopped: Vec<VisitId> =
+            visit.calls.open().filter_map(|(_, call)| called(&call.progress)).collect();
         for id in stopped {
             self.stop(time, id);
         }
