@@ -41,6 +41,8 @@ pub(crate) struct Failing {
     listed: watch::Sender<u32>,
     /// Whether commits are written and said to have failed.
     unanswered: watch::Sender<bool>,
+    /// Whether it has failed for good.
+    dead: watch::Sender<bool>,
 }
 
 /// What comes of the list of slots.
@@ -74,7 +76,7 @@ impl Failing {
         let (unread, reading) = (watch::Sender::new(false), watch::Sender::new(0));
         let (halted, unreadable) = (watch::Sender::new(None), watch::Sender::new(None));
         let (list, listed) = (watch::Sender::new(List::Told), watch::Sender::new(0));
-        let unanswered = watch::Sender::new(false);
+        let (unanswered, dead) = (watch::Sender::new(false), watch::Sender::new(false));
         Arc::new(Self {
             store,
             takes,
@@ -89,6 +91,7 @@ impl Failing {
             list,
             listed,
             unanswered,
+            dead,
         })
     }
 
@@ -112,6 +115,15 @@ impl Failing {
     /// Says whether commits are written from now on and said to have failed.
     pub(crate) fn answer_not(&self, unanswered: bool) {
         self.unanswered.send_replace(unanswered);
+    }
+
+    /// Fails for good, as a store does that cannot trust itself any more.
+    pub(crate) fn die(&self) {
+        self.dead.send_replace(true);
+    }
+
+    fn lives(&self) -> Result<(), StoreError> {
+        if *self.dead.borrow() { Err(StoreError::Failed("the test says so".into())) } else { Ok(()) }
     }
 
     /// Says whose journal is damaged from now on.
@@ -152,6 +164,7 @@ impl Failing {
 #[async_trait]
 impl Store for Failing {
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.lives()?;
         self.entered.send_modify(|entered| *entered += 1);
         // The sender is this store's own, so the wait ends only when commits go on.
         let _ = self.held.subscribe().wait_for(|held| !held).await;
@@ -173,6 +186,7 @@ impl Store for Failing {
     }
 
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {
+        self.lives()?;
         self.reading.send_modify(|reading| *reading += 1);
         let _ = self.unread.subscribe().wait_for(|unread| !unread).await;
         self.reading.send_modify(|reading| *reading -= 1);
@@ -191,6 +205,7 @@ impl Store for Failing {
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<(Timestamp, RunId)>, StoreError> {
+        self.lives()?;
         self.store.due(now, limit).await
     }
 

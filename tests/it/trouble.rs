@@ -41,6 +41,13 @@ steps:
 outputs: { receipt: '${{ steps.pay.output.receipt }}' }
 ";
 
+const WAIT: &str = "
+pawl: 1
+workflow: pause
+version: 1.0.0
+steps: [{ id: pause, wait: TIME }]
+";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_cannot_be_stored_is_kept_until_it_can() -> Result<()> {
     let store = Failing::new();
@@ -113,6 +120,38 @@ async fn a_follower_hears_of_the_end_of_the_engine() -> Result<()> {
     scene.engine.shut_down().await?;
     let end = patiently("the follower's end", follower.next()).await?;
     ensure!(matches!(end, Err(EngineError::Closed)), "{end:?}");
+    Ok(())
+}
+
+/// Whoever follows a run that waits for time would wait for ever, and keep the store from the next process.
+#[tokio::test]
+async fn an_engine_ends_with_a_store_that_has_failed_for_good() -> Result<()> {
+    let is_failed = |error: &EngineError| matches!(error, EngineError::Store(StoreError::Failed(_)));
+    for by_time in [true, false] {
+        let store = Failing::new();
+        let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), |_| {}).await?;
+        let asks = scene.start(PAY, json!({})).await?;
+        let approval = scene.asked(asks).await?;
+        let waits = scene.start(&WAIT.replace("TIME", "1h"), json!({})).await?;
+        let mut follower = scene.engine.follow(waits, 1);
+        while follower.next().await?.event.name() != "wait-started" {}
+        scene.engine.recover().await?;
+        store.die();
+        if by_time {
+            scene.clock.advance(Duration::from_secs(3_600));
+        } else {
+            let answered = scene.answer(&approval, "approve", json!({})).await;
+            ensure!(answered.as_ref().is_err_and(is_failed), "{answered:?}");
+        }
+        let end = patiently("the follower's end", follower.next()).await?;
+        ensure!(end.as_ref().is_err_and(is_failed), "{end:?}");
+        let answered = patiently("an answer", scene.answer(&approval, "approve", json!({}))).await?;
+        ensure!(answered.is_err(), "{answered:?}");
+        // What opens the store anew goes on.
+        let scene = Scene::on(store.of_another_process() as _, scene.clock.clone(), |_| {}).await?;
+        scene.answer(&approval, "approve", json!({})).await?;
+        ensure!(scene.ended(asks).await?.status == Status::Completed);
+    }
     Ok(())
 }
 

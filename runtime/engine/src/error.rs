@@ -104,7 +104,7 @@ pub enum EngineError {
         /// What is missing.
         what: String,
     },
-    /// The engine was shut down.
+    /// The engine was shut down, or has ended because its store failed for good ([`StoreError::Failed`]).
     #[error("the engine was shut down; what was accepted goes on with `pawl resume`")]
     Closed,
 }

@@ -59,7 +59,9 @@ impl Follower {
             self.read().await?;
             if self.ready.is_empty() {
                 let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
-                grows(grown, self.run).await?;
+                if let Err(closed) = grows(grown, self.run).await {
+                    return Err(self.end(closed).await);
+                }
             }
         }
     }
@@ -82,13 +84,20 @@ impl Follower {
             let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
             let heard = tokio::select! {
                 biased;
-                note = noted(&mut self.notes, self.run) => Some(note),
-                grown = grows(grown, self.run) => { grown?; None }
+                note = noted(&mut self.notes, self.run) => Ok(Some(note)),
+                grown = grows(grown, self.run) => grown.map(|()| None),
             };
-            if let Some(note) = heard {
-                return Ok(News::Progress(note));
+            match heard {
+                Ok(Some(note)) => return Ok(News::Progress(note)),
+                Ok(None) => {}
+                Err(closed) => return Err(self.end(closed).await),
             }
         }
+    }
+
+    /// Why there is nothing more: where the store has failed for good, it says so itself.
+    async fn end(&mut self, closed: EngineError) -> EngineError {
+        self.read().await.err().unwrap_or(closed)
     }
 
     /// The events that are there, without waiting.

@@ -128,6 +128,7 @@ impl Driver {
         let precious = active.pending.as_ref().is_some_and(|pending| pending.precious);
         if hopeless || (!precious && active.live.is_empty()) {
             tracing::error!(%run, "a commit failed: {error}");
+            self.heard_of(error);
             return self.give_up(run, error);
         }
         active.failures = active.failures.saturating_add(1);
@@ -145,6 +146,13 @@ impl Driver {
     pub(super) fn may_be_there(&mut self, run: RunId) {
         self.timers.try_again(run, self.context.config.clock.now());
         self.redeliver_after(TROUBLE_PAUSE);
+    }
+
+    /// A store that takes nothing more in this process ends the loop.
+    pub(super) fn heard_of(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::Failed(_)) {
+            self.failed = Some(error.clone());
+        }
     }
 
     /// Lets go of a run whose state cannot be trusted to be the stored one.

@@ -80,6 +80,9 @@ impl Driver {
 
     fn not_loaded(&mut self, run: RunId, queue: VecDeque<Queued>, error: EngineError) {
         tracing::error!(%run, "the run cannot be loaded: {error}");
+        if let EngineError::Store(error) = &error {
+            self.heard_of(error);
+        }
         let passing = is_passing(&error);
         if passing {
             self.slots_untold(run);

@@ -129,6 +129,8 @@ pub(crate) enum Message {
     TimeHasCome,
     /// The store was asked what is due.
     Due { runs: Vec<RunId>, next: Option<Timestamp> },
+    /// The store takes nothing more in this process.
+    StoreFailed(StoreError),
     /// It is known how a child starts.
     ChildReady { origin: Origin, child: RunId, parent: Parent, outcome: ChildReady },
     /// Letters reached all whom they concern.

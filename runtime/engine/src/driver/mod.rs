@@ -21,6 +21,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use pawl_core::RunId;
+use pawl_store::StoreError;
 use tokio::sync::{broadcast, mpsc};
 
 use active::ActiveRun;
@@ -32,6 +33,8 @@ pub(crate) use message::{Acknowledged, Message, NewRun, Queued, Reply};
 use slots::Slots;
 use timers::Timers;
 use watch::Watchers;
+
+use crate::EngineError;
 
 /// A run that this process has in hand.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(crate) struct Driver {
     slots: Slots,
     /// How many instances of attempts were begun.
     instances: u64,
+    /// Why the store takes nothing more in this process, once it is so: the loop ends with it.
+    failed: Option<StoreError>,
 }
 
 impl Driver {
@@ -77,10 +82,11 @@ impl Driver {
             timers: Timers::default(),
             letters: Letters::default(),
             instances: 0,
+            failed: None,
         }
     }
 
-    /// Runs until it is told to stop or nobody can send any more.
+    /// Runs until it is told to stop, nobody can send any more, or the store has failed for good.
     pub(crate) async fn run(mut self) {
         loop {
             let clock = Arc::clone(&self.context.config.clock);
@@ -98,6 +104,9 @@ impl Driver {
                 Message::Stop => return self.stop().await,
                 Message::CutOff => return self.cut_off(),
                 message => self.handle(message),
+            }
+            if let Some(error) = self.failed.take() {
+                return self.fall(&error);
             }
         }
     }
@@ -123,6 +132,7 @@ impl Driver {
             Message::WhoIsAhead { run, reply } => self.tell_ahead(run, reply),
             Message::TimeHasCome => self.time_has_come(),
             Message::Due { runs, next } => self.due(runs, next),
+            Message::StoreFailed(error) => self.failed = Some(error),
             Message::ChildReady { origin, child, parent, outcome } => {
                 self.child_ready(origin, child, parent, outcome);
             }
@@ -165,6 +175,28 @@ impl Driver {
     /// As a crash would: what the store has in hand may be done or not, and nobody is told.
     fn cut_off(self) {
         self.give_up_attempts();
+    }
+
+    /// Nothing can be recorded any more, so nothing is done. Everybody who waits hears why; another process opens
+    /// the store anew and goes on.
+    fn fall(self, error: &StoreError) {
+        tracing::error!("the engine ends: {error}");
+        let error = || EngineError::Store(error.clone());
+        for (_, resident) in self.residents {
+            match resident {
+                // The next process delivers what it leaves.
+                Resident::Active(active) => drop(active.fail(error)),
+                Resident::Loading(queue) => {
+                    queue
+                        .into_iter()
+                        .filter_map(|queued| queued.reply)
+                        .for_each(|reply| reply.send(Err(error())));
+                }
+            }
+        }
+        for watcher in self.watchers.into_values().flatten() {
+            let _ = watcher.send(Err(error()));
+        }
     }
 
     fn give_up_attempts(&self) {

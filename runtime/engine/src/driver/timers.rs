@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use pawl_core::{Command, Duration, RunId, Timestamp};
+use pawl_store::StoreError;
 
 use super::Driver;
 use super::message::{Message, Queued};
@@ -120,6 +121,9 @@ impl Driver {
             let next = context.store.next_due().await;
             let (runs, next) = match (due, next) {
                 (Ok(due), Ok(next)) => (due.into_iter().map(|(_, run)| run).collect(), next),
+                (Err(error @ StoreError::Failed(_)), _) | (_, Err(error @ StoreError::Failed(_))) => {
+                    return context.mailbox.send(Message::StoreFailed(error));
+                }
                 (Err(error), _) | (_, Err(error)) => {
                     let error = EngineError::Store(error);
                     tracing::error!("the store cannot tell what is due: {error}");
