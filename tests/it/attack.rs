@@ -31,7 +31,7 @@ outputs:
 "#;
 
 /// Everything that an agent can be granted but tools and agents.
-pub(crate) const AGENTS_GRANTS: &str = "permissions: { tools: ['echo.*'], agents: [guest], signals: [go], human: true, memory: true, timers: true }\n";
+pub(crate) const AGENTS_GRANTS: &str = "permissions: { tools: ['echo.*'], agents: [guest], signals: [go], models: [default], human: true, memory: true, timers: true }\n";
 
 /// What a hostile guest may use, small, so that each comes to its limit soon.
 pub(crate) fn narrow(config: &mut EngineConfig) {

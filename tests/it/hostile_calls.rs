@@ -212,6 +212,13 @@ async fn imports_that_were_not_granted_or_do_not_exist_are_refused_before_it_run
     Ground::new().await?.stands(attacks).await
 }
 
+#[tokio::test]
+async fn models_that_were_not_granted_keep_an_agent_from_starting() -> Result<()> {
+    let asks = agent(AGENTS_ECHO).import("pawl:plugin/models@0.1.0", "chat", "(param i32 i32 i32 i32 i32)");
+    let attack = Attack::agent("models", asks, Denied, &["permissions.models"]).granted("");
+    Ground::new().await?.stands(vec![attack]).await
+}
+
 /// Mixes all that could differ from one instance to the next into one number, says it to a tool, asks a
 /// person, and says it again, with what it finds then.
 fn looks_for_chance() -> Guest {

@@ -25,6 +25,7 @@ mod imports;
 mod languages;
 mod many;
 mod memory;
+mod models;
 mod once;
 mod outside;
 mod payloads;

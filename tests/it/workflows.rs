@@ -159,6 +159,15 @@ fn list_cases() -> Vec<Case> {
             &["order", "terms", "customer", "(express)", "offer"],
             json!({ "offer": "Dear ann, your desk lamp comes next week, payable within 30 days." }),
         ),
+        case(
+            "research.yaml",
+            json!({}),
+            &["research"],
+            json!({
+                "summary": "Ann has three orders. Two of them were never delivered.",
+                "missing": ["A-1003", "A-1005"],
+            }),
+        ),
         case("vars.yaml", json!({}), &["shop"], json!({ "bought": [8, 7, 3], "left": 2 })),
         case("catch.yaml", json!({}), &["weather"], json!({ "weather": guess })),
         case("catch.yaml", json!({ "fail_times": 1 }), &["weather"], json!({ "weather": "sunny" })),

@@ -15,6 +15,7 @@ use pawl_core::{ApprovalId, RunId, Timestamp};
 use pawl_engine::{
     Answer, Clock as _, Engine, EngineConfig, EngineError, ManualClock, StartOptions, Workflow,
 };
+use pawl_models::{Models, Profiles};
 use pawl_sandbox::SandboxConfig;
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::memory::MemoryStore;
@@ -73,6 +74,7 @@ impl Scene {
             sandbox: SandboxConfig { cache_dir, agents_max: 16, tools_max: 16, ..SandboxConfig::default() },
             clock: Arc::new(clock.clone()),
             plugin_folder: plugins_under_test(),
+            models: Some(models()?),
             ..EngineConfig::default()
         };
         change(&mut config);
@@ -289,6 +291,12 @@ impl Disk {
     pub async fn scene(&self, clock: ManualClock) -> Result<Scene> {
         Scene::on(self.open().await?, clock, |_| {}).await
     }
+}
+
+/// The models of the project's own `pawl.yaml`.
+fn models() -> Result<Arc<dyn Models>> {
+    let text = std::fs::read_to_string(root().join("pawl.yaml"))?;
+    Ok(Arc::new(Profiles::new(&pawl_core::source::operator::load("pawl.yaml", &text)?, &root())?))
 }
 
 /// Compiled guests are kept beside what cargo builds, so that each is compiled once.

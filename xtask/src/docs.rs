@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use pawl_core::language::{self, test_file};
+use pawl_core::language::{self, operator, test_file};
 
 use crate::{coverage, reference, security};
 
@@ -17,6 +17,8 @@ const SCHEMA: &str = "docs/workflow.schema.json";
 const REFERENCE: &str = "docs/workflow-reference.md";
 const TEST_SCHEMA: &str = "docs/test.schema.json";
 const TESTING: &str = "docs/testing.md";
+const OPERATOR_SCHEMA: &str = "docs/operator.schema.json";
+const OPERATOR: &str = "docs/operator-reference.md";
 const COVERAGE: &str = "docs/coverage.md";
 const BEGIN: &str = "<!-- keys: ";
 const END: &str = "<!-- end -->";
@@ -53,6 +55,8 @@ fn generated(root: &Path) -> Result<Vec<(&'static str, String)>> {
         (REFERENCE, filled(root, REFERENCE, &reference::marks())?),
         (TEST_SCHEMA, format!("{:#}\n", test_file::test_schema())),
         (TESTING, filled(root, TESTING, &reference::test_marks())?),
+        (OPERATOR_SCHEMA, format!("{:#}\n", operator::operator_schema())),
+        (OPERATOR, filled(root, OPERATOR, &reference::operator_marks())?),
         (COVERAGE, coverage::document(root)?),
     ])
 }

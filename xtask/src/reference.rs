@@ -1,5 +1,6 @@
 //! The tables of the workflow reference and of docs/testing.md, from the tables of keys.
 
+use pawl_core::language::operator::{OPERATOR_PLACES, SCRIPT};
 use pawl_core::language::test_file::TEST_PLACES;
 use pawl_core::language::{Goes, INPUT, Key, Need, PLACES, Place, STEP, Shape};
 
@@ -12,6 +13,13 @@ pub(crate) fn table(name: &str) -> Option<String> {
             if let Some(place) = TEST_PLACES.into_iter().find(|place| place.name == name) {
                 // The kinds of failure are told of in the other document.
                 return Some(rows(place.keys.iter()).replace("](#retry)", "](workflow-reference.md#retry)"));
+            }
+            if name == SCRIPT.name {
+                // Rules are told of in the other document.
+                return Some(rows(SCRIPT.keys.iter()).replace("](#models)", "](testing.md#models)"));
+            }
+            if let Some(place) = OPERATOR_PLACES.into_iter().find(|place| place.name == name) {
+                return Some(rows(place.keys.iter()));
             }
             let place: &Place = PLACES.into_iter().find(|place| place.name == name)?;
             Some(rows(place.keys.iter().filter(|key| !key.verb)))
@@ -27,6 +35,11 @@ pub(crate) fn marks() -> Vec<&'static str> {
 /// Every mark that docs/testing.md must have.
 pub(crate) fn test_marks() -> Vec<&'static str> {
     TEST_PLACES.into_iter().map(|place| place.name).collect()
+}
+
+/// Every mark that docs/operator-reference.md must have.
+pub(crate) fn operator_marks() -> Vec<&'static str> {
+    OPERATOR_PLACES.into_iter().map(|place| place.name).chain([SCRIPT.name]).collect()
 }
 
 fn rows(keys: impl Iterator<Item = &'static Key>) -> String {
@@ -153,6 +166,8 @@ fn anchor(place: &Place) -> &'static str {
         "branch" => "then",
         "test" => "a-test",
         "rule" | "failure" => "tools-and-agents",
+        "model-rule" | "model-when" | "model-call" | "model-usage" | "profile" => "models",
+        "key" => "keys",
         "answer" => "people",
         "sent-signal" | "outside-event" | "cancel" => "signals-events-and-cancels",
         "fault" => "faults",

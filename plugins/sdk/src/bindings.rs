@@ -40,5 +40,7 @@ pub mod tool {
 }
 
 pub use agent::exports::pawl::plugin::agent_guest;
-pub use agent::pawl::plugin::{agents, clock, human, log, memory, random, signals, timers, tools, types};
+pub use agent::pawl::plugin::{
+    agents, clock, grants, human, log, memory, models, random, signals, timers, tools, types,
+};
 pub use tool::exports::pawl::plugin::tool_guest;

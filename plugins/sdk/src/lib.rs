@@ -51,7 +51,7 @@
 //!
 //! ## An agent
 //! See [`Agent`] and [`export_agent!`]. What it may ask of the host: [`tools`], [`human`],
-//! [`memory`], [`timers`], [`signals`], other [`agents`].
+//! [`memory`], [`timers`], [`signals`], [`models`], other [`agents`]; what it was granted: [`grants`].
 //!
 //! ## What reaches a plugin
 //! Only what it imports and was granted. [`log`], [`clock`] and [`random`] are always there; a tool
@@ -80,10 +80,12 @@ pub mod tool;
 
 pub mod agents;
 pub mod clock;
+pub mod grants;
 pub mod http;
 pub mod human;
 pub mod log;
 pub mod memory;
+pub mod models;
 pub mod random;
 pub mod signals;
 pub mod timers;
@@ -101,7 +103,7 @@ pub mod prelude {
     pub use crate::human::Question;
     pub use crate::{
         Agent, Context, Failure, FailureKind, Outcome, Task, Tool, agents, clock, export_agent, export_tools,
-        http, human, log, memory, random, signals, timers, tools,
+        grants, http, human, log, memory, models, random, signals, timers, tools,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -33,6 +33,10 @@ pub(crate) struct GlobalArgs {
     /// data folder)
     #[arg(long, global = true, value_name = "ENGINE:PATH", env = "PAWL_STORE", hide_env = true)]
     pub(crate) store: Option<StoreAt>,
+    /// The operator's file, with the models that agents may ask (default: `$PAWL_CONFIG`, else `pawl.yaml` in
+    /// the data folder, else in the current folder)
+    #[arg(long, global = true, value_name = "FILE", env = "PAWL_CONFIG", hide_env = true)]
+    pub(crate) config: Option<PathBuf>,
     /// Say more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -94,7 +98,7 @@ pub(crate) enum Command {
     Test(command::test::TestArgs),
     /// Draw a workflow, or a run and how far it came
     Graph(command::graph::GraphArgs),
-    /// Print the JSON Schema of workflows, or of test files, for editors
+    /// Print the JSON Schema of workflows, of test files or of pawl.yaml, for editors
     Schema(command::schema::SchemaArgs),
     /// Explain an error code
     Explain(command::explain::ExplainArgs),
@@ -167,7 +171,9 @@ impl Cli {
             Command::Schema(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,
         };
         let store = self.global.store.clone().unwrap_or_default();
+        let config = self.global.config.clone().filter(|path| !path.as_os_str().is_empty());
         Place::new(after.or_else(|| self.data.folder.clone()), store, self.global.ephemeral)
+            .with_config(config)
     }
 }
 

@@ -111,8 +111,8 @@ async fn until_stopped(cli: Cli, out: Output) -> Result<Exit, Fault> {
 fn trace(verbose: u8) {
     let filter = match verbose {
         0 => "warn",
-        1 => "warn,pawl=info,pawl_engine=info,pawl_store=info,pawl_sandbox=info",
-        _ => "info,pawl=debug,pawl_engine=debug,pawl_store=debug,pawl_sandbox=debug",
+        1 => "warn,pawl=info,pawl_engine=info,pawl_models=info,pawl_store=info,pawl_sandbox=info",
+        _ => "info,pawl=debug,pawl_engine=debug,pawl_models=debug,pawl_store=debug,pawl_sandbox=debug",
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

@@ -9,6 +9,8 @@ use crate::fault::Fault;
 
 /// The data folder when neither `--data` nor `PAWL_DATA` says otherwise.
 const DEFAULT: &str = ".pawl";
+/// The operator's file, where none is named.
+const CONFIG: &str = "pawl.yaml";
 /// The longest path that a Unix socket can be bound to, without the closing zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
 
@@ -76,6 +78,8 @@ pub(crate) struct Place {
     flags: String,
     /// Nothing is kept: the store is in memory.
     pub(crate) ephemeral: bool,
+    /// The operator's file that was named.
+    config: Option<PathBuf>,
 }
 
 /// How this program was called, so that what is suggested can be typed as it stands.
@@ -105,7 +109,25 @@ impl Place {
         let flags = flags.fold(String::new(), |flags, (flag, value)| {
             format!("{flags}{flag} {} ", crate::values::quoted(&value))
         });
-        Self { folder: data.unwrap_or(usual), store, flags, ephemeral }
+        Self { folder: data.unwrap_or(usual), store, flags, ephemeral, config: None }
+    }
+
+    /// With the operator's file that was named.
+    pub(crate) fn with_config(mut self, config: Option<PathBuf>) -> Self {
+        if let Some(path) = config.as_ref().filter(|path| Some(*path) != named("PAWL_CONFIG").as_ref()) {
+            self.flags =
+                format!("{}--config {} ", self.flags, crate::values::quoted(&path.display().to_string()));
+        }
+        Self { config, ..self }
+    }
+
+    /// The operator's file: the one that was named, else `pawl.yaml` in the data folder, else in the current one.
+    pub(crate) fn config(&self) -> Option<PathBuf> {
+        let usual = || {
+            let places = [self.folder.join(CONFIG), PathBuf::from(CONFIG)];
+            places.into_iter().find(|path| path.exists())
+        };
+        self.config.clone().or_else(usual)
     }
 
     /// The folder of the store: the data folder, if `--store` does not say otherwise. Who holds it is reached

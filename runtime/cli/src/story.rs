@@ -381,6 +381,7 @@ impl Step {
                 | CallRequest::Human(_)
                 | CallRequest::Sleep { .. }
                 | CallRequest::Log { .. }
+                | CallRequest::Model { .. }
                 | CallRequest::Denied { .. }
         );
         let answers = !matches!(request, CallRequest::Log { .. });

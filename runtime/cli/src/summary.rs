@@ -318,8 +318,18 @@ pub(crate) fn call(request: &CallRequest) -> String {
         }
         CallRequest::Sleep { duration } => format!("sleeps {duration}"),
         CallRequest::Log { message, .. } => format!("log \"{}\"", one_line(message)),
+        CallRequest::Model { profile, request } => {
+            format!("asks the model {} \"{}\"", one_line(profile), one_line(newest(request)))
+        }
         CallRequest::Denied { capability, .. } => format!("{} (denied)", one_line(capability)),
     }
+}
+
+/// The newest message of a conversation.
+fn newest(request: &serde_json::Value) -> &str {
+    let messages = request.get("messages").and_then(serde_json::Value::as_array);
+    let newest = messages.and_then(|messages| messages.last()?.get("text")?.as_str());
+    newest.unwrap_or_default()
 }
 
 /// Whose memory it is, when it is not the run's.

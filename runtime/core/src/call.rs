@@ -106,7 +106,14 @@ pub enum CallRequest {
         /// The line.
         message: String,
     },
-    /// A capability that this version answers with `denied`: `models.chat`.
+    /// `models.chat`.
+    Model {
+        /// The operator's name of a model.
+        profile: String,
+        /// What it is asked: a [`ChatRequest`](crate::chat::ChatRequest).
+        request: Value,
+    },
+    /// What an earlier version answered with `denied`: `models.chat`. Only older journals have it.
     Denied {
         /// The interface and function.
         capability: String,
@@ -128,6 +135,7 @@ impl CallRequest {
             Self::MemoryPut { .. } => "memory.put",
             Self::Sleep { .. } => "timers.sleep",
             Self::Log { .. } => "log.write",
+            Self::Model { .. } => "models.chat",
             Self::Denied { capability, .. } => capability,
         }
     }
@@ -179,7 +187,8 @@ impl CallRequest {
             | Self::Agent { .. }
             | Self::Signal { .. }
             | Self::Human(_)
-            | Self::Sleep { .. } => false,
+            | Self::Sleep { .. }
+            | Self::Model { .. } => false,
         }
     }
 }

@@ -23,6 +23,7 @@ mod ticket;
 mod time;
 
 pub mod call;
+pub mod chat;
 pub mod definition;
 pub mod diagnostic;
 pub mod event;
@@ -32,6 +33,7 @@ pub mod graph;
 pub mod journal;
 pub mod language;
 pub mod letter;
+pub mod operator;
 pub mod plugin;
 pub mod source;
 pub mod state;

@@ -172,6 +172,9 @@ pub struct Permissions {
     /// Signals that an agent may wait for.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub signals: BTreeSet<String>,
+    /// Models that an agent may ask, by the names of the operator's profiles.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub models: BTreeSet<String>,
     /// Whether an agent may ask people.
     pub human: bool,
     /// Whether an agent may keep memory in the run.
@@ -193,6 +196,7 @@ impl Permissions {
         let http = self.http.difference(&ceiling.http);
         let agents = self.agents.difference(&ceiling.agents);
         let signals = self.signals.difference(&ceiling.signals);
+        let models = self.models.difference(&ceiling.models);
         let flags = [
             ("human", self.human, ceiling.human),
             ("memory", self.memory, ceiling.memory),
@@ -203,6 +207,7 @@ impl Permissions {
             .chain(http.map(|host| format!("http: {host}")))
             .chain(agents.map(|agent| format!("agents: {agent}")))
             .chain(signals.map(|signal| format!("signals: {signal}")))
+            .chain(models.map(|model| format!("models: {model}")))
             .chain(
                 flags
                     .into_iter()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pawl_models::Models;
 use pawl_sandbox::{Limits, SandboxConfig};
 
 use crate::upkeep::RetentionSetting;
@@ -41,6 +42,8 @@ pub struct EngineConfig {
     pub clock: Arc<dyn Clock>,
     /// Where chance comes from.
     pub chance: Arc<dyn Chance>,
+    /// The models that agents may ask. Without any, workflows that grant some are not checked for their names.
+    pub models: Option<Arc<dyn Models>>,
     /// What takes the place of plugins, in tests.
     pub stand_in: Option<Arc<dyn StandIn>>,
 }
@@ -61,6 +64,7 @@ impl Default for EngineConfig {
             retention: None,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
+            models: None,
             stand_in: None,
         }
     }

@@ -87,7 +87,8 @@ async fn prepare_within(
         blobs.extend(child.blobs.iter().cloned());
         below.extend(child.warnings);
     }
-    let problems = source::check_plugins(&loaded, file, text, &plugins, &others, &shapes);
+    let models = context.config.models.as_ref().map(|models| models.names());
+    let problems = source::check_plugins(&loaded, file, text, &plugins, &others, &shapes, models.as_deref());
     if problems.has_errors() {
         return Err(problems.into());
     }

@@ -16,6 +16,8 @@ pub(crate) enum Need {
     Agents,
     /// `permissions.signals`.
     Signals,
+    /// `permissions.models`.
+    Models,
     /// `permissions.human`.
     Human,
     /// `permissions.memory`.
@@ -88,12 +90,33 @@ impl Need {
             Self::Tools => !grants.tools.is_empty(),
             Self::Agents => !grants.agents.is_empty(),
             Self::Signals => !grants.signals.is_empty(),
+            Self::Models => !grants.models.is_empty(),
             Self::Human => grants.human,
             Self::Memory => grants.memory,
             Self::Timers => grants.timers,
             Self::Http => !grants.http.is_empty(),
             Self::Never(_) => false,
         }
+    }
+
+    /// Whether a plugin that looks at its grants may start without it: each call is looked at by itself.
+    pub(crate) fn is_checked_by_call(self) -> bool {
+        matches!(self, Self::Tools | Self::Agents | Self::Signals | Self::Human)
+    }
+
+    /// The names of the capabilities that these grants cover.
+    pub(crate) fn granted(grants: &Permissions) -> Vec<&'static str> {
+        let all = [
+            Self::Tools,
+            Self::Agents,
+            Self::Signals,
+            Self::Models,
+            Self::Human,
+            Self::Memory,
+            Self::Timers,
+            Self::Http,
+        ];
+        all.into_iter().filter(|need| need.is_met(grants)).filter_map(Self::capability).collect()
     }
 
     /// Whether there is something in the linker under its name.
@@ -107,6 +130,7 @@ impl Need {
             Self::Tools => Some("tools"),
             Self::Agents => Some("agents"),
             Self::Signals => Some("signals"),
+            Self::Models => Some("models"),
             Self::Human => Some("human"),
             Self::Memory => Some("memory"),
             Self::Timers => Some("timers"),
@@ -135,7 +159,8 @@ fn versioned(need: Need, version: &str, line: &str) -> Need {
 fn own(kind: PluginKind, interface: &str) -> Need {
     let need = match interface {
         "types" | "log" | "clock" | "random" => return Need::Nothing,
-        "models" => Need::Nothing,
+        "grants" => Need::Nothing,
+        "models" => Need::Models,
         "signals" => Need::Signals,
         "tools" => Need::Tools,
         "agents" => Need::Agents,
@@ -176,7 +201,9 @@ mod tests {
             (PluginKind::Agent, "pawl:plugin/agents@0.1.0", Need::Agents),
             (PluginKind::Agent, "pawl:plugin/signals@0.1.0", Need::Signals),
             (PluginKind::Tool, "pawl:plugin/tools@0.1.0", FOR_AGENTS),
-            (PluginKind::Agent, "pawl:plugin/models@0.1.0", Need::Nothing),
+            (PluginKind::Agent, "pawl:plugin/models@0.1.0", Need::Models),
+            (PluginKind::Agent, "pawl:plugin/grants@0.1.0", Need::Nothing),
+            (PluginKind::Tool, "pawl:plugin/grants@0.1.0", FOR_AGENTS),
             (PluginKind::Agent, "pawl:plugin/tools@0.2.0", OTHER_VERSION),
             (PluginKind::Agent, "pawl:plugin/teleport@0.1.0", UNKNOWN),
             (PluginKind::Tool, "wasi:cli/environment@0.2.0", Need::Nothing),

@@ -35,7 +35,9 @@ pub enum Capability {
     Clock,
     /// Always granted.
     Random,
-    /// Answered with `denied` in this version.
+    /// Always granted.
+    Grants,
+    /// `permissions.models`.
     Models,
     /// `permissions.agents`.
     Agents,
@@ -55,6 +57,7 @@ impl Capability {
             Self::Log => "log",
             Self::Clock => "clock",
             Self::Random => "random",
+            Self::Grants => "grants",
             Self::Models => "models",
             Self::Agents => "agents",
             Self::Signals => "signals",

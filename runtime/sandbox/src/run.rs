@@ -15,6 +15,7 @@ use crate::entry::Entry;
 use crate::fault::{Fault, explain};
 use crate::host::from_guest;
 use crate::host::progress::Notes;
+use crate::imports::Need;
 use crate::json;
 use crate::limits::{Exceeded, Limits};
 use crate::load::{NAME_MAX_BYTES, is_name};
@@ -117,12 +118,14 @@ impl Sandbox {
             Ok(input) => input,
             Err(failure) => return AgentEnd::Failed(failure),
         };
+        let granted = Need::granted(&task.grants);
         let _turn = self.turn(PluginKind::Agent, task.rank).await;
         let active = self.activate();
         let no_hosts = BTreeSet::new();
         let mut state =
             HostState::new(Role::Agent(host), task.limits, task.now, task.seed, &no_hosts, active);
         state.notes = Notes::new(task.progress);
+        state.granted = granted;
         let task = agent_guest::Task { run: task.run, step: task.step, attempt: task.attempt, input };
         let (mut state, ended) = self.enter(&Running { world, task }, state).await;
         let end = self.agent_end(&mut state, ended).await;

@@ -61,6 +61,8 @@ pub(crate) enum Role {
 pub(crate) struct HostState {
     pub(crate) role: Role,
     pub(crate) limits: Limits,
+    /// The capabilities that were granted; an agent can ask for them.
+    pub(crate) granted: Vec<&'static str>,
     pub(crate) log: SharedLog,
     pub(crate) notes: Notes,
     pub(crate) time: SharedTime,
@@ -105,6 +107,7 @@ impl HostState {
             role,
             hooks: HttpHooks::new(hosts, &limits, &log),
             limits,
+            granted: Vec::new(),
             log,
             notes: Notes::new(None),
             time: SharedTime::new(now),

@@ -302,6 +302,58 @@ async fn memory_timers_and_signals_are_calls() {
 }
 
 #[tokio::test]
+async fn a_question_to_a_model_is_checked_before_it_is_recorded() {
+    let ask = |request: &str| {
+        let length = request.len();
+        agent(&format!(
+            "(call $chat (i32.const 2000) (i32.const 7) (i32.const 2007) (i32.const {length}) (i32.const 3000)) {ECHO}"
+        ))
+        .import("pawl:plugin/models@0.1.0", "chat", "(param i32 i32 i32 i32 i32)")
+        .items(&text_at(2000, &format!("default{request}")))
+    };
+    let script = null();
+    let good = r#"{"messages":[{"role":"user","text":"hi"}]}"#;
+    for wrong in ["{}", "nothing", r#"{"messages":[]}"#] {
+        assert_eq!(end(&ask(wrong), &script).await, AgentEnd::Completed(json!({"n": 1})));
+        assert_eq!(script.asked(), [], "{wrong}");
+    }
+    assert_eq!(end(&ask(good), &script).await, AgentEnd::Completed(json!({"n": 1})));
+    let request = json!({"messages": [{"role": "user", "text": "hi"}]});
+    assert_eq!(script.asked(), [CallRequest::Model { profile: "default".into(), request }]);
+    let denied = end_with(&ask(good), Permissions::default(), Limits::default(), &script).await;
+    check_failure(&denied, FailureKind::Denied, "pawl:plugin/models (permissions.models)");
+    // What is refused counts as well.
+    let again = agent(&format!(
+        "(loop $again (call $chat (i32.const 2000) (i32.const 1) (i32.const 2000) (i32.const 1) (i32.const 3000)) (br $again)) {ECHO}"
+    ))
+    .import("pawl:plugin/models@0.1.0", "chat", "(param i32 i32 i32 i32 i32)")
+    .items(&text_at(2000, "k"));
+    let end =
+        end_with(&again, all_grants(), Limits { host_calls_max: 10, ..Limits::default() }, &script).await;
+    check_failure(&end, FailureKind::Limit, "host_calls_max (10)");
+}
+
+#[tokio::test]
+async fn who_looks_at_its_grants_starts_without_some() {
+    // Says in its result whether it was granted tools.
+    let looks = |more: Guest| {
+        more.import("pawl:plugin/grants@0.1.0", "has", "(param i32 i32) (result i32)")
+            .import("pawl:plugin/tools@0.1.0", "list", "(param i32)")
+            .items(&text_at(2000, "tools01"))
+    };
+    let body =
+        "(call $ok (i32.add (i32.const 2005) (call $has (i32.const 2000) (i32.const 5))) (i32.const 1))";
+    let guest = looks(agent(body));
+    let none = end_with(&guest, Permissions::default(), Limits::default(), &null()).await;
+    assert_eq!(none, AgentEnd::Completed(json!(0)));
+    assert_eq!(end(&guest, &null()).await, AgentEnd::Completed(json!(1)));
+    // What is not looked at call by call still keeps it out.
+    let guest = looks(agent(body)).import("pawl:plugin/timers@0.1.0", "sleep", "(param i64 i32)");
+    let denied = end_with(&guest, Permissions::default(), Limits::default(), &null()).await;
+    check_failure(&denied, FailureKind::Denied, "pawl:plugin/timers (permissions.timers)");
+}
+
+#[tokio::test]
 async fn agents_do_not_reach_the_network_or_a_tools_entry() {
     let guest = agent(ECHO).import("wasi:http/outgoing-handler@0.2.12", "handle", "(param i32 i32 i32 i32)");
     let grants = Permissions { http: ["api.example.com".to_owned()].into(), ..all_grants() };

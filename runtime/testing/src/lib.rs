@@ -23,6 +23,7 @@ mod idle;
 mod junit;
 mod ledger;
 mod memory;
+mod model;
 mod outside;
 mod path;
 mod play;

@@ -3,7 +3,7 @@
 use pawl_core::definition::Definition;
 use pawl_core::event::Event;
 use pawl_core::journal::Envelope;
-use pawl_core::source::test_file::{FaultKind, TestCase};
+use pawl_core::source::test_file::{FaultKind, Says, TestCase};
 use pawl_core::view::{RunHeader, Status, Waiting};
 use pawl_core::{Failure, RunId, RunState};
 use pawl_engine::{Clock as _, Engine, EngineError, StartOptions, Workflow};
@@ -14,6 +14,7 @@ use crate::answer::{People, Turn, operator};
 use crate::idle::Idle;
 use crate::ledger::Call;
 use crate::memory::{self, Memories};
+use crate::model::Scripts;
 use crate::outside::Outside;
 use crate::path::Way;
 use crate::process::{Process, World};
@@ -94,7 +95,13 @@ impl<'a> Stage<'a> {
             FaultKind::Fail { .. } | FaultKind::Slow { .. } => None,
         });
         let crashes = faults.chain(crash).collect();
-        let world = World::new(Script::new(test), idle, play.seed, test.at, crashes);
+        let scripts = test.models.iter().filter_map(|model| match &model.says {
+            Says::Rules(script) => Some((model.name.clone(), script.clone())),
+            // They were read before.
+            Says::File(_) => None,
+        });
+        let scripts = scripts.collect();
+        let world = World::new(Script::new(test), Scripts::new(scripts), idle, play.seed, test.at, crashes);
         Self { play, world, people: People::new(&test.people), outside: Outside::new(test), crashes: 0 }
     }
 

@@ -12,6 +12,7 @@ use crate::answer::Question;
 use crate::chance::SeededChance;
 use crate::clock::SimulatedClock;
 use crate::idle::Idle;
+use crate::model::{ScriptedModels, Scripts};
 use crate::outside::Open;
 use crate::stand_in::{Doubles, Script};
 use crate::store::{CrashPoint, ProcessStore, Tape};
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) tape: Arc<Tape>,
     pub(crate) clock: SimulatedClock,
     pub(crate) script: Arc<Script>,
+    models: Arc<Scripts>,
     pub(crate) idle: Idle,
     chance: Arc<dyn Chance>,
 }
@@ -42,6 +44,7 @@ pub(crate) struct Process {
 impl World {
     pub(crate) fn new(
         script: Script,
+        models: Scripts,
         idle: Idle,
         seed: u64,
         begin: Timestamp,
@@ -52,6 +55,7 @@ impl World {
             tape: Arc::new(Tape::new(plan)),
             clock: SimulatedClock::new(begin),
             script: Arc::new(script),
+            models: Arc::new(models),
             idle,
             chance: Arc::new(SeededChance::new(seed, begin)),
         }
@@ -67,7 +71,13 @@ impl World {
             store: Arc::clone(&store),
             tape: Arc::clone(&self.tape),
         };
+        let models = ScriptedModels {
+            scripts: Arc::clone(&self.models),
+            clock: self.clock.clone(),
+            store: Arc::clone(&store),
+        };
         let config = EngineConfig {
+            models: Some(Arc::new(models)),
             clock: Arc::new(self.clock.clone()),
             chance: Arc::clone(&self.chance),
             stand_in: Some(Arc::new(doubles)),

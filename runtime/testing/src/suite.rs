@@ -11,6 +11,7 @@ use pawl_store::memory::MemoryStore;
 use crate::TestingError;
 use crate::check::check;
 use crate::crash::crash_at_every_event;
+use crate::model::read_scripts;
 use crate::play::{Play, Played};
 use crate::report::{FileReport, TestReport};
 
@@ -75,7 +76,8 @@ impl Suite {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|error| TestingError::Unreadable { path: file.clone(), reason: error.to_string() })?;
-        let tests = test_file::load(&file, &text)?;
+        let mut tests = test_file::load(&file, &text)?;
+        read_scripts(&mut tests, path.parent().unwrap_or_else(|| Path::new(".")))?;
         let workflow_path = workflow_of(path, tests.workflow.as_deref());
         let workflow = self.bench.load_workflow(&workflow_path).await.map_err(TestingError::Workflow)?;
         let problems = test_file::check(&tests, &file, &text, &workflow.definition, &workflow.plugins);

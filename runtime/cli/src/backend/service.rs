@@ -14,7 +14,7 @@ use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
 use serde_json::json;
 
 use super::protocol::{About, Answered, Opened, Reply, Request, Signalled};
-use super::{Feed, memory, retention, verify};
+use super::{Feed, memory, operator, retention, verify};
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -61,7 +61,9 @@ pub(crate) fn engine_config(place: &Place) -> EngineConfig {
 impl Service {
     pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
         let retention = retention::setting()?;
-        let engine = Engine::open(store, EngineConfig { retention, ..engine_config(place) }).await?;
+        let models = Some(operator::models(place)?);
+        let config = EngineConfig { retention, models, ..engine_config(place) };
+        let engine = Engine::open(store, config).await?;
         Ok(Self { engine, driven: Arc::default(), in_hand: Arc::default() })
     }
 

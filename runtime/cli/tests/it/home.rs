@@ -57,7 +57,7 @@ impl Home {
         command.arg0("pawl").args(args).current_dir(self.folder.path());
         command.env("PAWL_DATA", "data").env("USER", "ann").env("COLUMNS", "100");
         command.env("XDG_CACHE_HOME", self.folder.path().join("cache-home"));
-        command.env_remove("XDG_RUNTIME_DIR").env_remove("PAWL_STORE");
+        command.env_remove("XDG_RUNTIME_DIR").env_remove("PAWL_STORE").env_remove("PAWL_CONFIG");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

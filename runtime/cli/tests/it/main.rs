@@ -9,6 +9,7 @@ mod faces;
 mod failures;
 mod home;
 mod memory;
+mod models;
 mod plugins;
 mod private;
 mod runs;

@@ -11,7 +11,7 @@ use crate::{Failure, FailureKind, VisitId};
 impl Draft<'_> {
     /// Records what must be known before the call happens. A call of a `pure`
     /// or `idempotent` tool needs nothing: after a crash it happens again,
-    /// with the same key.
+    /// with the same key. So does a question to a model, which changes nothing.
     pub(super) fn begin_call(
         &mut self,
         at: CallPlace,
@@ -59,6 +59,7 @@ impl Draft<'_> {
             | CallRequest::MemoryGet { .. }
             | CallRequest::MemoryPut { .. }
             | CallRequest::Log { .. }
+            | CallRequest::Model { .. }
             | CallRequest::Denied { .. } => {}
         }
         Ok(())

@@ -168,6 +168,14 @@ impl Definition {
         names
     }
 
+    /// The names of the models that agents may ask.
+    pub fn models_of_agents(&self) -> impl Iterator<Item = &str> {
+        let granted = self.steps.iter().filter_map(|step| {
+            if let Verb::Agent(agent) = &step.verb { Some(&agent.permissions.models) } else { None }
+        });
+        granted.flatten().map(String::as_str)
+    }
+
     /// The names of the signals that agents may wait for.
     pub fn signals_of_agents(&self) -> impl Iterator<Item = &str> {
         let granted = self.steps.iter().filter_map(|step| {

@@ -71,6 +71,7 @@ codes! {
     UnknownTool = "P0502", Error, "a plugin does not have the tool";
     WrongPluginKind = "P0503", Error, "a plugin of the other kind";
     InvalidArguments = "P0504", Error, "arguments that the plugin does not accept";
+    UnknownModel = "P0505", Error, "a step is granted a model that is not there";
     TestMismatch = "P0601", Error, "a test says something that its workflow or a plugin rules out";
     UnknownWorkflow = "P0701", Error, "a step starts a workflow that is not named";
     InvalidInputs = "P0702", Error, "inputs that the workflow does not accept";

@@ -104,6 +104,16 @@ impl Diagnostics {
         }
     }
 
+    /// Covers a part of the text, so that no problem shows it.
+    pub(crate) fn hide(&mut self, span: &Range<usize>) {
+        let (start, end) =
+            (floor_char_boundary(&self.text, span.start), floor_char_boundary(&self.text, span.end));
+        if start < end {
+            // As many bytes as before: places stay where they are.
+            self.text.replace_range(start..end, &"*".repeat(end - start));
+        }
+    }
+
     /// As JSON: a list of `{code, severity, message, line, column, help}`.
     pub fn to_json(&self) -> Value {
         self.list

@@ -11,6 +11,7 @@ mod concurrency;
 mod inputs;
 mod key;
 mod lists;
+pub mod operator;
 mod outside;
 mod plugins;
 mod schema;

@@ -116,6 +116,13 @@ pub static PERMISSIONS: Place = Place {
             "[delivered]",
         )
         .default("[]"),
+        Key::optional(
+            "models",
+            Shape::OneOrMore(&Shape::Text),
+            "The models that agents may ask, by their names in [pawl.yaml](operator-reference.md).",
+            "[default]",
+        )
+        .default("[]"),
         Key::optional("human", Shape::Flag, "Whether agents may ask people.", "true").default("false"),
         Key::optional(
             "memory",

@@ -21,6 +21,7 @@ mod lower;
 mod maybe;
 mod names;
 mod needs;
+pub mod operator;
 mod outline;
 mod permissions;
 mod places;

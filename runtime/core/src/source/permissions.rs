@@ -21,6 +21,9 @@ pub(super) fn permissions(lower: &mut Lower, node: &Node) -> Permissions {
         signals: get(keys, "signals")
             .map(|node| names(lower, node, "signals", ("a signal", "-.")))
             .unwrap_or_default(),
+        models: get(keys, "models")
+            .map(|node| names(lower, node, "models", ("a model", "-")))
+            .unwrap_or_default(),
         human: flag(lower, keys, "human"),
         memory: flag(lower, keys, "memory"),
         timers: flag(lower, keys, "timers"),

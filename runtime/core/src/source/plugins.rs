@@ -17,7 +17,7 @@ use crate::plugin::{Description, PluginKind, PluginPins};
 /// Reports every step that uses a plugin otherwise than the plugin says it can be used.
 ///
 /// Nothing is reported twice: what [`super::load`] found is not looked at again. `others` are the names of
-/// plugins that could be used.
+/// plugins that could be used, `models` those of the operator's models, where they are known.
 pub fn check_plugins(
     loaded: &Loaded,
     file: &str,
@@ -25,6 +25,7 @@ pub fn check_plugins(
     pins: &PluginPins,
     others: &[String],
     workflows: &BTreeMap<String, WorkflowShape>,
+    models: Option<&[String]>,
 ) -> Diagnostics {
     let mut check = Check { loaded, pins, others, workflows, problems: Diagnostics::new(file, text) };
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
@@ -34,6 +35,7 @@ pub fn check_plugins(
         if let Verb::Agent(agent) = &step.verb {
             check.granted_tools(index, agent.permissions.tools.iter());
             check.granted_agents(index, agent.permissions.agents.iter());
+            check.granted_models(index, &agent.permissions.models, models);
         }
         // What a `catch` gives may take the output's place, and so may that of an agent that goes on.
         let own = step.catch.is_none() && !may_hand_over(step);
@@ -205,6 +207,19 @@ impl<'a> Check<'a> {
             if !told {
                 self.plugin(granted, PluginKind::Agent, &at);
             }
+        }
+    }
+
+    fn granted_models(&mut self, index: usize, granted: &BTreeSet<String>, models: Option<&[String]>) {
+        let Some(models) = models else { return };
+        let own = format!("{}/permissions/models", self.loaded.places.step(index));
+        let at = if self.loaded.places.has(&own) { own } else { "/permissions/models".to_owned() };
+        for model in granted.iter().filter(|model| !models.contains(model)) {
+            let at = self.item(&at, model);
+            let help = among(model, "models are", models.iter().map(String::as_str));
+            let help =
+                help.or_else(|| Some("name it under `models` in pawl.yaml, the operator's file".to_owned()));
+            self.push(Code::UnknownModel, &at, format!("there is no model '{model}'"), help);
         }
     }
 

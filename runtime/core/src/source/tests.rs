@@ -83,7 +83,7 @@ fn problems(name: &str, text: &str) -> Diagnostics {
     match load(name, text) {
         Err(problems) => problems,
         Ok(loaded) if name.starts_with("plugins") => {
-            check_plugins(&loaded, name, text, &pins(), &[], &shapes())
+            check_plugins(&loaded, name, text, &pins(), &[], &shapes(), Some(&["default".to_owned()]))
         }
         Ok(loaded) => loaded.warnings,
     }
@@ -240,7 +240,7 @@ proptest! {
         match load("changed.yaml", &text) {
             Err(problems) => prop_assert!(problems.has_errors() && !problems.render(false).is_empty()),
             Ok(loaded) => {
-                let _ = check_plugins(&loaded, "changed.yaml", &text, &pins(), &[], &shapes()).render(false);
+                let _ = check_plugins(&loaded, "changed.yaml", &text, &pins(), &[], &shapes(), Some(&["default".to_owned()])).render(false);
                 let _ = crate::graph::to_mermaid(&loaded.definition);
             }
         }

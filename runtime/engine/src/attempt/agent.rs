@@ -241,14 +241,19 @@ impl Host {
         match &request {
             CallRequest::Tool { .. } => {
                 let place = self.desk.place(call, call);
-                match Arc::clone(&self.desk).call_tool(place, request, self.now).await? {
-                    Told::Answer(response, at) => {
-                        self.memory.recorded();
-                        self.now = at;
-                        Ok(CallReply::Answer { response: response.map(Arc::new), now: at })
-                    }
-                    Told::Wait => Ok(CallReply::Suspend),
-                }
+                let told = Arc::clone(&self.desk).call_tool(place, request, self.now).await?;
+                Ok(self.told(told))
+            }
+            CallRequest::Model { .. } => {
+                let place = self.desk.place(call, call);
+                let told = self.desk.call_model(place, request).await?;
+                Ok(self.told(told))
+            }
+            // An agent that looks at its grants starts without this one.
+            CallRequest::Human(_) if !self.desk.task.grants.human => {
+                let place = self.desk.place(call, call);
+                let told = self.desk.deny_question(place, request).await?;
+                Ok(self.told(told))
             }
             CallRequest::Agent { .. }
             | CallRequest::Signal { .. }
@@ -269,6 +274,18 @@ impl Host {
         }
     }
 
+    /// What came of a call that is recorded by now.
+    fn told(&mut self, told: Told) -> CallReply {
+        match told {
+            Told::Answer(response, at) => {
+                self.memory.recorded();
+                self.now = at;
+                CallReply::Answer { response: response.map(Arc::new), now: at }
+            }
+            Told::Wait => CallReply::Suspend,
+        }
+    }
+
     async fn answer_at_once(&mut self, request: &CallRequest) -> CallResponse {
         let context = &self.desk.context;
         match request {
@@ -286,6 +303,7 @@ impl Host {
             | CallRequest::Agent { .. }
             | CallRequest::Signal { .. }
             | CallRequest::Human(_)
+            | CallRequest::Model { .. }
             | CallRequest::Sleep { .. } => Ok(Value::Null),
             CallRequest::Denied { capability, .. } => Err(Failure::new(
                 FailureKind::Denied,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::call::{CallRequest, CallResponse};
+use pawl_core::chat::ChatRequest;
 use pawl_core::plugin::{Description, EffectClass, Permissions, PluginPin};
 use pawl_core::{
     AnsweredCall, CallPlace, Command, Digest, Failure, FailureKind, Refusal, Timestamp, json_bytes,
@@ -140,11 +141,64 @@ impl Desk {
                 self.try_tool(pin, tool, arguments.clone(), at.call, now).await
             }
         };
+        self.record(at, request, response).await
+    }
+
+    /// Records a call that was made, with its answer.
+    async fn record(
+        &self,
+        at: CallPlace,
+        request: CallRequest,
+        response: CallResponse,
+    ) -> Result<Told, Failure> {
         let acknowledged = self.end(at, request, response.clone()).await?;
         if acknowledged.parked {
             return Ok(Told::Wait);
         }
         Ok(Told::Answer(response, acknowledged.at))
+    }
+
+    /// Asks a model and records its answer. A question that was under way at a crash is asked again.
+    pub(super) async fn call_model(&self, at: CallPlace, request: CallRequest) -> Result<Told, Failure> {
+        let CallRequest::Model { profile, request: asked } = &request else { return Ok(Told::Wait) };
+        let response = if self.task.grants.models.contains(profile) {
+            self.ask_model(at.call, profile, asked).await
+        } else {
+            Err(Failure::new(
+                FailureKind::Denied,
+                format!(
+                    "step '{}' may not ask the model '{profile}'; add it to `permissions: models`",
+                    self.task.step
+                ),
+            ))
+        };
+        self.record(at, request, response).await
+    }
+
+    /// Records that a person may not be asked.
+    pub(super) async fn deny_question(&self, at: CallPlace, request: CallRequest) -> Result<Told, Failure> {
+        let message =
+            format!("step '{}' may not ask people; add `human: true` to `permissions`", self.task.step);
+        self.record(at, request, Err(Failure::new(FailureKind::Denied, message))).await
+    }
+
+    async fn ask_model(&self, call: u32, profile: &str, asked: &Value) -> CallResponse {
+        // The sandbox checked it before; what plays an agent in a test is checked here.
+        let asked = ChatRequest::read(asked)
+            .map_err(|wrong| Failure::new(FailureKind::InvalidInput, format!("models.chat: {wrong}")))?;
+        let Some(models) = &self.context.config.models else {
+            let message = format!("there is no model '{profile}': this pawl was given none");
+            return Err(Failure::new(FailureKind::InvalidInput, message));
+        };
+        let answer = models.chat(&self.key(call), profile, asked).await?;
+        let (bytes, max) = (value_bytes(&answer) as u64, self.context.config.limits.payload_max_bytes);
+        if bytes > max {
+            let message = format!(
+                "the answer of model '{profile}' has {bytes} bytes as JSON; payload_max_bytes is {max}"
+            );
+            return Err(Failure::new(FailureKind::InvalidOutput, message));
+        }
+        Ok(answer)
     }
 
     async fn try_tool(
@@ -168,7 +222,7 @@ impl Desk {
             pin,
             tool,
             arguments,
-            key: format!("{}/{}/{}/{call}", task.run, task.visit, task.attempt),
+            key: self.key(call),
             now,
             deadline: task.deadline,
             seed: Digest::of_parts(&[task.seed.as_bytes(), &call.to_be_bytes()]),
@@ -180,6 +234,12 @@ impl Desk {
             trace(task, line.level, &format!("{plugin}.{tool}: {}", line.message));
         }
         result.map_err(|failure| named(failure, &format!("{plugin}.{tool}")))
+    }
+
+    /// The key that is the same for every try of this call.
+    fn key(&self, call: u32) -> String {
+        let task = &self.task;
+        format!("{}/{}/{}/{call}", task.run, task.visit, task.attempt)
     }
 
     /// Records that a call begins; false when it must not, since another one waits for a person.

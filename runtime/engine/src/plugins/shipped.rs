@@ -24,6 +24,20 @@ macro_rules! shipped {
 }
 
 shipped![
-    "calc", "csv", "drafts", "echo", "flaky", "http", "jq", "notes", "orders", "payments", "planner",
-    "template", "text", "triage", "writer",
+    "assistant",
+    "calc",
+    "csv",
+    "drafts",
+    "echo",
+    "flaky",
+    "http",
+    "jq",
+    "notes",
+    "orders",
+    "payments",
+    "planner",
+    "template",
+    "text",
+    "triage",
+    "writer",
 ];

@@ -2,11 +2,12 @@
 
 pub(crate) mod agents;
 pub(crate) mod clock;
-pub(crate) mod denied;
+pub(crate) mod grants;
 pub(crate) mod http;
 pub(crate) mod human;
 pub(crate) mod log;
 pub(crate) mod memory;
+pub(crate) mod models;
 pub(crate) mod progress;
 pub(crate) mod random;
 pub(crate) mod signals;
@@ -33,6 +34,7 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     own::log::add_to_linker::<_, Me>(linker, |state| state)?;
     own::clock::add_to_linker::<_, Me>(linker, |state| state)?;
     own::random::add_to_linker::<_, Me>(linker, |state| state)?;
+    own::grants::add_to_linker::<_, Me>(linker, |state| state)?;
     own::tools::add_to_linker::<_, Me>(linker, |state| state)?;
     own::human::add_to_linker::<_, Me>(linker, |state| state)?;
     own::memory::add_to_linker::<_, Me>(linker, |state| state)?;

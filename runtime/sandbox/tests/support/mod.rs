@@ -59,6 +59,7 @@ pub fn all_grants() -> Permissions {
         http: std::collections::BTreeSet::new(),
         agents: ["writer".to_owned()].into(),
         signals: ["go".to_owned()].into(),
+        models: ["default".to_owned()].into(),
         human: true,
         memory: true,
         timers: true,

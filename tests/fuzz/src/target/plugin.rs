@@ -104,6 +104,7 @@ async fn used(sandbox: &Sandbox, plugin: &LoadedPlugin) {
                 http: std::collections::BTreeSet::new(),
                 agents: ["a".to_owned()].into(),
                 signals: ["a".to_owned()].into(),
+                models: ["a".to_owned()].into(),
                 human: true,
                 memory: true,
                 timers: true,

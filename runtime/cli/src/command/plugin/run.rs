@@ -33,7 +33,7 @@ use crate::values;
 /// The step's id, and the name of the plugin where its file's name cannot be one.
 const STEP: &str = "call";
 /// What to do when something is denied.
-const GRANT: &str = "grant tools with --allow-tool, hosts with --allow-http";
+const GRANT: &str = "grant tools with --allow-tool, hosts with --allow-http, models with --allow-model";
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -51,6 +51,9 @@ pub(super) struct RunArgs {
     /// A tool that the agent may call, `orders.lookup` or `orders.*`; may be repeated
     #[arg(long, value_name = "TOOL")]
     allow_tool: Vec<String>,
+    /// A model that the agent may ask, by its name in pawl.yaml; may be repeated
+    #[arg(long, value_name = "MODEL")]
+    allow_model: Vec<String>,
     /// Answer the agent's next question with this action, and its form with the JSON object behind it:
     /// --answer 'approve {"note": "ok"}'; may be repeated
     #[arg(long, value_name = "ACTION [JSON]")]
@@ -237,7 +240,8 @@ fn workflow(args: &RunArgs, entry: &PluginEntry, target: &Target<'_>, with: &Val
     let permissions = match target.tool {
         Some(_) => json!({ "http": args.allow_http }),
         None => json!({
-            "tools": args.allow_tool, "http": args.allow_http, "human": true, "memory": true, "timers": true,
+            "tools": args.allow_tool, "http": args.allow_http, "models": args.allow_model,
+            "human": true, "memory": true, "timers": true,
         }),
     };
     let plugins = match &entry.origin {

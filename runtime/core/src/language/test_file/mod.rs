@@ -16,6 +16,7 @@ pub use given::{FAILURE, FAULT, MEMORIES, PERSON, RULE};
 pub use outside::{CANCEL, OUTSIDE_EVENT, SENT_SIGNAL};
 pub use top::{TEST, TEST_FILE};
 
+use super::operator::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN};
 use super::schema::schema_of;
 use super::{Key, Place, Shape};
 
@@ -23,11 +24,15 @@ use super::{Key, Place, Shape};
 pub const TEST_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/test.schema.json";
 
 /// Every place of a test file, in the order of docs/testing.md.
-pub static TEST_PLACES: [&Place; 13] = [
+pub static TEST_PLACES: [&Place; 17] = [
     &TEST_FILE,
     &TEST,
     &RULE,
     &FAILURE,
+    &MODEL_RULE,
+    &MODEL_WHEN,
+    &MODEL_CALL,
+    &MODEL_USAGE,
     &MEMORIES,
     &PERSON,
     &SENT_SIGNAL,

@@ -1,6 +1,8 @@
 //! A test file, and a test in it.
 
-use super::{CANCEL, EXPECT, FAULT, Key, MEMORIES, OUTSIDE_EVENT, PERSON, Place, RULE, SENT_SIGNAL, Shape};
+use super::{
+    CANCEL, EXPECT, FAULT, Key, MEMORIES, MODEL_RULE, OUTSIDE_EVENT, PERSON, Place, RULE, SENT_SIGNAL, Shape,
+};
 
 /// The top of a test file.
 pub static TEST_FILE: Place = Place {
@@ -46,6 +48,13 @@ pub static TEST: Place = Place {
         )
         .default("{}"),
         Key::optional(
+            "models",
+            Shape::Named(&MODEL),
+            "What models say, by the names that the workflow grants: rules, or the [script](operator-reference.md#scripts) with them, relative to this file. No model that does not stand here is asked.",
+            "{ default: [{ reply: Good morning. }] }",
+        )
+        .default("{}"),
+        Key::optional(
             "memory",
             Shape::Map(&MEMORIES),
             "What memories that runs share hold before.",
@@ -88,3 +97,5 @@ pub static TEST: Place = Place {
 };
 
 static RULES: Shape = Shape::Either(&[Shape::Map(&RULE), Shape::Any(&Shape::Map(&RULE))]);
+
+static MODEL: Shape = Shape::Either(&[Shape::Text, Shape::Any(&Shape::Map(&MODEL_RULE))]);

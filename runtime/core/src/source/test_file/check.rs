@@ -55,6 +55,14 @@ impl Check<'_> {
         for mock in &test.agents {
             self.mock(mock, Kind::Agent);
         }
+        for model in &test.models {
+            let granted = || self.definition.models_of_agents();
+            if !granted().any(|name| name == model.name) {
+                let message = format!("no step of the workflow is granted the model '{}'", model.name);
+                let help = among(&model.name, "granted are", granted());
+                self.report(Code::TestMismatch, &model.place, message, help);
+            }
+        }
         for fault in &test.faults {
             match &fault.kind {
                 FaultKind::Fail { tool, .. } | FaultKind::Slow { tool, .. } => {

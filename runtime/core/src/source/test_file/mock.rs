@@ -119,7 +119,7 @@ pub(super) fn only_true(lower: &mut Lower, node: &Node, key: &str) -> bool {
 }
 
 /// A failure: a kind alone, or with what belongs to it.
-pub(super) fn failure(lower: &mut Lower, node: &Node, what: &str) -> Option<Failure> {
+pub(in crate::source) fn failure(lower: &mut Lower, node: &Node, what: &str) -> Option<Failure> {
     const MESSAGE: &str = "the test has it fail";
     if node.as_text().is_some() {
         return kind(lower, node, what).map(|kind| Failure::new(kind, MESSAGE));

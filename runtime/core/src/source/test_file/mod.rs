@@ -9,6 +9,7 @@ mod expect;
 mod fault;
 mod memory;
 mod mock;
+mod model;
 mod outside;
 mod person;
 mod place;
@@ -20,9 +21,12 @@ pub use expect::{CallsExpected, ErrorExpected, EventExpected, Expect, StepsExpec
 pub use fault::{Fault, FaultKind};
 pub use memory::Holds;
 pub use mock::{Gives, Mock, Rule, TIMES_MAX};
+pub use model::{ModelGiven, Says};
 pub use outside::{Cancelling, Comes, OutsideEvent, SentSignal};
 pub use person::{Answers, Asks, Person};
 pub use place::{Place, Placed};
+
+pub(super) use mock::failure;
 
 use super::keys::{Keys, get};
 use super::lower::Lower;
@@ -63,6 +67,8 @@ pub struct TestCase {
     pub tools: Vec<Mock>,
     /// What agents do, instead of their components.
     pub agents: Vec<Mock>,
+    /// What models say.
+    pub models: Vec<ModelGiven>,
     /// What memories that runs share hold before.
     pub memory: Vec<Holds>,
     /// Who answers.
@@ -151,6 +157,7 @@ fn test(lower: &mut Lower, node: &Node) -> Option<TestCase> {
         at: get(keys, "at").and_then(|node| instant(lower, node)).unwrap_or(BEGIN),
         tools: get(keys, "tools").map(|node| mock::mocks(lower, node, "tools")).unwrap_or_default(),
         agents: get(keys, "agents").map(|node| mock::mocks(lower, node, "agents")).unwrap_or_default(),
+        models: get(keys, "models").map(|node| model::models(lower, node)).unwrap_or_default(),
         memory: get(keys, "memory").map(|node| memory::memory(lower, node)).unwrap_or_default(),
         people: get(keys, "people").map(|node| person::people(lower, node)).unwrap_or_default(),
         signals: get(keys, "signals").map(|node| outside::signals(lower, node)).unwrap_or_default(),

@@ -1,0 +1,37 @@
+//! The operator's file, and the models in it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pawl_core::source::operator;
+use pawl_engine::EngineError;
+use pawl_models::{Models, ModelsError, Profiles};
+
+use crate::fault::Fault;
+use crate::place::Place;
+
+/// The models that the operator names; none where there is no file.
+pub(crate) fn models(place: &Place) -> Result<Arc<dyn Models>, Fault> {
+    let Some(path) = place.config() else { return Ok(Arc::new(Profiles::default())) };
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Fault::usage(format!("cannot read {file}, the operator's file: {error}"))
+            .hint("name another with --config FILE, or make this one readable")
+    })?;
+    let operator = operator::load(&file, &text).map_err(EngineError::from)?;
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    Ok(Arc::new(Profiles::new(&operator, folder)?))
+}
+
+impl From<ModelsError> for Fault {
+    fn from(error: ModelsError) -> Self {
+        let text = error.to_string();
+        match error {
+            ModelsError::Script(problems) => EngineError::Definition(problems).into(),
+            ModelsError::Unreadable { .. } => {
+                Self::usage(text).hint("check `script` in pawl.yaml: it is relative to that file")
+            }
+            ModelsError::Address { .. } => Self::usage(text),
+        }
+    }
+}

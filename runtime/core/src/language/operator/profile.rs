@@ -1,0 +1,93 @@
+//! The top of `pawl.yaml`, and its models.
+
+use super::{Key, Place, Shape};
+use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
+
+/// The top of `pawl.yaml`.
+pub static OPERATOR: Place = Place {
+    name: "operator",
+    what: "pawl.yaml",
+    keys: &[
+        Key::optional("description", Shape::Text, "For people.", "What this machine may use."),
+        Key::optional(
+            "models",
+            Shape::Named(&Shape::Map(&PROFILE)),
+            "The models, by the names that workflows grant in `permissions: models`.",
+            "{ default: { provider: ollama, model: llama3.2 } }",
+        )
+        .default("{}"),
+    ],
+    shared: &[],
+};
+
+/// One model.
+pub static PROFILE: Place = Place {
+    name: "profile",
+    what: "a model",
+    keys: &[
+        Key::required(
+            "provider",
+            Shape::OneOf(&["scripted", "openai", "anthropic", "ollama"]),
+            "Who has it: a script, any server with OpenAI's chat completions, Anthropic, or Ollama.",
+            "ollama",
+        ),
+        Key::optional("model", Shape::Text, "The model, as its server calls it.", "llama3.2")
+            .otherwise("required, but for `scripted`, which has none"),
+        Key::optional(
+            "script",
+            Shape::Text,
+            "The [script](#scripts) of a `scripted` model, relative to this file.",
+            "models/demo.yaml",
+        )
+        .otherwise("required with `scripted`, and with nothing else"),
+        Key::optional(
+            "base_url",
+            Shape::Text,
+            "What the server's addresses begin with, `http` or `https`.",
+            "http://127.0.0.1:8000/v1",
+        )
+        .otherwise("`https://api.openai.com/v1`, `https://api.anthropic.com` or `http://127.0.0.1:11434`"),
+        Key::optional("key", Shape::Map(&KEY), "Where the key is. It never stands here itself.", "{ env: MODEL_KEY }")
+            .otherwise("no key is sent"),
+        Key::optional("timeout", Shape::Duration, "The longest that one try may take.", "30s").default("2m"),
+        Key::optional(
+            "retries",
+            Shape::Whole(0, RETRIES_MAX),
+            "How often a request is made again that failed for a passing reason: a limit of the server, a fault of it, a connection that broke. It waits as long as the server asks.",
+            "4",
+        )
+        .default("2"),
+        Key::optional(
+            "requests_per_minute",
+            Shape::Whole(1, REQUESTS_PER_MINUTE_MAX),
+            "No more requests are made in a minute by this process; others wait for their turn.",
+            "60",
+        )
+        .otherwise("no limit"),
+        Key::optional(
+            "fallbacks",
+            Shape::OneOrMore(&Shape::Text),
+            "The models that are asked in turn when this one fails, by their names here. Their own `fallbacks` are not followed.",
+            "[extra]",
+        )
+        .default("[]"),
+    ],
+    shared: &[],
+};
+
+/// Where a key is.
+pub static KEY: Place = Place {
+    name: "key",
+    what: "key",
+    keys: &[
+        Key::verb("env", Shape::Text, "A variable of the environment.", "", "MODEL_KEY"),
+        Key::verb(
+            "file",
+            Shape::Text,
+            "A file with the key in it and nothing else, relative to this one.",
+            "",
+            "model.key",
+        ),
+    ],
+    shared: &[],
+};

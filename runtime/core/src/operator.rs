@@ -1,0 +1,95 @@
+//! What the operator says in `pawl.yaml`: which models there are, and how they are reached.
+//!
+//! It is read by [`source::operator`](crate::source::operator) and cannot be wrong in itself. It
+//! holds no key: only where one is.
+
+use std::collections::BTreeMap;
+
+use crate::Duration;
+
+/// The operator's file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Operator {
+    /// The models, by the names that workflows grant.
+    pub models: BTreeMap<String, Profile>,
+}
+
+/// One model, and how it is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// Who has it.
+    pub provider: Provider,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// How often a request that failed for a passing reason is made again.
+    pub retries: u32,
+    /// No more requests are made in a minute; they wait for their turn.
+    pub requests_per_minute: Option<u32>,
+    /// The profiles that are asked in turn when this one fails.
+    pub fallbacks: Vec<String>,
+}
+
+/// Who has a model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Provider {
+    /// A file with what is said, relative to the operator's.
+    Scripted {
+        /// The file.
+        script: String,
+    },
+    /// A server.
+    Remote(Remote),
+}
+
+/// A model on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// The model, as the server calls it.
+    pub model: String,
+    /// What its addresses begin with.
+    pub base_url: String,
+    /// Where the key is.
+    pub key: Option<KeyPlace>,
+}
+
+/// How a server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Chat completions, as many servers have them.
+    OpenAi,
+    /// Messages.
+    Anthropic,
+    /// Ollama's own.
+    Ollama,
+}
+
+impl Protocol {
+    /// The name as it stands in `pawl.yaml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// What addresses begin with where the operator does not say.
+    pub const fn base_url(self) -> &'static str {
+        match self {
+            Self::OpenAi => "https://api.openai.com/v1",
+            Self::Anthropic => "https://api.anthropic.com",
+            Self::Ollama => "http://127.0.0.1:11434",
+        }
+    }
+}
+
+/// Where a key is; it is read when it is used, and kept nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// A variable of the environment.
+    Env(String),
+    /// A file, relative to the operator's.
+    File(String),
+}

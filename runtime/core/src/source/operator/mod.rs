@@ -1,0 +1,139 @@
+//! `pawl.yaml` as written, and the scripts of models: read by the same readers as workflows, every
+//! problem at once, each with its place.
+
+mod profile;
+mod script;
+
+use std::collections::BTreeMap;
+
+pub(super) use script::rules;
+
+use super::keys::{Keys, get};
+use super::lower::Lower;
+use super::tree::Node;
+use super::{SOURCE_MAX_BYTES, yaml};
+use crate::chat::ModelScript;
+use crate::diagnostic::{Code, Diagnostics, among};
+use crate::language::operator::{OPERATOR, SCRIPT};
+use crate::operator::{Operator, Profile};
+
+/// What the names of keys have in them that hold a key themselves.
+const KEY_WORDS: [&str; 5] = ["key", "token", "secret", "password", "authorization"];
+/// The most models of a file.
+pub const MODELS_MAX: usize = 100;
+/// The most retries of a request.
+pub const RETRIES_MAX: u32 = 10;
+/// The most requests in a minute that can be asked for.
+pub const REQUESTS_PER_MINUTE_MAX: u32 = 10_000;
+/// The most rules of a scripted model.
+pub const MODEL_RULES_MAX: usize = 1_000;
+/// The last turn that a rule can be for.
+pub const TURN_MAX: u32 = 10_000;
+
+/// Reads `pawl.yaml`; `file` is its name in messages.
+pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
+    read(file, text, "models:", |lower, root| {
+        let keys = lower.map(root, &OPERATOR).unwrap_or(Keys::new(&OPERATOR, &[]));
+        description(lower, keys);
+        let models = get(keys, "models").map(|node| models(lower, node)).unwrap_or_default();
+        Operator { models }
+    })
+}
+
+/// Reads the script of a model; `file` is its name in messages.
+pub fn load_script(file: &str, text: &str) -> Result<ModelScript, Diagnostics> {
+    read(file, text, "rules:", |lower, root| {
+        let keys = lower.map(root, &SCRIPT).unwrap_or(Keys::new(&SCRIPT, &[]));
+        description(lower, keys);
+        let node = lower.required(keys, "rules", &root.span);
+        node.map(|node| rules(lower, node)).unwrap_or_default()
+    })
+}
+
+fn read<T>(
+    file: &str,
+    text: &str,
+    begin: &str,
+    lowered: impl FnOnce(&mut Lower, &Node) -> T,
+) -> Result<T, Diagnostics> {
+    let mut problems = Diagnostics::new(file, text);
+    if text.len() > SOURCE_MAX_BYTES {
+        let message = format!("the file has {} bytes", text.len());
+        let help = format!("source_max_bytes is {SOURCE_MAX_BYTES}");
+        problems.push(Code::SourceTooLarge, 0..0, message, "", Some(help));
+        return Err(problems);
+    }
+    let help = Some(format!("begin with `{begin}`"));
+    let Some(root) = yaml::parse(text, &mut problems) else {
+        if problems.is_empty() {
+            problems.push(Code::MissingKey, 0..0, "the file is empty", "", help);
+        }
+        return Err(problems);
+    };
+    if root.as_map().is_none() {
+        let message = format!("the file must be a map, not {}", root.describe());
+        problems.push(Code::WrongType, root.span, message, "", help);
+        return Err(problems);
+    }
+    cover(&mut problems, &root);
+    let mut lower = Lower::new(problems, &root);
+    let value = lowered(&mut lower, &root);
+    if lower.problems.has_errors() { Err(lower.problems) } else { Ok(value) }
+}
+
+/// Covers what may be a key, wherever it stands, so that no problem beside it shows it.
+fn cover(problems: &mut Diagnostics, node: &Node) {
+    for item in node.as_list().unwrap_or_default() {
+        cover(problems, item);
+    }
+    for entry in node.as_map().unwrap_or_default() {
+        let name = entry.key.to_lowercase();
+        if entry.value.as_text().is_some() && KEY_WORDS.iter().any(|word| name.contains(word)) {
+            problems.hide(&entry.value.span);
+        } else {
+            cover(problems, &entry.value);
+        }
+    }
+}
+
+fn description(lower: &mut Lower, keys: Keys<'_>) {
+    if let Some(node) = get(keys, "description") {
+        lower.text(node, "description");
+    }
+}
+
+fn models(lower: &mut Lower, node: &Node) -> BTreeMap<String, Profile> {
+    let mut models = BTreeMap::new();
+    let entries = lower.any_map(node, "models").unwrap_or_default();
+    let entries: Vec<_> = entries.iter().filter(|entry| !entry.key.starts_with("x-")).collect();
+    if entries.len() > MODELS_MAX {
+        let message = format!("there are {} models", entries.len());
+        lower.report(Code::OutOfRange, &node.span, message, Some(format!("models_max is {MODELS_MAX}")));
+        return models;
+    }
+    let names: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    for entry in &entries {
+        if !lower.name(&entry.key, &entry.key_span, "a model", "-") {
+            continue;
+        }
+        let Some((profile, fallbacks)) = profile::profile(lower, &entry.value) else { continue };
+        for (name, span) in &fallbacks {
+            let wrong = if *name == entry.key {
+                Some(("a model cannot stand in for itself".to_owned(), None))
+            } else if names.contains(name) {
+                None
+            } else {
+                Some((format!("there is no model '{name}'"), among(name, "there are", names.iter().copied())))
+            };
+            if let Some((message, help)) = wrong {
+                lower.report(Code::InvalidValue, span, message, help);
+            }
+        }
+        let fallbacks = fallbacks.into_iter().map(|(name, _)| name.to_owned()).collect();
+        models.insert(entry.key.clone(), Profile { fallbacks, ..profile });
+    }
+    models
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! One model of `pawl.yaml`.
+
+use super::super::keys::{Keys, get};
+use super::super::lower::Lower;
+use super::super::tree::{Node, Span};
+use super::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
+use crate::Duration;
+use crate::diagnostic::{Code, among};
+use crate::language::operator::{KEY, PROFILE};
+use crate::operator::{KeyPlace, Profile, Protocol, Provider, Remote};
+
+const TIMEOUT_DEFAULT: Duration = Duration(120_000);
+const RETRIES_DEFAULT: u32 = 2;
+/// Keys that only a server has.
+const OF_SERVERS: [&str; 3] = ["model", "base_url", "key"];
+
+/// Reads a model, and the fallbacks that it names.
+pub(super) fn profile<'n>(lower: &mut Lower, node: &'n Node) -> Option<(Profile, Vec<(&'n str, Span)>)> {
+    let keys = lower.map(node, &PROFILE)?;
+    let fallbacks = get(keys, "fallbacks").map(|node| lower.texts(node, "fallbacks")).unwrap_or_default();
+    let timeout = get(keys, "timeout").and_then(|node| {
+        let timeout = lower.duration(node, "timeout")?;
+        if timeout.0 == 0 {
+            let help = Some("leave the key out, or write more".to_owned());
+            lower.report(Code::OutOfRange, &node.span, "timeout is nothing", help);
+        }
+        Some(timeout)
+    });
+    let retries = get(keys, "retries").and_then(|node| lower.whole(node, "retries", 0..=RETRIES_MAX));
+    let requests_per_minute = get(keys, "requests_per_minute")
+        .and_then(|node| lower.whole(node, "requests_per_minute", 1..=REQUESTS_PER_MINUTE_MAX));
+    let profile = Profile {
+        provider: provider(lower, keys, &node.span)?,
+        timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+        retries: retries.unwrap_or(RETRIES_DEFAULT),
+        requests_per_minute,
+        fallbacks: Vec::new(),
+    };
+    Some((profile, fallbacks))
+}
+
+fn provider(lower: &mut Lower, keys: Keys<'_>, span: &Span) -> Option<Provider> {
+    const NAMES: [&str; 4] = ["scripted", "openai", "anthropic", "ollama"];
+    let node = lower.required(keys, "provider", span)?;
+    let name = lower.text(node, "provider")?;
+    let protocol = match name {
+        "scripted" => None,
+        "openai" => Some(Protocol::OpenAi),
+        "anthropic" => Some(Protocol::Anthropic),
+        "ollama" => Some(Protocol::Ollama),
+        _ => {
+            let help = among(name, "providers are", NAMES);
+            lower.report(Code::InvalidValue, &node.span, format!("there is no provider '{name}'"), help);
+            return None;
+        }
+    };
+    let Some(protocol) = protocol else {
+        for key in OF_SERVERS {
+            misplaced(lower, keys, key, name);
+        }
+        let script = filled_key(lower, keys, "script", span)?;
+        return Some(Provider::Scripted { script });
+    };
+    misplaced(lower, keys, "script", name);
+    let model = filled_key(lower, keys, "model", span);
+    let base_url = match get(keys, "base_url") {
+        Some(node) => base_url(lower, node),
+        None => Some(protocol.base_url().to_owned()),
+    };
+    let key = match get(keys, "key") {
+        Some(node) => Some(key(lower, node)?),
+        None => None,
+    };
+    Some(Provider::Remote(Remote { protocol, model: model?, base_url: base_url?, key }))
+}
+
+fn misplaced(lower: &mut Lower, keys: Keys<'_>, key: &str, provider: &str) {
+    if let Some(node) = get(keys, key) {
+        let message = format!("a model of the provider '{provider}' has no '{key}'");
+        lower.report(Code::KeyMismatch, &node.span, message, Some(format!("take '{key}' out")));
+    }
+}
+
+/// A text that must be there and hold something.
+fn filled_key(lower: &mut Lower, keys: Keys<'_>, key: &str, span: &Span) -> Option<String> {
+    let node = lower.required(keys, key, span)?;
+    filled(lower, node, key)
+}
+
+fn filled(lower: &mut Lower, node: &Node, key: &str) -> Option<String> {
+    let text = lower.text(node, key)?;
+    if text.trim().is_empty() || text.contains(char::is_control) {
+        let message = format!("{key} is empty, or has signs in it that cannot be seen");
+        lower.report(Code::InvalidValue, &node.span, message, None);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn base_url(lower: &mut Lower, node: &Node) -> Option<String> {
+    let url = filled(lower, node, "base_url")?;
+    let rest = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    let good = rest.is_some_and(|rest| {
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && !rest.contains(['?', '#', '@', ' ', '\\']) && url.is_ascii()
+    });
+    if !good {
+        // A key in an address would stand in every message about it.
+        let message = "base_url is no address without user, query and fragment".to_owned();
+        let help = "write it as in http://127.0.0.1:8000/v1, and the key under `key`".to_owned();
+        lower.report(Code::InvalidValue, &node.span, message, Some(help));
+        return None;
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+fn key(lower: &mut Lower, node: &Node) -> Option<KeyPlace> {
+    if node.as_text().is_some() {
+        let message = "a key never stands in pawl.yaml".to_owned();
+        let help = "write `{ env: NAME }` or `{ file: PATH }`, and put the key there".to_owned();
+        lower.report(Code::WrongType, &node.span, message, Some(help));
+        return None;
+    }
+    let keys = lower.map(node, &KEY)?;
+    match (get(keys, "env"), get(keys, "file")) {
+        (Some(node), None) => filled(lower, node, "env").map(KeyPlace::Env),
+        (None, Some(node)) => filled(lower, node, "file").map(KeyPlace::File),
+        (Some(_), Some(_)) | (None, None) => {
+            let help = Some("write `{ env: NAME }` or `{ file: PATH }`".to_owned());
+            lower.report(Code::KeyMismatch, &node.span, "key needs one of env and file", help);
+            None
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use super::*;
+use crate::Duration;
+use crate::operator::{KeyPlace, Protocol, Provider, Remote};
+
+const GOOD: &str = "
+models:
+  default:
+    provider: openai
+    model: gpt-5
+    base_url: http://127.0.0.1:8000/v1/
+    key: { env: MODEL_KEY }
+    timeout: 30s
+    retries: 4
+    requests_per_minute: 60
+    fallbacks: [claude, demo]
+  claude: { provider: anthropic, model: opus, key: { file: claude.key } }
+  demo: { provider: scripted, script: demo.yaml }
+";
+
+#[test]
+fn a_file_is_read_as_it_is_written() {
+    let operator = load("pawl.yaml", GOOD).unwrap();
+    let default = &operator.models["default"];
+    assert_eq!(
+        default.provider,
+        Provider::Remote(Remote {
+            protocol: Protocol::OpenAi,
+            model: "gpt-5".to_owned(),
+            base_url: "http://127.0.0.1:8000/v1".to_owned(),
+            key: Some(KeyPlace::Env("MODEL_KEY".to_owned())),
+        })
+    );
+    assert_eq!((default.timeout, default.retries), (Duration(30_000), 4));
+    assert_eq!(default.requests_per_minute, Some(60));
+    assert_eq!(default.fallbacks, ["claude", "demo"]);
+    let claude = &operator.models["claude"];
+    assert_eq!((claude.timeout, claude.retries, claude.requests_per_minute), (Duration(120_000), 2, None));
+    assert!(
+        matches!(&claude.provider, Provider::Remote(remote) if remote.base_url == "https://api.anthropic.com")
+    );
+    assert!(load("pawl.yaml", "models: {}\nx-free: 1\n").unwrap().models.is_empty());
+}
+
+#[test]
+fn every_problem_is_told_with_its_place() {
+    let text = "
+modles: {}
+models:
+  a: { provider: opnai, model: m }
+  b: { provider: ollama }
+  c: { provider: scripted, script: s.yaml, model: m }
+  d: { provider: openai, model: m, script: s.yaml, timeout: 0s, fallbacks: [d, cc] }
+  e: { provider: openai, model: m, base_url: 'http://user:pass@host/v1' }
+  f: { provider: openai, model: m, key: { env: A, file: B } }
+  g g: { provider: ollama, model: m }
+  h: { provider: ollama, model: m, retries: 11, timeout: 5 }
+  i: { provider: ollama, model: '' }
+";
+    let problems = load("pawl.yaml", text).unwrap_err();
+    insta::assert_snapshot!(problems.to_string());
+}
+
+#[test]
+fn a_key_that_stands_in_the_file_is_refused_and_not_shown() {
+    for text in [
+        "models:\n  a: { provider: openai, model: m, key: sk-canary }\n",
+        "models:\n  a: { provider: openai, model: m, api_key: sk-canary }\n",
+        "modles: { a: { provider: opnai, headers: [{ Authorization: sk-canary }], key: sk-canary } }\n",
+        "models:\n  a:\n    provider: openai\n    model: m\n    key: >\n      sk-canary\n",
+    ] {
+        let problems = load("pawl.yaml", text).unwrap_err();
+        let shown = format!("{}\n{problems}\n{}", problems.render(false), problems.to_json());
+        assert!(!shown.contains("sk-canary"), "{shown}");
+    }
+    let many: Vec<_> =
+        (0..=MODELS_MAX).map(|n| format!("  m{n}: {{ provider: ollama, model: m }}\n")).collect();
+    let many = many.concat();
+    let problems = load("pawl.yaml", &format!("models:\n{many}")).unwrap_err();
+    assert!(problems.render(false).contains("models_max is 100"));
+}
+
+#[test]
+fn a_script_is_read_and_its_problems_are_told() {
+    let text = "
+rules:
+  - when: { turn: 0, last: A-1 }
+    calls: [{ tool: orders.lookup, arguments: { id: A-1 } }]
+    delay: 1s
+  - when: { tool: orders.lookup }
+    reply: { found: true }
+    usage: { input: 3, output: 4 }
+  - fail: { kind: transient, retry_after: 2s }
+    times: 1
+";
+    insta::assert_debug_snapshot!(load_script("s.yaml", text).unwrap());
+    let text = "
+rules:
+  - {}
+  - { reply: a, calls: [] }
+  - { calls: [] }
+  - { fail: transient, usage: { input: 1, output: 1 } }
+  - { reply: a, when: { lst: b } }
+  - { fail: broken }
+";
+    insta::assert_snapshot!(load_script("s.yaml", text).unwrap_err().to_string());
+    let many = "  - { reply: a }\n".repeat(MODEL_RULES_MAX + 1);
+    let problems = load_script("s.yaml", &format!("rules:\n{many}")).unwrap_err();
+    assert!(problems.render(false).contains("model_rules_max is 1000"));
+}

@@ -1,0 +1,263 @@
+//! Profiles against servers that answer what was prepared.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pawl_core::call::CallResponse;
+use pawl_core::chat::ChatRequest;
+use pawl_core::source::operator;
+use pawl_core::{Failure, FailureKind};
+use pawl_models::{MODEL_RESPONSE_MAX_BYTES, Models as _, Profiles};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const KEY: &str = "sk-canary-0123456789";
+
+/// A server that gives each request the next of its answers, and then none.
+struct Server {
+    url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    async fn start(answers: Vec<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        tokio::spawn(async move {
+            let mut answers = answers.into_iter();
+            let mut silent = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let request = read(&mut stream).await;
+                seen.lock().unwrap().push(request);
+                match answers.next() {
+                    Some(answer) => {
+                        let _ = stream.write_all(answer.as_bytes()).await;
+                        let _ = stream.shutdown().await;
+                    }
+                    // It stays open and says nothing.
+                    None => silent.push(stream),
+                }
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+async fn read(stream: &mut TcpStream) -> String {
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let head = head.to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return text;
+            }
+        }
+        match stream.read(&mut piece).await.unwrap() {
+            0 => return text,
+            count => bytes.extend_from_slice(&piece[..count]),
+        }
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}", body.len())
+}
+
+fn says(text: &str) -> String {
+    let choice = json!({ "message": { "role": "assistant", "content": text }, "finish_reason": "stop" });
+    answer("200 OK", "", &json!({ "model": "m-1", "choices": [choice] }).to_string())
+}
+
+/// The model `a` of this server, with more keys, and more models.
+async fn ask(server: &Server, more: &str, models: &str) -> CallResponse {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), KEY).unwrap();
+    std::fs::write(folder.path().join("script.yaml"), "rules: [{ reply: by script }]").unwrap();
+    let text = format!(
+        "models:\n  a: {{ provider: openai, model: m, base_url: '{}/v1', key: {{ file: key }}, {more} }}\n{models}",
+        server.url
+    );
+    let operator = operator::load("pawl.yaml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    let profiles = Profiles::new(&operator, folder.path()).unwrap();
+    profiles.chat("key", "a", hello()).await
+}
+
+fn hello() -> ChatRequest {
+    ChatRequest::read(&json!({ "messages": [{ "role": "user", "text": "hi" }] })).unwrap()
+}
+
+fn text(response: &CallResponse) -> &str {
+    response.as_ref().unwrap_or_else(|failure| panic!("{failure:?}"))["message"]["text"].as_str().unwrap()
+}
+
+fn failure(response: CallResponse) -> Failure {
+    let failure = response.expect_err("it failed");
+    assert!(!format!("{failure:?}").contains("canary"), "{failure:?}");
+    failure
+}
+
+#[tokio::test]
+async fn a_server_is_asked_and_its_answer_is_read() {
+    let server = Server::start(vec![says("good morning")]).await;
+    let response = ask(&server, "", "").await;
+    assert_eq!(text(&response), "good morning");
+    let response = response.unwrap();
+    assert_eq!((&response["model"], &response["profile"]), (&json!("m-1"), &json!("a")));
+    let requests = server.requests();
+    let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /v1/chat/completions HTTP/1.1"), "{head}");
+    assert!(head.contains(&format!("authorization: Bearer {KEY}")), "{head}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body, json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] }));
+}
+
+#[tokio::test]
+async fn passing_trouble_is_tried_again_after_the_time_that_the_server_asks_for() {
+    let busy = answer("429 Too Many Requests", "retry-after-ms: 30\r\n", "busy");
+    let fault = answer("500 Internal Server Error", "retry-after: 0\r\n", "");
+    let server = Server::start(vec![busy.clone(), fault, says("at last")]).await;
+    let since = std::time::Instant::now();
+    assert_eq!(text(&ask(&server, "", "").await), "at last");
+    assert!(since.elapsed() >= Duration::from_millis(30));
+    assert_eq!(server.requests().len(), 3);
+
+    let server = Server::start(vec![busy.clone(), busy, says("too late")]).await;
+    let failure = failure(ask(&server, "retries: 1", "").await);
+    assert_eq!((failure.kind, failure.retry_after_ms), (FailureKind::Transient, Some(30)));
+    assert!(
+        failure.message.contains("model 'a': the server answers 429 Too Many Requests: busy"),
+        "{failure:?}"
+    );
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_long_wait_is_left_to_the_step() {
+    let server = Server::start(vec![answer("429 Too Many Requests", "retry-after: 3600\r\n", "")]).await;
+    let failure = failure(ask(&server, "", "").await);
+    assert_eq!((failure.kind, failure.retry_after_ms), (FailureKind::Transient, Some(3_600_000)));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_and_a_server_that_is_not_there_are_passing_trouble() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"choices\"".to_owned();
+    let server = Server::start(vec![cut]).await;
+    assert_eq!(failure(ask(&server, "retries: 0", "").await).kind, FailureKind::Transient);
+    let gone = Server { url: "http://127.0.0.1:1".to_owned(), requests: Arc::default() };
+    let failure = failure(ask(&gone, "retries: 0", "").await);
+    assert_eq!(failure.kind, FailureKind::Transient);
+    assert!(failure.message.contains("127.0.0.1:1 cannot be asked"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up_at_its_timeout() {
+    let server = Server::start(Vec::new()).await;
+    let failure = failure(ask(&server, "retries: 0, timeout: 50ms", "").await);
+    assert_eq!(failure.kind, FailureKind::Transient);
+    assert!(failure.message.contains("`timeout` (50 ms)"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_not_tried_again() {
+    for (wrong, kind, part) in [
+        (answer("200 OK", "", "<html>"), FailureKind::InvalidOutput, "cannot be read"),
+        (answer("200 OK", "", "{}"), FailureKind::InvalidOutput, "missing field `choices`"),
+        (
+            answer("400 Bad Request", "", r#"{"error":{"message":"no such thing"}}"#),
+            FailureKind::InvalidInput,
+            "no such thing",
+        ),
+        (answer("401 Unauthorized", "", "key"), FailureKind::Denied, "check the model's `key`"),
+        (answer("302 Found", "location: http://elsewhere\r\n", ""), FailureKind::Permanent, "not followed"),
+    ] {
+        let server = Server::start(vec![wrong]).await;
+        let failure = failure(ask(&server, "", "").await);
+        assert_eq!(failure.kind, kind, "{failure:?}");
+        assert!(failure.message.contains(part), "{failure:?}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_cut_off() {
+    let server = Server::start(vec![says(&"x".repeat(MODEL_RESPONSE_MAX_BYTES))]).await;
+    let failure = failure(ask(&server, "", "").await);
+    assert_eq!(failure.kind, FailureKind::Permanent);
+    assert!(failure.message.contains("model_response_max_bytes"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_a_server_repeats_goes_nowhere() {
+    let server = Server::start(vec![says(&format!("your key is {KEY}"))]).await;
+    let response = ask(&server, "", "").await;
+    assert_eq!(text(&response), "your key is [key]");
+    for status in ["400 Bad Request", "401 Unauthorized", "500 Internal Server Error"] {
+        let server = Server::start(vec![answer(status, "", &format!("wrong: {KEY}"))]).await;
+        failure(ask(&server, "retries: 0", "").await);
+    }
+}
+
+#[tokio::test]
+async fn the_fallbacks_are_asked_in_turn() {
+    let down = || answer("503 Service Unavailable", "", "");
+    let (first, second) = (Server::start(vec![down()]).await, Server::start(vec![down()]).await);
+    let models = format!(
+        "  b: {{ provider: ollama, model: m, base_url: '{}', retries: 0 }}\n  c: {{ provider: scripted, script: script.yaml }}\n",
+        second.url
+    );
+    let response = ask(&first, "retries: 0, fallbacks: [b, c]", &models).await;
+    assert_eq!(text(&response), "by script");
+    assert_eq!(response.unwrap()["profile"], "c");
+    assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
+
+    // What the first refuses as wrong, the others would too.
+    let (first, second) =
+        (Server::start(vec![answer("400 Bad Request", "", "")]).await, Server::start(vec![]).await);
+    let models = models.replace("retries: 0 }", &format!("retries: 0, x-was: '{}' }}", second.url));
+    let failure = failure(ask(&first, "fallbacks: [b, c]", &models).await);
+    assert_eq!(failure.kind, FailureKind::InvalidInput);
+
+    let (first, second) = (Server::start(vec![down()]).await, Server::start(vec![down()]).await);
+    let models = format!("  b: {{ provider: ollama, model: m, base_url: '{}', retries: 0 }}\n", second.url);
+    let failure = failure_of(ask(&first, "retries: 0, fallbacks: b", &models).await);
+    assert_eq!(failure.kind, FailureKind::Transient);
+    assert!(
+        failure.message.contains("model 'a': ") && failure.message.contains("; model 'b': "),
+        "{failure:?}"
+    );
+}
+
+fn failure_of(response: CallResponse) -> Failure {
+    failure(response)
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_there_is_named() {
+    let failure = Profiles::default().chat("key", "nobody", hello()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::InvalidInput);
+    assert!(failure.message.contains("no model 'nobody'"), "{failure:?}");
+}
+
+#[test]
+fn a_script_that_cannot_be_used_is_told_when_the_models_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let operator =
+        operator::load("pawl.yaml", "models: { a: { provider: scripted, script: s.yaml } }").unwrap();
+    let missing = Profiles::new(&operator, folder.path()).unwrap_err().to_string();
+    assert!(missing.contains("the script of model 'a'"), "{missing}");
+    std::fs::write(folder.path().join("s.yaml"), "ruls: []").unwrap();
+    let wrong = Profiles::new(&operator, folder.path()).unwrap_err().to_string();
+    assert!(wrong.contains("no key 'ruls'"), "{wrong}");
+}
