@@ -136,6 +136,11 @@ impl RunState {
     }
 
     fn arrive(&mut self, time: Timestamp, id: VisitId, step: &StepId, because: Because, frame: FrameId) {
+        // A visit never moves, and a frame lies in one of a frame before it: so whatever a journal says, the way
+        // outward from a visit has an end.
+        if self.visits.contains_key(&id) {
+            return;
+        }
         if let Some(frame) = self.frames.get_mut(&frame) {
             *frame.arrivals.entry(step.clone()).or_default() += 1;
         }
@@ -200,6 +205,9 @@ impl RunState {
     }
 
     fn start_frame(&mut self, id: FrameId, within: VisitId, entry: &Entry) {
+        if self.visits.get(&within).is_none_or(|visit| visit.frame >= id) {
+            return;
+        }
         self.frames_begun = self.frames_begun.max(id.0);
         if let Entry::Undo { .. } = entry {
             return self.start_undo_frame(id, within, entry);

@@ -32,6 +32,9 @@ impl RunState {
     }
 
     pub(super) fn call_agent(&mut self, time: Timestamp, id: VisitId, caller: VisitId, call: u32) {
+        if self.visits.contains_key(&id) {
+            return;
+        }
         let Some(visit) = self.visits.get_mut(&caller) else { return };
         visit.calls.progress(call, |_| Some(CallProgress::Calling(id)));
         let mut within = Visit::arrived(visit.step.clone(), visit.because, visit.frame, time);
