@@ -41,7 +41,7 @@ pub use config::SandboxConfig;
 pub use error::SandboxError;
 pub use host::progress::{Progress, ProgressSink};
 pub use limits::Limits;
-pub use manifest::{Capability, Manifest, ManifestPlace};
+pub use manifest::{Capability, MANIFEST_BRACKETS_MAX, MANIFEST_MAX_BYTES, Manifest, ManifestPlace};
 pub use plugin::LoadedPlugin;
 pub use sandbox::Sandbox;
 pub use task::{AgentEnd, AgentHost, AgentTask, CallReply, CallsReply, ToolCall, ToolEnd};

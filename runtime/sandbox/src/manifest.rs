@@ -15,6 +15,12 @@ use crate::limits::Limits;
 use crate::load::{NAME_MAX_BYTES, is_name};
 use crate::plugin::LoadedPlugin;
 
+/// The longest `plugin.toml`, in bytes.
+pub const MANIFEST_MAX_BYTES: usize = 64 << 10;
+/// The most `[` and `{` in one. The parser goes a level deeper for each table that is not closed, and its stack has
+/// an end.
+pub const MANIFEST_BRACKETS_MAX: usize = 200;
+
 /// A host interface that a plugin may need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -134,6 +140,7 @@ pub struct Manifest {
 impl Manifest {
     /// Reads `plugin.toml`.
     pub fn parse(text: &str) -> Result<Self, SandboxError> {
+        bounded(text)?;
         let written: Written = toml::from_str(text).map_err(|error| SandboxError::ManifestSyntax {
             place: ManifestPlace::of(text, error.span().map_or(0, |span| span.start)),
             reason: error.message().trim().replace('\n', "; "),
@@ -235,6 +242,24 @@ fn is_version(text: &str) -> bool {
     core.split('.').count() == 3 && core.split('.').all(is_number)
 }
 
+/// Refuses what is too much to be read.
+fn bounded(text: &str) -> Result<(), SandboxError> {
+    let beyond = |byte: usize, reason: String| {
+        Err(SandboxError::ManifestSyntax { place: ManifestPlace::of(text, byte), reason })
+    };
+    if text.len() > MANIFEST_MAX_BYTES {
+        let reason = format!("there are {} bytes; manifest_max_bytes is {MANIFEST_MAX_BYTES}", text.len());
+        return beyond(0, reason);
+    }
+    match text.match_indices(['[', '{']).nth(MANIFEST_BRACKETS_MAX) {
+        Some((byte, _)) => beyond(
+            byte,
+            format!("there are more than manifest_brackets_max ({MANIFEST_BRACKETS_MAX}) [ and {{"),
+        ),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +287,11 @@ mod tests {
             (&format!("{head}[limits]\nlog_max_bytes = -1"), "line 5, column 17: invalid value: integer"),
             (&format!("{head}name = 'b'"), "line 4, column 1: duplicate key"),
             (&format!("{head}[limits"), "line 4, column 8: "),
+            (
+                &format!("{head}{}", "labels = { d\n".repeat(4_000)),
+                "line 204, column 10: there are more than",
+            ),
+            (&format!("{head}#{}", "x".repeat(70_000)), "bytes; manifest_max_bytes is 65536"),
         ];
         for (text, part) in cases {
             let error = Manifest::parse(text).unwrap_err().to_string();
