@@ -296,7 +296,11 @@ impl Disk {
 /// The models of the project's own `pawl.yaml`.
 fn models() -> Result<Arc<dyn Models>> {
     let text = std::fs::read_to_string(root().join("pawl.yaml"))?;
-    Ok(Arc::new(Profiles::new(&pawl_core::source::operator::load("pawl.yaml", &text)?, &root())?))
+    Ok(Arc::new(Profiles::new(
+        &pawl_core::source::operator::load("pawl.yaml", &text)?,
+        &root(),
+        pawl_engine::read_text,
+    )?))
 }
 
 /// Compiled guests are kept beside what cargo builds, so that each is compiled once.

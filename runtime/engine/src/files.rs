@@ -1,4 +1,4 @@
-//! Files that a workflow names.
+//! Files that a workflow or an operator names.
 //!
 //! Its author chose the path, so what is there may be anything: a pipe that never ends, a device, a
 //! file that fills the memory. Only files are opened, and only so much of them is read.
@@ -24,8 +24,8 @@ pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a file.
-pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+/// The text of a file of at most 1 MiB. What is no file, a pipe or a device, is not opened.
+pub fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path, TEXT_MAX_BYTES)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }

@@ -48,6 +48,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::EngineConfig;
 pub use engine::{Answer, Engine, StartOptions};
 pub use error::EngineError;
+pub use files::read_text;
 pub use follow::{Follower, News};
 pub use journal::RunHistory;
 pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};

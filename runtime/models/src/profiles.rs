@@ -1,6 +1,7 @@
 //! The operator's models: asked, asked again, and replaced by their fallbacks.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,12 +37,16 @@ struct Profile {
 }
 
 impl Profiles {
-    /// The models that an operator names; paths are relative to `folder`.
-    pub fn new(operator: &Operator, folder: &Path) -> Result<Self, ModelsError> {
+    /// The models that an operator names; paths are relative to `folder`, and scripts are read with `read`.
+    pub fn new(
+        operator: &Operator,
+        folder: &Path,
+        read: impl Fn(&Path) -> io::Result<String>,
+    ) -> Result<Self, ModelsError> {
         let profile = |(name, written): (&String, &operator::Profile)| {
             let provider: Box<dyn Provider> = match &written.provider {
                 operator::Provider::Scripted { script } => {
-                    Box::new(Scripted::read(name, &folder.join(script))?)
+                    Box::new(Scripted::read(name, &folder.join(script), &read)?)
                 }
                 operator::Provider::Remote(remote) => Box::new(Server::new(name, remote, folder)?),
             };

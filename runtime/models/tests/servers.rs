@@ -16,6 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 const KEY: &str = "sk-canary-0123456789";
 
+fn read_script(path: &std::path::Path) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
 /// A server that gives each request the next of its answers, and then none.
 struct Server {
     url: String,
@@ -89,7 +93,7 @@ async fn ask(server: &Server, more: &str, models: &str) -> CallResponse {
         server.url
     );
     let operator = operator::load("pawl.yaml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
-    let profiles = Profiles::new(&operator, folder.path()).unwrap();
+    let profiles = Profiles::new(&operator, folder.path(), read_script).unwrap();
     profiles.chat("key", "a", hello()).await
 }
 
@@ -255,9 +259,9 @@ fn a_script_that_cannot_be_used_is_told_when_the_models_are_made() {
     let folder = tempfile::tempdir().unwrap();
     let operator =
         operator::load("pawl.yaml", "models: { a: { provider: scripted, script: s.yaml } }").unwrap();
-    let missing = Profiles::new(&operator, folder.path()).unwrap_err().to_string();
+    let missing = Profiles::new(&operator, folder.path(), read_script).unwrap_err().to_string();
     assert!(missing.contains("the script of model 'a'"), "{missing}");
     std::fs::write(folder.path().join("s.yaml"), "ruls: []").unwrap();
-    let wrong = Profiles::new(&operator, folder.path()).unwrap_err().to_string();
+    let wrong = Profiles::new(&operator, folder.path(), read_script).unwrap_err().to_string();
     assert!(wrong.contains("no key 'ruls'"), "{wrong}");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pawl_core::source::operator;
-use pawl_engine::EngineError;
+use pawl_engine::{EngineError, read_text};
 use pawl_models::{Models, ModelsError, Profiles};
 
 use crate::fault::Fault;
@@ -14,13 +14,13 @@ use crate::place::Place;
 pub(crate) fn models(place: &Place) -> Result<Arc<dyn Models>, Fault> {
     let Some(path) = place.config() else { return Ok(Arc::new(Profiles::default())) };
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = read_text(&path).map_err(|error| {
         Fault::usage(format!("cannot read {file}, the operator's file: {error}"))
             .hint("name another with --config FILE, or make this one readable")
     })?;
     let operator = operator::load(&file, &text).map_err(EngineError::from)?;
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    Ok(Arc::new(Profiles::new(&operator, folder)?))
+    Ok(Arc::new(Profiles::new(&operator, folder, read_text)?))
 }
 
 impl From<ModelsError> for Fault {

@@ -38,6 +38,12 @@ fn a_model_is_found_in_the_operators_file() {
     assert!(!broken.show().contains("canary"), "{}", broken.show());
     same!("models_broken", broken);
     same!("models_missing", home.pawl(&["--config", "nowhere.yaml", "check", "thinks.yaml"]));
+    // One that never ends, neither as the file nor as a script.
+    let endless = home.pawl(&["--config", "/dev/zero", "check", "thinks.yaml"]).show();
+    assert!(endless.contains("it is not a file"), "{endless}");
+    home.write("endless.yaml", &SCRIPTED.replace("script.yaml", "/dev/zero"));
+    let endless = home.pawl(&["--config", "endless.yaml", "check", "thinks.yaml"]).show();
+    assert!(endless.contains("it is not a file"), "{endless}");
     let mut by_env = home.command(&["check", "thinks.yaml"]);
     by_env.env("PAWL_CONFIG", "broken.yaml");
     let output = by_env.output().unwrap();

@@ -1,5 +1,6 @@
 //! A model that says what stands in a file.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,9 +21,13 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    pub(crate) fn read(model: &str, path: &Path) -> Result<Self, ModelsError> {
+    pub(crate) fn read(
+        model: &str,
+        path: &Path,
+        read: impl Fn(&Path) -> io::Result<String>,
+    ) -> Result<Self, ModelsError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| ModelsError::Unreadable {
+        let text = read(path).map_err(|error| ModelsError::Unreadable {
             model: model.to_owned(),
             path: shown.clone(),
             reason: error.to_string(),
