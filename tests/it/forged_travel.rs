@@ -2,6 +2,7 @@
 //! to find.
 
 use pawl_core::event::{Actor, Asker, Awaited, Event, Origin};
+use pawl_core::plugin::PluginPins;
 use pawl_core::travel::{Ancestor, RunForked, RunResumed, RunRetried, RunSuspended};
 use pawl_core::{Duration, Failure, FailureKind, RunId, VisitId};
 use pawl_tests::torture::{Command, Evidence, Heard, Order, receipt};
@@ -134,7 +135,12 @@ fn forked() -> Evidence {
     started.ancestor = Some(Ancestor::Forked { run: RUN, seq: 4 });
     let outputs = json!({ "n": 4, "found": ["A-1003", "approve"], "receipts": [receipt(&key(OTHER, 3))] });
     events.extend([
-        Event::RunForked(Box::new(RunForked { by: by(2), moved: Duration(0) })),
+        Event::RunForked(Box::new(RunForked {
+            by: by(2),
+            moved: Duration(0),
+            agents: PluginPins::new(),
+            rehearsal: None,
+        })),
         step(2, "ask"),
         ask(2, 8, Asker::Step),
         decide(8, "approve", "t3"),
@@ -189,7 +195,15 @@ fn runs_that_were_forked() {
     let mut late = forked();
     let mut events = approval_events();
     ancestor(&mut events, of(RUN, 11));
-    events.insert(11, Event::RunForked(Box::new(RunForked { by: by(2), moved: Duration(0) })));
+    events.insert(
+        11,
+        Event::RunForked(Box::new(RunForked {
+            by: by(2),
+            moved: Duration(0),
+            agents: PluginPins::new(),
+            rehearsal: None,
+        })),
+    );
     late.books.insert(OTHER, book(OTHER, events));
     late.commands.truncate(2);
     late.commands.push(command(2, Order::Fork { run: RUN, seq: 11 }, Heard::Accepted(OTHER)));

@@ -32,6 +32,7 @@ mod payloads;
 mod power;
 mod prompt;
 mod publish;
+mod rehearsal;
 mod restart;
 mod retention;
 mod salvage;

@@ -135,6 +135,22 @@ async fn a_fork_in_the_middle_of_an_agent_replays_what_was_recorded() -> Result<
     scene.holds(0).await
 }
 
+#[tokio::test]
+async fn a_fork_that_begins_with_a_payment_makes_it_and_asks_nobody() -> Result<()> {
+    let scene = Scene::new().await?;
+    let run = refund(&scene).await?;
+    let approval = scene.asked(run).await?;
+    scene.answer(&approval, "approve", Value::Null).await?;
+    scene.ended(run).await?;
+    let decided = scene.named(run, "approval-decided").await?.seq;
+    let approved =
+        scene.event(run, |event| matches!(event, Event::StepCompleted { visit, .. } if visit.0 == 3));
+    let fork = scene.engine.fork(run, approved.await?.seq.max(decided), Vec::new(), ann()).await?;
+    assert_eq!(scene.ended(fork).await?.status, Status::Completed);
+    let paid = scene.event(fork, |event| matches!(event, Event::StepCompleted { visit, .. } if visit.0 == 4));
+    paid.await.map(|_| ())
+}
+
 const FAILS_ONCE: &str = "
 pawl: 1
 workflow: fails

@@ -19,11 +19,13 @@ mod output;
 mod place;
 mod progress;
 mod question;
+mod rehearsal;
 mod session;
 mod shape;
 mod stop;
 mod story;
 mod summary;
+mod usage;
 mod values;
 mod waits;
 

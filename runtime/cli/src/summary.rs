@@ -4,7 +4,7 @@ use pawl_core::call::CallRequest;
 use pawl_core::event::{
     ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, SlotRequested, Work,
 };
-use pawl_core::travel::Ancestor;
+use pawl_core::travel::{Ancestor, RunForked};
 use pawl_core::{Failure, FrameId, MemoryScope, VisitId};
 use serde_json::Value;
 
@@ -179,6 +179,17 @@ pub(crate) fn made_of(ancestor: Ancestor) -> String {
     }
 }
 
+/// What is other in a rehearsal.
+fn rehearsed(forked: &RunForked) -> String {
+    let Some(rehearsal) = &forked.rehearsal else { return String::new() };
+    let kind = if rehearsal.dry { "dry rehearsal" } else { "rehearsal" };
+    let agents = forked.agents.iter().map(|(name, pin)| format!("agent {name} as {}", pin.component));
+    let model = rehearsal.model.iter().map(|model| format!("model {model}"));
+    let other: Vec<_> = agents.chain(model).collect();
+    let other = if other.is_empty() { String::new() } else { format!(" with {}", other.join(", ")) };
+    format!(": a {kind} of run {}{other}", rehearsal.run)
+}
+
 fn whose(visit: Option<VisitId>) -> String {
     visit.map_or_else(|| "the run".to_owned(), |visit| format!("visit {visit}"))
 }
@@ -233,7 +244,7 @@ fn of_run(event: &Event) -> String {
         }
         Event::StepHeld(held) => format!("{}{}: {}", held.step, in_frame(held.frame), why(held.because)),
         Event::RunResumed(resumed) => format!("by {}", resumed.by.name),
-        Event::RunForked(forked) => format!("by {}", forked.by.name),
+        Event::RunForked(forked) => format!("by {}{}", forked.by.name, rehearsed(forked)),
         Event::InputsChanged(changed) => format!("by {}: {}", changed.by.name, payload(&changed.inputs)),
         Event::OutputChanged(changed) => {
             let place = in_frame(changed.frame);

@@ -19,9 +19,9 @@ use crate::definition::{Definition, Verb};
 use crate::event::{Actor, Event};
 use crate::expression::VALUE_MAX_DEPTH;
 use crate::journal::Envelope;
-use crate::plugin::Description;
+use crate::plugin::{Description, PluginKind, PluginPin, PluginPins};
 use crate::state::RunState;
-use crate::travel::Ancestor;
+use crate::travel::{Ancestor, Rehearsal};
 use crate::{ApprovalId, FrameId, RunId, StepId, Timestamp, within_depth};
 pub(crate) use place::Place;
 use place::place;
@@ -42,6 +42,10 @@ pub struct Fork<'a> {
     pub run: RunId,
     /// What shall be other than it was.
     pub changes: Vec<Change>,
+    /// The agents that shall be others from there on.
+    pub agents: PluginPins,
+    /// Whether it is a rehearsal.
+    pub rehearsal: Option<Rehearsal>,
     /// Who.
     pub by: Actor,
 }
@@ -74,11 +78,13 @@ pub struct Restart {
     pub(crate) place: Place,
     pub(crate) inputs: Option<Value>,
     pub(crate) outputs: Vec<(FrameId, StepId, Value)>,
+    pub(crate) agents: PluginPins,
+    pub(crate) rehearsal: Option<Rehearsal>,
 }
 
 /// Makes a new run of the events of another up to a place.
 pub fn fork(definition: &Definition, fork: Fork<'_>, mut moment: Moment) -> Result<Forked, Refusal> {
-    let Fork { from, envelopes, seq, run, changes, by } = fork;
+    let Fork { from, envelopes, seq, run, changes, agents, rehearsal, by } = fork;
     let taken = usize::try_from(seq).ok().and_then(|seq| envelopes.get(..seq)).unwrap_or_default();
     if taken.is_empty() {
         let text =
@@ -94,12 +100,30 @@ pub fn fork(definition: &Definition, fork: Fork<'_>, mut moment: Moment) -> Resu
         .last()
         .and_then(|(_, last)| place(&state, definition, last))
         .ok_or_else(|| Refusal::CannotFork(no_place(definition, from, envelopes, seq, &state)))?;
-    let mut restart = Restart { from, by, place, inputs: None, outputs: Vec::new() };
+    check_agents(&state, &agents).map_err(Refusal::CannotFork)?;
+    let (inputs, outputs) = (None, Vec::new());
+    let mut restart = Restart { from, by, place, inputs, outputs, agents, rehearsal };
     change(&state, definition, changes, &mut restart).map_err(Refusal::CannotFork)?;
     let own = decide(&mut state, definition, Command::Fork(Box::new(restart)), moment)?;
     let now = state.updated_at();
     events.extend(own.into_iter().map(|event| (now, event)));
     Ok(Forked { state, events })
+}
+
+/// Whatever takes an agent's place is one.
+fn check_agents(state: &RunState, agents: &PluginPins) -> Result<(), String> {
+    let is_agent = |pin: &PluginPin| pin.description.kind() == PluginKind::Agent;
+    for (name, pin) in agents {
+        if !state.plugins.get(name).is_some_and(is_agent) {
+            let known: Vec<_> = state.plugins.iter().filter(|(_, pin)| is_agent(pin)).collect();
+            let known: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(format!("the run has no agent '{name}'; its agents: {}", known.join(", ")));
+        }
+        if !is_agent(pin) {
+            return Err(format!("what shall be '{name}' is a plugin of tools, and no agent"));
+        }
+    }
+    Ok(())
 }
 
 fn copied(taken: &[Envelope], from: RunId, seq: u64, entropy: &mut Entropy) -> Vec<(Timestamp, Event)> {

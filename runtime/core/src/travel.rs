@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Actor, Because, Payload};
+use crate::plugin::PluginPins;
 use crate::{Duration, FrameId, RunId, StepId, VisitId};
 
 /// The run that another was made of.
@@ -30,6 +31,26 @@ pub struct RunForked {
     pub by: Actor,
     /// How much later everything is that was due: no time has passed for the new run.
     pub moved: Duration,
+    /// The agents that are others from here on. Their attempts that were under way begin anew.
+    #[serde(default, skip_serializing_if = "PluginPins::is_empty")]
+    pub agents: PluginPins,
+    /// Whether it is a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
+}
+
+/// A forked run that shall show what would have been: where it asks the same as the run that it was made of, it is
+/// answered from that one's journal, and nothing is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// The run whose journal answers.
+    pub run: RunId,
+    /// Whether what has no recorded answer is refused, where it would change something outside.
+    #[serde(default)]
+    pub dry: bool,
+    /// The model that is asked in place of all others, by the operator's name. It answers itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// The inputs of a forked run were changed.

@@ -117,7 +117,16 @@ impl Bench {
     fn forked(&self, seq: u64, changes: Vec<Change>) -> Result<Self, Refusal> {
         let run = RunId::from_bytes([2; 16]);
         let (from, by) = (self.state.id(), ann());
-        let request = Fork { from, envelopes: &self.events, seq, run, changes, by };
+        let request = Fork {
+            from,
+            envelopes: &self.events,
+            seq,
+            run,
+            changes,
+            agents: BTreeMap::new(),
+            rehearsal: None,
+            by,
+        };
         let Forked { state, events } = fork(&self.definition, request, self.moment())?;
         let mut bench = Self::empty(self.text.clone(), run);
         bench.now = Timestamp(self.now.0 + 1);

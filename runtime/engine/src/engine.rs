@@ -379,7 +379,7 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Closed)
     }
 
-    async fn send(&self, message: Message) -> Result<(), EngineError> {
+    pub(crate) async fn send(&self, message: Message) -> Result<(), EngineError> {
         self.outside.send(message).await.map_err(|_| EngineError::Closed)
     }
 }

@@ -54,5 +54,6 @@ pub use journal::RunHistory;
 pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::ProgressNote;
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
+pub use travel::{Rehearse, Replacement};
 pub use upkeep::{Pruned, Retention, RetentionSetting};
 pub use workflow::{WORKFLOWS_MAX_DEPTH, Workflow};

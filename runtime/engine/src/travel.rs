@@ -1,19 +1,47 @@
 //! Going back in a run, and making another of it.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pawl_core::event::Actor;
 use pawl_core::fork::{Change, Fork, Forked, fork};
-use pawl_core::journal::{self as envelopes, Head};
+use pawl_core::journal::{Head, encode};
 use pawl_core::letter::letter;
-use pawl_core::travel::Ancestor;
-use pawl_core::{Command, Entropy, Moment, RunId, StepId};
-use pawl_store::{Batch, RunCommit};
+use pawl_core::plugin::{PluginOrigin, PluginPins};
+use pawl_core::travel::{Ancestor, Rehearsal};
+use pawl_core::{Command, Digest, Entropy, Moment, Refusal, RunId, StepId};
+use pawl_store::{Batch, Blob, RunCommit};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::driver::{Message, subscriptions};
-use crate::journal::move_out;
-use crate::{Engine, EngineError, StartOptions, Workflow};
+use crate::journal::{fetch, move_out};
+use crate::{Engine, EngineError, PluginEntry, StartOptions, Workflow};
+
+/// How a forked run is rehearsed: what it asks is answered from the journal of the run that it is made of, where
+/// that one asked the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearse {
+    /// The agents that shall be others.
+    pub agents: BTreeMap<String, Replacement>,
+    /// The model that is asked in place of all others.
+    pub model: Option<String>,
+    /// Whether what has no recorded answer is refused, where it would change something outside.
+    pub dry: bool,
+}
+
+/// Where the component of another agent is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replacement {
+    /// In a file.
+    File(PathBuf),
+    /// In the store, where a run has put it.
+    Stored(Digest),
+    /// Wherever its name leads to now: the plugin folder, or what ships with pawl.
+    Current,
+}
 
 impl Engine {
     /// Starts a new run as another was started: with the same definition and components, or with those of
@@ -65,33 +93,85 @@ impl Engine {
     ) -> Result<RunId, EngineError> {
         let _turn = self.turn().await?;
         let engine = self.clone();
-        unless_gone(async move { engine.make_fork(run, seq, changes, by).await }).await
+        unless_gone(async move { engine.make_fork((run, seq), changes, None, by).await }).await
     }
 
-    async fn make_fork(
+    /// Makes a fork that shows what would have been, with other agents or another model.
+    pub async fn rehearse(
         &self,
         run: RunId,
         seq: u64,
         changes: Vec<Change>,
+        how: Rehearse,
+        by: Actor,
+    ) -> Result<RunId, EngineError> {
+        if let Some(model) = &how.model
+            && self.context.config.models.as_ref().is_none_or(|models| !models.names().contains(model))
+        {
+            let text = format!("there is no model '{model}' in pawl.yaml to ask in place of the others");
+            return Err(EngineError::Refused(Refusal::CannotFork(text)));
+        }
+        let _turn = self.turn().await?;
+        let engine = self.clone();
+        unless_gone(async move { engine.make_fork((run, seq), changes, Some(how), by).await }).await
+    }
+
+    /// The pins of agents that shall be others, and their components.
+    async fn replacements(
+        &self,
+        run: RunId,
+        agents: &BTreeMap<String, Replacement>,
+    ) -> Result<(PluginPins, Vec<Blob>), EngineError> {
+        let catalog = &self.context.catalog;
+        let (mut pins, mut blobs) = (PluginPins::new(), Vec::new());
+        for (name, place) in agents {
+            let entry = match place {
+                Replacement::File(path) => catalog.find(name, Some(path)).await?,
+                Replacement::Current => catalog.find(name, None).await?,
+                Replacement::Stored(digest) => PluginEntry {
+                    name: name.clone(),
+                    origin: PluginOrigin::Workflow(format!("sha256:{digest}")),
+                    bytes: fetch(self.store().as_ref(), run, digest, "a component").await?,
+                    manifest: None,
+                },
+            };
+            let (pin, blob) = catalog.pin(&entry).await?;
+            pins.insert(name.clone(), pin);
+            blobs.push(blob);
+        }
+        Ok((pins, blobs))
+    }
+
+    async fn make_fork(
+        &self,
+        (run, seq): (RunId, u64),
+        changes: Vec<Change>,
+        how: Option<Rehearse>,
         by: Actor,
     ) -> Result<RunId, EngineError> {
         let _kept = self.context.made_of.read().await;
+        let (agents, components) = match &how {
+            Some(how) => self.replacements(run, &how.agents).await?,
+            None => Default::default(),
+        };
+        let rehearsal = how.map(|how| Rehearsal { run, dry: how.dry, model: how.model });
         let history = self.history(run).await?;
         let definition = self.definition_of(run).await?;
         let config = &self.context.config;
         let new = config.chance.run_id();
         let moment = Moment { now: config.clock.now(), entropy: Entropy::new(config.chance.bytes(new, 0)) };
-        let request = Fork { from: run, envelopes: &history.envelopes, seq, run: new, changes, by };
+        let envelopes = &history.envelopes;
+        let request = Fork { from: run, envelopes, seq, run: new, changes, agents, rehearsal, by };
         let Forked { state, events } = fork(&definition, request, moment)?;
         let mut head = Head::empty(new);
-        let (mut records, mut blobs, mut outgoing) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut records, mut blobs, mut outgoing) = (Vec::new(), components, Vec::new());
         for (time, event) in events {
             // What the other run told before is not told again.
             if head.seq >= seq && letter(&state, &event).is_some() {
                 outgoing.push(head.seq + 1);
             }
             let (stored, large) = move_out(vec![event], config.payload_inline_max_bytes);
-            records.extend(envelopes::encode(&mut head, time, &stored));
+            records.extend(encode(&mut head, time, &stored));
             blobs.extend(large);
         }
         let opened = state.approvals().filter_map(|(id, _)| state.open_approval(id)).collect();
@@ -111,7 +191,7 @@ impl Engine {
         if tells {
             self.redeliver().await?;
         }
-        self.take_up(new).await?;
+        self.send(Message::Begin(new)).await?;
         Ok(new)
     }
 

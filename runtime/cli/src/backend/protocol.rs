@@ -13,7 +13,7 @@ use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, StepId};
-use pawl_engine::{ProgressNote, Pruned, ReplayReport, Retention};
+use pawl_engine::{ProgressNote, Pruned, Rehearse, ReplayReport, Retention};
 use pawl_store::maintain::StoreStats;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -163,6 +163,8 @@ pub(crate) enum Request {
         seq: u64,
         /// Values that shall be others, `inputs.name=value`, `steps.id.output.field=value`.
         settings: Vec<String>,
+        /// How it is rehearsed, if it is.
+        rehearse: Option<Rehearse>,
         /// Who.
         by: Actor,
     },

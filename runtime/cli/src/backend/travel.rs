@@ -32,10 +32,13 @@ impl Service {
                 let warnings = workflow.map(|workflow| workflow.warnings).unwrap_or_default();
                 self.opened(new, warnings).await
             }
-            Request::Fork { run, seq, settings, by } => {
+            Request::Fork { run, seq, settings, rehearse, by } => {
                 let definition = engine.definition_of(run).await?;
                 let changes = Settings::parse(&settings, definition.inputs.json())?.changes();
-                let new = engine.fork(run, seq, changes, by).await?;
+                let new = match rehearse {
+                    Some(how) => engine.rehearse(run, seq, changes, how, by).await?,
+                    None => engine.fork(run, seq, changes, by).await?,
+                };
                 self.opened(new, Vec::new()).await
             }
             Request::Retry { run, step, by } => {

@@ -5,6 +5,7 @@ use pawl_core::view::RunHeader;
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
+use crate::backend::History;
 use crate::compare::{Difference, compare};
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -12,6 +13,7 @@ use crate::output::{Output, table};
 use crate::place::Place;
 use crate::session::Session;
 use crate::summary;
+use crate::usage::Usage;
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
@@ -42,17 +44,22 @@ async fn diff(session: &Session, args: &DiffArgs) -> Result<Exit, Fault> {
         "first": first.header.id,
         "second": second.header.id,
         "same": differences.is_empty(),
+        "usage": { "first": used(first).to_json(), "second": used(second).to_json() },
         "first_difference": all.first(),
         "differences": all,
     }));
-    session.out.text(&text(&first.header, &second.header, &differences));
+    session.out.text(&text(first, second, &differences));
     Ok(if differences.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
-fn text(first: &RunHeader, second: &RunHeader, differences: &[Difference]) -> String {
-    let run = |name: &str, header: &RunHeader| {
-        let RunHeader { id, workflow, version, status, .. } = header;
-        format!("{name} run {id}  {workflow} {version}  {}", status.name())
+fn used(history: &History) -> Usage {
+    Usage::of(&history.envelopes)
+}
+
+fn text(first: &History, second: &History, differences: &[Difference]) -> String {
+    let run = |name: &str, history: &History| {
+        let RunHeader { id, workflow, version, status, .. } = &history.header;
+        format!("{name} run {id}  {workflow} {version}  {}\n       {}", status.name(), used(history))
     };
     let mut lines = vec![run("first ", first), run("second", second)];
     let Some(part) = differences.first() else {

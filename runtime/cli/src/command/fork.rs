@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
 use crate::place::Place;
+use crate::rehearsal;
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -23,6 +24,14 @@ pub(crate) struct ForkArgs {
     /// A recorded value that shall be another; may be repeated
     #[arg(long = "set", value_name = "inputs.NAME=VALUE|steps.ID.output.FIELD=VALUE")]
     settings: Vec<String>,
+    /// Rehearses: what tools and models are asked is answered from the journal of RUN where it asked the same.
+    /// With another component of an agent (a file, `sha256:…` of one that the store has, or without either the one
+    /// that its name leads to now), another model in place of all, or another input; may be repeated
+    #[arg(long = "with", value_name = "agent=NAME[=FILE|sha256:…]|model=NAME|input=NAME=VALUE")]
+    with: Vec<String>,
+    /// Rehearses, and refuses what has no recorded answer and would change something outside
+    #[arg(long)]
+    dry: bool,
     /// Never ask on the terminal: print the commands that answer, and end
     #[arg(long)]
     no_interactive: bool,
@@ -39,8 +48,12 @@ pub(crate) async fn run(args: ForkArgs, place: Place, out: Output, stop: Stop) -
 async fn fork(session: &mut Session, args: ForkArgs) -> Result<Exit, Fault> {
     let from = session.backend.find_run(&args.run).await?.id;
     let seq = args.at;
-    let request = Request::Fork { run: from, seq, settings: args.settings, by: actor::operator() };
+    let mut settings = args.settings;
+    let rehearse = rehearsal::read(&args.with, args.dry, &mut settings)?;
+    let rehearses = rehearse.is_some();
+    let request = Request::Fork { run: from, seq, settings, rehearse, by: actor::operator() };
     let Opened { run, workflow, version, .. } = session.backend.start(request).await?;
-    session.out.note(&format!("run {run}  {workflow} {version}, from event {seq} of {from} on"));
+    let how = if rehearses { ", a rehearsal" } else { "" };
+    session.out.note(&format!("run {run}  {workflow} {version}, from event {seq} of {from} on{how}"));
     drive(session, run, seq + 1, !args.no_interactive).await
 }

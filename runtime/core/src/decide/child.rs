@@ -10,7 +10,7 @@ use crate::definition::WorkflowStep;
 use crate::event::Event;
 use crate::expression::EvaluationError;
 use crate::state::Frame;
-use crate::{Failure, FrameId, RunId, VisitId};
+use crate::{Failure, FailureKind, FrameId, RunId, VisitId};
 
 impl Draft<'_> {
     pub(super) fn begin_child(
@@ -20,6 +20,10 @@ impl Draft<'_> {
         step: &WorkflowStep,
     ) -> Result<Arrival, EvaluationError> {
         let inputs = step.with.evaluate(&self.scope(frame))?;
+        if self.state.is_dry() {
+            let message = format!("a dry rehearsal starts no runs: '{}' was not started", step.workflow);
+            return Ok(self.came_of(visit, Err(Failure::new(FailureKind::Denied, message))));
+        }
         let child = RunId::at(self.now, self.entropy.bits());
         let workflow = step.workflow.clone();
         self.push(Event::ChildStarted { visit, child, workflow, inputs: inputs.into() });

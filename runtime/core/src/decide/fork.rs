@@ -1,15 +1,19 @@
 //! A forked run goes its own way from the place where it was taken from another.
 
 use super::Draft;
-use crate::event::Event;
+use crate::event::{Event, Work};
 use crate::fork::{Place, Restart};
+use crate::plugin::PluginPins;
+use crate::state::Activity;
 use crate::travel::{InputsChanged, OutputChanged, RunForked};
+use crate::{Failure, FailureKind, VisitId};
 
 impl Draft<'_> {
     pub(super) fn fork(&mut self, restart: Restart) {
-        let Restart { from, by, place, inputs, outputs } = restart;
+        let Restart { from, by, place, inputs, outputs, agents, rehearsal } = restart;
         let moved = self.now.since(self.state.updated_at());
-        self.push(Event::RunForked(Box::new(RunForked { by: by.clone(), moved })));
+        let replaced = agents.clone();
+        self.push(Event::RunForked(Box::new(RunForked { by: by.clone(), moved, agents, rehearsal })));
         self.keep_instants(moved);
         if let Some(inputs) = inputs {
             let changed = InputsChanged { inputs: inputs.into(), by: by.clone() };
@@ -19,6 +23,7 @@ impl Draft<'_> {
             let changed = OutputChanged { frame, step, output: output.into(), by: by.clone() };
             self.push(Event::OutputChanged(Box::new(changed)));
         }
+        self.begin_anew(&replaced);
         self.doubt(None, &format!("run {from} had begun it at the place of the fork"));
         self.begin_held();
         match place {
@@ -30,6 +35,46 @@ impl Draft<'_> {
                 }
             }
             Place::Rest => {}
+        }
+    }
+
+    /// Attempts of agents that are others now begin from the top, without the calls that the ones before them made.
+    fn begin_anew(&mut self, agents: &PluginPins) {
+        let active: Vec<VisitId> = self.state.active().map(|(id, _)| id).collect();
+        for id in active {
+            // One that another agent had called is gone when that one has begun anew.
+            let Some(visit) = self.state.visit(id) else { continue };
+            let Some(Work::Agent { agent, input, memory, .. }) = visit.work.as_deref() else { continue };
+            let Some(pin) = agents.get(agent) else { continue };
+            let work = Work::Agent {
+                agent: agent.clone(),
+                component: pin.component,
+                input: input.clone(),
+                memory: memory.clone(),
+            };
+            let attempt = visit.attempt;
+            match visit.activity {
+                Activity::Attempting => {
+                    let message = format!("another component of '{agent}' takes its place");
+                    let failure = Failure::new(FailureKind::Cancelled, message);
+                    let retry_at = Some(self.now);
+                    self.push(Event::AttemptFailed { visit: id, attempt, failure, retry_at });
+                }
+                Activity::BackingOff(_) => {}
+                Activity::Arrived
+                | Activity::Queued(_)
+                | Activity::Asking(_)
+                | Activity::Waiting(_)
+                | Activity::Listening(..)
+                | Activity::Child(_)
+                | Activity::Inside
+                | Activity::Unknown(_)
+                | Activity::Skipped
+                | Activity::Completed
+                | Activity::Failed(_)
+                | Activity::Cancelled => continue,
+            }
+            self.start_attempt(id, attempt.saturating_add(1), Some(Box::new(work)));
         }
     }
 }

@@ -36,6 +36,7 @@ use wreck::Wreck;
 
 use crate::event::{Actor, Origin, Parent};
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
+use crate::travel::Rehearsal;
 use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 /// Where a run stands as a whole.
@@ -64,6 +65,7 @@ pub struct RunState {
     pub(crate) inputs: Arc<Value>,
     pub(crate) vars: Arc<Value>,
     pub(crate) plugins: Arc<PluginPins>,
+    pub(crate) rehearsal: Option<Arc<Rehearsal>>,
     pub(crate) allowed: Permissions,
     pub(crate) seed: Digest,
     pub(crate) facts: Arc<Value>,
@@ -113,6 +115,7 @@ impl RunState {
             inputs: Arc::default(),
             vars: Arc::new(Value::Object(serde_json::Map::new())),
             plugins: Arc::default(),
+            rehearsal: None,
             allowed: Permissions::default(),
             seed: Digest::from_bytes([0; 32]),
             facts: Arc::default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Activity, CallProgress, RunState, Visit};
 use crate::event::Because;
-use crate::travel::{InputsChanged, OutputChanged, RunForked, RunSuspended, StepHeld};
+use crate::travel::{InputsChanged, OutputChanged, Rehearsal, RunForked, RunSuspended, StepHeld};
 use crate::{ApprovalId, Duration, FrameId, StepId, Timestamp};
 
 /// Who suspended a run.
@@ -35,6 +35,17 @@ impl RunState {
         self.suspension.is_some()
     }
 
+    /// Whose journal answers it, where it is a rehearsal.
+    pub const fn rehearsal(&self) -> Option<&Arc<Rehearsal>> {
+        self.rehearsal.as_ref()
+    }
+
+    /// Whether it may change nothing outside: it starts no runs, tells no topics, puts nothing into memories that
+    /// runs share.
+    pub fn is_dry(&self) -> bool {
+        self.rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.dry)
+    }
+
     /// The steps that begin when it is resumed.
     pub fn held(&self) -> &[Held] {
         &self.held
@@ -58,6 +69,10 @@ impl RunState {
     pub(super) fn fork(&mut self, time: Timestamp, forked: &RunForked) {
         self.created_at = time;
         self.keep_nothing();
+        if !forked.agents.is_empty() {
+            Arc::make_mut(&mut self.plugins).extend(forked.agents.clone());
+        }
+        self.rehearsal = forked.rehearsal.clone().map(Arc::new);
         self.resume(forked.moved);
     }
 

@@ -6,6 +6,7 @@ use pawl_core::Refusal;
 use pawl_core::event::Event;
 use pawl_core::fork::{Fork, Forked, fork};
 use pawl_core::journal::Envelope;
+use pawl_core::plugin::PluginPins;
 
 use super::*;
 
@@ -78,7 +79,16 @@ impl World {
         let run = RunId::from_bytes(id);
         let envelopes = self.envelopes();
         let (changes, by) = (Vec::new(), person());
-        let request = Fork { from: self.run, envelopes: &envelopes, seq, run, changes, by };
+        let request = Fork {
+            from: self.run,
+            envelopes: &envelopes,
+            seq,
+            run,
+            changes,
+            agents: PluginPins::new(),
+            rehearsal: None,
+            by,
+        };
         let moment = Moment { now: self.now, entropy: Entropy::new(*Digest::of(&id).as_bytes()) };
         let Forked { state, events } = fork(&self.definition, request, moment)?;
         let mut world = Self::new(text, self.seed, Restarts::Never, self.last_tool);

@@ -162,7 +162,10 @@ impl Desk {
     pub(super) async fn call_model(&self, at: CallPlace, request: CallRequest) -> Result<Told, Failure> {
         let CallRequest::Model { profile, request: asked } = &request else { return Ok(Told::Wait) };
         let response = if self.task.grants.models.contains(profile) {
-            self.ask_model(at.call, profile, asked).await
+            match self.rehearsed(at.call, &request).await {
+                Some(answer) => answer,
+                None => self.ask_model(at.call, profile, asked).await,
+            }
         } else {
             Err(Failure::new(
                 FailureKind::Denied,
@@ -182,7 +185,18 @@ impl Desk {
         self.record(at, request, Err(Failure::new(FailureKind::Denied, message))).await
     }
 
+    /// What a model said before, where the run is a rehearsal and no other model is to be asked.
+    async fn rehearsed(&self, call: u32, request: &CallRequest) -> Option<CallResponse> {
+        let rehearsing =
+            self.task.rehearsing.as_ref().filter(|rehearsing| rehearsing.what.model.is_none())?;
+        let place = (self.task.visit, self.task.attempt, Some(call));
+        let answer = rehearsing.answer(self.context.store.as_ref(), place, request).await;
+        answer.unwrap_or_else(|failure| Some(Err(failure)))
+    }
+
     async fn ask_model(&self, call: u32, profile: &str, asked: &Value) -> CallResponse {
+        let other = self.task.rehearsing.as_ref().and_then(|rehearsing| rehearsing.what.model.as_deref());
+        let profile = other.unwrap_or(profile);
         // The sandbox checked it before; what plays an agent in a test is checked here.
         let asked = ChatRequest::read(asked)
             .map_err(|wrong| Failure::new(FailureKind::InvalidInput, format!("models.chat: {wrong}")))?;
@@ -228,6 +242,7 @@ impl Desk {
             seed: Digest::of_parts(&[task.seed.as_bytes(), &call.to_be_bytes()]),
             grants: &grants,
             rank: task.rank,
+            rehearsing: task.rehearsing.as_deref(),
         };
         let (result, log) = tool::call(&self.context, call).await;
         for line in log {

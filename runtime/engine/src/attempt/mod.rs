@@ -8,9 +8,11 @@ mod desk;
 mod divergence;
 mod group;
 mod memory;
+mod rehearsal;
 mod stand_in;
 mod tool;
 
+pub(crate) use rehearsal::Rehearsing;
 pub use stand_in::{AgentPart, AgentWork, Component, StandIn, ToolWork};
 
 use std::collections::BTreeMap;
@@ -49,6 +51,8 @@ pub(crate) struct AttemptTask {
     pub(crate) recorded: Calls,
     /// The run's memory as it stands.
     pub(crate) memory: BTreeMap<String, Value>,
+    /// What answers in place of tools and models, where the run is a rehearsal.
+    pub(crate) rehearsing: Option<Arc<Rehearsing>>,
 }
 
 /// What came of an attempt.
@@ -92,6 +96,7 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
                 seed: task.seed,
                 grants: &task.grants,
                 rank: task.rank,
+                rehearsing: task.rehearsing.as_deref(),
             };
             let (result, log) = tool::call(context, call).await;
             let result = result.map_err(|failure| explain(failure, &task.withheld));
@@ -128,6 +133,10 @@ fn kept_out(failure: Failure, ready: &ReadyPlugin, grants: &Permissions, who: &s
 }
 
 fn said_of(failure: Failure, who: &str) -> Failure {
+    // A rehearsal is given failures that say it already.
+    if failure.message.strip_prefix(who).is_some_and(|rest| rest.starts_with(": ")) {
+        return failure;
+    }
     Failure { message: format!("{who}: {}", failure.message), ..failure }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pawl_core::call::CallResponse;
+use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::definition::Schema;
 use pawl_core::event::LogLine;
 use pawl_core::plugin::{EffectClass, Permissions, PluginPin};
@@ -10,6 +10,7 @@ use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, Vi
 use pawl_sandbox::{ProgressSink, ToolCall};
 use serde_json::Value;
 
+use super::rehearsal::Rehearsing;
 use super::{ToolWork, kept_out};
 use crate::driver::Context;
 use crate::plugins::limits_of;
@@ -33,10 +34,14 @@ pub(super) struct ToolTry<'a> {
     pub(super) seed: Digest,
     pub(super) grants: &'a Permissions,
     pub(super) rank: Rank,
+    pub(super) rehearsing: Option<&'a Rehearsing>,
 }
 
 /// Calls a tool: arguments and result are checked against the schemas in its own description.
 pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResponse, Vec<LogLine>) {
+    if let Some(answer) = call.rehearsed(context).await {
+        return (answer, Vec::new());
+    }
     let ready = match context.catalog.pinned(context.store.as_ref(), call.run, call.pin.component).await {
         Ok(ready) => ready,
         Err(error) => return (Err(unusable(&error)), Vec::new()),
@@ -88,10 +93,29 @@ impl ToolTry<'_> {
         }
     }
 
+    /// What comes of it in a rehearsal without a call.
+    async fn rehearsed(&self, context: &Context) -> Option<CallResponse> {
+        let rehearsing = self.rehearsing?;
+        let name = format!("{}.{}", self.plugin, self.tool);
+        let request = CallRequest::Tool { name: name.clone(), arguments: self.arguments.clone() };
+        let place = (self.visit, self.attempt, self.call);
+        match rehearsing.answer(context.store.as_ref(), place, &request).await {
+            Err(failure) => Some(Err(failure)),
+            Ok(Some(answer)) => Some(answer),
+            Ok(None) => {
+                let acts = self.effect() != EffectClass::Pure;
+                (acts && rehearsing.what.dry).then(|| Err(rehearsing.refusal(&name)))
+            }
+        }
+    }
+
+    /// What may happen outside; of a tool that the plugin does not have, the worst.
+    fn effect(&self) -> EffectClass {
+        self.pin.description.tool(self.tool).map_or(EffectClass::AtMostOnce, |tool| tool.effect)
+    }
+
     /// The call as a stand-in sees it.
     fn work(&self) -> ToolWork<'_> {
-        // A tool that the plugin does not have was refused before.
-        let effect = self.pin.description.tool(self.tool).map_or(EffectClass::AtMostOnce, |tool| tool.effect);
         ToolWork {
             run: self.run,
             step: self.step,
@@ -100,7 +124,7 @@ impl ToolTry<'_> {
             call: self.call,
             plugin: self.plugin,
             tool: self.tool,
-            effect,
+            effect: self.effect(),
             arguments: &self.arguments,
             key: &self.key,
         }

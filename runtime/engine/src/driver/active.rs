@@ -16,6 +16,7 @@ use pawl_store::Subscription;
 use tokio::task::AbortHandle;
 
 use super::message::{Acknowledged, Queued, Reply};
+use crate::attempt::Rehearsing;
 use crate::{Chance, EngineError};
 
 /// A run in memory.
@@ -29,6 +30,8 @@ pub(super) struct ActiveRun {
     pub(super) pending: Option<Pending>,
     /// Attempts under way.
     pub(super) live: HashMap<(VisitId, u32), Live>,
+    /// What answers its attempts, where it is a rehearsal.
+    pub(super) rehearsing: Option<Arc<Rehearsing>>,
     /// The approvals that the store lists as open.
     pub(super) open: BTreeSet<ApprovalId>,
     /// The waits for topics that the store lists.
@@ -97,6 +100,8 @@ impl ActiveRun {
         let open = state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
         let subscribed = subscriptions(&state);
         let tickets = tickets(&state);
+        let rehearsing =
+            state.rehearsal().map(|what| Arc::new(Rehearsing::new(state.id(), Arc::clone(what))));
         let definition_has_slots = definition.has_slots();
         Self {
             state,
@@ -105,6 +110,7 @@ impl ActiveRun {
             queue: VecDeque::new(),
             pending: None,
             live: HashMap::new(),
+            rehearsing,
             open,
             subscribed,
             slots_changed: definition_has_slots,

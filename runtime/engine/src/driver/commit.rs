@@ -62,7 +62,8 @@ impl Driver {
             return self.carry_on(run);
         }
         let inline_max = self.context.config.payload_inline_max_bytes;
-        let remembered = remembered(&decided.events);
+        // What a dry rehearsal remembers is its own.
+        let remembered = if active.state.is_dry() { Vec::new() } else { remembered(&decided.events) };
         let (commit, mut large) = active.prepare(run, decided, inline_max);
         large.extend_from_slice(blobs);
         let delivered = active.pending.as_ref().map(|pending| pending.delivered.clone()).unwrap_or_default();

@@ -137,6 +137,7 @@ impl ActiveRun {
             rank: Rank::new(visit.attempt_at, self.state.priority(Some(id))),
             recorded: visit.calls.clone(),
             memory: self.state.memory().clone(),
+            rehearsing: self.rehearsing.clone(),
         })
     }
 }

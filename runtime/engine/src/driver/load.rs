@@ -35,34 +35,41 @@ impl Driver {
                 active.queue.push_back(queued);
                 self.advance(run);
             }
-            None => self.load(run, VecDeque::from([queued])),
+            None => self.load(run, VecDeque::from([queued]), false),
         }
     }
 
     /// Loads a run so that it goes on by itself.
     pub(super) fn take_up(&mut self, run: RunId) {
         if !self.residents.contains_key(&run) {
-            self.load(run, VecDeque::new());
+            self.load(run, VecDeque::new(), false);
         }
     }
 
-    fn load(&mut self, run: RunId, queue: VecDeque<Queued>) {
+    /// Loads a run that was made just now: no process has carried anything out of it, so nothing is in doubt.
+    pub(super) fn begin(&mut self, run: RunId) {
+        if !self.residents.contains_key(&run) {
+            self.load(run, VecDeque::new(), true);
+        }
+    }
+
+    fn load(&mut self, run: RunId, queue: VecDeque<Queued>, is_new: bool) {
         self.residents.insert(run, Resident::Loading(queue));
         let context = Arc::clone(&self.context);
         let panicked = OnPanic::new(&context.mailbox, move || {
             let what = "a journal that does not make pawl panic, which is a fault of pawl".to_owned();
-            Message::Loaded { run, outcome: Err(EngineError::Missing { run, what }) }
+            Message::Loaded { run, is_new, outcome: Err(EngineError::Missing { run, what }) }
         });
         tokio::spawn(async move {
             // It is never closed.
             let _turn = context.loads.acquire().await;
             let outcome = read(&context, run).await.map(Box::new);
-            context.mailbox.send(Message::Loaded { run, outcome });
+            context.mailbox.send(Message::Loaded { run, is_new, outcome });
             drop(panicked);
         });
     }
 
-    pub(super) fn loaded(&mut self, run: RunId, outcome: Result<Box<LoadedRun>, EngineError>) {
+    pub(super) fn loaded(&mut self, run: RunId, is_new: bool, outcome: Result<Box<LoadedRun>, EngineError>) {
         let Some(Resident::Loading(queue)) = self.residents.remove(&run) else { return };
         let loaded = match outcome {
             Ok(loaded) => loaded,
@@ -73,7 +80,9 @@ impl Driver {
         active.queue = queue;
         // First of all: what was under way in a process that is gone, and what is due since then.
         active.queue.push_front(Queued::new(Command::Tick));
-        active.queue.push_front(Queued::new(Command::Recover));
+        if !is_new {
+            active.queue.push_front(Queued::new(Command::Recover));
+        }
         self.residents.insert(run, Resident::Active(active));
         self.advance(run);
     }

@@ -102,10 +102,12 @@ pub(crate) enum Message {
     Command { run: RunId, queued: Queued },
     /// From outside: go on with a run, if there is something to do.
     TakeUp(RunId),
+    /// A run was made of another, and is in the store: it begins.
+    Begin(RunId),
     /// The first commit of a run failed, and may be in the store all the same: then the run goes on.
     MayBeThere(RunId),
     /// A journal was read and folded.
-    Loaded { run: RunId, outcome: Result<Box<LoadedRun>, EngineError> },
+    Loaded { run: RunId, is_new: bool, outcome: Result<Box<LoadedRun>, EngineError> },
     /// A commit is durable, or failed.
     Committed { run: RunId, outcome: Result<(), StoreError>, batch: Batch },
     /// A commit that failed is to be tried again.

@@ -14,7 +14,15 @@ pub(super) fn value(event: &mut Event) -> Option<Digest> {
 
 /// The definitions and components that an event pins.
 pub(super) fn pinned(event: &Event) -> Vec<Digest> {
-    let Event::RunStarted(started) = event else { return Vec::new() };
+    let started = match event {
+        Event::RunStarted(started) => started,
+        Event::RunForked(forked) => {
+            let mut digests = Vec::new();
+            components(&forked.agents, &mut digests);
+            return digests;
+        }
+        _ => return Vec::new(),
+    };
     let mut digests = vec![started.definition];
     components(&started.plugins, &mut digests);
     workflows(&started.workflows, &mut digests);

@@ -7,7 +7,7 @@ use pawl_core::event::{
     SlotRequested,
 };
 use pawl_core::journal::encode;
-use pawl_core::plugin::{EffectClass, Permissions, WorkflowPins};
+use pawl_core::plugin::{EffectClass, Permissions, PluginPins, WorkflowPins};
 use pawl_core::travel::{RunForked, RunRetried};
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{Duration, Failure, FailureKind, FrameId, Ticket};
@@ -263,7 +263,12 @@ fn more_slots_than_there_are_and_slots_of_those_who_ended_are_found() {
     // One that is forked has the slot of the other, which was its own choice.
     let mut truth = Truth::default();
     assert_eq!(commit(&mut truth, RUN, &slot(1)), [""; 0]);
-    let forked = Event::RunForked(Box::new(RunForked { by: somebody(), moved: Duration(0) }));
+    let forked = Event::RunForked(Box::new(RunForked {
+        by: somebody(),
+        moved: Duration(0),
+        agents: PluginPins::new(),
+        rehearsal: None,
+    }));
     let events: Vec<Event> = slot(1).into_iter().chain([forked]).collect();
     assert_eq!(commit(&mut truth, OTHER, &events), [""; 0]);
     finds(&commit(&mut truth, THIRD, &slot(1)), "2 hold a slot of k");
@@ -386,7 +391,15 @@ fn each_thing_that_a_person_does_leaves_its_mark() {
         ("run-retried", Event::RunRetried(Box::new(RunRetried { visit, again: true, by: by(), moved }))),
         ("run-suspended", Event::RunSuspended(Box::new(RunSuspended { by: by(), reason: reason.clone() }))),
         ("run-resumed", Event::RunResumed(Box::new(RunResumed { by: by(), moved }))),
-        ("run-forked", Event::RunForked(Box::new(RunForked { by: by(), moved }))),
+        (
+            "run-forked",
+            Event::RunForked(Box::new(RunForked {
+                by: by(),
+                moved,
+                agents: PluginPins::new(),
+                rehearsal: None,
+            })),
+        ),
         ("run-cancelled", Event::RunCancelled { by: by(), reason }),
         ("run-cancelled", Event::UndoStarted { failure, step: None, cancelled }),
     ];
