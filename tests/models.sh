@@ -69,7 +69,9 @@ steps:
     with: { model: $name, instructions: Be brief., task: "Look both up, over $name." }
 outputs: { answer: "\${{ steps.ask.output.answer }}" }
 YAML
-  said="$(MODEL_KEY=sk-canary "$pawl" --data data run "$name.yaml" --no-interactive 2>"$name.log")" || { cat "$name.log" mock.log >&2; exit 1; }
+  said="$(MODEL_KEY=sk-canary "$pawl" --data data run "$name.yaml" --tokens --no-interactive 2>"$name.log")" || { cat "$name.log" mock.log >&2; exit 1; }
+  # Piece by piece; the runs that are killed below ask for whole answers.
+  grep -q "› ask: Both have been looked up." "$name.log" || { cat "$name.log" >&2; exit 1; }
   grep -q "Both have been looked up." <<<"$said" || { echo "models: over $name: $said" >&2; exit 1; }
 done
 

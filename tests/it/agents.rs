@@ -145,7 +145,7 @@ async fn progress_is_heard_while_it_is_made_and_never_recorded() -> Result<()> {
         match patiently("news", follower.news()).await?? {
             News::Progress(note) => notes.push((note.step.to_string(), note.note, note.fraction)),
             News::Event(envelope) if envelope.event.name() == "run-completed" => break,
-            News::Event(_) => {}
+            News::Event(_) | News::Said(_) => {}
         }
     }
     assert_eq!(notes, [("go".to_owned(), "half".to_owned(), Some(0.5))], "a replay says nothing again");

@@ -156,7 +156,10 @@ async fn another_agent_begins_anew_in_the_middle_and_is_given_what_the_first_one
         scene.engine.rehearse(run, asked, Vec::new(), how, ann())
     };
     for (agents, wanted) in [
-        ([("nobody", Replacement::File(root().join("tests/guests/script.wasm")))], "its agents: triage, worker"),
+        (
+            [("nobody", Replacement::File(root().join("tests/guests/script.wasm")))],
+            "its agents: triage, worker",
+        ),
         (
             [("worker", Replacement::File(root().join("tests/guests/orders_tally.wasm")))],
             "is a plugin of tools",

@@ -102,11 +102,12 @@ pub(crate) async fn to_rest(
     let mut moves = 0;
     loop {
         let seen = progress.next_seq();
-        let mut feed = session.backend.follow(run, progress.next_seq()).await?;
+        let mut feed = session.backend.follow(run, progress.next_seq(), session.aloud).await?;
         loop {
             match feed.next().await? {
                 Next::Event(envelope) => progress.see(&envelope),
                 Next::Progress(note) => progress.hear(&note),
+                Next::Said(said) => progress.listen(&said),
                 Next::Settled(header) => return Ok(header),
                 Next::Moved => break,
             }

@@ -6,7 +6,7 @@ use pawl_core::event::{Asker, Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Failure, FrameId, Timestamp, VisitId};
-use pawl_engine::ProgressNote;
+use pawl_engine::{ProgressNote, Said};
 
 use crate::output::Output;
 use crate::shape::took;
@@ -70,6 +70,11 @@ impl Progress {
     /// Prints what a plugin says of its progress.
     pub(crate) fn hear(&self, said: &ProgressNote) {
         self.out.note(&format!("{}{}", self.prefix, said_of_progress(said)));
+    }
+
+    /// Prints what a model says.
+    pub(crate) fn listen(&self, said: &Said) {
+        self.out.note(&format!("{}{}", self.prefix, said_by_model(said)));
     }
 
     /// Says how the run came to rest, where there are several.
@@ -214,6 +219,11 @@ impl Progress {
 pub(crate) fn said_of_progress(said: &ProgressNote) -> String {
     let done = said.fraction.map(|fraction| format!("  {:.0} %", fraction * 100.0)).unwrap_or_default();
     inner(&format!("{}: {}{done}", said.step, summary::one_line(&said.note)))
+}
+
+/// What a model says, in one line.
+pub(crate) fn said_by_model(said: &Said) -> String {
+    format!("      › {}: {}", said.step, summary::one_line(&said.text))
 }
 
 fn line(mark: char, step: &Step, end: &str) -> String {

@@ -13,6 +13,8 @@ pub(crate) struct Session {
     pub(crate) place: Place,
     pub(crate) out: Output,
     pub(crate) stop: Stop,
+    /// Whether what models say is shown while they say it.
+    pub(crate) aloud: bool,
     serves: bool,
     // Before the backend: while there is a socket, this process holds the store.
     listener: Option<Listener>,
@@ -34,12 +36,12 @@ impl Session {
     pub(crate) async fn in_memory(mut place: Place, out: Output, stop: Stop) -> Result<Self, Fault> {
         let backend = backend::in_memory(&place).await?;
         place.ephemeral = true;
-        Ok(Self { place, out, stop, serves: false, listener: None, backend })
+        Ok(Self { place, out, stop, aloud: false, serves: false, listener: None, backend })
     }
 
     async fn new(place: Place, out: Output, stop: Stop, serves: bool) -> Result<Self, Fault> {
         let backend = backend::open(&place).await?;
-        let mut session = Self { place, out, stop, serves, listener: None, backend };
+        let mut session = Self { place, out, stop, aloud: false, serves, listener: None, backend };
         session.listen();
         Ok(session)
     }

@@ -20,7 +20,7 @@ use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::Follower;
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
-use crate::progress::ProgressHub;
+use crate::progress::{ProgressHub, Said};
 use crate::upkeep::keep_house;
 use crate::workflow::{Definitions, Workflow, denied, prepare};
 use crate::{EngineConfig, EngineError, journal};
@@ -327,6 +327,17 @@ impl Engine {
             self.context.grown.upgrade().map(|grown| grown.subscribe()),
             self.context.progress.listen(),
         )
+    }
+
+    /// What models say to agents from now on, of all runs. While somebody listens, they are asked to answer piece by
+    /// piece.
+    pub fn listen_to_models(&self) -> broadcast::Receiver<Said> {
+        self.context.progress.listen_to_models()
+    }
+
+    /// A run's journal as it grows, with what models say to its agents while they say it.
+    pub fn follow_aloud(&self, run: RunId, from_seq: u64) -> Follower {
+        self.follow(run, from_seq).hearing(self.listen_to_models())
     }
 
     /// A run's journal as it grows, from where somebody has read it to. What is before is not read again.

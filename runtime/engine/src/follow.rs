@@ -9,7 +9,7 @@ use pawl_core::journal::{Envelope, Head};
 use pawl_store::Store;
 use tokio::sync::broadcast;
 
-use crate::progress::ProgressNote;
+use crate::progress::{ProgressNote, Said};
 use crate::{EngineError, journal};
 
 /// A run's journal as it grows: every event once, in order, after it is durable.
@@ -23,6 +23,8 @@ pub struct Follower {
     /// Absent once the engine was shut down.
     grown: Option<broadcast::Receiver<RunId>>,
     notes: broadcast::Receiver<ProgressNote>,
+    /// What models say, for those who want to hear it.
+    said: Option<broadcast::Receiver<Said>>,
 }
 
 /// What there is to tell of a run.
@@ -32,6 +34,8 @@ pub enum News {
     Event(Box<Envelope>),
     /// What a plugin says of its progress, right now. Some may be missed.
     Progress(ProgressNote),
+    /// What a model says to an agent, right now. Some may be missed.
+    Said(Said),
 }
 
 impl Follower {
@@ -42,7 +46,21 @@ impl Follower {
         grown: Option<broadcast::Receiver<RunId>>,
         notes: broadcast::Receiver<ProgressNote>,
     ) -> Self {
-        Self { store, run, from_seq, head: Head::empty(run), ready: VecDeque::new(), grown, notes }
+        Self {
+            store,
+            run,
+            from_seq,
+            head: Head::empty(run),
+            ready: VecDeque::new(),
+            grown,
+            notes,
+            said: None,
+        }
+    }
+
+    /// The same, which hears what models say as well: they are asked to answer piece by piece while it listens.
+    pub(crate) fn hearing(self, said: broadcast::Receiver<Said>) -> Self {
+        Self { said: Some(said), ..self }
     }
 
     /// The same from this head on, which somebody has checked.
@@ -73,10 +91,14 @@ impl Follower {
                 self.read().await?;
             }
             // What was said is told before what came of it, and after what began.
-            if !self.ready.front().is_some_and(|envelope| begins(&envelope.event))
-                && let Some(note) = said(&mut self.notes, self.run)
-            {
-                return Ok(News::Progress(note));
+            if !self.ready.front().is_some_and(|envelope| begins(&envelope.event)) {
+                if let Some(note) = there(&mut self.notes, |note| note.run == self.run) {
+                    return Ok(News::Progress(note));
+                }
+                let said = self.said.as_mut().and_then(|said| there(said, |said| said.run == self.run));
+                if let Some(said) = said {
+                    return Ok(News::Said(said));
+                }
             }
             if let Some(envelope) = self.ready.pop_front() {
                 return Ok(News::Event(Box::new(envelope)));
@@ -84,11 +106,12 @@ impl Follower {
             let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
             let heard = tokio::select! {
                 biased;
-                note = noted(&mut self.notes, self.run) => Ok(Some(note)),
+                note = comes(&mut self.notes, |note| note.run == self.run) => Ok(Some(News::Progress(note))),
+                said = hears(self.said.as_mut(), self.run) => Ok(Some(News::Said(said))),
                 grown = grows(grown, self.run) => grown.map(|()| None),
             };
             match heard {
-                Ok(Some(note)) => return Ok(News::Progress(note)),
+                Ok(Some(news)) => return Ok(news),
                 Ok(None) => {}
                 Err(closed) => return Err(self.end(closed).await),
             }
@@ -139,11 +162,11 @@ const fn begins(event: &Event) -> bool {
     )
 }
 
-/// A run's next note, if it is there.
-fn said(notes: &mut broadcast::Receiver<ProgressNote>, this: RunId) -> Option<ProgressNote> {
+/// The next that is meant, if it is there.
+fn there<T: Clone>(heard: &mut broadcast::Receiver<T>, is_meant: impl Fn(&T) -> bool) -> Option<T> {
     loop {
-        match notes.try_recv() {
-            Ok(note) if note.run == this => return Some(note),
+        match heard.try_recv() {
+            Ok(next) if is_meant(&next) => return Some(next),
             Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) => {}
             Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
                 return None;
@@ -152,14 +175,22 @@ fn said(notes: &mut broadcast::Receiver<ProgressNote>, this: RunId) -> Option<Pr
     }
 }
 
-/// Waits for a run's next note. The end of the engine is heard of elsewhere.
-async fn noted(notes: &mut broadcast::Receiver<ProgressNote>, this: RunId) -> ProgressNote {
+/// Waits for the next that is meant. The end of the engine is heard of elsewhere.
+async fn comes<T: Clone>(heard: &mut broadcast::Receiver<T>, is_meant: impl Fn(&T) -> bool) -> T {
     loop {
-        match notes.recv().await {
-            Ok(note) if note.run == this => return note,
+        match heard.recv().await {
+            Ok(next) if is_meant(&next) => return next,
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
+    }
+}
+
+/// Waits for what a model says in a run.
+async fn hears(said: Option<&mut broadcast::Receiver<Said>>, this: RunId) -> Said {
+    match said {
+        Some(said) => comes(said, |said| said.run == this).await,
+        None => std::future::pending().await,
     }
 }
 

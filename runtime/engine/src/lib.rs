@@ -52,7 +52,7 @@ pub use files::read_text;
 pub use follow::{Follower, News};
 pub use journal::RunHistory;
 pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
-pub use progress::ProgressNote;
+pub use progress::{ProgressNote, Said};
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
 pub use travel::{Rehearse, Replacement};
 pub use upkeep::{Pruned, Retention, RetentionSetting};

@@ -1,6 +1,7 @@
 //! What plugins say of their progress, on its way to whoever follows the run right now.
 
 use pawl_core::{RunId, StepId, VisitId};
+use pawl_models::Listener;
 use pawl_sandbox::Progress;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -23,17 +24,52 @@ pub struct ProgressNote {
     pub fraction: Option<f64>,
 }
 
-/// The way of all notes.
+/// What a model says to an agent, while it says it. Not in the journal; its answer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepId,
+    /// The agent's visit.
+    pub visit: VisitId,
+    /// The number of the call.
+    pub call: u32,
+    /// The next words. When a request is made again, they begin again.
+    pub text: String,
+}
+
+/// The way of all notes, and of what models say.
 #[derive(Debug)]
-pub(crate) struct ProgressHub(broadcast::Sender<ProgressNote>);
+pub(crate) struct ProgressHub(broadcast::Sender<ProgressNote>, broadcast::Sender<Said>);
 
 impl ProgressHub {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(NOTES_MAX))
+        Self(broadcast::Sender::new(NOTES_MAX), broadcast::Sender::new(NOTES_MAX))
     }
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<ProgressNote> {
         self.0.subscribe()
+    }
+
+    pub(crate) fn listen_to_models(&self) -> broadcast::Receiver<Said> {
+        self.1.subscribe()
+    }
+
+    /// Who hears what a model says in a call, if anybody does.
+    pub(crate) fn listener(
+        &self,
+        run: RunId,
+        step: &StepId,
+        (visit, call): (VisitId, u32),
+    ) -> Option<Listener> {
+        let (sender, step) = (self.1.clone(), step.clone());
+        (sender.receiver_count() > 0).then(|| {
+            Listener::new(move |text| {
+                // Whoever listened is gone: that is no error.
+                let _ = sender.send(Said { run, step: step.clone(), visit, call, text: text.to_owned() });
+            })
+        })
     }
 
     /// Tells what is said in a visit.

@@ -11,8 +11,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use pawl_core::{Failure, FailureKind};
 use rustls::pki_types::ServerName;
@@ -20,6 +22,8 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::stream::Stream;
 
 /// The most that a server may answer, in bytes.
 pub const MODEL_RESPONSE_MAX_BYTES: usize = 8 << 20;
@@ -71,12 +75,14 @@ impl Address {
         })
     }
 
-    /// Posts JSON to a path below the address.
+    /// Posts JSON to a path below the address. An answer that comes piece by piece goes to `stream`, if there is one,
+    /// and what that makes of it is the answer's body.
     pub(crate) async fn post(
         &self,
         path: &str,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: Vec<u8>,
+        stream: Option<&mut Stream>,
     ) -> Result<Answer, Failure> {
         let mut request = Request::post(format!("{}{path}", self.prefix))
             .header(http::header::HOST, &self.authority)
@@ -86,18 +92,24 @@ impl Address {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| self.broken(&error))?;
         request.headers_mut().extend(headers);
-        let stream =
+        let connection =
             TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| self.broken(&e))?;
         if !self.tls {
-            return self.send(Stream(stream), request).await;
+            return self.send(Connection(connection), request, stream).await;
         }
         let name = ServerName::try_from(self.host.clone()).map_err(|error| self.broken(&error))?;
         let config = tls_config().map_err(|error| self.broken(&error))?;
-        let stream = TlsConnector::from(config).connect(name, stream).await;
-        self.send(Stream(stream.map_err(|error| self.broken(&error))?), request).await
+        let connection = TlsConnector::from(config).connect(name, connection).await;
+        let connection = connection.map_err(|error| self.broken(&error))?;
+        self.send(Connection(connection), request, stream).await
     }
 
-    async fn send<S>(&self, stream: Stream<S>, request: Request<Full<Bytes>>) -> Result<Answer, Failure>
+    async fn send<S>(
+        &self,
+        stream: Connection<S>,
+        request: Request<Full<Bytes>>,
+        pieces: Option<&mut Stream>,
+    ) -> Result<Answer, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -108,18 +120,7 @@ impl Address {
         let exchange = async {
             let response = sender.send_request(request).await.map_err(|error| self.broken(&error))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MODEL_RESPONSE_MAX_BYTES).collect().await;
-            let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
-                Ok(_) => Failure::new(
-                    FailureKind::Permanent,
-                    format!(
-                        "{} answers with more than model_response_max_bytes ({MODEL_RESPONSE_MAX_BYTES})",
-                        self.authority
-                    ),
-                ),
-                Err(error) => self.broken(error.as_ref()),
-            })?;
-            let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+            let body = self.read(&head, Limited::new(body, MODEL_RESPONSE_MAX_BYTES), pieces).await?;
             Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
         };
         // Both in this task, so that dropping it drops the connection.
@@ -131,6 +132,40 @@ impl Address {
             }
         }
         exchange.await
+    }
+
+    /// Reads an answer's body, within its bound.
+    async fn read(
+        &self,
+        head: &Parts,
+        mut body: Limited<Incoming>,
+        pieces: Option<&mut Stream>,
+    ) -> Result<String, Failure> {
+        let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let is_stream = head.status == StatusCode::OK && kind.is_some_and(Stream::is_one);
+        let mut pieces = pieces.filter(|_| is_stream);
+        let mut whole = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| match error.downcast::<LengthLimitError>() {
+                Ok(_) => Failure::new(
+                    FailureKind::Permanent,
+                    format!(
+                        "{} answers with more than model_response_max_bytes ({MODEL_RESPONSE_MAX_BYTES})",
+                        self.authority
+                    ),
+                ),
+                Err(error) => self.broken(error.as_ref()),
+            })?;
+            match (frame.data_ref(), &mut pieces) {
+                (Some(data), Some(pieces)) => pieces.hear(data)?,
+                (Some(data), None) => whole.extend_from_slice(data),
+                (None, _) => {}
+            }
+        }
+        match pieces {
+            Some(pieces) => Ok(pieces.end()?.to_string()),
+            None => Ok(String::from_utf8_lossy(&whole).into_owned()),
+        }
     }
 
     /// A connection that could not be made, or broke: the server may be back soon.
@@ -169,9 +204,9 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A connection as hyper takes it.
-struct Stream<S>(S);
+struct Connection<S>(S);
 
-impl<S: AsyncRead + Unpin> Read for Stream<S> {
+impl<S: AsyncRead + Unpin> Read for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -186,7 +221,7 @@ impl<S: AsyncRead + Unpin> Read for Stream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Write for Stream<S> {
+impl<S: AsyncWrite + Unpin> Write for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }

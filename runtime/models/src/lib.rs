@@ -14,6 +14,7 @@ mod names;
 mod pace;
 mod profiles;
 mod provider;
+mod stream;
 
 use std::fmt::Debug;
 
@@ -24,6 +25,7 @@ use pawl_core::chat::ChatRequest;
 pub use error::ModelsError;
 pub use http::MODEL_RESPONSE_MAX_BYTES;
 pub use profiles::{Profiles, RETRY_WAIT_MAX_MS};
+pub use stream::Listener;
 
 /// Where an engine's questions to models go.
 #[async_trait]
@@ -34,4 +36,15 @@ pub trait Models: Debug + Send + Sync + 'static {
     /// Asks a model by its name. The key is the same for every try of one call, across crashes. Dropping the
     /// future gives the question up.
     async fn chat(&self, key: &str, profile: &str, request: ChatRequest) -> CallResponse;
+
+    /// The same, and what the model says is told while it says it, where it can be had so.
+    async fn chat_aloud(
+        &self,
+        key: &str,
+        profile: &str,
+        request: ChatRequest,
+        _listener: &Listener,
+    ) -> CallResponse {
+        self.chat(key, profile, request).await
+    }
 }

@@ -13,7 +13,7 @@ use pawl_core::{Failure, FailureKind};
 
 use crate::pace::Pace;
 use crate::provider::{Provider, Scripted, Server};
-use crate::{Models, ModelsError};
+use crate::{Listener, Models, ModelsError};
 
 /// The pause before the first retry, where the server does not say; each further one is twice as long.
 const PAUSE_MS: u64 = 500;
@@ -70,6 +70,22 @@ impl Models for Profiles {
     }
 
     async fn chat(&self, _key: &str, profile: &str, request: ChatRequest) -> CallResponse {
+        self.ask(profile, &request, None).await
+    }
+
+    async fn chat_aloud(
+        &self,
+        _key: &str,
+        profile: &str,
+        request: ChatRequest,
+        listener: &Listener,
+    ) -> CallResponse {
+        self.ask(profile, &request, Some(listener)).await
+    }
+}
+
+impl Profiles {
+    async fn ask(&self, profile: &str, request: &ChatRequest, listener: Option<&Listener>) -> CallResponse {
         let Some(first) = self.profiles.get(profile) else {
             let message = format!("there is no model '{profile}'; name it under `models` in pawl.yaml");
             return Err(Failure::new(FailureKind::InvalidInput, message));
@@ -77,7 +93,7 @@ impl Models for Profiles {
         let mut failures = Vec::new();
         for name in std::iter::once(profile).chain(first.fallbacks.iter().map(String::as_str)) {
             let Some(asked) = self.profiles.get(name) else { continue };
-            match asked.ask(name, &request).await {
+            match asked.ask(name, request, listener).await {
                 Ok(answer) => return Ok(answer.to_json(name)),
                 Err(failure) => {
                     // Nobody else would take it either.
@@ -97,11 +113,17 @@ impl Models for Profiles {
 
 impl Profile {
     /// Asks until there is an answer, or none is to be had.
-    async fn ask(&self, name: &str, request: &ChatRequest) -> Result<ChatAnswer, Failure> {
+    async fn ask(
+        &self,
+        name: &str,
+        request: &ChatRequest,
+        listener: Option<&Listener>,
+    ) -> Result<ChatAnswer, Failure> {
         let mut pause_ms = PAUSE_MS;
         for left in (0..=self.retries).rev() {
             self.pace.turn().await;
-            let failure = match tokio::time::timeout(self.timeout, self.provider.chat(request)).await {
+            let asked = self.provider.chat(request, listener);
+            let failure = match tokio::time::timeout(self.timeout, asked).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
                 Err(_) => {

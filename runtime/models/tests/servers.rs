@@ -9,7 +9,7 @@ use pawl_core::call::CallResponse;
 use pawl_core::chat::ChatRequest;
 use pawl_core::source::operator;
 use pawl_core::{Failure, FailureKind};
-use pawl_models::{MODEL_RESPONSE_MAX_BYTES, Models as _, Profiles};
+use pawl_models::{Listener, MODEL_RESPONSE_MAX_BYTES, Models as _, Profiles};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -95,6 +95,80 @@ async fn ask(server: &Server, more: &str, models: &str) -> CallResponse {
     let operator = operator::load("pawl.yaml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
     let profiles = Profiles::new(&operator, folder.path(), read_script).unwrap();
     profiles.chat("key", "a", hello()).await
+}
+
+/// The same, and what was told meanwhile.
+async fn ask_aloud(server: &Server, provider: &str) -> (CallResponse, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), KEY).unwrap();
+    let of = format!("provider: {provider}, model: m, base_url: '{}', key: {{ file: key }}", server.url);
+    let operator = operator::load("pawl.yaml", &format!("models: {{ a: {{ {of}, retries: 0 }} }}"));
+    let operator = operator.unwrap_or_else(|e| panic!("{}", e.render(false)));
+    let profiles = Profiles::new(&operator, folder.path(), read_script).unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let listener = Listener::new(move |said| hears.lock().unwrap().push(said.to_owned()));
+    let response = profiles.chat_aloud("key", "a", hello(), &listener).await;
+    let heard = heard.lock().unwrap().clone();
+    (response, heard)
+}
+
+fn streams(pieces: &[Value], end: &str) -> String {
+    let body: String = pieces.iter().map(|piece| format!("data: {piece}\n\n")).collect();
+    let chunks: String = body
+        .as_bytes()
+        .chunks(9)
+        .map(|part| format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part)))
+        .collect();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{chunks}{end}"
+    )
+}
+
+fn delta(content: &str) -> Value {
+    json!({ "model": "m-1", "choices": [{ "delta": { "content": content } }] })
+}
+
+#[tokio::test]
+async fn what_a_server_says_is_told_while_it_comes_and_read_as_a_whole() {
+    let finish = json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }] });
+    let spent = json!({ "choices": [], "usage": { "prompt_tokens": 5, "completion_tokens": 2 } });
+    let echoed = format!("it is {} I think", &KEY[..9]);
+    let pieces = [delta("good morning,\n"), delta(&echoed), delta(&format!("and {KEY}")), finish, spent];
+    let server = Server::start(vec![streams(&pieces, "0\r\n\r\n"), says("at once")]).await;
+    let (response, heard) = ask_aloud(&server, "openai").await;
+    assert_eq!(text(&response), format!("good morning,\n{echoed}and [key]"));
+    assert_eq!(response.as_ref().unwrap()["usage"], json!({ "input_tokens": 5, "output_tokens": 2 }));
+    assert_eq!(heard.first().map(String::as_str), Some("good morning,"));
+    assert!(!heard.concat().contains(KEY), "{heard:?}");
+    assert!(server.requests()[0].contains("\"stream\":true"), "{:?}", server.requests());
+    // A server that cannot do it answers at once.
+    let (response, heard) = ask_aloud(&server, "openai").await;
+    assert_eq!((text(&response), heard), ("at once", Vec::new()));
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_is_passing_trouble_and_one_that_cannot_be_read_is_not() {
+    let nonsense =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: {no\n\n";
+    let error = json!({ "error": { "message": format!("no such key: {KEY}") } });
+    let answers = vec![
+        streams(&[delta("half of it")], ""),
+        streams(&[delta("half of it")], "0\r\n\r\n"),
+        streams(&[error], "0\r\n\r\n"),
+        nonsense.to_owned(),
+    ];
+    let server = Server::start(answers).await;
+    for (kind, words) in [
+        (FailureKind::Transient, "cannot be asked"),
+        (FailureKind::Transient, "ended before its answer did"),
+        (FailureKind::Transient, "no such key: [key]"),
+        (FailureKind::InvalidOutput, "the server's stream cannot be read"),
+    ] {
+        let failure = failure(ask_aloud(&server, "openai").await.0);
+        assert_eq!(failure.kind, kind, "{}", failure.message);
+        assert!(failure.message.contains(words), "{}", failure.message);
+    }
 }
 
 fn hello() -> ChatRequest {

@@ -90,7 +90,9 @@ async fn ask(socket: &Path, request: &Request) -> Result<(RemoteFeed, Line), Wir
 fn refused(line: Line) -> Fault {
     match line {
         Line::Fault(fault) => fault,
-        Line::Accepted | Line::Event(_) | Line::Progress(_) | Line::Done(_) | Line::Moved => super::strange(),
+        Line::Accepted | Line::Event(_) | Line::Progress(_) | Line::Said(_) | Line::Done(_) | Line::Moved => {
+            super::strange()
+        }
     }
 }
 
@@ -114,6 +116,7 @@ impl RemoteFeed {
         match self.line().await {
             Ok(Line::Event(envelope)) => Ok(Next::Event(envelope)),
             Ok(Line::Progress(note)) => Ok(Next::Progress(note)),
+            Ok(Line::Said(said)) => Ok(Next::Said(said)),
             Ok(Line::Done(Reply::Run(header))) => Ok(Next::Settled(header)),
             // When it was killed, the run goes on elsewhere all the same.
             Ok(Line::Moved) | Err(WireError::Ended(_)) => Ok(Next::Moved),

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use pawl_core::RunId;
 use pawl_core::journal::Envelope;
 use pawl_core::view::RunHeader;
-use pawl_engine::{EngineError, Follower, News, ProgressNote};
+use pawl_engine::{EngineError, Follower, News, ProgressNote, Said};
 
 use super::Service;
 use super::client::RemoteFeed;
@@ -20,6 +20,8 @@ pub(crate) enum Next {
     Event(Box<Envelope>),
     /// What a plugin says of its progress right now.
     Progress(Box<ProgressNote>),
+    /// What a model says right now.
+    Said(Box<Said>),
     /// The end: the run has ended or waits for a person.
     Settled(Box<RunHeader>),
     /// The end, for now: the process that holds the data folder ends.
@@ -49,8 +51,8 @@ impl Feed {
         Self::Gone
     }
 
-    pub(super) fn live(service: Service, run: RunId, from_seq: u64, to_end: bool) -> Self {
-        Self::Live(Box::new(LiveFeed::new(service, run, from_seq, to_end)))
+    pub(super) fn live(service: Service, run: RunId, follower: Follower, to_end: bool) -> Self {
+        Self::Live(Box::new(LiveFeed::new(service, run, follower, to_end)))
     }
 
     /// What comes next; waits for it. May be dropped and called again without loss.
@@ -89,8 +91,7 @@ impl std::fmt::Debug for LiveFeed {
 }
 
 impl LiveFeed {
-    fn new(service: Service, run: RunId, from_seq: u64, to_end: bool) -> Self {
-        let follower = service.engine().follow(run, from_seq);
+    fn new(service: Service, run: RunId, follower: Follower, to_end: bool) -> Self {
         let settling = Some(settling(&service, run));
         Self { service, run, follower, settling, to_end, last: VecDeque::new(), settled: None }
     }
@@ -118,6 +119,7 @@ impl LiveFeed {
                     let envelope = match news? {
                         News::Event(envelope) => envelope,
                         News::Progress(note) => return Ok(Next::Progress(Box::new(note))),
+                        News::Said(said) => return Ok(Next::Said(Box::new(said))),
                     };
                     // Whatever it waited for may be over.
                     self.settling.get_or_insert_with(|| settling(&self.service, self.run));

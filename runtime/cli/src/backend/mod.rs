@@ -92,7 +92,7 @@ async fn collect(mut feed: Feed) -> Result<Option<History>, Fault> {
     loop {
         match feed.next().await? {
             Next::Event(envelope) => envelopes.push(*envelope),
-            Next::Progress(_) => {}
+            Next::Progress(_) | Next::Said(_) => {}
             Next::Settled(header) => return Ok(Some(History { header: *header, envelopes })),
             Next::Moved => return Ok(None),
         }
@@ -240,14 +240,22 @@ impl Backend {
     }
 
     /// A run's events from a seq on, until it has ended or waits for a person. Goes on with the
-    /// run if no one does.
-    pub(crate) async fn follow(&self, run: RunId, from_seq: u64) -> Result<Feed, Fault> {
-        self.feed(Request::Follow { run, from_seq, to_end: false }).await
+    /// run if no one does. With what models say where `aloud`.
+    pub(crate) async fn follow(&self, run: RunId, from_seq: u64, aloud: bool) -> Result<Feed, Fault> {
+        self.feed(Request::Follow { run, from_seq, to_end: false, aloud }).await
+    }
+
+    /// Has models answer piece by piece from now on, as long as what it gives is held, where they are asked from here.
+    pub(crate) fn listen(&self) -> Option<impl Sized + use<>> {
+        match self {
+            Self::Direct(service) => Some(service.engine().listen_to_models()),
+            Self::Remote(..) => None,
+        }
     }
 
     /// The same, until it has ended.
-    pub(crate) async fn follow_to_end(&self, run: RunId, from_seq: u64) -> Result<Feed, Fault> {
-        self.feed(Request::Follow { run, from_seq, to_end: true }).await
+    pub(crate) async fn follow_to_end(&self, run: RunId, from_seq: u64, aloud: bool) -> Result<Feed, Fault> {
+        self.feed(Request::Follow { run, from_seq, to_end: true, aloud }).await
     }
 
     async fn feed(&self, request: Request) -> Result<Feed, Fault> {

@@ -13,7 +13,7 @@ use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, StepId};
-use pawl_engine::{ProgressNote, Pruned, Rehearse, ReplayReport, Retention};
+use pawl_engine::{ProgressNote, Pruned, Rehearse, ReplayReport, Retention, Said};
 use pawl_store::maintain::StoreStats;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -214,6 +214,9 @@ pub(crate) enum Request {
         /// Not until it waits for a person: until it has ended.
         #[serde(default)]
         to_end: bool,
+        /// With what models say.
+        #[serde(default)]
+        aloud: bool,
     },
     /// The source of a definition.
     Source {
@@ -265,6 +268,8 @@ pub(crate) enum Line {
     Event(Box<Envelope>),
     /// What a plugin says of its progress; not in the journal.
     Progress(Box<ProgressNote>),
+    /// What a model says; not in the journal.
+    Said(Box<Said>),
     /// The end: it was done.
     Done(Reply),
     /// The end: it was not.

@@ -253,11 +253,12 @@ impl Conversation {
             let line = match next {
                 Ok(Next::Event(envelope)) => Line::Event(envelope),
                 Ok(Next::Progress(note)) => Line::Progress(note),
+                Ok(Next::Said(said)) => Line::Said(said),
                 Ok(Next::Settled(header)) => Line::Done(Reply::Run(header)),
                 Ok(Next::Moved) => Line::Moved,
                 Err(fault) => Line::Fault(fault),
             };
-            let is_last = !matches!(line, Line::Event(_) | Line::Progress(_));
+            let is_last = !matches!(line, Line::Event(_) | Line::Progress(_) | Line::Said(_));
             reply(&mut stream, &line).await?;
             if is_last {
                 return Ok(());

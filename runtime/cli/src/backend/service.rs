@@ -124,10 +124,14 @@ impl Service {
                 let history = self.engine.history(run).await?;
                 Ok(Feed::read(history.envelopes, header))
             }
-            Request::Follow { run, from_seq, to_end } => {
+            Request::Follow { run, from_seq, to_end, aloud } => {
                 self.header(run).await?;
+                let engine = self.engine();
+                // It listens before the run goes on.
+                let follower =
+                    if aloud { engine.follow_aloud(run, from_seq) } else { engine.follow(run, from_seq) };
                 self.drive(run);
-                Ok(Feed::live(self.clone(), run, from_seq, to_end))
+                Ok(Feed::live(self.clone(), run, follower, to_end))
             }
             _ => Err(super::strange()),
         }

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::{Output, table};
 use crate::place::Place;
-use crate::progress::said_of_progress;
+use crate::progress::{said_by_model, said_of_progress};
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::{shape, summary};
@@ -28,6 +28,9 @@ pub(crate) struct EventsArgs {
     /// with --json, each event is a document on a line of its own
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// With --follow, what models say while they say it, on stderr
+    #[arg(long, requires = "follow")]
+    tokens: bool,
     #[command(flatten)]
     pub(crate) data: DataArgs,
 }
@@ -40,6 +43,7 @@ pub(crate) async fn run(args: EventsArgs, place: Place, out: Output, stop: Stop)
     }
     // Others can answer what the run asks through this process.
     let mut session = Session::serving(place, out, stop.clone()).await?;
+    session.aloud = args.tokens;
     let mut stop = stop;
     let ended = tokio::select! {
         biased;
@@ -86,7 +90,7 @@ async fn follow(session: &mut Session, args: &EventsArgs) -> Result<Exit, Fault>
 
 /// Shows the events that one process gives; how the run ended, if it did there.
 async fn follow_on(session: &Session, run: RunId, next: &mut u64) -> Result<Option<Status>, Fault> {
-    let mut feed = session.backend.follow_to_end(run, *next).await?;
+    let mut feed = session.backend.follow_to_end(run, *next, session.aloud).await?;
     loop {
         match feed.next().await? {
             Next::Event(envelope) => {
@@ -95,6 +99,7 @@ async fn follow_on(session: &Session, run: RunId, next: &mut u64) -> Result<Opti
             }
             // It is not of the journal, so it does not stand among what is.
             Next::Progress(note) => session.out.note(&said_of_progress(&note)),
+            Next::Said(said) => session.out.note(&said_by_model(&said)),
             Next::Settled(header) => return Ok(Some(header.status)),
             Next::Moved => return Ok(None),
         }

@@ -176,6 +176,7 @@ fn heard(run: RunId, next: Result<Next, Fault>, known: &mut Known, rests: &mut R
     match next {
         Ok(Next::Event(envelope)) => progress.see(&envelope),
         Ok(Next::Progress(note)) => progress.hear(&note),
+        Ok(Next::Said(_)) => {}
         Ok(Next::Settled(header)) => {
             progress.end(&header);
             rests.settled.insert(run, *header);
@@ -190,7 +191,7 @@ fn heard(run: RunId, next: Result<Next, Fault>, known: &mut Known, rests: &mut R
 }
 
 async fn follow_one(backend: Backend, run: RunId, from_seq: u64, news: mpsc::Sender<News>) {
-    let mut feed = match backend.follow(run, from_seq).await {
+    let mut feed = match backend.follow(run, from_seq, false).await {
         Ok(feed) => feed,
         Err(fault) => {
             let _ = news.send((run, Err(fault))).await;
@@ -199,7 +200,7 @@ async fn follow_one(backend: Backend, run: RunId, from_seq: u64, news: mpsc::Sen
     };
     loop {
         let next = feed.next().await;
-        let is_last = !matches!(next, Ok(Next::Event(_) | Next::Progress(_)));
+        let is_last = !matches!(next, Ok(Next::Event(_) | Next::Progress(_) | Next::Said(_)));
         // When nobody listens, the command has ended.
         if news.send((run, next)).await.is_err() || is_last {
             return;

@@ -35,6 +35,9 @@ pub(crate) struct RunArgs {
     /// repeated
     #[arg(long, value_name = "HOST")]
     allow_http: Vec<String>,
+    /// Show what models say while they say it
+    #[arg(long)]
+    tokens: bool,
     /// Never ask on the terminal: print the commands that answer, and end
     #[arg(long)]
     no_interactive: bool,
@@ -45,6 +48,9 @@ pub(crate) struct RunArgs {
 pub(crate) async fn run(args: RunArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
     let start = request(&args)?;
     let mut session = Session::serving(place, out, stop).await?;
+    session.aloud = args.tokens;
+    // The first answer may be asked for before the run is followed.
+    let _listening = args.tokens.then(|| session.backend.listen());
     let ended = start_and_drive(&mut session, start, !args.no_interactive).await;
     session.end(ended).await
 }

@@ -51,6 +51,24 @@ fn a_model_is_found_in_the_operators_file() {
 }
 
 #[test]
+fn what_a_model_says_is_shown_while_it_says_it_and_is_not_in_the_journal() {
+    let home = Home::new();
+    home.write("thinks.yaml", THINKS);
+    home.write("script.yaml", "rules: [{ reply: \"Hello,\\nhow are you?\", delay: 500ms }]\n");
+    home.write("pawl.yaml", SCRIPTED);
+    let said = |shown: &str| shown.lines().filter(|line| line.contains('›')).count();
+    assert_eq!(said(&home.pawl(&["run", "thinks.yaml"]).show()), 0);
+    let plain = home.pawl(&["events", &home.newest()]);
+    let aloud = home.pawl(&["run", "thinks.yaml", "--tokens"]);
+    assert_eq!(aloud.code, Some(0));
+    assert!(aloud.stderr.contains("      › think: Hello,"), "{}", aloud.show());
+    assert!(aloud.stderr.contains("      › think: how are you?"), "{}", aloud.show());
+    assert!(!aloud.stdout.contains('›'), "{}", aloud.show());
+    let events = home.pawl(&["events", &home.newest()]);
+    assert_eq!(events.stdout.lines().count(), plain.stdout.lines().count());
+}
+
+#[test]
 fn the_research_of_the_project_runs_without_a_network() {
     let home = Home::new();
     let config = workflow("../pawl.yaml");

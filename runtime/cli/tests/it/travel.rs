@@ -69,6 +69,20 @@ fn a_run_is_forked_with_another_output() {
 }
 
 #[test]
+fn a_run_is_rehearsed_without_doing_anything_again() {
+    let home = Home::new();
+    home.pawl(&["run", &workflow("hello.yaml"), "--input", "name=Ada"]);
+    let run = home.newest();
+    same!("travel_rehearsal", home.pawl(&["fork", &run, "--at", "1", "--dry"]));
+    let rehearsal = home.newest();
+    same!("travel_rehearsal_events", home.pawl(&["events", &rehearsal]));
+    assert_eq!(home.pawl(&["diff", &run, &rehearsal]).code, Some(0));
+    same!("travel_rehearsal_other", home.pawl(&["fork", &run, "--at", "1", "--with", "agent=nobody"]));
+    same!("travel_rehearsal_nothing", home.pawl(&["fork", &run, "--at", "1", "--with", "tool=echo"]));
+    assert_eq!(home.pawl(&["verify"]).code, Some(0));
+}
+
+#[test]
 fn a_suspended_run_is_resumed_by_its_name_alone() {
     let home = Home::new();
     home.pawl(&["run", &workflow("refund.yaml"), "--input-file", &workflow("inputs/refund.json")]);

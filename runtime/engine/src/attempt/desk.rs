@@ -204,7 +204,11 @@ impl Desk {
             let message = format!("there is no model '{profile}': this pawl was given none");
             return Err(Failure::new(FailureKind::InvalidInput, message));
         };
-        let answer = models.chat(&self.key(call), profile, asked).await?;
+        let (key, task) = (self.key(call), &self.task);
+        let answer = match self.context.progress.listener(task.run, &task.step, (task.visit, call)) {
+            Some(listener) => models.chat_aloud(&key, profile, asked, &listener).await?,
+            None => models.chat(&key, profile, asked).await?,
+        };
         let (bytes, max) = (value_bytes(&answer) as u64, self.context.config.limits.payload_max_bytes);
         if bytes > max {
             let message = format!(

@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use pawl_core::chat::{ChatAnswer, ChatRequest};
 use pawl_core::operator::{Protocol, Remote};
 use pawl_core::{Failure, FailureKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) use scripted::Scripted;
 
@@ -21,6 +21,7 @@ use crate::ModelsError;
 use crate::http::{Address, Answer};
 use crate::key::{Key, KeySource};
 use crate::names::Names;
+use crate::stream::{Listener, Stream};
 
 /// How much of a server's own words an error shows.
 const SHOWN_MAX_CHARS: usize = 500;
@@ -28,8 +29,8 @@ const SHOWN_MAX_CHARS: usize = 500;
 /// Who has a model.
 #[async_trait]
 pub(crate) trait Provider: Debug + Send + Sync {
-    /// Asks once.
-    async fn chat(&self, request: &ChatRequest) -> Result<ChatAnswer, Failure>;
+    /// Asks once. What is said is told while it is said, where somebody listens.
+    async fn chat(&self, request: &ChatRequest, listener: Option<&Listener>) -> Result<ChatAnswer, Failure>;
 }
 
 /// A model on a server.
@@ -76,10 +77,10 @@ impl Server {
 
 #[async_trait]
 impl Provider for Server {
-    async fn chat(&self, request: &ChatRequest) -> Result<ChatAnswer, Failure> {
+    async fn chat(&self, request: &ChatRequest, listener: Option<&Listener>) -> Result<ChatAnswer, Failure> {
         let key = self.key.as_ref().map(KeySource::read).transpose()?;
         let names = Names::of(request);
-        let (path, body, read): (_, _, Read) = match self.protocol {
+        let (path, mut body, read): (_, _, Read) = match self.protocol {
             Protocol::OpenAi => (
                 "/chat/completions",
                 openai::body(&self.model, request, &names, self.is_original),
@@ -90,8 +91,20 @@ impl Provider for Server {
             }
             Protocol::Ollama => ("/api/chat", ollama::body(&self.model, request, &names), ollama::read),
         };
-        let mut answer =
-            self.address.post(path, self.headers(key.as_ref()), body.to_string().into_bytes()).await?;
+        let mut stream = listener.map(|listener| Stream::new(self.protocol, listener.clone(), key.clone()));
+        if stream.is_some() {
+            body["stream"] = true.into();
+            if matches!(self.protocol, Protocol::OpenAi) {
+                body["stream_options"] = json!({ "include_usage": true });
+            }
+        }
+        let body = body.to_string().into_bytes();
+        let posted = self.address.post(path, self.headers(key.as_ref()), body, stream.as_mut()).await;
+        // What a server says in the midst of an answer may be what it was sent.
+        let mut answer = posted.map_err(|failure| match &key {
+            Some(key) => Failure { message: key.out_of(failure.message), ..failure },
+            None => failure,
+        })?;
         if let Some(key) = &key {
             // A server that repeats what it was sent must not put the key into a journal.
             answer.body = key.out_of(answer.body);
@@ -132,7 +145,7 @@ fn refusal(answer: &Answer) -> Failure {
 }
 
 /// The server's own words, where it has any.
-fn words(body: &str) -> String {
+pub(crate) fn words(body: &str) -> String {
     let json: Option<Value> = serde_json::from_str(body).ok();
     let said = json.as_ref().and_then(|json| {
         let error = json.get("error")?;

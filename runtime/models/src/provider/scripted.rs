@@ -11,6 +11,7 @@ use pawl_core::{Failure, source};
 
 use super::Provider;
 use crate::ModelsError;
+use crate::stream::{Listener, Voice};
 
 /// A model that says what stands in a file.
 #[derive(Debug)]
@@ -40,12 +41,17 @@ impl Scripted {
 
 #[async_trait]
 impl Provider for Scripted {
-    async fn chat(&self, request: &ChatRequest) -> Result<ChatAnswer, Failure> {
+    async fn chat(&self, request: &ChatRequest, listener: Option<&Listener>) -> Result<ChatAnswer, Failure> {
         let said = {
             let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
             self.script.answer(&mut used, request)
         };
         tokio::time::sleep(Duration::from_millis(said.delay.0)).await;
+        if let (Some(listener), Ok(answer)) = (listener, &said.answer) {
+            let mut voice = Voice::new(listener.clone(), None);
+            voice.say(&answer.text);
+            voice.end();
+        }
         said.answer
     }
 }
