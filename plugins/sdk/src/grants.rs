@@ -1,7 +1,7 @@
 //! What the step may do. For agents; always there.
 //!
 //! An agent that looks here before it calls also starts where [`tools`](crate::tools),
-//! [`agents`](crate::agents), [`signals`](crate::signals) or [`human`](crate::human) are not granted.
+//! [`agents`](crate::agents), [`signals`](crate::signals), [`human`](crate::human) or [`memory`](crate::memory) are not.
 
 use crate::bindings::grants;
 

@@ -101,7 +101,7 @@ impl Need {
 
     /// Whether a plugin that looks at its grants may start without it: each call is looked at by itself.
     pub(crate) fn is_checked_by_call(self) -> bool {
-        matches!(self, Self::Tools | Self::Agents | Self::Signals | Self::Human)
+        matches!(self, Self::Tools | Self::Agents | Self::Signals | Self::Human | Self::Memory)
     }
 
     /// The names of the capabilities that these grants cover.

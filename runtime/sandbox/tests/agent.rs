@@ -354,6 +354,26 @@ async fn who_looks_at_its_grants_starts_without_some() {
 }
 
 #[tokio::test]
+async fn who_looks_at_its_grants_is_denied_memory_call_by_call() {
+    let denied = "(if (i32.ne (i32.load8_u (i32.const 3008)) (i32.const 3)) (then unreachable))";
+    let guest = agent(&format!(
+        "(call $get (i32.const 2000) (i32.const 1) (i32.const 3000)) {denied} (i32.store (i32.const 3008) (i32.const 9))
+         (call $put (i32.const 2000) (i32.const 1) (i32.const 2004) (i32.const 2) (i32.const 3000)) {denied} {ECHO}"
+    ))
+    .import("pawl:plugin/grants@0.1.0", "has", "(param i32 i32) (result i32)")
+    .import("pawl:plugin/memory@0.1.0", "put", "(param i32 i32 i32 i32 i32)")
+    .import("pawl:plugin/memory@0.1.0", "get", "(param i32 i32 i32)")
+    .items(&text_at(2000, "k   42"));
+    let script = null();
+    let end = end_with(&guest, Permissions::default(), Limits::default(), &script).await;
+    assert_eq!((end, script.asked()), (AgentEnd::Completed(json!({"n": 1})), Vec::new()));
+    // What is refused counts as well.
+    let limits = Limits { host_calls_max: 1, ..Limits::default() };
+    let counted = end_with(&guest, Permissions::default(), limits, &script).await;
+    check_failure(&counted, FailureKind::Limit, "host_calls_max (1)");
+}
+
+#[tokio::test]
 async fn agents_do_not_reach_the_network_or_a_tools_entry() {
     let guest = agent(ECHO).import("wasi:http/outgoing-handler@0.2.12", "handle", "(param i32 i32 i32 i32)");
     let grants = Permissions { http: ["api.example.com".to_owned()].into(), ..all_grants() };
