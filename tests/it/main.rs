@@ -37,6 +37,7 @@ mod restart;
 mod retention;
 mod salvage;
 mod shelf;
+mod shipped_agents;
 mod slots;
 mod slots_trouble;
 mod stand_in;

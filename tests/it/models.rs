@@ -225,6 +225,30 @@ async fn an_agent_that_looks_at_its_grants_starts_without_tools_and_people() -> 
 }
 
 #[tokio::test]
+async fn memory_and_other_agents_are_denied_where_the_step_does_not_grant_them() -> Result<()> {
+    let says = [calls(&[("ask_writer", json!({ "task": "Write." }))]), text_says("Alone, then.")];
+    let model = Outside::new(says);
+    let asked = Arc::clone(&model);
+    let scene = Scene::with(|config| config.models = Some(model)).await?;
+    let agents = "agents: [{ name: writer, summary: Writes. }]";
+    for (more, part) in [("remember: chat", "memory: true"), (agents, "permissions: agents")] {
+        let text = text("models: [default]").replace("task:", &format!("{more}, task:"));
+        let run = scene.start(&text, json!({})).await?;
+        let failure = scene.ended(run).await?.error.context("a failure")?;
+        assert_eq!(failure.kind, FailureKind::Denied);
+        ensure!(failure.message.contains(part), "{failure}");
+    }
+    assert_eq!(asked.asked(), []);
+    // One that the step does not name is the model's to hear of.
+    let text = text("models: [default], agents: [planner]").replace("task:", &format!("{agents}, task:"));
+    let run = scene.start(&text, json!({})).await?;
+    assert_eq!(scene.ended(run).await?.outputs.context("outputs")?["answer"], "Alone, then.");
+    let last = asked.asked()[1].messages.last().context("a message")?.text().to_owned();
+    ensure!(last.starts_with("error: denied: step 'think' may not call agent writer"), "{last}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_answer_beyond_the_payload_limit_fails_the_call() -> Result<()> {
     let model = Outside::new([text_says(&"x".repeat(5_000))]);
     let scene = Scene::with(|config| {

@@ -34,12 +34,12 @@ const INTRODUCTION: &str = "# Tools\n\n\
     unless another thing is said. `pure` and `idempotent` tools are called again after a crash; for one that \
     is `at-most-once` a person is asked ([effect classes](plugin-guide.md#effect-classes)).\n";
 
-async fn load(sandbox: &Sandbox, name: &str) -> Result<Arc<LoadedPlugin>> {
+pub(super) async fn load(sandbox: &Sandbox, name: &str) -> Result<Arc<LoadedPlugin>> {
     let shipped = SHIPPED.iter().find(|shipped| shipped.name == name).context("a shipped plugin")?;
     Ok(sandbox.load(shipped.bytes).await?)
 }
 
-fn sandbox() -> Result<Sandbox> {
+pub(super) fn sandbox() -> Result<Sandbox> {
     let cache_dir = Some(cache_dir()?);
     Ok(Sandbox::new(SandboxConfig { cache_dir, agents_max: 4, tools_max: 4, ..SandboxConfig::default() })?)
 }
@@ -172,7 +172,7 @@ fn describe(page: &mut String, plugin: &str, tool: &ToolDescription) -> Result<(
     table(page, "Result", &tool.output_schema)
 }
 
-fn table(page: &mut String, title: &str, schema: &Value) -> Result<()> {
+pub(super) fn table(page: &mut String, title: &str, schema: &Value) -> Result<()> {
     let required: BTreeSet<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     writeln!(page, "| {title} | Kind | Meaning |\n|---|---|---|")?;
@@ -187,7 +187,7 @@ fn table(page: &mut String, title: &str, schema: &Value) -> Result<()> {
             Value::Null => String::new(),
             default => format!(", else `{default}`"),
         };
-        let is_optional = title == "Argument" && !required.contains(name.as_str());
+        let is_optional = title != "Result" && !required.contains(name.as_str());
         let optional = if is_optional && default.is_empty() { ", optional" } else { default.as_str() };
         let cell = |text: &str| text.replace('|', "\\|");
         writeln!(page, "| `{name}` | {}{optional} | {} |", cell(&kind(field)), cell(meaning.trim()))?;
@@ -196,7 +196,7 @@ fn table(page: &mut String, title: &str, schema: &Value) -> Result<()> {
 }
 
 /// A description on one line.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -159,15 +159,6 @@ fn list_cases() -> Vec<Case> {
             &["order", "terms", "customer", "(express)", "offer"],
             json!({ "offer": "Dear ann, your desk lamp comes next week, payable within 30 days." }),
         ),
-        case(
-            "research.yaml",
-            json!({}),
-            &["research"],
-            json!({
-                "summary": "Ann has three orders. Two of them were never delivered.",
-                "missing": ["A-1003", "A-1005"],
-            }),
-        ),
         case("vars.yaml", json!({}), &["shop"], json!({ "bought": [8, 7, 3], "left": 2 })),
         case("catch.yaml", json!({}), &["weather"], json!({ "weather": guess })),
         case("catch.yaml", json!({ "fail_times": 1 }), &["weather"], json!({ "weather": "sunny" })),
@@ -201,6 +192,64 @@ fn tool_cases() -> Vec<Case> {
         ),
         find("When is the shop open?", json!(["Opening hours Our shop is open from 9 to 18."])),
         find("vouchers", json!([])),
+    ]
+}
+
+/// Workflows that think: what their models say stands in the project's `pawl.yaml`.
+fn model_cases() -> Vec<Case> {
+    let case = |file, inputs, path, outputs| Case { file, inputs, answers: vec![], path, end: Ok(outputs) };
+    vec![
+        case(
+            "research.yaml",
+            json!({}),
+            &["research"][..],
+            json!({
+                "summary": "Ann has three orders. Two of them were never delivered.",
+                "missing": ["A-1003", "A-1005"],
+            }),
+        ),
+        case(
+            "report.yaml",
+            json!({}),
+            &["research", "draft", "review", "draft", "review"],
+            json!({
+                "report": "Two of ann's orders never came: A-1003 and A-1005. Send them again.",
+                "score": 93.3,
+                "passed": true,
+                "drafts": 2,
+            }),
+        ),
+        case(
+            "extract.yaml",
+            json!({}),
+            &["read", "order", "decide"],
+            json!({ "order": "A-1003", "wants": "refund", "amount_is_right": true }),
+        ),
+        case(
+            "handoff.yaml",
+            json!({}),
+            &["desk"],
+            json!({ "answer": "Your standing desk (A-1003) is still on its way." }),
+        ),
+        case(
+            "handoff.yaml",
+            json!({ "message": "Then I want my money back." }),
+            &["desk"],
+            json!({ "answer": "Your standing desk never came, so 420 EUR are paid back." }),
+        ),
+        case(
+            "route.yaml",
+            json!({}),
+            &["choose", "way", "refund"],
+            json!({ "choice": "refund", "reason": "The customer asks for money." }),
+        ),
+        Case {
+            file: "route.yaml",
+            inputs: json!({ "message": "You are the best!" }),
+            answers: vec![("answered", json!({ "answer": "Thank you." }))],
+            path: &["choose", "way", "person"],
+            end: Ok(json!({ "choice": "person", "reason": "It is something else." })),
+        },
     ]
 }
 
@@ -284,6 +333,7 @@ fn cases() -> Vec<Case> {
         list_cases(),
         outside_cases(),
         tool_cases(),
+        model_cases(),
         other_cases(),
     ];
     cases.into_iter().flatten().collect()

@@ -13,13 +13,25 @@ pub(crate) trait World {
     /// Whether people may be asked.
     fn has_people(&mut self) -> bool;
 
+    /// Whether other agents may be asked.
+    fn has_agents(&mut self) -> bool;
+
     fn chat(&mut self, model: &str, request: &Request) -> Result<Answer, Failure>;
 
     /// Calls tools at once; results stand in the order of the calls.
     fn call(&mut self, calls: Vec<(String, Value)>) -> Result<Vec<Result<Value, Failure>>, Failure>;
 
+    /// Lets another agent do a task.
+    fn delegate(&mut self, agent: &str, task: &Value) -> Result<Value, Failure>;
+
     /// Asks a person.
     fn ask(&mut self, question: &str) -> Result<Value, Failure>;
+
+    /// What the memory holds under a key.
+    fn recall(&mut self, key: &str) -> Result<Option<Value>, Failure>;
+
+    /// Puts something there.
+    fn keep(&mut self, key: &str, value: &Value) -> Result<(), Failure>;
 }
 
 /// The host itself.
@@ -42,6 +54,10 @@ impl World for Host {
         grants::has("human")
     }
 
+    fn has_agents(&mut self) -> bool {
+        grants::has("agents")
+    }
+
     fn chat(&mut self, model: &str, request: &Request) -> Result<Answer, Failure> {
         models::chat(model, request)
     }
@@ -55,6 +71,10 @@ impl World for Host {
         Ok(results)
     }
 
+    fn delegate(&mut self, agent: &str, task: &Value) -> Result<Value, Failure> {
+        agents::call(agent, task)
+    }
+
     fn ask(&mut self, question: &str) -> Result<Value, Failure> {
         let form = json!({
             "type": "object",
@@ -64,5 +84,13 @@ impl World for Host {
         let asked = Question::new(question).actions(["answer", "decline"]).form_schema(&form);
         let given = human::ask(asked)?;
         Ok(json!({ "action": given.action, "answer": given.data["answer"], "by": given.by }))
+    }
+
+    fn recall(&mut self, key: &str) -> Result<Option<Value>, Failure> {
+        memory::get(key)
+    }
+
+    fn keep(&mut self, key: &str, value: &Value) -> Result<(), Failure> {
+        memory::put(key, value)
     }
 }

@@ -1,21 +1,35 @@
 //! The loop against a world that says what was prepared.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use pawl_plugin::models::Usage;
+use pawl_plugin::models::{Offer, Usage};
 
 use super::*;
+use crate::offers::{ASK_PERSON, TOOLS_MAX};
+
+mod colleagues;
+mod growing;
+mod remembering;
 
 #[derive(Default)]
 struct Prepared {
     tools: Vec<Offer>,
     has_people: bool,
+    has_agents: bool,
     answers: VecDeque<Answer>,
     /// What each call of a tool gives.
     results: VecDeque<Result<Value, Failure>>,
     asked: Vec<Request>,
+    /// The same for summaries.
+    summaries: VecDeque<Answer>,
+    summed: Vec<Request>,
     called: Vec<Vec<(String, Value)>>,
     questions: Vec<String>,
+    /// Tasks of other agents.
+    tasks: Vec<(String, Value)>,
+    /// What those give.
+    done: VecDeque<Result<Value, Failure>>,
+    memory: BTreeMap<String, Value>,
 }
 
 impl World for Prepared {
@@ -27,8 +41,16 @@ impl World for Prepared {
         self.has_people
     }
 
+    fn has_agents(&mut self) -> bool {
+        self.has_agents
+    }
+
     fn chat(&mut self, model: &str, request: &Request) -> Result<Answer, Failure> {
         assert_eq!(model, "default");
+        if matches!(&request.messages[0], Message::System { text } if text.contains("older part")) {
+            self.summed.push(request.clone());
+            return self.summaries.pop_front().ok_or_else(|| Failure::transient("no summary was prepared"));
+        }
         self.asked.push(request.clone());
         self.answers.pop_front().ok_or_else(|| Failure::transient("nothing more was prepared"))
     }
@@ -37,6 +59,20 @@ impl World for Prepared {
         let results = calls.iter().filter_map(|_| self.results.pop_front()).collect();
         self.called.push(calls);
         Ok(results)
+    }
+
+    fn delegate(&mut self, agent: &str, task: &Value) -> Result<Value, Failure> {
+        self.tasks.push((agent.to_owned(), task.clone()));
+        self.done.pop_front().ok_or_else(|| Failure::transient("nothing more was prepared"))?
+    }
+
+    fn recall(&mut self, key: &str) -> Result<Option<Value>, Failure> {
+        Ok(self.memory.get(key).cloned())
+    }
+
+    fn keep(&mut self, key: &str, value: &Value) -> Result<(), Failure> {
+        self.memory.insert(key.to_owned(), value.clone());
+        Ok(())
     }
 
     fn ask(&mut self, question: &str) -> Result<Value, Failure> {
@@ -66,10 +102,26 @@ fn lookup() -> Vec<Offer> {
     vec![Offer { name: "orders.lookup".to_owned(), summary: String::new(), input_schema: json!({}) }]
 }
 
+/// A task that is not handed over.
 fn run(world: &mut Prepared, input: Value) -> Result<Report, Failure> {
+    match outcome(world, input)? {
+        Outcome::Completed(report) => Ok(report),
+        Outcome::Handoff { agent, .. } => panic!("it was handed over to {agent}"),
+    }
+}
+
+fn outcome(world: &mut Prepared, input: Value) -> Result<Outcome<Report>, Failure> {
     let input: Input = serde_json::from_value(input).unwrap();
     let shape = input.output.clone().map(Shape::new).transpose()?;
     Conversation::new(world, input, shape)?.run()
+}
+
+/// Whether every call of a request is answered right after it, as hosts and providers want it.
+fn assert_whole(request: &Request) {
+    let begin = request.messages.iter().position(|message| !matches!(message, Message::System { .. }));
+    let mut said = request.messages[begin.unwrap()..].to_vec();
+    said.push(Message::Assistant { text: String::new(), tool_calls: Vec::new() });
+    turns::check(&said).unwrap();
 }
 
 fn told(request: &Request, at: usize) -> &str {

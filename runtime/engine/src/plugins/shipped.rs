@@ -36,6 +36,8 @@ shipped![
     "orders",
     "payments",
     "planner",
+    "reviewer",
+    "router",
     "template",
     "text",
     "triage",

@@ -12,28 +12,39 @@ const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "a
 /// How deeply schemas may lie within each other.
 const DEPTH_MAX: usize = 32;
 
-/// What an answer must be.
+/// What an answer must be: a JSON Schema that can be checked whole.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Shape(Value);
+pub struct Shape(Value);
 
 impl Shape {
-    /// A JSON Schema of type object, or a short form.
-    pub(crate) fn new(written: Value) -> Result<Self, Failure> {
+    /// A JSON Schema of type object, or a short form, as it stands in `output`.
+    pub fn new(written: Value) -> Result<Self, Failure> {
+        Self::of("output", written)
+    }
+
+    /// The same, as it stands in another field.
+    pub fn of(field: &str, written: Value) -> Result<Self, Failure> {
         let is_whole = written.get("type").and_then(Value::as_str) == Some("object");
-        let schema = if is_whole { written } else { expand(&written)? };
-        known(&schema, "output", 0).map_err(Failure::invalid_input)?;
+        let schema = if is_whole { written } else { expand(field, &written)? };
+        known(&schema, field, 0).map_err(Failure::invalid_input)?;
         Ok(Self(schema))
     }
 
-    pub(crate) fn schema(&self) -> &Value {
+    /// The schema, as models are given it.
+    pub fn schema(&self) -> &Value {
         &self.0
     }
 
     /// The value that a text is, if it fits.
-    pub(crate) fn read(&self, text: &str) -> Result<Value, String> {
+    pub fn read(&self, text: &str) -> Result<Value, String> {
         let value =
             serde_json::from_str(unfenced(text)).map_err(|error| format!("it is no JSON: {error}"))?;
-        fits(&self.0, &value, "the answer").map(|()| value)
+        self.check("the answer", &value).map(|()| value)
+    }
+
+    /// Whether a value fits; `what` begins the reason why it does not.
+    pub fn check(&self, what: &str, value: &Value) -> Result<(), String> {
+        fits(&self.0, value, what)
     }
 }
 
@@ -44,11 +55,11 @@ fn unfenced(text: &str) -> &str {
     inner.strip_prefix("json").unwrap_or(inner).trim()
 }
 
-fn expand(written: &Value) -> Result<Value, Failure> {
+fn expand(field: &str, written: &Value) -> Result<Value, Failure> {
     let wrong = || {
-        Failure::invalid_input(
-            "`output` is neither a JSON Schema of type object nor a short form such as {\"total\": \"number\"}",
-        )
+        Failure::invalid_input(format!(
+            "`{field}` is neither a JSON Schema of type object nor a short form such as {{\"total\": \"number\"}}"
+        ))
     };
     let fields = written.as_object().filter(|fields| !fields.is_empty()).ok_or_else(wrong)?;
     let mut properties = serde_json::Map::new();
@@ -107,7 +118,7 @@ fn known(schema: &Value, at: &str, depth: usize) -> Result<(), String> {
                 if SAYS.contains(&other) {
                     continue;
                 }
-                return Err(format!("{at}: the assistant cannot check this keyword; leave it out"));
+                return Err(format!("{at}: the agent cannot check this keyword; leave it out"));
             }
         };
         if !good {
