@@ -5,18 +5,30 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
     ("pawl-models", &["pawl-core"]),
-    ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models"]),
+    ("pawl-mcp", &["pawl-core"]),
+    ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp"]),
     ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
-    ("pawl", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine", "pawl-testing"]),
+    (
+        "pawl",
+        &[
+            "pawl-core",
+            "pawl-store",
+            "pawl-sandbox",
+            "pawl-models",
+            "pawl-mcp",
+            "pawl-engine",
+            "pawl-testing",
+        ],
+    ),
 ];
 
 /// For each library, by the beginning of its name, the crates that may use it.
-const OWNED: [(&str, &[&str]); 14] = [
+const OWNED: [(&str, &[&str]); 15] = [
     ("wasmtime", &["pawl-sandbox"]),
     ("heed", &["pawl-store"]),
     ("sled", &["pawl-store"]),
@@ -28,9 +40,10 @@ const OWNED: [(&str, &[&str]); 14] = [
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),
-    ("hyper", &["pawl-models"]),
-    ("tokio-rustls", &["pawl-models"]),
-    ("secrecy", &["pawl-models"]),
+    ("hyper", &["pawl-models", "pawl-mcp"]),
+    ("tokio-rustls", &["pawl-models", "pawl-mcp"]),
+    ("secrecy", &["pawl-models", "pawl-mcp"]),
+    ("rmcp", &["pawl-mcp"]),
 ];
 
 /// What the pure core must not use: whatever awaits, draws, reads or runs.

@@ -24,6 +24,7 @@ mod http;
 mod imports;
 mod languages;
 mod many;
+mod mcp;
 mod memory;
 mod models;
 mod once;

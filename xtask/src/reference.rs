@@ -168,6 +168,8 @@ fn anchor(place: &Place) -> &'static str {
         "rule" | "failure" => "tools-and-agents",
         "model-rule" | "model-when" | "model-call" | "model-usage" | "profile" => "models",
         "key" => "keys",
+        "mcp-server" => "mcp-servers",
+        "mcp-value" => "values-that-are-kept-elsewhere",
         "answer" => "people",
         "sent-signal" | "outside-event" | "cancel" => "signals-events-and-cancels",
         "fault" => "faults",

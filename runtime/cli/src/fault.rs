@@ -128,6 +128,8 @@ impl From<EngineError> for Fault {
             EngineError::Plugin { .. } => {
                 with_hint(FaultKind::Usage, &text).or_hint("`pawl plugin inspect FILE` says what it is")
             }
+            EngineError::Mcp(_) => Self::usage(text)
+                .hint("look at it under `mcp` in pawl.yaml; --verbose shows what its program says"),
             EngineError::UnknownRun(_) | EngineError::UnknownApproval(_) => {
                 with_hint(FaultKind::Usage, &text)
             }

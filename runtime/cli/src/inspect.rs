@@ -43,6 +43,7 @@ pub(crate) fn origin(origin: &PluginOrigin) -> String {
     match origin {
         PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => path.clone(),
         PluginOrigin::Shipped => "ships with pawl".to_owned(),
+        PluginOrigin::Mcp(server) => format!("mcp.{server} in pawl.yaml"),
     }
 }
 

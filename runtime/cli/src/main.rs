@@ -85,6 +85,8 @@ fn run(cli: Cli, out: Output) -> Result<Exit, Fault> {
     let ended = runtime.block_on(until_stopped(cli, out));
     // What is still under way was given up or handed over.
     runtime.shutdown_background();
+    // Nobody closes them after this.
+    pawl_mcp::end_all();
     ended
 }
 
@@ -112,9 +114,14 @@ async fn until_stopped(cli: Cli, out: Output) -> Result<Exit, Fault> {
 
 fn trace(verbose: u8) {
     let filter = match verbose {
-        0 => "warn",
-        1 => "warn,pawl=info,pawl_engine=info,pawl_models=info,pawl_store=info,pawl_sandbox=info",
-        _ => "info,pawl=debug,pawl_engine=debug,pawl_models=debug,pawl_store=debug,pawl_sandbox=debug",
+        // What passes between pawl and MCP servers is in nobody's log.
+        0 => "warn,rmcp=off",
+        1 => {
+            "warn,rmcp=off,pawl=info,pawl_engine=info,pawl_mcp=info,pawl_models=info,pawl_store=info,pawl_sandbox=info"
+        }
+        _ => {
+            "info,rmcp=off,pawl=debug,pawl_engine=debug,pawl_mcp=debug,pawl_models=debug,pawl_store=debug,pawl_sandbox=debug"
+        }
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

@@ -1,17 +1,78 @@
-//! What the operator says in `pawl.yaml`: which models there are, and how they are reached.
+//! What the operator says in `pawl.yaml`: which models and MCP servers there are, and how they are reached.
 //!
 //! It is read by [`source::operator`](crate::source::operator) and cannot be wrong in itself. It
 //! holds no key: only where one is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Duration;
+use crate::plugin::EffectClass;
 
 /// The operator's file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Operator {
     /// The models, by the names that workflows grant.
     pub models: BTreeMap<String, Profile>,
+    /// The MCP servers, by the names that stand behind `mcp.` in workflows.
+    pub mcp: BTreeMap<String, McpServer>,
+}
+
+/// One MCP server: how it is reached, and what is believed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpServer {
+    /// How it is spoken to.
+    pub reached: McpReached,
+    /// The tools that workflows see; all, when absent.
+    pub tools: Option<BTreeSet<String>>,
+    /// What happens outside when a tool is called, where the operator knows.
+    pub effects: BTreeMap<String, EffectClass>,
+    /// Whether what the server itself says of that is believed.
+    pub trust_annotations: bool,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// After how long without a call it is closed.
+    pub idle: Duration,
+}
+
+/// How an MCP server is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum McpReached {
+    /// A program, over its stdin and stdout.
+    Program {
+        /// The program.
+        command: String,
+        /// Its arguments.
+        args: Vec<String>,
+        /// Its environment, beside `PATH` and `HOME`.
+        env: BTreeMap<String, McpValue>,
+        /// Its folder, relative to the operator's file.
+        cwd: Option<String>,
+    },
+    /// Streamable HTTP.
+    Http {
+        /// Its address.
+        url: String,
+        /// What each request has with it.
+        headers: BTreeMap<String, KeptValue>,
+    },
+}
+
+/// A value that an MCP server is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum McpValue {
+    /// One that everybody may see.
+    Plain(String),
+    /// One that is kept elsewhere.
+    Kept(KeptValue),
+}
+
+/// A value that stands elsewhere, with what comes before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptValue {
+    /// What comes before it, `Bearer `.
+    pub prefix: String,
+    /// Where it is.
+    pub place: KeyPlace,
 }
 
 /// One model, and how it is asked.

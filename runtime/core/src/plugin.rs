@@ -117,6 +117,23 @@ pub enum PluginOrigin {
     Folder(String),
     /// Embedded in the binary.
     Shipped,
+    /// An MCP server, by its name in the operator's file.
+    Mcp(String),
+}
+
+/// What the names of plugins begin with that are MCP servers: `mcp.files`.
+pub const MCP_PREFIX: &str = "mcp.";
+
+/// A tool's name taken apart, `orders.lookup` or `mcp.files.read_file`: the plugin, and its tool. Behind an MCP
+/// server's name a tool may have dots of its own.
+pub fn split_tool(name: &str) -> Option<(&str, &str)> {
+    let server = name.strip_prefix(MCP_PREFIX).and_then(|rest| rest.find('.'));
+    let at = match server {
+        Some(dot) => MCP_PREFIX.len() + dot,
+        None => name.find('.')?,
+    };
+    let (plugin, tool) = (&name[..at], &name[at + 1..]);
+    (!plugin.is_empty() && plugin != MCP_PREFIX && !tool.is_empty()).then_some((plugin, tool))
 }
 
 /// A plugin as a run started with it: the bytes never change for that run.
@@ -160,7 +177,8 @@ pub type WorkflowPins = BTreeMap<String, WorkflowPin>;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Permissions {
-    /// Tools an agent may call: `orders.lookup`, or `orders.*` for all of a plugin.
+    /// Tools an agent may call: `orders.lookup`, or `orders.*` for all of a plugin; `mcp.files.*` for those of
+    /// an MCP server.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub tools: BTreeSet<String>,
     /// Hosts a tool may send requests to, `api.example.com` or `127.0.0.1:8080`.
@@ -187,7 +205,7 @@ impl Permissions {
     /// Whether a tool, `orders.lookup`, is among those granted.
     pub fn allows_tool(&self, name: &str) -> bool {
         self.tools.contains(name)
-            || name.split_once('.').is_some_and(|(plugin, _)| self.tools.contains(&format!("{plugin}.*")))
+            || split_tool(name).is_some_and(|(plugin, _)| self.tools.contains(&format!("{plugin}.*")))
     }
 
     /// What stands here and is not covered by `ceiling`, as `kind: value`; empty when it only narrows.
@@ -215,5 +233,38 @@ impl Permissions {
                     .map(|(name, ..)| name.to_owned()),
             )
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_tool_is_taken_apart_behind_its_plugin() {
+        for (name, parts) in [
+            ("orders.lookup", Some(("orders", "lookup"))),
+            ("orders.look.up", Some(("orders", "look.up"))),
+            ("mcp.files.read_file", Some(("mcp.files", "read_file"))),
+            ("mcp.files.a/b-c.d", Some(("mcp.files", "a/b-c.d"))),
+            ("mcp.files.*", Some(("mcp.files", "*"))),
+            ("mcp.files", Some(("mcp", "files"))),
+            ("mcp..x", None),
+            ("mcp.files.", None),
+            (".x", None),
+            ("orders.", None),
+            ("orders", None),
+        ] {
+            assert_eq!(split_tool(name), parts, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_tools_of_one_server_are_not_those_of_another() {
+        let granted = Permissions { tools: ["mcp.files.*".to_owned()].into(), ..Permissions::default() };
+        assert!(granted.allows_tool("mcp.files.read_file") && granted.allows_tool("mcp.files.a.b"));
+        assert!(!granted.allows_tool("mcp.mail.send") && !granted.allows_tool("files.read_file"));
+        let wide = Permissions { tools: ["mcp.*".to_owned()].into(), ..Permissions::default() };
+        assert!(!wide.allows_tool("mcp.files.read_file"), "servers are granted one by one");
     }
 }

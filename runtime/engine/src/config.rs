@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pawl_mcp::Servers;
 use pawl_models::Models;
 use pawl_sandbox::{Limits, SandboxConfig};
 
@@ -44,6 +45,8 @@ pub struct EngineConfig {
     pub chance: Arc<dyn Chance>,
     /// The models that agents may ask. Without any, workflows that grant some are not checked for their names.
     pub models: Option<Arc<dyn Models>>,
+    /// The MCP servers whose tools can be called.
+    pub mcp: Option<Arc<dyn Servers>>,
     /// What takes the place of plugins, in tests.
     pub stand_in: Option<Arc<dyn StandIn>>,
 }
@@ -65,6 +68,7 @@ impl Default for EngineConfig {
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             models: None,
+            mcp: None,
             stand_in: None,
         }
     }

@@ -86,11 +86,12 @@ impl Engine {
         let made = tokio::task::spawn_blocking(move || Sandbox::new(sandbox_config)).await;
         let sandbox = made.map_err(|_| EngineError::Closed)??;
         let catalog = Catalog::new(sandbox, config.plugin_folder.clone(), config.limits.clone());
+        let catalog = catalog.with_servers(config.mcp.clone());
         Ok(Self::begin(store, config, Arc::new(catalog)))
     }
 
     /// Starts another engine, on a store and with settings of its own, that shares the loaded plugins of
-    /// this one and nothing else. Its sandbox, plugin folder and limits are those of this one.
+    /// this one and nothing else. Its sandbox, plugin folder, MCP servers and limits are those of this one.
     #[must_use]
     pub fn beside(&self, store: Arc<dyn Store>, config: EngineConfig) -> Self {
         Self::begin(store, config, Arc::clone(&self.context.catalog))
@@ -358,9 +359,13 @@ impl Engine {
 
     /// Stops the loop. What was accepted is on disk, and what the store has in hand is waited for, unless it
     /// failed before. Attempts under way are cut off as by a crash: they run again after the next start, and an
-    /// `at-most-once` tool asks a person. Who can wait, waits for [`Engine::settled`] first.
+    /// `at-most-once` tool asks a person. MCP servers are closed. Who can wait, waits for [`Engine::settled`] first.
     pub async fn shut_down(&self) -> Result<(), EngineError> {
-        self.end(Message::Stop).await
+        let ended = self.end(Message::Stop).await;
+        if let Some(servers) = self.context.catalog.servers() {
+            servers.close().await;
+        }
+        ended
     }
 
     /// Stops the loop at once, as a crash would: for tests of what comes after one. What the store has in hand

@@ -48,6 +48,9 @@ pub enum EngineError {
         /// Why.
         source: Box<SandboxError>,
     },
+    /// An MCP server cannot be used.
+    #[error("{}", .0.message)]
+    Mcp(pawl_core::Failure),
     /// Workflows start each other for ever.
     #[error(
         "'{file}' starts '{path}', which leads back to it; workflows cannot start each other in a circle"

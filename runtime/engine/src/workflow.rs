@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::definition::{Definition, Verb};
-use pawl_core::plugin::{Permissions, PluginPins, WorkflowPin, WorkflowPins};
+use pawl_core::plugin::{Permissions, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins};
 use pawl_core::source::{self, WorkflowShape};
 use pawl_core::{Digest, RunId, StepId};
 use pawl_store::{Blob, Store};
@@ -105,6 +105,10 @@ pub(crate) async fn denied(context: &Context, workflow: &Workflow) -> Result<Vec
     let mut denied = Vec::new();
     for (step, plugin, permissions) in users(&workflow.definition) {
         let Some(pin) = workflow.plugins.get(plugin) else { continue };
+        // What an MCP server may do is between it and the operator.
+        if matches!(pin.origin, PluginOrigin::Mcp(_)) {
+            continue;
+        }
         let Some(blob) = workflow.blobs.iter().find(|blob| blob.digest == pin.component) else { continue };
         let loaded = context.catalog.loaded(&blob.bytes).await?;
         let missing = loaded.missing(permissions);

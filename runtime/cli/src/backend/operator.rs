@@ -1,10 +1,12 @@
-//! The operator's file, and the models in it.
+//! The operator's file, and the models and MCP servers in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pawl_core::operator::Operator;
 use pawl_core::source::operator;
 use pawl_engine::{EngineError, read_text};
+use pawl_mcp::{Hub, Servers};
 use pawl_models::{Models, ModelsError, Profiles};
 
 use crate::fault::Fault;
@@ -12,7 +14,20 @@ use crate::place::Place;
 
 /// The models that the operator names; none where there is no file.
 pub(crate) fn models(place: &Place) -> Result<Arc<dyn Models>, Fault> {
-    let Some(path) = place.config() else { return Ok(Arc::new(Profiles::default())) };
+    let (operator, folder) = read(place)?;
+    Ok(Arc::new(Profiles::new(&operator, &folder, read_text)?))
+}
+
+/// The MCP servers that the operator names; none where there is no file. None of them is started by this.
+pub(crate) fn servers(place: &Place) -> Result<Arc<dyn Servers>, Fault> {
+    let (operator, folder) = read(place)?;
+    let hub = Hub::new(&operator, &folder).map_err(|error| Fault::usage(error.to_string()))?;
+    Ok(Arc::new(hub))
+}
+
+/// The operator's file and its folder.
+fn read(place: &Place) -> Result<(Operator, PathBuf), Fault> {
+    let Some(path) = place.config() else { return Ok((Operator::default(), PathBuf::new())) };
     let file = path.display().to_string();
     let text = read_text(&path).map_err(|error| {
         Fault::usage(format!("cannot read {file}, the operator's file: {error}"))
@@ -20,7 +35,7 @@ pub(crate) fn models(place: &Place) -> Result<Arc<dyn Models>, Fault> {
     })?;
     let operator = operator::load(&file, &text).map_err(EngineError::from)?;
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    Ok(Arc::new(Profiles::new(&operator, folder, read_text)?))
+    Ok((operator, folder.to_owned()))
 }
 
 impl From<ModelsError> for Fault {

@@ -10,7 +10,7 @@ use pawl_testing::{Suite, is_test};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
-use crate::backend::{engine_config, models};
+use crate::backend::{engine_config, models, servers};
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
@@ -47,7 +47,8 @@ pub(crate) async fn run(args: CheckArgs, place: Place, out: Output) -> Result<Ex
 
 /// An engine on which workflows are prepared and nothing is kept.
 pub(crate) async fn workbench(place: &Place) -> Result<Engine, Fault> {
-    Ok(Engine::open(Arc::new(MemoryStore::new()), engine_config(place)).await?)
+    let config = EngineConfig { mcp: Some(servers(place)?), ..engine_config(place) };
+    Ok(Engine::open(Arc::new(MemoryStore::new()), config).await?)
 }
 
 /// What was found: how much of what, and what is no error.

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use pawl_engine::EngineConfig;
 use pawl_testing::{FileReport, Options, Suite, TestReport, TestingError};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
-use crate::backend::engine_config;
+use crate::backend::{engine_config, servers};
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
@@ -40,7 +41,8 @@ pub(crate) struct TestArgs {
 
 pub(crate) async fn run(args: TestArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     let files = pawl_testing::find(&args.paths)?;
-    let suite = Suite::open(engine_config(&place)).await?;
+    let config = EngineConfig { mcp: Some(servers(&place)?), ..engine_config(&place) };
+    let suite = Suite::open(config).await?;
     let options = Options {
         filter: args.filter.clone(),
         crash_at_every_event: args.crash_at_every_event,

@@ -4,7 +4,7 @@ use super::Draft;
 use crate::call::{CallRequest, CallResponse};
 use crate::command::{AnsweredCall, CallPlace, Refusal};
 use crate::event::{Asker, Event, Payload};
-use crate::plugin::EffectClass;
+use crate::plugin::{EffectClass, split_tool};
 use crate::state::CallProgress;
 use crate::{Failure, FailureKind, VisitId};
 
@@ -127,7 +127,7 @@ impl Draft<'_> {
     }
 
     fn tool_effect(&self, name: &str) -> Option<EffectClass> {
-        let (plugin, tool) = name.split_once('.')?;
+        let (plugin, tool) = split_tool(name)?;
         Some(self.state.plugins.get(plugin)?.description.tool(tool)?.effect)
     }
 

@@ -33,7 +33,7 @@ pub use verb::{
 };
 
 use crate::expression::Template;
-use crate::plugin::Permissions;
+use crate::plugin::{Permissions, split_tool};
 use crate::{Digest, Duration, StepId};
 
 /// The version of the workflow language, the value of the key `pawl`.
@@ -147,7 +147,7 @@ impl Definition {
                     names.insert(&agent.agent);
                     names.extend(agent.permissions.agents.iter().map(String::as_str));
                     let tools = agent.permissions.tools.iter();
-                    names.extend(tools.filter_map(|tool| tool.split_once('.')).map(|(plugin, _)| plugin));
+                    names.extend(tools.filter_map(|tool| split_tool(tool)).map(|(plugin, _)| plugin));
                 }
                 Verb::Tool(tool) => {
                     names.insert(&tool.plugin);

@@ -13,7 +13,7 @@ use crate::definition::{Block, Step, StepIndex};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Expression, InvalidExpression, Problem, Template};
 use crate::language::Place;
-use crate::plugin::Permissions;
+use crate::plugin::{MCP_PREFIX, Permissions};
 
 /// Keys of the language that a later version brings.
 const LATER: [&str; 3] = ["budget", "triggers", "rate"];
@@ -225,6 +225,15 @@ impl Lower {
             self.report(Code::InvalidValue, span, message, Some(help));
         }
         good
+    }
+
+    /// The name of a plugin that has tools. It becomes the name of a file in the plugin folder, unless it is that
+    /// of an MCP server.
+    pub(super) fn plugin(&mut self, name: &str, span: &Span) -> bool {
+        match name.strip_prefix(MCP_PREFIX) {
+            Some(server) => self.name(server, span, "an MCP server", "-"),
+            None => self.name(name, span, "a plugin", "-"),
+        }
     }
 
     /// A value with expressions in it; what cannot be compiled is reported and null.

@@ -7,7 +7,7 @@ use super::lower::Lower;
 use super::tree::Node;
 use crate::diagnostic::Code;
 use crate::language::PERMISSIONS;
-use crate::plugin::Permissions;
+use crate::plugin::{Permissions, split_tool};
 
 /// Reads `permissions`.
 pub(super) fn permissions(lower: &mut Lower, node: &Node) -> Permissions {
@@ -52,10 +52,8 @@ pub(super) fn narrowed(lower: &mut Lower, node: Option<&Node>) -> Permissions {
 fn tools(lower: &mut Lower, node: &Node) -> BTreeSet<String> {
     let mut tools = BTreeSet::new();
     for (tool, span) in lower.texts(node, "tools") {
-        let parts = tool.split_once('.').filter(|(plugin, name)| !plugin.is_empty() && !name.is_empty());
-        if let Some((plugin, _)) = parts {
-            // It becomes the name of a file in the plugin folder.
-            if lower.name(plugin, &span, "a plugin", "-") {
+        if let Some((plugin, _)) = split_tool(tool) {
+            if lower.plugin(plugin, &span) {
                 tools.insert(tool.to_owned());
             }
         } else {

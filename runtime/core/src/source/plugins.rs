@@ -12,7 +12,7 @@ use crate::StepId;
 use crate::definition::{Definition, Output, Step, Verb};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Root, Template};
-use crate::plugin::{Description, PluginKind, PluginPins};
+use crate::plugin::{Description, MCP_PREFIX, PluginKind, PluginPins, split_tool};
 
 /// Reports every step that uses a plugin otherwise than the plugin says it can be used.
 ///
@@ -148,6 +148,10 @@ impl<'a> Check<'a> {
     fn plugin(&mut self, name: &str, kind: PluginKind, at: &str) -> Option<&'a Description> {
         let Some(pin) = self.pins.get(name) else {
             let known: BTreeSet<&str> = self.pins.keys().chain(self.others).map(String::as_str).collect();
+            if let Some(server) = name.strip_prefix(MCP_PREFIX).or((name == "mcp").then_some("")) {
+                self.unknown_server(server, &known, at);
+                return None;
+            }
             let help = among(name, "plugins are", known);
             self.push(Code::UnknownPlugin, at, format!("there is no plugin '{name}'"), help);
             return None;
@@ -168,6 +172,18 @@ impl<'a> Check<'a> {
         Some(&pin.description)
     }
 
+    fn unknown_server(&mut self, server: &str, known: &BTreeSet<&str>, at: &str) {
+        let message = if server.is_empty() {
+            "'mcp' is no plugin: a tool of an MCP server is written mcp.server.tool".to_owned()
+        } else {
+            format!("there is no MCP server '{server}'")
+        };
+        let servers = known.iter().filter_map(|name| name.strip_prefix(MCP_PREFIX));
+        let help = among(server, "MCP servers are", servers);
+        let help = help.or_else(|| Some("name it under `mcp` in pawl.yaml, the operator's file".to_owned()));
+        self.push(Code::UnknownPlugin, at, message, help);
+    }
+
     fn unknown_tool(&mut self, description: &Description, plugin: &str, tool: &str, at: &str) {
         let names = match description {
             Description::Tools(tools) => tools.iter().map(|tool| tool.name.as_str()).collect(),
@@ -183,7 +199,7 @@ impl<'a> Check<'a> {
         let own = format!("{}/permissions/tools", self.loaded.places.step(index));
         let at = if self.loaded.places.has(&own) { own } else { "/permissions/tools".to_owned() };
         for granted in tools {
-            let Some((plugin, tool)) = granted.split_once('.') else { continue };
+            let Some((plugin, tool)) = split_tool(granted) else { continue };
             let at = self.item(&at, granted);
             // Several steps may share the workflow's own grants: each is told once.
             let told = self.problems.list.iter().any(|problem| problem.span == self.loaded.places.value(&at));

@@ -71,6 +71,14 @@ fn pins() -> PluginPins {
     ])
 }
 
+/// An MCP server with one tool.
+fn server() -> PluginPin {
+    let path = json!({ "type": "object", "properties": { "path": { "type": "string" } }, "additionalProperties": false });
+    let text = json!({ "type": "object", "properties": { "text": { "type": "string" } }, "additionalProperties": false });
+    let description = Description::Tools(vec![tool("read_file", path, text)]);
+    PluginPin { origin: PluginOrigin::Mcp("files".to_owned()), ..pin(description) }
+}
+
 fn shapes() -> BTreeMap<String, WorkflowShape> {
     let inner = "pawl: 1\nworkflow: inner\nversion: 1.0.0\ninputs: { order: string, amount: { type: number, default: 1 } }\n\
                  steps: [{ id: a, set: 1 }]\noutputs: { sum: { value: 1, type: number } }\n";
@@ -83,7 +91,11 @@ fn problems(name: &str, text: &str) -> Diagnostics {
     match load(name, text) {
         Err(problems) => problems,
         Ok(loaded) if name.starts_with("plugins") => {
-            check_plugins(&loaded, name, text, &pins(), &[], &shapes(), Some(&["default".to_owned()]))
+            let mut pins = pins();
+            if name == "plugins-mcp.yaml" {
+                pins.insert("mcp.files".to_owned(), server());
+            }
+            check_plugins(&loaded, name, text, &pins, &[], &shapes(), Some(&["default".to_owned()]))
         }
         Ok(loaded) => loaded.warnings,
     }

@@ -14,7 +14,7 @@ use crate::definition::{
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
 use crate::language::{FAIL, MEMORY, STEP, WAIT};
-use crate::plugin::Permissions;
+use crate::plugin::{Permissions, split_tool};
 
 /// The step's verb; nothing when it has none, or one that cannot be read.
 pub(super) fn verb(
@@ -124,15 +124,17 @@ fn tool(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
     let with = with(lower, entries);
     let permissions = permissions::narrowed(lower, get(entries, "permissions"));
     let name = plugin_text(lower, node, "tool")?;
-    let parts = name.split_once('.').filter(|(plugin, tool)| !plugin.is_empty() && !tool.is_empty());
-    let Some((plugin, tool)) = parts else {
+    let Some((plugin, tool)) = split_tool(name) else {
         let message = format!("'{name}' names no tool");
-        let help = Some("write plugin.tool, such as orders.lookup".to_owned());
+        let help = Some(
+            "write plugin.tool, such as orders.lookup, or mcp.server.tool, such as mcp.files.read_file"
+                .to_owned(),
+        );
         lower.report(Code::InvalidValue, &node.span, message, help);
         return None;
     };
     lower
-        .name(plugin, &node.span, "a plugin", "-")
+        .plugin(plugin, &node.span)
         .then(|| Verb::Tool(ToolStep { plugin: plugin.to_owned(), tool: tool.to_owned(), with, permissions }))
 }
 

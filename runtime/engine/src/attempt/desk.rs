@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::chat::ChatRequest;
-use pawl_core::plugin::{Description, EffectClass, Permissions, PluginPin};
+use pawl_core::plugin::{Description, EffectClass, Permissions, PluginPin, split_tool};
 use pawl_core::{
     AnsweredCall, CallPlace, Command, Digest, Failure, FailureKind, Refusal, Timestamp, json_bytes,
     value_bytes,
@@ -121,7 +121,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Told, Failure> {
         let CallRequest::Tool { name, arguments } = &request else { return Ok(Told::Wait) };
-        let found = name.split_once('.').and_then(|(plugin, tool)| {
+        let found = split_tool(name).and_then(|(plugin, tool)| {
             let pin = self.task.pins.get(plugin)?;
             Some((pin, pin.description.tool(tool)?.effect, (plugin, tool)))
         });

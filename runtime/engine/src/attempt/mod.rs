@@ -7,6 +7,7 @@ mod agent;
 mod desk;
 mod divergence;
 mod group;
+mod mcp;
 mod memory;
 mod rehearsal;
 mod stand_in;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::definition::Schema;
 use pawl_core::event::LogLine;
-use pawl_core::plugin::{EffectClass, Permissions, PluginPin};
+use pawl_core::plugin::{EffectClass, Permissions, PluginOrigin, PluginPin};
 use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
 use pawl_sandbox::{ProgressSink, ToolCall};
 use serde_json::Value;
 
 use super::rehearsal::Rehearsing;
-use super::{ToolWork, kept_out};
+use super::{ToolWork, kept_out, mcp};
 use crate::driver::Context;
 use crate::plugins::limits_of;
 
@@ -41,6 +41,9 @@ pub(super) struct ToolTry<'a> {
 pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResponse, Vec<LogLine>) {
     if let Some(answer) = call.rehearsed(context).await {
         return (answer, Vec::new());
+    }
+    if let PluginOrigin::Mcp(server) = &call.pin.origin {
+        return (mcp::call(context, server, &call).await, Vec::new());
     }
     let ready = match context.catalog.pinned(context.store.as_ref(), call.run, call.pin.component).await {
         Ok(ready) => ready,
@@ -115,7 +118,7 @@ impl ToolTry<'_> {
     }
 
     /// The call as a stand-in sees it.
-    fn work(&self) -> ToolWork<'_> {
+    pub(super) fn work(&self) -> ToolWork<'_> {
         ToolWork {
             run: self.run,
             step: self.step,

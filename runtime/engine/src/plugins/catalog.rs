@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::definition::Schema;
-use pawl_core::plugin::{Description, PluginOrigin, PluginPin};
+use pawl_core::plugin::{Description, MCP_PREFIX, PluginOrigin, PluginPin};
 use pawl_core::{Digest, RunId};
+use pawl_mcp::Servers;
 use pawl_sandbox::{Limits, LoadedPlugin, Manifest, Sandbox};
 use pawl_store::{Blob, Store};
 
+use super::servers::{DescribedTools, Schemas, pinned_server};
 use super::settle::settled;
 use super::{SHIPPED, manifest_places};
 use crate::{EngineError, files, journal};
@@ -24,7 +26,7 @@ pub struct PluginEntry {
     pub name: String,
     /// Where it is.
     pub origin: PluginOrigin,
-    /// The component's bytes.
+    /// The component's bytes; none of an MCP server, which is no component.
     pub bytes: Arc<[u8]>,
     /// Its `plugin.toml`, where there is one.
     pub manifest: Option<String>,
@@ -34,7 +36,7 @@ pub struct PluginEntry {
 #[derive(Debug)]
 pub(crate) struct ReadyPlugin {
     pub(crate) loaded: Arc<LoadedPlugin>,
-    pub(crate) schemas: BTreeMap<String, (Schema, Schema)>,
+    pub(crate) schemas: Schemas,
 }
 
 /// Finds and loads plugins.
@@ -45,6 +47,8 @@ pub(crate) struct Catalog {
     /// What one attempt may use at most.
     ceiling: Limits,
     ready: Mutex<HashMap<Digest, Arc<ReadyPlugin>>>,
+    servers: Option<Arc<dyn Servers>>,
+    described: DescribedTools,
 }
 
 /// The name under which an agent's own schemas stand.
@@ -52,7 +56,22 @@ pub(crate) const AGENT_SCHEMAS: &str = "";
 
 impl Catalog {
     pub(crate) fn new(sandbox: Sandbox, folder: Option<PathBuf>, ceiling: Limits) -> Self {
-        Self { sandbox, folder, ceiling, ready: Mutex::default() }
+        let (ready, described) = (Mutex::default(), DescribedTools::default());
+        Self { sandbox, folder, ceiling, ready, servers: None, described }
+    }
+
+    /// With the operator's MCP servers.
+    pub(crate) fn with_servers(self, servers: Option<Arc<dyn Servers>>) -> Self {
+        Self { servers, ..self }
+    }
+
+    pub(crate) const fn servers(&self) -> Option<&Arc<dyn Servers>> {
+        self.servers.as_ref()
+    }
+
+    /// The schemas of a pinned server's tools.
+    pub(crate) fn schemas(&self, pin: &PluginPin) -> Result<Arc<Schemas>, EngineError> {
+        self.described.get(pin)
     }
 
     pub(crate) const fn sandbox(&self) -> &Sandbox {
@@ -72,7 +91,12 @@ impl Catalog {
                 entries.insert(name.to_owned(), entry);
             }
         }
+        entries.extend(self.server_names().map(|server| (server_name(&server), from_server(&server))));
         Ok(entries.into_values().collect())
+    }
+
+    fn server_names(&self) -> impl Iterator<Item = String> {
+        self.servers.iter().flat_map(|servers| servers.names())
     }
 
     fn folder_files(&self) -> Result<Vec<PathBuf>, EngineError> {
@@ -106,6 +130,13 @@ impl Catalog {
             settled(path).await;
             return self.read_file(name, path, PluginOrigin::Workflow(path.display().to_string()));
         }
+        if let Some(server) = name.strip_prefix(MCP_PREFIX) {
+            let is_there = self.server_names().any(|known| known == server);
+            return is_there.then(|| from_server(server)).ok_or_else(|| EngineError::NoPlugin {
+                name: name.to_owned(),
+                hint: "name the server under `mcp` in pawl.yaml, the operator's file".to_owned(),
+            });
+        }
         // A name with a path in it would lead out of the folder.
         let in_folder = self.folder.as_ref().filter(|_| is_file_name(name));
         let in_folder = in_folder.map(|folder| folder.join(format!("{name}.wasm")));
@@ -135,11 +166,15 @@ impl Catalog {
     pub(crate) fn names(&self) -> Vec<String> {
         let in_folder = self.folder_files().unwrap_or_default();
         let in_folder = in_folder.iter().filter_map(|path| path.file_stem()?.to_str().map(str::to_owned));
-        SHIPPED.iter().map(|shipped| shipped.name.to_owned()).chain(in_folder).collect()
+        let servers = self.server_names().map(|server| server_name(&server));
+        SHIPPED.iter().map(|shipped| shipped.name.to_owned()).chain(in_folder).chain(servers).collect()
     }
 
-    /// Loads an entry, checks it against its manifest, and pins it.
+    /// Loads an entry, checks it against its manifest, and pins it. An MCP server is asked for its tools.
     pub(crate) async fn pin(&self, entry: &PluginEntry) -> Result<(PluginPin, Blob), EngineError> {
+        if let (PluginOrigin::Mcp(server), Some(servers)) = (&entry.origin, &self.servers) {
+            return pinned_server(servers.as_ref(), server).await;
+        }
         let failed = |source| EngineError::Plugin {
             name: entry.name.clone(),
             place: place(&entry.origin),
@@ -238,9 +273,7 @@ const SEEN_BY_GUESTS: [&str; 6] = [
     "http_body_max_bytes",
 ];
 
-fn compile(
-    description: &Description,
-) -> Result<BTreeMap<String, (Schema, Schema)>, pawl_sandbox::SandboxError> {
+pub(super) fn compile(description: &Description) -> Result<Schemas, pawl_sandbox::SandboxError> {
     let pair = |name: &str, input: &serde_json::Value, output: &serde_json::Value| {
         let compiled = Schema::new(input.clone()).and_then(|input| Ok((input, Schema::new(output.clone())?)));
         compiled.map(|pair| (name.to_owned(), pair)).map_err(|error| {
@@ -255,6 +288,15 @@ fn compile(
             std::iter::once(pair(AGENT_SCHEMAS, &agent.input_schema, &agent.output_schema)).collect()
         }
     }
+}
+
+fn server_name(server: &str) -> String {
+    format!("{MCP_PREFIX}{server}")
+}
+
+fn from_server(server: &str) -> PluginEntry {
+    let origin = PluginOrigin::Mcp(server.to_owned());
+    PluginEntry { name: server_name(server), origin, bytes: Arc::from([]), manifest: None }
 }
 
 fn from_binary(shipped: &super::ShippedPlugin) -> PluginEntry {
@@ -297,6 +339,7 @@ fn place(origin: &PluginOrigin) -> String {
     match origin {
         PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => path.clone(),
         PluginOrigin::Shipped => "shipped with pawl".to_owned(),
+        PluginOrigin::Mcp(server) => format!("MCP server '{server}'"),
     }
 }
 

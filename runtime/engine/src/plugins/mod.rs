@@ -1,6 +1,7 @@
 //! Plugins: where they are found, what was loaded.
 
 mod catalog;
+mod servers;
 mod settle;
 mod shipped;
 

@@ -1,7 +1,8 @@
 //! `pawl plugin inspect`: what a plugin is, what it imports and what it offers.
 
 use clap::Args;
-use pawl_core::plugin::Description;
+use pawl_core::Digest;
+use pawl_core::plugin::{Description, PluginKind, PluginOrigin, PluginPin};
 use pawl_engine::PluginEntry;
 use pawl_sandbox::LoadedPlugin;
 use serde_json::{Value, json};
@@ -24,7 +25,16 @@ pub(super) struct InspectArgs {
 }
 
 pub(super) async fn run(args: &InspectArgs, place: &Place, out: Output) -> Result<Exit, Fault> {
-    let entry = find::find(&workbench(place).await?, &args.plugin).await?;
+    let engine = workbench(place).await?;
+    let entry = find::find(&engine, &args.plugin).await?;
+    if matches!(entry.origin, PluginOrigin::Mcp(_)) {
+        let pin = engine.describe_plugin(&entry).await?;
+        out.document(&server(&entry, &pin));
+        let mut lines = head(&entry, pin.description.kind(), pin.component);
+        describe(&entry.name, &pin.description, &mut lines);
+        out.text(&lines.join("\n"));
+        return Ok(Exit::Ok);
+    }
     let loaded = find::load(&Inspector::new(place)?, &entry, None).await?;
     out.document(&document(&entry, &loaded));
     out.text(&text(&entry, &loaded));
@@ -46,40 +56,54 @@ pub(super) fn document(entry: &PluginEntry, loaded: &LoadedPlugin) -> Value {
     })
 }
 
-fn text(entry: &PluginEntry, loaded: &LoadedPlugin) -> String {
-    let mut lines = vec![
-        format!("{}: a plugin of kind {}", entry.name, loaded.kind().name()),
+/// The same of an MCP server, which imports nothing.
+pub(super) fn server(entry: &PluginEntry, pin: &PluginPin) -> Value {
+    json!({
+        "name": entry.name,
+        "kind": pin.description.kind(),
+        "digest": pin.component,
+        "origin": entry.origin,
+        "imports": [],
+        "description": pin.description,
+    })
+}
+
+fn head(entry: &PluginEntry, kind: PluginKind, digest: Digest) -> Vec<String> {
+    vec![
+        format!("{}: a plugin of kind {}", entry.name, kind.name()),
         format!("from    {}", inspect::origin(&entry.origin)),
-        format!("digest  {}", loaded.digest()),
-        String::new(),
-        "imports".to_owned(),
-    ];
+        format!("digest  {digest}"),
+    ]
+}
+
+fn text(entry: &PluginEntry, loaded: &LoadedPlugin) -> String {
+    let mut lines = head(entry, loaded.kind(), loaded.digest());
+    lines.extend([String::new(), "imports".to_owned()]);
     for (import, needs) in inspect::imports(loaded) {
         let needs = needs.map(|needs| format!("  needs {needs}")).unwrap_or_default();
         lines.push(format!("  {import:<38}{needs}").trim_end().to_owned());
     }
-    match loaded.description() {
+    describe(&entry.name, loaded.description(), &mut lines);
+    lines.join("\n")
+}
+
+fn describe(name: &str, description: &Description, lines: &mut Vec<String>) {
+    match description {
         Description::Tools(tools) => {
             for tool in tools {
                 let summary = crate::summary::one_line(&tool.summary);
-                lines.push(format!(
-                    "\ntool {}.{} ({}): {summary}",
-                    entry.name,
-                    tool.name,
-                    tool.effect.name()
-                ));
+                lines.push(format!("\ntool {name}.{} ({}): {summary}", tool.name, tool.effect.name()));
                 lines.push(schemas(&tool.input_schema, &tool.output_schema));
             }
         }
         Description::Agent(agent) => {
-            lines.push(format!("\nagent {}: {}", entry.name, crate::summary::one_line(&agent.summary)));
+            lines.push(format!("\nagent {name}: {}", crate::summary::one_line(&agent.summary)));
             if !agent.capabilities.is_empty() {
                 lines.push(format!("  capabilities  {}", agent.capabilities.join(", ")));
             }
             lines.push(schemas(&agent.input_schema, &agent.output_schema));
         }
     }
-    lines.join("\n")
 }
 
 fn schemas(input: &Value, output: &Value) -> String {

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use pawl_core::Digest;
-use pawl_core::plugin::Description;
+use pawl_core::plugin::{Description, PluginOrigin};
 use serde_json::json;
 
 use super::find;
-use super::inspect::document;
+use super::inspect::{document, server};
 use crate::args::DataArgs;
 use crate::command::check::workbench;
 use crate::exit::Exit;
@@ -25,8 +25,24 @@ pub(super) async fn run(place: &Place, inspector: &Inspector, out: Output) -> Re
     let mut documents = Vec::new();
     let mut rows = Vec::new();
     let mut exit = Exit::Ok;
-    for entry in workbench(place).await?.plugins().await? {
+    let engine = workbench(place).await?;
+    for entry in engine.plugins().await? {
         let from = inspect::origin(&entry.origin);
+        if matches!(entry.origin, PluginOrigin::Mcp(_)) {
+            match engine.describe_plugin(&entry).await {
+                Ok(pin) => {
+                    let (kind, digest) = (pin.description.kind().name().to_owned(), pin.component.short());
+                    documents.push(server(&entry, &pin));
+                    rows.push([entry.name, kind, digest, from, summary(&pin.description)]);
+                }
+                Err(error) => {
+                    exit = Exit::Failed;
+                    documents.push(json!({ "name": entry.name, "error": error.to_string() }));
+                    rows.push([entry.name, "broken".into(), String::new(), from, error.to_string()]);
+                }
+            }
+            continue;
+        }
         match find::load(inspector, &entry, None).await {
             Ok(loaded) => {
                 documents.push(document(&entry, &loaded));

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use clap::Args;
 use pawl_core::definition::Schema;
 use pawl_core::diagnostic::among;
-use pawl_core::plugin::{Description, PluginOrigin};
+use pawl_core::plugin::{Description, PluginOrigin, split_tool};
 use pawl_core::view::{OpenApproval, RunHeader, Status, Waiting};
 use pawl_engine::{Engine, PluginEntry};
 use serde_json::{Map, Value, json};
@@ -146,7 +146,7 @@ fn answer(text: &str) -> Result<Answer, Fault> {
 async fn grants(engine: &Engine, args: &RunArgs) -> Result<(), Fault> {
     let entries = engine.plugins().await?;
     for granted in &args.allow_tool {
-        let (plugin, tool) = granted.split_once('.').unwrap_or((granted, ""));
+        let (plugin, tool) = split_tool(granted).unwrap_or((granted, ""));
         let Some(entry) = entries.iter().find(|entry| entry.name == plugin) else {
             return Err(Fault::usage(format!("--allow-tool {granted}: there is no plugin '{plugin}'"))
                 .hint(find::others(plugin, &entries, "plugins are")));
@@ -189,6 +189,7 @@ fn target<'a>(
 ) -> Result<Target<'a>, Fault> {
     let is_name = entry.name.starts_with(|c: char| c.is_ascii_alphabetic())
         && entry.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let is_name = is_name || matches!(entry.origin, PluginOrigin::Mcp(_));
     let plugin = if is_name { entry.name.clone() } else { STEP.to_owned() };
     match (description, &args.call) {
         (Description::Agent(_), Some(_)) => {
@@ -246,7 +247,7 @@ fn workflow(args: &RunArgs, entry: &PluginEntry, target: &Target<'_>, with: &Val
     };
     let plugins = match &entry.origin {
         PluginOrigin::Workflow(path) => json!({ &target.plugin: path }),
-        PluginOrigin::Folder(_) | PluginOrigin::Shipped => json!({}),
+        PluginOrigin::Folder(_) | PluginOrigin::Shipped | PluginOrigin::Mcp(_) => json!({}),
     };
     json!({
         "pawl": 1, "workflow": STEP, "version": "1.0.0",

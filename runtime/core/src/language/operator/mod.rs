@@ -3,11 +3,13 @@
 //! Made and used as the table of the language is: reading takes its known keys from here, the JSON
 //! Schema and the tables of docs/operator-reference.md and docs/testing.md are made from it.
 
+mod mcp;
 mod profile;
 mod script;
 
 use serde_json::Value;
 
+pub use mcp::{MCP_SERVER, MCP_VALUE};
 pub use profile::{KEY, OPERATOR, PROFILE};
 pub use script::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN, SCRIPT};
 
@@ -18,7 +20,7 @@ use super::{Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 3] = [&OPERATOR, &PROFILE, &KEY];
+pub static OPERATOR_PLACES: [&Place; 5] = [&OPERATOR, &PROFILE, &KEY, &MCP_SERVER, &MCP_VALUE];
 
 /// Every place of a script, the file's own first; the others stand in test files as well.
 pub static SCRIPT_PLACES: [&Place; 5] = [&SCRIPT, &MODEL_RULE, &MODEL_WHEN, &MODEL_CALL, &MODEL_USAGE];

@@ -1,6 +1,6 @@
 //! The top of `pawl.yaml`, and its models.
 
-use super::{Key, Place, Shape};
+use super::{Key, MCP_SERVER, Place, Shape};
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 
 /// The top of `pawl.yaml`.
@@ -14,6 +14,13 @@ pub static OPERATOR: Place = Place {
             Shape::Named(&Shape::Map(&PROFILE)),
             "The models, by the names that workflows grant in `permissions: models`.",
             "{ default: { provider: ollama, model: llama3.2 } }",
+        )
+        .default("{}"),
+        Key::optional(
+            "mcp",
+            Shape::Named(&Shape::Map(&MCP_SERVER)),
+            "The MCP servers, by the names that stand between the dots of `mcp.server.tool` in workflows.",
+            "{ files: { command: mcp-server-filesystem, args: [/srv/files] } }",
         )
         .default("{}"),
     ],

@@ -25,6 +25,15 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         ("profile", _) => {
             body.insert("model".to_owned(), json!("llama3.2"));
         }
+        ("mcp-server", Some("url" | "headers")) => {
+            body.insert("url".to_owned(), json!("http://127.0.0.1:8000/mcp"));
+        }
+        ("mcp-server", _) => {
+            body.insert("command".to_owned(), json!("mcp-server-filesystem"));
+        }
+        ("mcp-value", None | Some("prefix")) => {
+            body.insert("env".to_owned(), json!("MCP_TOKEN"));
+        }
         ("key", None) => {
             body.insert("env".to_owned(), json!("MODEL_KEY"));
         }
@@ -41,6 +50,10 @@ fn around(place: &Place, inner: &Value) -> Value {
         "operator" => inner.clone(),
         "profile" => json!({ "models": { "extra": extra, "mine": inner } }),
         "key" => json!({ "models": { "mine": { "provider": "openai", "model": "m", "key": inner } } }),
+        "mcp-server" => json!({ "mcp": { "mine": inner } }),
+        "mcp-value" => {
+            json!({ "mcp": { "mine": { "url": "http://h/mcp", "headers": { "X-Mine": inner } } } })
+        }
         other => panic!("nothing leads to {other}"),
     }
 }

@@ -1,6 +1,7 @@
 //! `pawl.yaml` as written, and the scripts of models: read by the same readers as workflows, every
 //! problem at once, each with its place.
 
+mod mcp;
 mod profile;
 mod script;
 
@@ -27,6 +28,8 @@ pub const RETRIES_MAX: u32 = 10;
 pub const REQUESTS_PER_MINUTE_MAX: u32 = 10_000;
 /// The most rules of a scripted model.
 pub const MODEL_RULES_MAX: usize = 1_000;
+/// The most MCP servers of a file.
+pub const MCP_SERVERS_MAX: usize = 100;
 /// The last turn that a rule can be for.
 pub const TURN_MAX: u32 = 10_000;
 
@@ -36,7 +39,8 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
         let keys = lower.map(root, &OPERATOR).unwrap_or(Keys::new(&OPERATOR, &[]));
         description(lower, keys);
         let models = get(keys, "models").map(|node| models(lower, node)).unwrap_or_default();
-        Operator { models }
+        let mcp = get(keys, "mcp").map(|node| mcp::servers(lower, node)).unwrap_or_default();
+        Operator { models, mcp }
     })
 }
 

@@ -82,12 +82,12 @@ fn misplaced(lower: &mut Lower, keys: Keys<'_>, key: &str, provider: &str) {
 }
 
 /// A text that must be there and hold something.
-fn filled_key(lower: &mut Lower, keys: Keys<'_>, key: &str, span: &Span) -> Option<String> {
+pub(super) fn filled_key(lower: &mut Lower, keys: Keys<'_>, key: &str, span: &Span) -> Option<String> {
     let node = lower.required(keys, key, span)?;
     filled(lower, node, key)
 }
 
-fn filled(lower: &mut Lower, node: &Node, key: &str) -> Option<String> {
+pub(super) fn filled(lower: &mut Lower, node: &Node, key: &str) -> Option<String> {
     let text = lower.text(node, key)?;
     if text.trim().is_empty() || text.contains(char::is_control) {
         let message = format!("{key} is empty, or has signs in it that cannot be seen");

@@ -107,3 +107,45 @@ rules:
     let problems = load_script("s.yaml", &format!("rules:\n{many}")).unwrap_err();
     assert!(problems.render(false).contains("model_rules_max is 1000"));
 }
+
+#[test]
+fn servers_are_read_as_they_are_written() {
+    let text = "
+mcp:
+  files:
+    command: mcp-server-filesystem
+    args: [/srv/files]
+    env: { LOG: warn, TOKEN: { file: t.key } }
+    cwd: servers
+    tools: [read_file, write_file]
+    effects: { read_file: pure }
+    timeout: 10s
+    idle: 1m
+  far: { url: 'https://h/mcp?team=a', headers: { Authorization: { env: T, prefix: 'Bearer ' } }, trust_annotations: true }
+";
+    let servers = load("pawl.yaml", text).unwrap().mcp;
+    insta::assert_debug_snapshot!(servers);
+}
+
+#[test]
+fn every_problem_of_a_server_is_told_with_its_place() {
+    let text = "
+mcp:
+  a: { command: x, url: http://h/mcp }
+  b: { args: [y] }
+  c: { command: x, headers: { A: { env: B } } }
+  d: { url: 'http://user:pass@h/mcp', env: { A: b } }
+  e: { url: http://h/mcp, headers: { Authorization: Bearer sk-canary, Host: { env: B }, 'a b': { env: B } } }
+  f: { command: x, tools: [read], effects: { raed: pure, read: safe } }
+  g: { command: x, env: { A=B: c, D: { env: E, file: F } } }
+  h h: { command: x }
+  i: { command: x, timeout: 0s, idle: 5, tools: [] }
+  j: { comand: x }
+";
+    let problems = load("pawl.yaml", text).unwrap_err();
+    assert!(!format!("{}{problems}", problems.render(false)).contains("sk-canary"));
+    insta::assert_snapshot!(problems.to_string());
+    let many: Vec<_> = (0..=MCP_SERVERS_MAX).map(|n| format!("  s{n}: {{ command: x }}\n")).collect();
+    let problems = load("pawl.yaml", &format!("mcp:\n{}", many.concat())).unwrap_err();
+    assert!(problems.render(false).contains("mcp_servers_max is 100"));
+}

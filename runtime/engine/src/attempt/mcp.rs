@@ -1,0 +1,57 @@
+//! One call of a tool of an MCP server: the same checks as for any other tool, and no sandbox.
+
+use std::sync::Arc;
+
+use pawl_core::call::CallResponse;
+use pawl_core::{Failure, FailureKind, value_bytes};
+use pawl_mcp::McpCall;
+use pawl_sandbox::ToolEnd;
+
+use super::tool::{ToolTry, fits, unusable};
+use crate::driver::Context;
+use crate::plugins::limits_of;
+
+/// Calls a tool of a server, as the run's pin describes it.
+pub(super) async fn call(context: &Arc<Context>, server: &str, call: &ToolTry<'_>) -> CallResponse {
+    let schemas = context.catalog.schemas(call.pin).map_err(|error| unusable(&error))?;
+    let (Some((input, output)), Some(_)) = (schemas.get(call.tool), call.pin.description.tool(call.tool))
+    else {
+        let message = format!("the MCP server has no tool '{}'", call.tool);
+        return Err(Failure::new(FailureKind::InvalidInput, message));
+    };
+    fits(input, &call.arguments, FailureKind::InvalidInput, "the arguments do not fit")?;
+    let end = match &context.config.stand_in {
+        None => ask(context, server, call).await,
+        Some(stand_in) => {
+            let server =
+                Box::pin(async { ToolEnd { result: ask(context, server, call).await, log: Vec::new() } });
+            stand_in.tool(call.work(), server).await.result
+        }
+    };
+    let value = end?;
+    let excluded = "the tool's result is not what the server's own description says";
+    fits(output, &value, FailureKind::InvalidOutput, excluded)?;
+    Ok(value)
+}
+
+async fn ask(context: &Context, server: &str, call: &ToolTry<'_>) -> CallResponse {
+    let Some(servers) = context.catalog.servers() else {
+        let message = format!("there is no MCP server '{server}': this pawl was given none");
+        return Err(Failure::new(FailureKind::Permanent, message));
+    };
+    let Some(tool) = call.pin.description.tool(call.tool) else {
+        let message = format!("the MCP server has no tool '{}'", call.tool);
+        return Err(Failure::new(FailureKind::InvalidInput, message));
+    };
+    let value = servers.call(McpCall { server, tool, arguments: &call.arguments, key: &call.key }).await?;
+    let max = limits_of(call.pin, &context.config.limits).payload_max_bytes;
+    let bytes = value_bytes(&value) as u64;
+    if bytes > max {
+        let message = format!(
+            "the result of {}.{} has {bytes} bytes as JSON; payload_max_bytes is {max}",
+            call.plugin, call.tool
+        );
+        return Err(Failure::new(FailureKind::Limit, message));
+    }
+    Ok(value)
+}

@@ -1,0 +1,179 @@
+//! A connection to a server, for one request.
+//!
+//! Redirects are not followed: they would carry what the operator keeps elsewhere to wherever they lead.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// The head of an answer, in bytes.
+const HEAD_MAX_BYTES: usize = 64 << 10;
+/// What is read from a connection at once.
+const PIECE_BYTES: usize = 8 << 10;
+/// How long it may take to be connected, in milliseconds.
+const CONNECT_MAX_MS: u64 = 10_000;
+
+/// A server's address.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    tls: bool,
+    host: String,
+    port: u16,
+    /// What the `host` header says.
+    pub(crate) authority: String,
+    /// The path, with the query.
+    pub(crate) path: String,
+}
+
+/// A request that was not answered. One that was not sent cannot have done anything.
+#[derive(Debug, thiserror::Error)]
+#[error("{authority} cannot be asked: {reason}")]
+pub(crate) struct Broken {
+    authority: String,
+    reason: String,
+    pub(crate) was_sent: bool,
+}
+
+impl Address {
+    /// An address such as `http://127.0.0.1:8000/mcp`.
+    pub(crate) fn parse(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let tls = match uri.scheme_str()? {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        let authority = uri.authority()?;
+        // Of an IPv6 address the brackets belong to the text, not to the name.
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        Some(Self {
+            tls,
+            host,
+            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            authority: authority.as_str().to_owned(),
+            path: uri.path_and_query().map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned()),
+        })
+    }
+
+    /// Sends a request; the body of the answer comes as it is read, and dropping it ends the connection.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Broken> {
+        let connect = tokio::time::timeout(Duration::from_millis(CONNECT_MAX_MS), self.connect(request));
+        connect.await.map_err(|error| self.broken(false, &error))??.await
+    }
+
+    /// Connects. What comes of the request is awaited apart: it may take long.
+    async fn connect(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Pin<Box<dyn Future<Output = Result<Response<Incoming>, Broken>> + Send + '_>>, Broken> {
+        let unsent = |error: &(dyn std::error::Error + 'static)| self.broken(false, error);
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| unsent(&e))?;
+        if !self.tls {
+            return Ok(Box::pin(self.exchange(Stream(stream), request)));
+        }
+        let name = ServerName::try_from(self.host.clone()).map_err(|error| unsent(&error))?;
+        let config = tls_config().map_err(|error| unsent(&error))?;
+        let stream =
+            TlsConnector::from(config).connect(name, stream).await.map_err(|error| unsent(&error))?;
+        Ok(Box::pin(self.exchange(Stream(stream), request)))
+    }
+
+    async fn exchange<S>(
+        &self,
+        stream: Stream<S>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Broken>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.max_buf_size(HEAD_MAX_BYTES);
+        let (mut sender, connection) =
+            builder.handshake(stream).await.map_err(|error| self.broken(false, &error))?;
+        // It ends when the answer's body has been read or dropped.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("a connection broke: {error}");
+            }
+        });
+        sender.send_request(request).await.map_err(|error| self.broken(true, &error))
+    }
+
+    pub(crate) fn broken(&self, was_sent: bool, error: &(dyn std::error::Error + 'static)) -> Broken {
+        let mut reason = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            reason = format!("{reason}: {error}");
+            source = error.source();
+        }
+        Broken { authority: self.authority.clone(), reason, was_sent }
+    }
+}
+
+/// TLS as everywhere in pawl: rustls with ring, Mozilla's roots.
+fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// A connection as hyper takes it.
+struct Stream<S>(S);
+
+impl<S: AsyncRead + Unpin> Read for Stream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut piece = [0; PIECE_BYTES];
+        let most = piece.len().min(buffer.remaining());
+        let mut read = ReadBuf::new(&mut piece[..most]);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
+        buffer.put_slice(read.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Write for Stream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        let address = Address::parse("https://[::1]:8443/mcp?team=a").unwrap();
+        assert_eq!((address.tls, address.port), (true, 8443));
+        assert_eq!((address.host.as_str(), address.path.as_str()), ("::1", "/mcp?team=a"));
+        let address = Address::parse("http://localhost").unwrap();
+        assert_eq!((address.port, address.path.as_str()), (80, "/"));
+        assert!(Address::parse("ftp://localhost").is_none() && Address::parse("nothing").is_none());
+    }
+}

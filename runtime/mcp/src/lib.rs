@@ -1,0 +1,65 @@
+//! The MCP servers of pawl: what an operator's `pawl.yaml` names, started, asked and closed.
+//!
+//! Nothing here knows of runs. An engine asks what tools a server has, calls one of them with the description
+//! that a run was started with, and records what it gets. Servers are started when somebody asks, and are gone
+//! when nobody has for a while; no process of theirs outlives pawl's own end. Values that the operator keeps
+//! elsewhere are read when a server is started or a request is made, and whatever a server says is searched for
+//! them before anybody sees it.
+
+#![warn(missing_docs)]
+
+mod connect;
+mod describe;
+mod error;
+mod handler;
+mod http;
+mod hub;
+mod live;
+mod program;
+mod result;
+mod server;
+mod value;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use pawl_core::Failure;
+use pawl_core::call::CallResponse;
+use pawl_core::plugin::ToolDescription;
+use serde_json::Value;
+
+pub use describe::{MCP_DESCRIPTION_MAX_BYTES, MCP_TOOLS_MAX};
+pub use error::McpError;
+pub use hub::Hub;
+pub use live::MCP_MESSAGE_MAX_BYTES;
+pub use program::end_all;
+pub use server::{MCP_CALLS_AT_ONCE_MAX, MCP_FAULTS_MAX, MCP_FAULTS_WINDOW_MS};
+
+/// One call of a tool.
+#[derive(Debug, Clone, Copy)]
+pub struct McpCall<'a> {
+    /// The server, by the operator's name.
+    pub server: &'a str,
+    /// The tool as it was described when the run started.
+    pub tool: &'a ToolDescription,
+    /// Its arguments.
+    pub arguments: &'a Value,
+    /// The key that is the same for every try of one call, across crashes.
+    pub key: &'a str,
+}
+
+/// Where an engine's calls of MCP tools go.
+#[async_trait]
+pub trait Servers: Debug + Send + Sync + 'static {
+    /// The names of the servers, sorted.
+    fn names(&self) -> Vec<String>;
+
+    /// The tools of a server as they are now, sorted by name. Starts it, if it does not run.
+    async fn describe(&self, server: &str) -> Result<Vec<ToolDescription>, Failure>;
+
+    /// Calls a tool. Dropping the future gives the call up.
+    async fn call(&self, call: McpCall<'_>) -> CallResponse;
+
+    /// Closes all servers. A call that comes later starts its server again.
+    async fn close(&self);
+}

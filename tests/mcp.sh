@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# MCP servers: pawl as their client, against the protocol's own everything server (over stdio and over streamable
+# HTTP), its file system server, a server of its newest SDK (protocol 2026-07-28), and one that behaves badly in each
+# of the ways that a server can: it ends in the middle of a call, hangs, floods, changes a tool that a run was
+# started with, asks people, and will not end. None may outlive pawl, and no secret may be written down.
+# Needs npm. Where it is not at hand this is left out, but not where CI is set: there it fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root="$PWD"
+pawl="${PAWL:-$root/target/debug/pawl}"
+work="$(mktemp -d)"
+far=""
+trap '[[ -n "$far" ]] && kill "$far" 2>/dev/null; rm -rf "$work"' EXIT
+
+if ! command -v npm >/dev/null; then
+  echo "mcp: npm is not at hand: the servers are LEFT OUT"
+  [[ -z "${CI:-}" ]]
+  exit
+fi
+cd "$work"
+npm install --silent --no-audit --no-fund --prefix "$work" \
+  @modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-filesystem@2026.8.31 \
+  @modelcontextprotocol/server@2.4.0 >/dev/null
+
+# A server that behaves badly, without an SDK that would keep it from that.
+cat >odd.js <<'JS'
+const fs = require("fs");
+const [, , folder] = process.argv;
+const note = (text) => fs.appendFileSync(`${folder}/odd.log`, `${text}\n`);
+note(`start ${process.pid}`);
+if (fs.existsSync(`${folder}/stubborn`)) {
+  process.on("SIGTERM", () => note("SIGTERM"));
+  setInterval(() => {}, 1000);
+}
+const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
+const object = (properties = {}) => ({ type: "object", properties });
+const list = () => [
+  { name: "ends", inputSchema: object() },
+  { name: "ends-once", inputSchema: object() },
+  { name: "hangs", inputSchema: object() },
+  { name: "floods", inputSchema: object() },
+  { name: "asks", inputSchema: object() },
+  { name: "fails", inputSchema: object() },
+  { name: "shifts", inputSchema: object(fs.existsSync(`${folder}/shifted`) ? { b: { type: "integer" } } : { a: {} }) },
+];
+const calls = {
+  ends: () => { console.error(`about to end: ${process.env.TOKEN}`); process.exit(7); },
+  "ends-once": () => { if (!fs.existsSync(`${folder}/ended`)) { fs.writeFileSync(`${folder}/ended`, ""); process.exit(7); } return "again"; },
+  hangs: () => undefined,
+  floods: () => { process.stdout.write("x".repeat(9 << 20)); },
+  asks: () => { send({ id: "q", method: "elicitation/create", params: { message: "Which one?", requestedSchema: object() } }); },
+  fails: () => { throw new Error("there is no such file"); },
+  shifts: (id) => "shifted",
+};
+let waiting;
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const message = JSON.parse(line);
+  const { id, method, params } = message;
+  const answer = (result) => send({ id, result });
+  if (id === "q") {
+    note(`answer ${JSON.stringify(message.error ?? message.result)}`);
+    send({ id: waiting, result: { content: [{ type: "text", text: "nobody answers" }], isError: true } });
+  } else if (method === "initialize") {
+    answer({ protocolVersion: params.protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo: { name: "odd", version: "1" } });
+  } else if (method === "tools/list") {
+    answer({ tools: list() });
+  } else if (method === "tools/call") {
+    note(`call ${params.name} ${params._meta?.["dev.pawl/idempotency-key"]}`);
+    waiting = id;
+    try {
+      const text = calls[params.name](id);
+      if (text) answer({ content: [{ type: "text", text }] });
+    } catch (error) {
+      answer({ content: [{ type: "text", text: `${error.message}: ${process.env.TOKEN}` }], isError: true });
+    }
+  } else if (id !== undefined) {
+    send({ id, error: { code: -32601, message: `no ${method}` } });
+  }
+});
+JS
+# A server of the newest protocol.
+cat >modern.mjs <<'JS'
+import { McpServer, inputRequired } from "@modelcontextprotocol/server";
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { z } from "zod";
+serveStdio((context) => {
+  const server = new McpServer({ name: "modern", version: "1.0.0" }, { capabilities: { tools: {} } });
+  server.registerTool(
+    "double",
+    { description: "Doubles a number.", inputSchema: z.object({ n: z.number() }), outputSchema: z.object({ twice: z.number() }),
+      annotations: { readOnlyHint: true } },
+    async ({ n }, context) => ({
+      content: [{ type: "text", text: `version ${context.mcpReq?.protocolVersion ?? JSON.stringify(context.mcpReq?._meta ?? {})}` }],
+      structuredContent: { twice: 2 * n },
+    }),
+  );
+  return server;
+}, { legacy: "reject" });
+JS
+port="$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')"
+PORT="$port" node node_modules/@modelcontextprotocol/server-everything/dist/index.js streamableHttp >far.log 2>&1 &
+far=$!
+for _ in $(seq 100); do
+  curl --silent --output /dev/null "http://127.0.0.1:$port/mcp" && break
+  kill -0 "$far" 2>/dev/null || { cat far.log >&2; exit 1; }
+  sleep 0.1
+done
+
+mkdir files odd
+echo "one line" >files/a.txt
+everything="[node_modules/@modelcontextprotocol/server-everything/dist/index.js, stdio]"
+cat >pawl.yaml <<YAML
+models: { default: { provider: scripted, script: says.yaml } }
+mcp:
+  files:
+    command: node
+    args: [node_modules/@modelcontextprotocol/server-filesystem/dist/index.js, $work/files]
+    trust_annotations: true
+    effects: { write_file: idempotent }
+  near: { command: node, args: $everything, env: { WORD: word, TOKEN: { env: MCP_TOKEN } } }
+  far: { url: "http://127.0.0.1:$port/mcp", headers: { Authorization: { env: MCP_TOKEN, prefix: "Bearer " } } }
+  modern: { command: node, args: [modern.mjs], trust_annotations: true }
+  odd:
+    command: node
+    args: [odd.js, $work/odd]
+    env: { TOKEN: { env: MCP_TOKEN } }
+    timeout: 2s
+    effects: { ends-once: pure }
+  few: { command: node, args: [odd.js, $work/odd], tools: [shifts], idle: 200ms }
+  gone: { command: no-such-program }
+  mute: { command: node, args: [-e, "console.error('cannot find ' + process.env.TOKEN); process.exit(3)"], env: { TOKEN: { env: MCP_TOKEN } } }
+YAML
+cat >says.yaml <<'YAML'
+rules:
+  - { when: { turn: 0 }, calls: [{ tool: mcp.files.read_text_file, arguments: { path: a.txt } }] }
+  - { when: { last: one line }, reply: It has one line. }
+YAML
+sed -i "s|path: a.txt|path: $work/files/a.txt|" says.yaml
+export MCP_TOKEN=sk-canary-mcp
+
+fail() { echo "mcp: $*" >&2; exit 1; }
+has() { grep -qF -- "$2" <<<"$1" || fail "$3: '$2' is not in: $1"; }
+# call SERVER TOOL ARGUMENTS: what a tool gives, or how it fails.
+call() { "$pawl" --data data plugin run "mcp.$1" --call "$2" --with "${3:-{\}}" --no-interactive 2>&1; }
+# workflow NAME STEPS…: a workflow of these lines.
+workflow() {
+  { printf 'pawl: 1\nworkflow: %s\nversion: 1.0.0\n' "$1"; printf '%s\n' "${@:2}"; } >"$1.yaml"
+}
+run() { "$pawl" --data data run "$1.yaml" --no-interactive 2>"$1.log"; }
+
+# What there is, and what cannot be had.
+listed="$("$pawl" --data data plugin list 2>&1)" && fail "a server that is not there was listed: $listed"
+has "$listed" "read_text_file (pure)" "annotations that are believed"
+has "$listed" "write_file (idempotent)" "an effect of the operator's"
+has "$listed" "echo (at-most-once)" "annotations that are not believed"
+has "$listed" "the program no-such-program cannot be started" "a program that is not there"
+has "$listed" "cannot find [key]" "what a program that ends says"
+[[ "$(grep -c "mcp.few .*shifts" <<<"$listed")" == 1 ]] || fail "tools that are left out: $listed"
+inspected="$("$pawl" --data data plugin inspect mcp.modern)"
+has "$inspected" "tool mcp.modern.double (pure): Doubles a number." "the newest protocol"
+
+# A step and an agent.
+workflow both "permissions: { models: [default], tools: [mcp.files.read_text_file] }" "steps:" \
+  "  - { id: write, tool: mcp.files.write_file, with: { path: $work/files/b.txt, content: written } }" \
+  "  - { id: read, tool: mcp.files.read_text_file, with: { path: $work/files/b.txt } }" \
+  "  - { id: ask, agent: assistant, with: { task: How many lines has a.txt? } }" \
+  'outputs: { read: "${{ steps.read.output.text }}", said: "${{ steps.ask.output.answer }}" }'
+"$pawl" --data data check both.yaml >/dev/null || fail "check"
+said="$(run both)" || fail "a step and an agent: $(cat both.log)"
+has "$said" "written" "a step"
+has "$said" "It has one line." "an agent"
+sed 's/read_text_file, with: { path/read_text_file, with: { pth/' both.yaml >wrong.yaml
+checked="$("$pawl" --data data check wrong.yaml 2>&1)" && fail "wrong arguments were not found"
+has "$checked" "pth" "arguments are checked"
+has "$(call files read_text_file "{\"path\":\"$work/pawl.yaml\"}" || true)" "Access denied" "an error of a tool"
+
+# All that a result can hold, over both ways.
+for server in near far; do
+  has "$(call "$server" echo '{"message":"hello"}')" "Echo: hello" "$server"
+  has "$(call "$server" get-structured-content '{"location":"New York"}')" '"structured": {' "structured over $server"
+  has "$(call "$server" get-tiny-image)" '"mimeType": "image/png"' "an image over $server"
+  has "$(call "$server" get-resource-reference '{"resourceType":"Text","resourceId":1}')" '"resource": {' "a resource over $server"
+done
+environment="$(call near get-env)"
+has "$environment" 'WORD' "its environment"
+has "$environment" '[key]' "its environment"
+grep -q "MCP_TOKEN\|CARGO\|PWD" <<<"$environment" && fail "it has more of the environment than it should: $environment"
+has "$(call modern double '{"n":4}')" '"twice": 8' "the newest protocol"
+
+# A server that behaves badly.
+asked="$(call odd ends || true)"
+has "$asked" "broke before it answered" "a server that ends"
+has "$asked" "exit status: 7" "a server that ends"
+has "$(call odd ends-once)" "again" "a call that may be made again is"
+hung="$(call odd hangs || true)"
+has "$hung" 'no answer within its `timeout` (2000 ms)' "a server that hangs"
+has "$(call odd floods || true)" "mcp_message_max_bytes (8388608)" "a server that floods"
+asked="$(call odd asks || true)"
+has "$asked" "Which one?" "a server that asks people"
+has "$(cat odd/odd.log)" 'answer {"code":-32600' "a server that asks people"
+has "$(call odd fails || true)" "there is no such file: [key]" "a secret in an error"
+# The key is the same for both tries of a call.
+[[ "$(grep "call ends-once" odd/odd.log | sort -u | wc -l)" == 1 && "$(grep -c "call ends-once" odd/odd.log)" == 2 ]] ||
+  fail "keys: $(cat odd/odd.log)"
+
+# An outcome that nobody knows: a person is asked, and the call is not made again by itself.
+workflow unknown "steps: [{ id: one, tool: mcp.odd.ends }]"
+run unknown >unknown.out && fail "an outcome that nobody knows: $(cat unknown.out)"
+[[ "$("$pawl" --data data runs --json | node -e 'const runs = JSON.parse(require("fs").readFileSync(0)); console.log(runs.find((run) => run.workflow === "unknown").status)')" == waiting ]] ||
+  fail "the run does not wait: $(cat unknown.out unknown.log)"
+
+# A tool that is another when a run comes to it.
+workflow shift "steps:" \
+  "  - id: pause" "    human: { title: Go on?, actions: [approve, reject], due: 1h, on_timeout: reject }" \
+  "  - { id: shift, tool: mcp.odd.shifts, with: { a: 1 } }"
+run shift >shift.out || [[ $? == 3 ]] || fail "a run that asks: $(cat shift.out shift.log)"
+touch odd/shifted
+approval="$("$pawl" --data data approvals --json | node -e 'const open = JSON.parse(require("fs").readFileSync(0)); console.log(open.find((one) => one.title === "Go on?").id)')"
+before="$(grep -c "call shifts" odd/odd.log || true)"
+shifted="$("$pawl" --data data approve "$approval" 2>&1)" && fail "a tool that has changed was called: $shifted"
+has "$shifted" "mcp.odd.shifts takes other arguments now" "a tool that has changed"
+[[ "$(grep -c "call shifts" odd/odd.log || true)" == "$before" ]] || fail "the tool was called"
+
+# Closed when nobody needs it, and none is left when pawl has ended, however stubborn.
+touch odd/stubborn
+workflow idle "steps:" "  - { id: one, tool: mcp.few.shifts }" "  - { id: pause, wait: 2s }" "  - { id: two, tool: mcp.few.shifts }"
+starts="$(grep -c start odd/odd.log)"
+run idle >idle.out || fail "a server that was closed is started again: $(cat idle.out idle.log)"
+(($(grep -c start odd/odd.log) - starts >= 2)) || fail "it was not closed: $(cat odd/odd.log)"
+# Any program that has this folder as its own and is not the server that this script has started.
+for process in /proc/[0-9]*; do
+  pid="${process#/proc/}"
+  [[ "$(readlink "$process/cwd" 2>/dev/null)" == "$work" && "$pid" != "$far" ]] || continue
+  grep -qz '^node$' "$process/cmdline" 2>/dev/null && fail "the server $pid is left over: $(tr '\0' ' ' <"$process/cmdline")"
+done
+grep -q SIGTERM odd/odd.log || fail "nobody told a stubborn server to end: $(cat odd/odd.log)"
+
+if grep -rq "sk-canary" data ./*.log ./*.out; then
+  fail "a secret was written down: $(grep -rl "sk-canary" data ./*.log ./*.out)"
+fi
+echo "mcp: real servers over stdio, streamable HTTP and the newest protocol; one that ends, hangs, floods, asks and changes"
