@@ -83,16 +83,16 @@ cat >modern.mjs <<'JS'
 import { McpServer, inputRequired } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { z } from "zod";
-serveStdio((context) => {
+serveStdio(() => {
   const server = new McpServer({ name: "modern", version: "1.0.0" }, { capabilities: { tools: {} } });
   server.registerTool(
     "double",
     { description: "Doubles a number.", inputSchema: z.object({ n: z.number() }), outputSchema: z.object({ twice: z.number() }),
       annotations: { readOnlyHint: true } },
-    async ({ n }, context) => ({
-      content: [{ type: "text", text: `version ${context.mcpReq?.protocolVersion ?? JSON.stringify(context.mcpReq?._meta ?? {})}` }],
-      structuredContent: { twice: 2 * n },
-    }),
+    async ({ n }) => ({ content: [{ type: "text", text: "doubled" }], structuredContent: { twice: 2 * n } }),
+  );
+  server.registerTool("ask", { description: "Asks first.", inputSchema: z.object({}) }, async () =>
+    inputRequired({ inputRequests: { which: inputRequired.elicit({ message: "Which one?", requestedSchema: { type: "object", properties: {} } }) } }),
   );
   return server;
 }, { legacy: "reject" });
@@ -186,6 +186,8 @@ has "$environment" 'WORD' "its environment"
 has "$environment" '[key]' "its environment"
 grep -q "MCP_TOKEN\|CARGO\|PWD" <<<"$environment" && fail "it has more of the environment than it should: $environment"
 has "$(call modern double '{"n":4}')" '"twice": 8' "the newest protocol"
+asked="$(call modern ask)" && fail "a question was answered: $asked"
+has "$asked" "elicitation" "a server of the newest protocol that asks people"
 
 # A server that behaves badly.
 asked="$(call odd ends || true)"

@@ -32,7 +32,9 @@ pub(crate) fn tools(
             continue;
         }
         match describe(spec, &tool) {
-            Ok(tool) => drop(described.insert(tool.name.clone(), tool)),
+            Ok(tool) => {
+                described.insert(tool.name.clone(), tool);
+            }
             Err(why) => tracing::warn!(server = name, "a tool is left out: {why}"),
         }
     }
@@ -116,6 +118,7 @@ pub(crate) fn unchanged(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use EffectClass::{AtMostOnce, Idempotent, Pure};
     use pawl_core::Duration;
     use pawl_core::operator::McpReached;
     use serde_json::json;
@@ -151,7 +154,6 @@ mod tests {
         let named = |effects: [EffectClass; 3]| {
             ["a", "b", "c"].into_iter().map(str::to_owned).zip(effects).collect::<Vec<_>>()
         };
-        use EffectClass::{AtMostOnce, Idempotent, Pure};
         assert_eq!(effects(&spec(), &all), named([AtMostOnce, AtMostOnce, AtMostOnce]));
         let trusting = McpServer { trust_annotations: true, ..spec() };
         assert_eq!(effects(&trusting, &all), named([Pure, Idempotent, AtMostOnce]));

@@ -126,6 +126,7 @@ impl Client {
         let body = Bounded {
             inner: body.into_data_stream(),
             read: 0,
+            at_line_start: true,
             max: self.max,
             notes: Arc::clone(&self.notes),
         };
@@ -269,6 +270,8 @@ struct Bounded<S> {
     inner: S,
     /// How much of the event at hand was read.
     read: usize,
+    /// Whether a line has just begun.
+    at_line_start: bool,
     max: usize,
     notes: Arc<Notes>,
 }
@@ -288,10 +291,12 @@ where
             Ok(piece) => piece,
             Err(error) => return Poll::Ready(Some(Err(HttpError::Strange(error.to_string())))),
         };
-        for at in 0..piece.len() {
+        for byte in &piece {
             // An empty line ends an event.
-            let ends =
-                piece[at] == b'\n' && matches!(piece.get(at.wrapping_sub(1)), Some(b'\n' | b'\r') | None);
+            let ends = *byte == b'\n' && self.at_line_start;
+            if *byte != b'\r' {
+                self.at_line_start = *byte == b'\n';
+            }
             self.read = if ends { 0 } else { self.read + 1 };
             if self.read > self.max {
                 self.notes.flooded.store(true, Ordering::Release);
@@ -299,5 +304,30 @@ where
             }
         }
         Poll::Ready(Some(Ok(piece)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether pieces are taken to their end by a limit of 8 bytes an event.
+    async fn taken(pieces: &[&'static str]) -> bool {
+        let pieces = pieces.iter().map(|piece| Ok::<_, hyper::Error>(Bytes::from_static(piece.as_bytes())));
+        let notes = Arc::new(Notes::default());
+        let inner = futures::stream::iter(pieces.collect::<Vec<_>>());
+        let bounded = Bounded { inner, read: 0, at_line_start: true, max: 8, notes: Arc::clone(&notes) };
+        let all: Vec<_> = bounded.collect().await;
+        let whole = all.iter().all(Result::is_ok);
+        assert_eq!(whole, !notes.flooded.load(Ordering::Acquire));
+        whole
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_too_long_ends_the_stream_however_it_is_cut_up() {
+        assert!(taken(&["1234567\n\n", "123456", "7\n", "\n1234567\r\n\r\n"]).await);
+        assert!(!taken(&["12345678\n\n"]).await);
+        assert!(!taken(&["123", "\n456", "\n789\n"]).await);
+        assert!(!taken(&["1\n", "2\n", "3\n", "4\n", "5\n"]).await);
     }
 }

@@ -173,7 +173,7 @@ fn failure(response: CallResponse) -> Failure {
 #[tokio::test]
 async fn a_call_has_its_key_and_the_operators_headers_and_no_secret_comes_back() {
     let server = Server::start(vec![tool("read")], says(&format!("hello {SECRET}"))).await;
-    let (hub, _folder) = server.hub("");
+    let (hub, folder) = server.hub("");
     let tools = described(&hub).await;
     assert_eq!(call(&hub, &tools[0]).await, Ok(json!({ "text": "hello [key]" })));
     let request = server.calls().remove(0);
@@ -185,7 +185,7 @@ async fn a_call_has_its_key_and_the_operators_headers_and_no_secret_comes_back()
     server.does(Does::Refuses("401 Unauthorized", "wrong: tok-canary-0123456789"));
     let denied = failure(call(&hub, &tools[0]).await);
     assert_eq!(denied.kind, FailureKind::Denied, "{denied}");
-    std::fs::remove_file(_folder.path().join("token")).unwrap();
+    std::fs::remove_file(folder.path().join("token")).unwrap();
     let missing = failure(call(&hub, &tools[0]).await);
     assert_eq!(missing.kind, FailureKind::Denied);
     assert!(missing.message.contains("`headers` in pawl.yaml names, cannot be read"), "{missing}");

@@ -228,17 +228,12 @@ fn effects(
         }
         let Some(text) = lower.text(&entry.value, "an effect") else { continue };
         let all = [EffectClass::Pure, EffectClass::Idempotent, EffectClass::AtMostOnce];
-        match all.into_iter().find(|class| class.name() == text) {
-            Some(class) => drop(effects.insert(entry.key.clone(), class)),
-            None => {
-                let help = among(text, "effects are", all.map(EffectClass::name));
-                lower.report(
-                    Code::InvalidValue,
-                    &entry.value.span,
-                    format!("there is no effect '{text}'"),
-                    help,
-                );
-            }
+        if let Some(class) = all.into_iter().find(|class| class.name() == text) {
+            effects.insert(entry.key.clone(), class);
+        } else {
+            let help = among(text, "effects are", all.map(EffectClass::name));
+            let message = format!("there is no effect '{text}'");
+            lower.report(Code::InvalidValue, &entry.value.span, message, help);
         }
     }
     effects
