@@ -114,12 +114,10 @@ async fn ask_aloud(server: &Server, provider: &str) -> (CallResponse, Vec<String
 }
 
 fn streams(pieces: &[Value], end: &str) -> String {
-    let body: String = pieces.iter().map(|piece| format!("data: {piece}\n\n")).collect();
-    let chunks: String = body
-        .as_bytes()
-        .chunks(9)
-        .map(|part| format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part)))
-        .collect();
+    let body = pieces.iter().fold(String::new(), |body, piece| body + &format!("data: {piece}\n\n"));
+    let chunks = body.as_bytes().chunks(9).fold(String::new(), |chunks, part| {
+        chunks + &format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part))
+    });
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{chunks}{end}"
     )

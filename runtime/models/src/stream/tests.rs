@@ -8,7 +8,7 @@ use super::*;
 fn put_together(protocol: Protocol, body: &str, bytes: usize) -> (Result<Value, Failure>, String) {
     let heard = Arc::new(Mutex::new(String::new()));
     let hears = Arc::clone(&heard);
-    let listener = Listener::new(move |said| hears.lock().unwrap().push_str(&format!("{said}|")));
+    let listener = Listener::new(move |said| hears.lock().unwrap().extend([said, "|"]));
     let mut stream = Stream::new(protocol, listener, None);
     let taken = body.as_bytes().chunks(bytes).try_for_each(|piece| stream.hear(piece));
     let whole = taken.and_then(|()| stream.end());
@@ -17,8 +17,9 @@ fn put_together(protocol: Protocol, body: &str, bytes: usize) -> (Result<Value, 
 }
 
 fn events(pieces: &[Value]) -> String {
-    let lines: String = pieces.iter().map(|piece| format!("event: x\r\ndata: {piece}\r\n\r\n")).collect();
-    format!(": hello\n\n{lines}")
+    pieces
+        .iter()
+        .fold(": hello\n\n".to_owned(), |lines, piece| lines + &format!("event: x\r\ndata: {piece}\r\n\r\n"))
 }
 
 fn delta(delta: Value) -> Value {
