@@ -36,6 +36,7 @@ mod publish;
 mod rehearsal;
 mod restart;
 mod retention;
+mod routes;
 mod salvage;
 mod shelf;
 mod shipped_agents;

@@ -325,6 +325,20 @@ fn outside_cases() -> Vec<Case> {
     ]
 }
 
+fn route_cases() -> Vec<Case> {
+    let case = |lang: &str, path, topic: &str, item: &str| Case {
+        file: "support.yaml",
+        inputs: json!({ "ticket": "A-1001 is late", "lang": lang }),
+        answers: vec![],
+        path,
+        end: Ok(json!({ "topic": topic, "item": item })),
+    };
+    vec![
+        case("en", &["sort", "order", "answer"], "delivery", "desk lamp"),
+        case("de", &["sort", "(order)", "answer"], "other", ""),
+    ]
+}
+
 fn cases() -> Vec<Case> {
     let cases = [
         refund_cases(),
@@ -334,6 +348,7 @@ fn cases() -> Vec<Case> {
         outside_cases(),
         tool_cases(),
         model_cases(),
+        route_cases(),
         other_cases(),
     ];
     cases.into_iter().flatten().collect()

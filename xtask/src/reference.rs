@@ -170,6 +170,7 @@ fn anchor(place: &Place) -> &'static str {
         "key" => "keys",
         "mcp-server" => "mcp-servers",
         "mcp-value" => "values-that-are-kept-elsewhere",
+        "plugin" => "plugins",
         "answer" => "people",
         "sent-signal" | "outside-event" | "cancel" => "signals-events-and-cancels",
         "fault" => "faults",

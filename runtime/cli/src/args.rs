@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Graph(command::graph::GraphArgs),
     /// Print the JSON Schema of workflows, of test files or of pawl.yaml, for editors
     Schema(command::schema::SchemaArgs),
-    /// Explain an error code
+    /// Explain an error code, or why a run chose the plugin that did a step
     Explain(command::explain::ExplainArgs),
     /// Look at plugins, make, try and add them
     Plugin(command::plugin::PluginArgs),
@@ -168,7 +168,8 @@ impl Cli {
             Command::Store(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),
             Command::Doctor(args) => args.data.folder.clone(),
-            Command::Schema(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => None,
+            Command::Explain(args) => args.data.folder.clone(),
+            Command::Schema(_) | Command::Completions(_) | Command::Man(_) => None,
         };
         let store = self.global.store.clone().unwrap_or_default();
         let config = self.global.config.clone().filter(|path| !path.as_os_str().is_empty());

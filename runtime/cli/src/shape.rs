@@ -40,6 +40,7 @@ fn waiting(waiting: &Waiting) -> Value {
         Waiting::Slot { step, key, until } => {
             json!({ "for": "slot", "step": step, "key": key, "until": until.map(|at| at.to_string()) })
         }
+        Waiting::Route { step, wanted } => json!({ "for": "route", "step": step, "wanted": wanted }),
         Waiting::Run { step, run } => json!({ "for": "run", "step": step, "run": run }),
     }
 }

@@ -294,6 +294,15 @@ impl Story {
                 "wait".clone_into(&mut step.work);
                 step.note = format!("until {until}");
             }),
+            Event::RouteAwaited(awaited) => self.change(awaited.visit, |step| {
+                step.status = Status::Waiting;
+                step.note = summary::one_line(&awaited.reason);
+            }),
+            Event::RouteChosen(chosen) => self.change(chosen.visit, |step| {
+                step.status = Status::Running;
+                step.note.clear();
+            }),
+            Event::RouteExhausted { visit, .. } => self.change(*visit, |step| step.status = Status::Waiting),
             Event::SlotRequested(requested) => self.wait_for_slot(requested),
             Event::SlotTaken { visit: Some(visit) } => self.change(*visit, Step::take_slot),
             Event::ListenStarted { visit, awaited, until } => self.change(*visit, |step| {

@@ -49,6 +49,11 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::VarsSet { .. }
         | Event::UndoKept { .. }
         | Event::UndoStarted { .. } => of_course(event),
+        Event::RouteRequested(_)
+        | Event::RouteChosen(_)
+        | Event::RouteAwaited(_)
+        | Event::RouteReopened { .. }
+        | Event::RouteExhausted { .. } => of_route(event),
         Event::ApprovalOpened(opened) => asked(opened),
         Event::ApprovalDecided(decided) => decision(decided),
         Event::WaitStarted { .. }
@@ -112,6 +117,29 @@ fn of_attempt(event: &Event) -> String {
         Event::OutcomeUnknown { visit, call, reason } => {
             let call = call.map(|call| format!(", call {call}")).unwrap_or_default();
             format!("visit {visit}{call}: {}", one_line(reason))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The events of routes.
+fn of_route(event: &Event) -> String {
+    match event {
+        Event::RouteRequested(requested) => {
+            format!("visit {}: {} with {}", requested.visit, requested.query, payload(&requested.input))
+        }
+        Event::RouteChosen(chosen) => {
+            let good = chosen.candidates.iter().filter(|candidate| candidate.left_out.is_none()).count();
+            let tool = chosen.tool.as_ref().map(|tool| format!(".{tool}")).unwrap_or_default();
+            format!("visit {}: {}{tool} of {good}: {}", chosen.visit, chosen.chosen, one_line(&chosen.reason))
+        }
+        Event::RouteAwaited(awaited) => format!("visit {}: {}", awaited.visit, one_line(&awaited.reason)),
+        Event::RouteReopened { visit, failed } => {
+            let without = failed.as_ref().map(|name| format!(" without {}", one_line(name)));
+            format!("visit {visit}: another one is looked for{}", without.unwrap_or_default())
+        }
+        Event::RouteExhausted { visit, retry_at } => {
+            format!("visit {visit}: all have failed; again at {retry_at}")
         }
         _ => String::new(),
     }

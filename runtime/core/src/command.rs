@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::call::{CallRequest, CallResponse};
 use crate::decide::SlotNews;
-use crate::event::{Actor, LogLine, Origin, RunStarted};
+use crate::event::{Actor, Candidate, LogLine, Origin, RunStarted};
 use crate::fork::Restart;
+use crate::plugin::PluginPin;
 use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
 
 /// What can be asked of a run.
@@ -108,6 +109,13 @@ pub enum Command {
         /// Its outputs, or why it gave none.
         result: Result<Value, Failure>,
     },
+    /// A plugin was looked for.
+    ChooseRoute {
+        /// The visit that needs one.
+        visit: VisitId,
+        /// What was found.
+        outcome: RouteOutcome,
+    },
     /// Time has passed: whatever is due, happens.
     Tick,
     /// The run was read from its journal: nothing of it is under way in any process.
@@ -164,6 +172,39 @@ pub struct AnsweredCall {
     pub request: CallRequest,
     /// The answer.
     pub response: CallResponse,
+}
+
+/// What came of looking for a plugin.
+#[derive(Debug, Clone)]
+pub enum RouteOutcome {
+    /// One is there.
+    Found(Box<RouteFound>),
+    /// None is.
+    None {
+        /// What was looked for and what there is, in words.
+        reason: String,
+        /// Those that could almost have been chosen.
+        candidates: Vec<Candidate>,
+        /// Whether one of them may be chosen later without anybody doing anything.
+        passing: bool,
+    },
+}
+
+/// The plugin that is best for a visit.
+#[derive(Debug, Clone)]
+pub struct RouteFound {
+    /// Its name.
+    pub chosen: String,
+    /// The tool, where it is one.
+    pub tool: Option<String>,
+    /// Its component.
+    pub pin: PluginPin,
+    /// Those that were looked at.
+    pub candidates: Vec<Candidate>,
+    /// How many more there were.
+    pub more: u32,
+    /// Why this one, in words.
+    pub reason: String,
 }
 
 /// Time and chance, handed in with a command.

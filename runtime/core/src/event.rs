@@ -9,6 +9,7 @@ mod approval;
 mod entry;
 mod outside;
 mod payload;
+mod route;
 mod slot;
 mod started;
 mod work;
@@ -19,6 +20,7 @@ pub use actor::{Actor, Cancelled};
 pub use entry::{Because, Entry};
 pub use outside::{Awaited, Origin, SignalReceived};
 pub use payload::Payload;
+pub use route::{Candidate, RouteAwaited, RouteChosen, RouteRequested};
 pub use slot::{Overflow, SlotRequested};
 pub use started::{Parent, RunStarted};
 pub use work::{LogLine, Work};
@@ -269,6 +271,27 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         visit: Option<VisitId>,
     },
+    /// Arrived → a plugin is looked for that does what the visit asks for.
+    RouteRequested(Box<RouteRequested>),
+    /// A plugin is looked for or waited for → one was chosen; the next attempt follows.
+    RouteChosen(Box<RouteChosen>),
+    /// A plugin is looked for → none is there, and the visit waits for one.
+    RouteAwaited(Box<RouteAwaited>),
+    /// An attempt failed, or is to be made again → a plugin is looked for once more.
+    RouteReopened {
+        /// The visit.
+        visit: VisitId,
+        /// The plugin that failed, which is left out from now on; without it all may be tried again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// A plugin is looked for → all have failed, and they are tried anew later.
+    RouteExhausted {
+        /// The visit.
+        visit: VisitId,
+        /// When; the backoff was drawn by the decision.
+        retry_at: Timestamp,
+    },
     /// The visit starts a run and waits for its end.
     ChildStarted {
         /// The visit.
@@ -406,6 +429,11 @@ impl Event {
             Self::PrioritySet { .. } => "priority-set",
             Self::SlotRequested(_) => "slot-requested",
             Self::SlotTaken { .. } => "slot-taken",
+            Self::RouteRequested(_) => "route-requested",
+            Self::RouteChosen(_) => "route-chosen",
+            Self::RouteAwaited(_) => "route-awaited",
+            Self::RouteReopened { .. } => "route-reopened",
+            Self::RouteExhausted { .. } => "route-exhausted",
             Self::ChildStarted { .. } => "child-started",
             Self::ChildEnded { .. } => "child-ended",
             Self::ChildCancelled { .. } => "child-cancelled",

@@ -35,6 +35,7 @@ pub mod language;
 pub mod letter;
 pub mod operator;
 pub mod plugin;
+pub mod route;
 pub mod source;
 pub mod state;
 pub mod topic;
@@ -42,7 +43,7 @@ pub mod travel;
 pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, value_bytes, within_depth};
-pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal};
+pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal, RouteFound, RouteOutcome};
 pub use decide::{
     AGENTS_MAX_DEPTH, HANDOVERS_MAX, MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX,
     SlotNews, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide,

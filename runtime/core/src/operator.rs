@@ -1,4 +1,5 @@
-//! What the operator says in `pawl.yaml`: which models and MCP servers there are, and how they are reached.
+//! What the operator says in `pawl.yaml`: which models and MCP servers there are and how they are reached, and
+//! what routes shall take plugins for.
 //!
 //! It is read by [`source::operator`](crate::source::operator) and cannot be wrong in itself. It
 //! holds no key: only where one is.
@@ -7,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Duration;
 use crate::plugin::EffectClass;
+use crate::route::OfferSetting;
 
 /// The operator's file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,6 +17,8 @@ pub struct Operator {
     pub models: BTreeMap<String, Profile>,
     /// The MCP servers, by the names that stand behind `mcp.` in workflows.
     pub mcp: BTreeMap<String, McpServer>,
+    /// What is said of plugins instead of what they say themselves, by their names.
+    pub plugins: BTreeMap<String, OfferSetting>,
 }
 
 /// One MCP server: how it is reached, and what is believed of it.

@@ -122,6 +122,13 @@ pub enum Waiting {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// A plugin that could do what the step asks for.
+    Route {
+        /// The step that waits.
+        step: StepId,
+        /// What is looked for, in words.
+        wanted: String,
+    },
     /// The end of a run that a step started.
     Run {
         /// The step that waits.
@@ -170,6 +177,9 @@ pub struct RunHeader {
     /// The run whose step started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
+    /// Whether it waits for a plugin, among others: it is looked for while an engine serves all runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seeks: bool,
     /// Where its journal ended when this header was written.
     pub head: Head,
 }

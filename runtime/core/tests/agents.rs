@@ -89,7 +89,7 @@ impl Bench {
                 Work::Agent { agent, .. } => Some((visit.0, attempt, agent.clone())),
                 Work::Tool { .. } => None,
             },
-            Effect::WakeAt(_) => None,
+            Effect::WakeAt(_) | Effect::Route { .. } => None,
         };
         effects(&self.state).into_iter().filter_map(attempt).collect()
     }

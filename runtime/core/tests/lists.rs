@@ -65,7 +65,7 @@ impl Bench {
                 Work::Tool { arguments, .. } => Some((visit, attempt, arguments.clone().into_value())),
                 Work::Agent { .. } => None,
             },
-            Effect::WakeAt(_) => None,
+            Effect::WakeAt(_) | Effect::Route { .. } => None,
         };
         effects(&self.state).into_iter().filter_map(attempt).collect()
     }

@@ -84,7 +84,7 @@ impl Bench {
     fn attempts(&self) -> Vec<u32> {
         let attempt = |effect| match effect {
             Effect::Attempt { attempt, .. } => Some(attempt),
-            Effect::WakeAt(_) => None,
+            Effect::WakeAt(_) | Effect::Route { .. } => None,
         };
         effects(&self.state).into_iter().filter_map(attempt).collect()
     }

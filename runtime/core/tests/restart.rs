@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 
 #[path = "restart/agent.rs"]
 mod agent;
+#[path = "restart/routes.rs"]
+mod routes;
 #[path = "restart/slots.rs"]
 mod slots;
 #[path = "restart/travel.rs"]
@@ -36,16 +38,40 @@ const COMMITS_MAX: usize = 5_000;
 
 #[derive(Debug, Clone)]
 enum Verb {
-    Tool { at_most_once: bool, retries: u32, timeout: bool },
+    Tool {
+        at_most_once: bool,
+        retries: u32,
+        timeout: bool,
+    },
+    /// A plugin is looked for.
+    Route {
+        kind: &'static str,
+        failover: bool,
+        waits: bool,
+        retries: u32,
+    },
     Agent,
-    Human { due: bool },
+    Human {
+        due: bool,
+    },
     Set,
     Switch,
     Wait,
     Fail,
-    Parallel { branches: Vec<Vec<Step>>, join: &'static str },
-    Map { items: u32, at_once: u32, collect: bool, body: Vec<Step> },
-    Loop { turns: u32, body: Vec<Step> },
+    Parallel {
+        branches: Vec<Vec<Step>>,
+        join: &'static str,
+    },
+    Map {
+        items: u32,
+        at_once: u32,
+        collect: bool,
+        body: Vec<Step>,
+    },
+    Loop {
+        turns: u32,
+        body: Vec<Step>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +101,10 @@ fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
             timeout
         }),
         3 => Just(Verb::Agent),
+        2 => (any::<bool>(), any::<bool>(), any::<bool>(), 1..3_u32).prop_map(|(tool, failover, waits, retries)| {
+            let kind = if tool { "tool" } else { "agent" };
+            Verb::Route { kind, failover, waits, retries }
+        }),
         2 => any::<bool>().prop_map(|due| Verb::Human { due }),
         1 => Just(Verb::Set),
         1 => Just(Verb::Switch),
@@ -203,6 +233,16 @@ fn total(verb: &Verb) -> Option<&'static str> {
 
 fn verb_lines(verb: &Verb, index: usize, next: &str) -> Vec<String> {
     match verb {
+        Verb::Route { kind, failover, waits, retries } => {
+            let otherwise = if *waits { "wait" } else { "fail" };
+            vec![
+                format!(
+                    "  {kind}: {{ match: {{ capability: any, labels: {{ n: \"${{{{ inputs.n }}}}\" }} }}, failover: {failover}, otherwise: {otherwise} }}"
+                ),
+                format!("  with: {{ step: {index} }}"),
+                format!("  retry: {{ max_attempts: {retries}, delay: 10ms }}"),
+            ]
+        }
         Verb::Tool { at_most_once, retries, timeout } => {
             let tool = if *at_most_once { "once" } else { "act" };
             let mut lines = vec![
@@ -411,7 +451,7 @@ impl World {
     fn attempt(&self) -> Option<(VisitId, u32, std::sync::Arc<Work>)> {
         effects(&self.state).into_iter().find_map(|effect| match effect {
             Effect::Attempt { visit, attempt, work } => Some((visit, attempt, work)),
-            Effect::WakeAt(_) => None,
+            Effect::WakeAt(_) | Effect::Route { .. } => None,
         })
     }
 

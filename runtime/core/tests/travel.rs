@@ -82,7 +82,7 @@ impl Bench {
                 }
                 _ => None,
             },
-            Effect::WakeAt(_) => None,
+            Effect::WakeAt(_) | Effect::Route { .. } => None,
         })
     }
 

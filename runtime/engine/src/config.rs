@@ -1,8 +1,10 @@
 //! The engine's settings and limits.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
 use pawl_sandbox::{Limits, SandboxConfig};
@@ -47,6 +49,8 @@ pub struct EngineConfig {
     pub models: Option<Arc<dyn Models>>,
     /// The MCP servers whose tools can be called.
     pub mcp: Option<Arc<dyn Servers>>,
+    /// What routes shall take plugins for, by their names, instead of what their manifests say.
+    pub offers: Arc<BTreeMap<String, OfferSetting>>,
     /// What takes the place of plugins, in tests.
     pub stand_in: Option<Arc<dyn StandIn>>,
 }
@@ -69,6 +73,7 @@ impl Default for EngineConfig {
             chance: Arc::new(SystemChance),
             models: None,
             mcp: None,
+            offers: Arc::default(),
             stand_in: None,
         }
     }

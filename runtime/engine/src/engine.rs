@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pawl_core::definition::Definition;
-use pawl_core::event::{Actor, RunStarted};
+use pawl_core::event::{Actor, Candidate, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::Head;
 use pawl_core::plugin::Permissions;
+use pawl_core::route::RouteQuery;
 use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
@@ -21,6 +22,7 @@ use crate::follow::Follower;
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, PluginEntry};
 use crate::progress::{ProgressHub, Said};
+use crate::routes::{RoutedPlugin, Routes, standings};
 use crate::upkeep::keep_house;
 use crate::workflow::{Definitions, Workflow, denied, prepare};
 use crate::{EngineConfig, EngineError, journal};
@@ -107,6 +109,7 @@ impl Engine {
             catalog,
             definitions: Definitions::default(),
             mailbox: Mailbox::new(inside),
+            routes: Routes::default(),
             progress: ProgressHub::new(),
             grown: grown.downgrade(),
             loads: Semaphore::new(LOADS_MAX),
@@ -150,6 +153,15 @@ impl Engine {
     /// Every plugin that can be used by name.
     pub async fn plugins(&self) -> Result<Vec<PluginEntry>, EngineError> {
         self.context.catalog.list().await
+    }
+
+    /// The plugins that a route would choose among, the best first, and then those that almost match. What a
+    /// step grants is not looked at.
+    pub async fn candidates(
+        &self,
+        query: &RouteQuery,
+    ) -> Result<Vec<(Candidate, RoutedPlugin)>, EngineError> {
+        standings(&self.context, query).await
     }
 
     /// The plugin in this file, with the manifest beside it.
@@ -291,6 +303,7 @@ impl Engine {
         let mut taken_up = self.ask(Message::WhoWaits).await?;
         self.send(Message::ServeTimers(self.store().next_due().await?)).await?;
         self.redeliver().await?;
+        self.take_up_seekers().await?;
         let filter = RunFilter { statuses: vec![Status::Running], workflow: None };
         let mut page = Page { after: None, limit: RECOVERY_PAGE_RUNS };
         loop {
@@ -302,6 +315,22 @@ impl Engine {
             match found.next {
                 Some(after) => page.after = Some(after),
                 None => return Ok(taken_up),
+            }
+        }
+    }
+
+    /// Goes on with the runs that wait for a plugin: they are looked for from now on.
+    async fn take_up_seekers(&self) -> Result<(), EngineError> {
+        let filter = RunFilter { statuses: vec![Status::Waiting], workflow: None };
+        let mut page = Page { after: None, limit: RECOVERY_PAGE_RUNS };
+        loop {
+            let found = self.store().runs(&filter, &page).await?;
+            for header in found.runs.iter().filter(|header| header.seeks) {
+                self.take_up(header.id).await?;
+            }
+            match found.next {
+                Some(after) => page.after = Some(after),
+                None => return Ok(()),
             }
         }
     }

@@ -37,6 +37,7 @@ mod progress;
 mod publish;
 mod replay;
 mod rest;
+mod routes;
 mod travel;
 mod workflow;
 
@@ -54,6 +55,7 @@ pub use journal::RunHistory;
 pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::{ProgressNote, Said};
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
+pub use routes::RoutedPlugin;
 pub use travel::{Rehearse, Replacement};
 pub use upkeep::{Pruned, Retention, RetentionSetting};
 pub use workflow::{WORKFLOWS_MAX_DEPTH, Workflow};

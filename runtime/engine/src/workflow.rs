@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::definition::{Definition, Verb};
+use pawl_core::diagnostic::Diagnostics;
 use pawl_core::plugin::{Permissions, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins};
+use pawl_core::route::Offer;
 use pawl_core::source::{self, WorkflowShape};
 use pawl_core::{Digest, RunId, StepId};
 use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
+use crate::routes::offers;
 use crate::{EngineError, files, journal};
 
 /// Definitions held in memory at once; beyond it, all are read again when they are needed.
@@ -92,12 +95,32 @@ async fn prepare_within(
     if problems.has_errors() {
         return Err(problems.into());
     }
-    let warnings = [&loaded.warnings, &problems];
+    let routed = loaded.definition.has_routes();
+    let offers = if routed { offers(context).await? } else { BTreeMap::new() };
+    let unanswered = if routed {
+        source::check_routes(&loaded, file, text, &with_pins(offers, &plugins))
+    } else {
+        Diagnostics::new(file, text)
+    };
+    let warnings = [&loaded.warnings, &problems, &unanswered];
     let mut warnings: Vec<String> =
         warnings.iter().filter(|w| !w.is_empty()).map(|w| w.render(false)).collect();
     warnings.extend(below);
     let definition = context.definitions.keep(loaded.definition);
     Ok(Workflow { definition, plugins: plugins.into(), workflows, warnings, blobs: Arc::new(blobs) })
+}
+
+/// What the workflow names itself takes the place of what has the same name.
+fn with_pins(mut offers: BTreeMap<String, Offer>, pins: &PluginPins) -> BTreeMap<String, Offer> {
+    for (name, pin) in
+        pins.iter().filter(|(_, pin)| matches!(pin.origin, PluginOrigin::Workflow(_) | PluginOrigin::Mcp(_)))
+    {
+        let own = Offer::of(&pin.description);
+        // Its labels are known once the run looks for it.
+        let labels = offers.get(name).map(|offer| offer.labels.clone()).unwrap_or_default();
+        offers.insert(name.clone(), Offer { labels, ..own });
+    }
+    offers
 }
 
 /// Steps whose plugin imports what the step does not grant: each would be denied, whenever it came to it.
@@ -126,9 +149,12 @@ fn users(definition: &Definition) -> Vec<(&StepId, &str, &Permissions)> {
     for step in &definition.steps {
         if let Verb::Agent(agent) = &step.verb {
             let called = agent.permissions.agents.iter().map(String::as_str);
-            let names = std::iter::once(agent.agent.as_str()).chain(called);
+            let own = (agent.route.is_none()).then_some(agent.agent.as_str());
+            let names = own.into_iter().chain(called);
             users.extend(names.map(|name| (&step.id, name, &agent.permissions)));
-        } else if let Verb::Tool(tool) = &step.verb {
+        } else if let Verb::Tool(tool) = &step.verb
+            && tool.route.is_none()
+        {
             users.push((&step.id, tool.plugin.as_str(), &tool.permissions));
         }
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use pawl_core::plugin::PluginKind;
+use pawl_core::route::{COST_MAX, Cost, OFFER_PRIORITY_MAX, OfferSetting};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -107,6 +108,12 @@ struct Written {
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
+    offers: Option<Spanned<BTreeMap<String, String>>>,
+    #[serde(default)]
+    priority: Option<Spanned<u32>>,
+    #[serde(default)]
+    cost: Option<Spanned<f64>>,
+    #[serde(default)]
     limits: BTreeMap<String, Spanned<u64>>,
 }
 
@@ -116,6 +123,7 @@ struct Places {
     name: ManifestPlace,
     kind: ManifestPlace,
     capabilities: ManifestPlace,
+    offers: ManifestPlace,
     limits: BTreeMap<String, ManifestPlace>,
 }
 
@@ -132,6 +140,12 @@ pub struct Manifest {
     pub capabilities: BTreeSet<Capability>,
     /// What routes match.
     pub labels: BTreeMap<String, String>,
+    /// What its tools are known as to routes: a capability and the tool that does it.
+    pub offers: Option<BTreeMap<String, String>>,
+    /// Which goes first of those that a route matches; the higher.
+    pub priority: Option<u32>,
+    /// What one use of it costs.
+    pub cost: Option<Cost>,
     /// What it may use at most, where it says so; see [`Manifest::limits_within`].
     pub limits: BTreeMap<String, u64>,
     places: Places,
@@ -159,11 +173,31 @@ impl Manifest {
                 format!("is {:?}; write three numbers, such as \"1.4.0\"", written.version.get_ref());
             return Err(wrong("version", place(written.version.span()), reason));
         }
+        let offers_at = written.offers.as_ref().map_or(written.kind.span(), Spanned::span);
+        if written.offers.is_some() && *written.kind.get_ref() == PluginKind::Agent {
+            let reason = "is for tools; an agent says in its own description what it can do".to_owned();
+            return Err(wrong("offers", place(offers_at), reason));
+        }
+        let priority = match &written.priority {
+            Some(number) if *number.get_ref() > OFFER_PRIORITY_MAX => {
+                let reason = format!("is {}; write 0 to {OFFER_PRIORITY_MAX}", number.get_ref());
+                return Err(wrong("priority", place(number.span()), reason));
+            }
+            number => number.as_ref().map(|number| *number.get_ref()),
+        };
+        let cost = match &written.cost {
+            Some(number) => Some(Cost::of(*number.get_ref()).ok_or_else(|| {
+                let reason = format!("is {}; write a number from 0 to {COST_MAX}", number.get_ref());
+                wrong("cost", place(number.span()), reason)
+            })?),
+            None => None,
+        };
         let capabilities_at = written.capabilities.as_ref().map_or(written.kind.span(), Spanned::span);
         let places = Places {
             name: place(written.name.span()),
             kind: place(written.kind.span()),
             capabilities: place(capabilities_at),
+            offers: place(offers_at),
             limits: written.limits.iter().map(|(name, at)| (name.clone(), place(at.span()))).collect(),
         };
         let manifest = Self {
@@ -172,6 +206,9 @@ impl Manifest {
             kind: written.kind.into_inner(),
             capabilities: written.capabilities.map(Spanned::into_inner).unwrap_or_default(),
             labels: written.labels,
+            offers: written.offers.map(Spanned::into_inner),
+            priority,
+            cost,
             limits: written.limits.into_iter().map(|(name, value)| (name, value.into_inner())).collect(),
             places,
         };
@@ -216,8 +253,28 @@ impl Manifest {
         Err(SandboxError::ManifestName { place, manifest, used: used.to_owned() })
     }
 
+    /// What it says to those who look for a plugin.
+    pub fn offer(&self) -> OfferSetting {
+        let named = |offers: &BTreeMap<String, String>| {
+            offers.iter().map(|(name, tool)| (name.clone(), Some(tool.clone()))).collect()
+        };
+        OfferSetting {
+            capabilities: self.offers.as_ref().map(named),
+            labels: self.labels.clone(),
+            priority: self.priority,
+            cost: self.cost,
+            enabled: None,
+        }
+    }
+
     /// Compares it with the component beside it.
     pub fn check(&self, plugin: &LoadedPlugin) -> Result<(), SandboxError> {
+        for (capability, tool) in self.offers.iter().flatten() {
+            if plugin.description().tool(tool).is_none() {
+                let reason = format!("offers {capability} by '{tool}', and the component has no such tool");
+                return Err(SandboxError::ManifestValue { place: self.places.offers, key: "offers", reason });
+            }
+        }
         if self.kind != plugin.kind() {
             let (place, component) = (self.places.kind, plugin.kind());
             return Err(SandboxError::ManifestKind { place, manifest: self.kind, component });
@@ -286,6 +343,13 @@ mod tests {
             (&format!("{head}[limits]\nlog_max_bytes = '1 KiB'"), "line 5, column 17: invalid type: string"),
             (&format!("{head}[limits]\nlog_max_bytes = -1"), "line 5, column 17: invalid value: integer"),
             (&format!("{head}name = 'b'"), "line 4, column 1: duplicate key"),
+            (&format!("{head}priority = 101"), "line 4, column 12: `priority` is 101; write 0 to 100"),
+            (&format!("{head}cost = -0.1"), "line 4, column 8: `cost` is -0.1; write a number from 0"),
+            (&format!("{head}offers = ['a']"), "line 4, column 10: invalid type: sequence"),
+            (
+                "name = 'a'\nversion = '1.4.0'\nkind = 'agent'\noffers = { a = 'b' }",
+                "line 4, column 10: `offers` is for tools",
+            ),
             (&format!("{head}[limits"), "line 4, column 8: "),
             (
                 &format!("{head}{}", "labels = { d\n".repeat(4_000)),

@@ -284,6 +284,9 @@ fn stuck(test: &TestCase, header: &RunHeader, now: &str) -> Finding {
                 "step '{step}' waits for the topic {pattern}, and no event comes: add an entry to `events`"
             )
         }
+        Some(Waiting::Route { step, wanted }) => {
+            format!("step '{step}' waits for a plugin, {wanted}, and there is none")
+        }
         Some(waiting) => format!("the run waits since {now} for {waiting:?}"),
         None => "a call never ends: give its step a timeout, or its mock a result".to_owned(),
     };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use pawl_core::plugin::PluginPins;
 use pawl_core::source::test_file::{self, TEST_FILE_SUFFIX, TestCase, TestFile};
 use pawl_engine::{Engine, EngineConfig, EngineError, Workflow};
 use pawl_store::memory::MemoryStore;
@@ -80,11 +81,28 @@ impl Suite {
         read_scripts(&mut tests, path.parent().unwrap_or_else(|| Path::new(".")))?;
         let workflow_path = workflow_of(path, tests.workflow.as_deref());
         let workflow = self.bench.load_workflow(&workflow_path).await.map_err(TestingError::Workflow)?;
-        let problems = test_file::check(&tests, &file, &text, &workflow.definition, &workflow.plugins);
+        let plugins = self.plugins_of(&workflow).await?;
+        let problems = test_file::check(&tests, &file, &text, &workflow.definition, &plugins);
         if problems.has_errors() {
             return Err(problems.into());
         }
         Ok((tests, workflow))
+    }
+
+    /// The plugins that the workflow's runs may use: where they are chosen, any that can be used by name.
+    async fn plugins_of(&self, workflow: &Workflow) -> Result<PluginPins, TestingError> {
+        let mut plugins = PluginPins::clone(&workflow.plugins);
+        if workflow.definition.has_routes() {
+            for entry in self.bench.plugins().await.map_err(TestingError::Workflow)? {
+                // One that cannot be loaded is nobody's choice.
+                if let (false, Ok(pin)) =
+                    (plugins.contains_key(&entry.name), self.bench.describe_plugin(&entry).await)
+                {
+                    plugins.insert(entry.name, pin);
+                }
+            }
+        }
+        Ok(plugins)
     }
 }
 

@@ -111,7 +111,7 @@ impl Driven {
     fn under_way(&self) -> Vec<(VisitId, u32, Arc<Work>)> {
         let attempt = |effect| match effect {
             Effect::Attempt { visit, attempt, work } => Some((visit, attempt, work)),
-            Effect::WakeAt(_) => None,
+            Effect::WakeAt(_) | Effect::Route { .. } => None,
         };
         effects(&self.state).into_iter().filter_map(attempt).collect()
     }

@@ -181,6 +181,7 @@ fn header(number: u64, seq: u64) -> RunHeader {
         updated_at: Timestamp(seq),
         wake_at: seq.is_multiple_of(2).then_some(Timestamp(1_000 + seq)),
         parent: None,
+        seeks: false,
         head: Head::empty(run),
     }
 }

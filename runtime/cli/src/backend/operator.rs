@@ -1,9 +1,11 @@
 //! The operator's file, and the models and MCP servers in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pawl_core::operator::Operator;
+use pawl_core::route::OfferSetting;
 use pawl_core::source::operator;
 use pawl_engine::{EngineError, read_text};
 use pawl_mcp::{Hub, Servers};
@@ -23,6 +25,11 @@ pub(crate) fn servers(place: &Place) -> Result<Arc<dyn Servers>, Fault> {
     let (operator, folder) = read(place)?;
     let hub = Hub::new(&operator, &folder).map_err(|error| Fault::usage(error.to_string()))?;
     Ok(Arc::new(hub))
+}
+
+/// What the operator says of plugins.
+pub(crate) fn offers(place: &Place) -> Result<Arc<BTreeMap<String, OfferSetting>>, Fault> {
+    Ok(Arc::new(read(place)?.0.plugins))
 }
 
 /// The operator's file and its folder.

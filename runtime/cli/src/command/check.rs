@@ -10,7 +10,7 @@ use pawl_testing::{Suite, is_test};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
-use crate::backend::{engine_config, models, servers};
+use crate::backend::{engine_config, models, offers, servers};
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
@@ -29,7 +29,7 @@ pub(crate) async fn run(args: CheckArgs, place: Place, out: Output) -> Result<Ex
     // Nothing is kept, so the data folder may be in use or not there at all.
     let bench = workbench(&place).await?;
     let models = Some(models(&place)?);
-    let config = EngineConfig { models, ..engine_config(&place) };
+    let config = EngineConfig { models, offers: offers(&place)?, ..engine_config(&place) };
     let engine = bench.beside(Arc::new(MemoryStore::new()), config);
     let mut documents = Vec::new();
     let mut exit = Exit::Ok;

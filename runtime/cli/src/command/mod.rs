@@ -59,7 +59,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Test(args) => test::run(args, place, out).await,
         Command::Graph(args) => graph::run(args, place, out).await,
         Command::Schema(args) => Ok(schema::run(&args, out)),
-        Command::Explain(args) => explain::run(&args, out),
+        Command::Explain(args) => explain::run(args, place, out).await,
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
         Command::Memory(args) => memory::run(args, place, out).await,
         Command::Store(args) => store::run(args, place, out).await,

@@ -95,6 +95,7 @@ pub(crate) fn notable(run: &RunHeader) -> String {
             let step = step.as_ref().map(|step| format!(" for {step}")).unwrap_or_default();
             format!("a slot of '{key}'{step}{}", at_most(*until))
         }
+        (Some(Waiting::Route { step, wanted }), _) => format!("a plugin for {step}: {}", one_line(wanted)),
         (Some(Waiting::Run { step, run }), _) => format!("run {run} of {step}"),
         (None, Some(failure)) => one_line(&failure.to_string()),
         (None, None) => String::new(),

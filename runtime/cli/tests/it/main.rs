@@ -12,6 +12,7 @@ mod memory;
 mod models;
 mod plugins;
 mod private;
+mod routes;
 mod runs;
 mod shared;
 mod signals;

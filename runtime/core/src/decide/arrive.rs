@@ -106,10 +106,16 @@ impl Draft<'_> {
     fn begin(&mut self, frame: FrameId, visit: VisitId, step: &Step) -> Result<Arrival, EvaluationError> {
         match &step.verb {
             Verb::Tool(tool) => {
+                if let Some(route) = &tool.route {
+                    return self.route_tool(frame, visit, (tool, route));
+                }
                 let work = self.tool_work(frame, tool)?;
                 Ok(self.attempt_or_fail(visit, step, work))
             }
             Verb::Agent(agent) => {
+                if let Some(route) = &agent.route {
+                    return self.route_agent(frame, visit, (agent, route));
+                }
                 let work = self.agent_work(frame, agent)?;
                 Ok(self.attempt_or_fail(visit, step, work))
             }
@@ -184,7 +190,7 @@ impl Draft<'_> {
         Ok(memory.map(|memory| Work::Agent { agent, component, input, memory }))
     }
 
-    fn memory_of(
+    pub(super) fn memory_of(
         &self,
         frame: FrameId,
         memory: &MemoryOf,

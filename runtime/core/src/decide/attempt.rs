@@ -56,6 +56,11 @@ impl Draft<'_> {
         // Another attempt of an agent makes its calls anew, which must not be done to these.
         // What becomes of an agent that was called is its caller's to decide.
         let repeatable = again && !visit.acted_once && visit.caller.is_none();
+        if let Some(failed) = self.gives_way(id, &failure).filter(|_| repeatable) {
+            self.push(Event::AttemptFailed { visit: id, attempt, failure, retry_at: None });
+            self.push(Event::RouteReopened { visit: id, failed: Some(failed) });
+            return;
+        }
         let retry = self.step_of(id).filter(|_| repeatable).map(|step| step.retry.clone());
         let fraction = self.entropy.fraction();
         // Who asked for another attempt asked for its retries, too.
@@ -68,8 +73,11 @@ impl Draft<'_> {
         }
     }
 
-    /// The same work once more.
+    /// The same work once more, perhaps by another plugin.
     pub(super) fn attempt_again(&mut self, id: VisitId) {
+        if self.route_again(id) {
+            return;
+        }
         let next = self.state.visit(id).map(|visit| visit.attempt.saturating_add(1));
         if let Some(attempt) = next {
             self.start_attempt(id, attempt, None);

@@ -63,6 +63,8 @@ impl Draft<'_> {
                 Activity::BackingOff(_) => {}
                 Activity::Arrived
                 | Activity::Queued(_)
+                | Activity::Routing
+                | Activity::Seeking
                 | Activity::Asking(_)
                 | Activity::Waiting(_)
                 | Activity::Listening(..)

@@ -20,6 +20,7 @@ mod parallel;
 mod recover;
 mod repeat;
 mod retry;
+mod route;
 mod settle;
 mod slot;
 mod start;
@@ -91,6 +92,7 @@ pub fn decide(
         Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
         Command::EndChild { visit, child, result } => draft.end_child(visit, child, result)?,
         Command::HearOfSlot { visit, news } => draft.hear_of_slot(visit, news),
+        Command::ChooseRoute { visit, outcome } => draft.choose_route(visit, outcome)?,
         Command::Tick => draft.tick(),
         Command::Recover => draft.recover(),
         Command::Retry { step, by } => draft.retry(step.as_ref(), by)?,
@@ -172,6 +174,11 @@ impl<'a> Draft<'a> {
             | Event::PrioritySet { .. }
             | Event::SlotRequested(_)
             | Event::SlotTaken { .. }
+            | Event::RouteRequested(_)
+            | Event::RouteChosen(_)
+            | Event::RouteAwaited(_)
+            | Event::RouteReopened { .. }
+            | Event::RouteExhausted { .. }
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. }

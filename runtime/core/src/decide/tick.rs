@@ -102,6 +102,8 @@ impl Draft<'_> {
             | Activity::Asking(_)
             | Activity::Waiting(_)
             | Activity::Queued(_)
+            | Activity::Routing
+            | Activity::Seeking
             | Activity::Listening(..)
             | Activity::Child(_)
             | Activity::Unknown(_) => self.fail_step(id, failure),

@@ -6,6 +6,7 @@
 mod block;
 mod concurrency;
 mod retry;
+mod route;
 mod schema;
 mod schema_cost;
 mod step;
@@ -21,6 +22,7 @@ pub use concurrency::{
     CONCURRENCY_KEY_MAX_BYTES, CONCURRENCY_MAX, Concurrency, PRIORITY_DEFAULT, PRIORITY_MAX,
 };
 pub use retry::RetryPolicy;
+pub use route::{Otherwise, Route};
 pub(crate) use schema::reason;
 pub use schema::{InvalidSchema, PROBLEMS_MAX, SCHEMA_MAX_BYTES, SCHEMA_WORK_MAX, Schema};
 pub use step::{Branch, Step, StepIndex, Target, Then};
@@ -99,6 +101,11 @@ impl Definition {
         self.concurrency.is_some() || self.steps.iter().any(|step| step.concurrency.is_some())
     }
 
+    /// Whether plugins are chosen when its steps are reached.
+    pub fn has_routes(&self) -> bool {
+        self.steps.iter().any(|step| step.route().is_some())
+    }
+
     /// The list at an index that came from this definition.
     pub fn block(&self, index: BlockIndex) -> Option<&Block> {
         self.blocks.get(index.0)
@@ -144,11 +151,14 @@ impl Definition {
         for step in &self.steps {
             match &step.verb {
                 Verb::Agent(agent) => {
-                    names.insert(&agent.agent);
+                    if agent.route.is_none() {
+                        names.insert(&agent.agent);
+                    }
                     names.extend(agent.permissions.agents.iter().map(String::as_str));
                     let tools = agent.permissions.tools.iter();
                     names.extend(tools.filter_map(|tool| split_tool(tool)).map(|(plugin, _)| plugin));
                 }
+                Verb::Tool(tool) if tool.route.is_some() => {}
                 Verb::Tool(tool) => {
                     names.insert(&tool.plugin);
                 }

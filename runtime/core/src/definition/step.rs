@@ -1,6 +1,6 @@
 //! A declared unit of a workflow and where it leads.
 
-use super::{Assignments, BlockIndex, Concurrency, RetryPolicy, Timeouts, Undo, Verb};
+use super::{Assignments, BlockIndex, Concurrency, RetryPolicy, Route, Timeouts, Undo, Verb};
 use crate::StepId;
 use crate::expression::{Expression, Template};
 
@@ -43,6 +43,19 @@ pub struct Step {
     pub finally: Option<BlockIndex>,
     /// What takes it back when the run fails after it was completed.
     pub undo: Option<Undo>,
+}
+
+impl Step {
+    /// How its plugin is chosen, where it does not name one.
+    pub fn route(&self) -> Option<&Route> {
+        if let Verb::Agent(agent) = &self.verb {
+            agent.route.as_deref()
+        } else if let Verb::Tool(tool) = &self.verb {
+            tool.route.as_deref()
+        } else {
+            None
+        }
+    }
 }
 
 /// Where a step leads.

@@ -1,6 +1,6 @@
 //! What a step does: one verb a step.
 
-use super::{BlockIndex, Schema, Target};
+use super::{BlockIndex, Route, Schema, Target};
 use crate::expression::{Expression, Template};
 use crate::plugin::Permissions;
 use crate::{Duration, FailureKind};
@@ -60,8 +60,10 @@ impl Verb {
 /// Runs an agent.
 #[derive(Debug)]
 pub struct AgentStep {
-    /// The plugin's name.
+    /// The plugin's name; empty where there is a route.
     pub agent: String,
+    /// How the plugin is chosen when the step is reached.
+    pub route: Option<Box<Route>>,
     /// Its input.
     pub with: Template,
     /// What it may do: the step's own `permissions`, or else the workflow's.
@@ -84,10 +86,12 @@ pub enum MemoryOf {
 /// Calls a tool.
 #[derive(Debug)]
 pub struct ToolStep {
-    /// The plugin's name: `orders` in `orders.lookup`.
+    /// The plugin's name: `orders` in `orders.lookup`; empty where there is a route.
     pub plugin: String,
-    /// The tool's name in it: `lookup`.
+    /// The tool's name in it: `lookup`; empty where there is a route.
     pub tool: String,
+    /// How both are chosen when the step is reached.
+    pub route: Option<Box<Route>>,
     /// Its arguments.
     pub with: Template,
     /// What it may do: the step's own `permissions`, or else the workflow's.

@@ -60,6 +60,7 @@ impl Event {
             Self::SignalReceived(signal) => Some(&mut signal.data),
             Self::TopicHeard { data, .. } | Self::Emitted { data, .. } => Some(data),
             Self::ChildStarted { inputs, .. } => Some(inputs),
+            Self::RouteRequested(requested) => Some(&mut requested.input),
             Self::FrameStarted { entry: Entry::Finally { outcome: Ok(output) }, .. }
             | Self::StepCompleted { output, .. } => Some(output),
             Self::VarsSet { vars, .. } => Some(vars),
@@ -87,6 +88,10 @@ impl Event {
             | Self::PrioritySet { .. }
             | Self::SlotRequested(_)
             | Self::SlotTaken { .. }
+            | Self::RouteChosen(_)
+            | Self::RouteAwaited(_)
+            | Self::RouteReopened { .. }
+            | Self::RouteExhausted { .. }
             | Self::ChildEnded { .. }
             | Self::ChildCancelled { .. }
             | Self::UndoKept { .. }

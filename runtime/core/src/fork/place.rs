@@ -47,6 +47,7 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::DeadlineSet { .. }
         | Event::PrioritySet { .. }
         | Event::SlotTaken { .. }
+        | Event::RouteChosen(_)
         | Event::TaskHandedOver { .. }
         | Event::UndoStarted { .. }
         | Event::RunForked(_)
@@ -74,6 +75,10 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::WaitStarted { .. }
         | Event::ListenStarted { .. }
         | Event::SlotRequested(_)
+        | Event::RouteRequested(_)
+        | Event::RouteAwaited(_)
+        | Event::RouteReopened { .. }
+        | Event::RouteExhausted { .. }
         | Event::ChildStarted { .. }
         | Event::RunRetried(_)
         | Event::RunSuspended(_)
@@ -182,6 +187,8 @@ fn is_settled(visit: &Visit, definition: &Definition) -> bool {
         | Activity::Asking(_)
         | Activity::Waiting(_)
         | Activity::Queued(_)
+        | Activity::Routing
+        | Activity::Seeking
         | Activity::Listening(..)
         | Activity::Unknown(Some(_)) => true,
         // A run that another one waits for cannot be waited for by two.

@@ -155,8 +155,14 @@ fn detail(step: &Step) -> String {
 /// What a step does, in a few words.
 pub(super) fn work(step: &Step) -> String {
     match &step.verb {
-        Verb::Agent(agent) => format!("agent {}", agent.agent),
-        Verb::Tool(tool) => format!("tool {}.{}", tool.plugin, tool.tool),
+        Verb::Agent(agent) => match &agent.route {
+            Some(route) => format!("agent for {}", route.capability),
+            None => format!("agent {}", agent.agent),
+        },
+        Verb::Tool(tool) => match &tool.route {
+            Some(route) => format!("tool for {}", route.capability),
+            None => format!("tool {}.{}", tool.plugin, tool.tool),
+        },
         Verb::Wait(crate::definition::WaitStep::For(duration)) => format!("wait {duration}"),
         Verb::Map(map) => format!("map {}", map.items.source().trim()),
         Verb::Signal(signal) => format!("signal {}", signal.name),

@@ -14,6 +14,7 @@ mod lists;
 pub mod operator;
 mod outside;
 mod plugins;
+mod route;
 mod schema;
 mod shape;
 mod step;
@@ -28,6 +29,7 @@ pub use key::{Goes, Key, Need, Place};
 pub use lists::{LOOP, MAP, PARALLEL};
 pub use outside::{EMIT, SIGNAL};
 pub use plugins::{MEMORY, PERMISSIONS, RETRY, TIMEOUT};
+pub use route::{MATCH, ROUTE};
 pub use schema::{SCHEMA_ID, schema};
 pub use shape::Shape;
 pub(crate) use shape::TYPES;
@@ -36,12 +38,14 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 18] = [
+pub static PLACES: [&Place; 20] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
     &STEP,
     &BRANCH,
+    &ROUTE,
+    &MATCH,
     &RETRY,
     &TIMEOUT,
     &CONCURRENCY,

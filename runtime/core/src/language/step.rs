@@ -1,8 +1,8 @@
 //! A step, and the ways that it leads.
 
 use super::{
-    CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, MEMORY, PARALLEL, PERMISSIONS, Place, RETRY, SIGNAL,
-    Shape, TIMEOUT, WAIT,
+    CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, MEMORY, PARALLEL, PERMISSIONS, Place, RETRY, ROUTE,
+    SIGNAL, Shape, TIMEOUT, WAIT,
 };
 use crate::definition::PRIORITY_MAX;
 use crate::source::VISITS_MAX;
@@ -34,8 +34,18 @@ pub static STEP: Place = Place {
             "[order]",
         )
         .without(&["switch"]),
-        Key::verb("agent", Shape::Name("-"), "Runs a plugin of kind agent.", "What the agent returns.", "planner"),
-        Key::verb("tool", Shape::Tool, "Calls a tool of a plugin.", "What the tool returns.", "orders.lookup"),
+        Key::verb(
+            "agent",
+            Shape::Either(&[Shape::Name("-"), Shape::Map(&ROUTE)]),
+            "Runs a plugin of kind agent, which it names or which is chosen by a route.", "What the agent returns.",
+            "planner",
+        ),
+        Key::verb(
+            "tool",
+            Shape::Either(&[Shape::Tool, Shape::Map(&ROUTE)]),
+            "Calls a tool of a plugin, which it names or which is chosen by a route.", "What the tool returns.",
+            "orders.lookup",
+        ),
         Key::verb("human", Shape::Map(&HUMAN), "Asks a person and waits.", "`{action, data, by}`.", "{ title: Refund this order? }"),
         Key::verb("set", Shape::Template, "Gives a value.", "The value.", "{ total: \"${{ inputs.amount * 2 }}\" }"),
         Key::verb(

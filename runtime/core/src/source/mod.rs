@@ -26,6 +26,7 @@ mod outline;
 mod permissions;
 mod places;
 mod plugins;
+mod route;
 mod scalar;
 mod sites;
 mod step;
@@ -43,6 +44,7 @@ mod yaml;
 pub(crate) use keys::read;
 pub use places::Places;
 pub use plugins::{WorkflowShape, check_plugins};
+pub use route::check_routes;
 
 use crate::definition::Definition;
 use crate::diagnostic::{Code, Diagnostics};

@@ -107,6 +107,9 @@ impl<'a> Check<'a> {
     /// The schemas of a step's input and output, where its plugin is as the step expects.
     fn step(&mut self, index: usize, step: &'a Step) -> Option<(&'a Value, &'a Value)> {
         match &step.verb {
+            // What it will be is known when the step is reached.
+            Verb::Agent(agent) if agent.route.is_some() => None,
+            Verb::Tool(tool) if tool.route.is_some() => None,
             Verb::Agent(agent) => {
                 let at = format!("{}/agent", self.loaded.places.step(index));
                 match self.plugin(&agent.agent, PluginKind::Agent, &at)? {

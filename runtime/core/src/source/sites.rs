@@ -1,7 +1,7 @@
 //! Every place of a definition where an expression stands.
 
 use super::Places;
-use crate::definition::{BlockIndex, Case, Definition, Output, Step, Then, Verb, WaitStep};
+use crate::definition::{BlockIndex, Case, Definition, Output, Route, Step, Then, Verb, WaitStep};
 use crate::expression::{Expression, Template};
 
 /// When an expression is evaluated.
@@ -81,8 +81,14 @@ fn step_sites<'d>(step: &'d Step, index: usize, at: &str, sites: &mut Vec<Site<'
         template_sites(priority, before, &format!("{at}/priority"), sites);
     }
     match &step.verb {
-        Verb::Agent(agent) => template_sites(&agent.with, before, &format!("{at}/with"), sites),
-        Verb::Tool(tool) => template_sites(&tool.with, before, &format!("{at}/with"), sites),
+        Verb::Agent(agent) => {
+            route_sites(agent.route.as_deref(), before, &format!("{at}/agent"), sites);
+            template_sites(&agent.with, before, &format!("{at}/with"), sites);
+        }
+        Verb::Tool(tool) => {
+            route_sites(tool.route.as_deref(), before, &format!("{at}/tool"), sites);
+            template_sites(&tool.with, before, &format!("{at}/with"), sites);
+        }
         Verb::Human(human) => {
             template_sites(&human.title, before, &format!("{at}/human/title"), sites);
             if let Some(subject) = &human.subject {
@@ -126,6 +132,13 @@ fn step_sites<'d>(step: &'d Step, index: usize, at: &str, sites: &mut Vec<Site<'
             let (moment, pointer) = (Moment::After(index), format!("{at}/then/{number}/when"));
             sites.extend(branch.when.as_ref().map(|expression| Site { moment, pointer, expression }));
         }
+    }
+}
+
+fn route_sites<'d>(route: Option<&'d Route>, moment: Moment, at: &str, sites: &mut Vec<Site<'d>>) {
+    for (name, label) in route.iter().flat_map(|route| &route.labels) {
+        let pointer = format!("{at}/match/labels/{}", crate::expression::escaped(name));
+        template_sites(label, moment, &pointer, sites);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::definition::{Step, Verb};
 use crate::plugin::{
     AgentDescription, Description, EffectClass, PluginOrigin, PluginPin, PluginPins, ToolDescription,
 };
+use crate::route::Offer;
 use crate::{Digest, Duration};
 
 #[expect(clippy::disallowed_methods, reason = "tests read the cases beside them")]
@@ -86,10 +87,23 @@ fn shapes() -> BTreeMap<String, WorkflowShape> {
     BTreeMap::from([("inner".to_owned(), shape)])
 }
 
+fn offers() -> BTreeMap<String, Offer> {
+    let lang = BTreeMap::from([("lang".to_owned(), "de".to_owned())]);
+    let offer = |(name, pin): (String, PluginPin)| {
+        let mut offer = Offer { labels: lang.clone(), ..Offer::of(&pin.description) };
+        if name == "triage" {
+            offer.capabilities.insert("classify".to_owned(), None);
+        }
+        (name, offer)
+    };
+    pins().into_iter().map(offer).collect()
+}
+
 /// Every problem of a case, with plugins too where the definition itself is good.
 fn problems(name: &str, text: &str) -> Diagnostics {
     match load(name, text) {
         Err(problems) => problems,
+        Ok(loaded) if name.starts_with("plugins-routes") => check_routes(&loaded, name, text, &offers()),
         Ok(loaded) if name.starts_with("plugins") => {
             let mut pins = pins();
             if name == "plugins-mcp.yaml" {

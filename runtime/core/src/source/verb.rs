@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
-use super::{block, human, listen, permissions, step};
+use super::{block, human, listen, permissions, route, step};
 use crate::FailureKind;
 use crate::definition::{
     AgentStep, Branch, Case, FailStep, MemoryOf, StepIndex, SwitchStep, ToolStep, Verb, WaitStep,
@@ -69,13 +69,8 @@ fn with(lower: &mut Lower, entries: Keys<'_>) -> Template {
     lower.template(node)
 }
 
-/// A name of a plugin; routes come with a later version.
+/// A name of a plugin or a workflow.
 fn plugin_text<'n>(lower: &mut Lower, node: &'n Node, what: &str) -> Option<&'n str> {
-    if node.as_map().is_some() {
-        let message = "routes are not in this version of the language";
-        lower.report(Code::NotInThisVersion, &node.span, message, Some("name a plugin".to_owned()));
-        return None;
-    }
     let text = lower.text(node, what)?;
     if text.contains("${{") {
         let message = format!("{what} must be a name; it cannot be computed");
@@ -91,10 +86,14 @@ fn agent(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
     let permissions = permissions::narrowed(lower, get(entries, "permissions"));
     let memory = get(entries, "memory").and_then(|node| memory(lower, node, &permissions));
     let memory = memory.unwrap_or(MemoryOf::Run);
+    if node.as_map().is_some() {
+        let route = Some(route::route(lower, node)?);
+        return Some(Verb::Agent(AgentStep { agent: String::new(), route, with, permissions, memory }));
+    }
     let agent = plugin_text(lower, node, "agent")?;
     lower
         .name(agent, &node.span, "an agent", "-")
-        .then(|| Verb::Agent(AgentStep { agent: agent.to_owned(), with, permissions, memory }))
+        .then(|| Verb::Agent(AgentStep { agent: agent.to_owned(), route: None, with, permissions, memory }))
 }
 
 /// Whose memory an agent uses, which it must be allowed to.
@@ -123,6 +122,10 @@ fn memory(lower: &mut Lower, node: &Node, permissions: &Permissions) -> Option<M
 fn tool(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
     let with = with(lower, entries);
     let permissions = permissions::narrowed(lower, get(entries, "permissions"));
+    if node.as_map().is_some() {
+        let (plugin, tool, route) = (String::new(), String::new(), Some(route::route(lower, node)?));
+        return Some(Verb::Tool(ToolStep { plugin, tool, route, with, permissions }));
+    }
     let name = plugin_text(lower, node, "tool")?;
     let Some((plugin, tool)) = split_tool(name) else {
         let message = format!("'{name}' names no tool");
@@ -133,9 +136,9 @@ fn tool(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
         lower.report(Code::InvalidValue, &node.span, message, help);
         return None;
     };
-    lower
-        .plugin(plugin, &node.span)
-        .then(|| Verb::Tool(ToolStep { plugin: plugin.to_owned(), tool: tool.to_owned(), with, permissions }))
+    let named = lower.plugin(plugin, &node.span);
+    let (plugin, tool, route) = (plugin.to_owned(), tool.to_owned(), None);
+    named.then(|| Verb::Tool(ToolStep { plugin, tool, route, with, permissions }))
 }
 
 fn switch(lower: &mut Lower, node: &Node, index: StepIndex) -> Option<Verb> {

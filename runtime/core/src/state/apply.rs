@@ -22,10 +22,7 @@ impl RunState {
             }
             Event::StepSkipped { visit, step, because, frame } => {
                 self.arrive(time, *visit, step, *because, *frame);
-                self.finish(time, *visit, Activity::Skipped);
-                if let Some(frame) = self.frames.get_mut(frame) {
-                    frame.done.insert(step.clone());
-                }
+                self.skip(time, *visit, step, *frame);
             }
             Event::AttemptStarted { visit, attempt, work, deadline } => {
                 self.start_attempt(time, *visit, *attempt, work.as_deref(), *deadline);
@@ -37,7 +34,9 @@ impl RunState {
             | Event::FrameCompleted { .. }
             | Event::FrameFailed { .. }
             | Event::FrameCancelled { .. } => self.apply_frame(time, event),
-            Event::AttemptFailed { visit, retry_at, .. } => self.fail_attempt(time, *visit, *retry_at),
+            Event::AttemptFailed { visit, retry_at, failure, .. } => {
+                self.fail_attempt(time, *visit, *retry_at, failure);
+            }
             Event::ToolLogged { .. } | Event::Emitted { .. } => {}
             Event::CallStarted { .. }
             | Event::AgentCalled { .. }
@@ -57,6 +56,11 @@ impl RunState {
             Event::PrioritySet { .. } | Event::SlotRequested(_) | Event::SlotTaken { .. } => {
                 self.apply_slot(time, event);
             }
+            Event::RouteRequested(_)
+            | Event::RouteChosen(_)
+            | Event::RouteAwaited(_)
+            | Event::RouteReopened { .. }
+            | Event::RouteExhausted { .. } => self.apply_route(event),
             Event::StepCompleted { visit, output } => self.complete(time, *visit, output),
             Event::UndoKept { visit, uses } => self.keep(*visit, uses),
             Event::UndoStarted { failure, step, cancelled } => {
@@ -64,10 +68,7 @@ impl RunState {
                 self.start_undo(time, Undoing { failure, step, cancelled, failed: Vec::new() });
             }
             Event::VarsSet { vars, .. } => self.set_vars(vars),
-            Event::StepFailed { visit, failure } => {
-                self.shut_approvals(*visit);
-                self.finish(time, *visit, Activity::Failed(failure.clone()));
-            }
+            Event::StepFailed { visit, failure } => self.fail_step(time, *visit, failure),
             Event::RunCompleted { outputs } => {
                 self.end(time, Phase::Completed(outputs.share()));
             }
@@ -100,6 +101,18 @@ impl RunState {
             Event::FrameCancelled { frame } => self.end_frame(time, *frame, None),
             _ => {}
         }
+    }
+
+    fn skip(&mut self, time: Timestamp, id: VisitId, step: &StepId, frame: FrameId) {
+        self.finish(time, id, Activity::Skipped);
+        if let Some(frame) = self.frames.get_mut(&frame) {
+            frame.done.insert(step.clone());
+        }
+    }
+
+    fn fail_step(&mut self, time: Timestamp, id: VisitId, failure: &Failure) {
+        self.shut_approvals(id);
+        self.finish(time, id, Activity::Failed(failure.clone()));
     }
 
     fn complete(&mut self, time: Timestamp, id: VisitId, output: &Payload) {
@@ -192,6 +205,7 @@ impl RunState {
         visit.total_at = None;
         visit.inside = None;
         visit.slot = None;
+        visit.route = None;
         Some((visit.step.clone(), visit.frame))
     }
 
@@ -305,13 +319,16 @@ impl RunState {
         }
     }
 
-    fn fail_attempt(&mut self, time: Timestamp, id: VisitId, retry_at: Option<Timestamp>) {
+    fn fail_attempt(&mut self, time: Timestamp, id: VisitId, retry_at: Option<Timestamp>, failure: &Failure) {
         self.stop_called(time, id);
         self.shut_approvals(id);
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.deadline = None;
             visit.calls = Calls::default();
             visit.activity = retry_at.map_or(Activity::Arrived, Activity::BackingOff);
+            if let Some(route) = &mut visit.route {
+                route.failure = Some(failure.clone());
+            }
         }
     }
 

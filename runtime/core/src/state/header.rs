@@ -48,8 +48,8 @@ impl RunState {
         [own, sleeps.min(), due, visit.deadline].into_iter().flatten().min()
     }
 
-    /// What a waiting run waits for: people, then what comes from outside, then its children, then time,
-    /// then slots.
+    /// What a waiting run waits for: people, then what comes from outside, then its children, then plugins,
+    /// then time, then slots.
     pub fn waiting(&self) -> Option<Waiting> {
         if let Some(Suspension { by, reason, .. }) = self.suspension.as_ref().filter(|_| self.is_open()) {
             return Some(Waiting::Resume { by: by.clone(), reason: reason.clone() });
@@ -73,6 +73,13 @@ impl RunState {
         }
         if let Some((visit, run)) = self.children().next() {
             return Some(Waiting::Run { step: self.visits.get(&visit)?.step.clone(), run });
+        }
+        let seeks = self.active().find_map(|(_, visit)| {
+            let route = visit.route.as_ref().filter(|_| matches!(visit.activity, Activity::Seeking))?;
+            Some(Waiting::Route { step: visit.step.clone(), wanted: route.query.to_string() })
+        });
+        if seeks.is_some() {
+            return seeks;
         }
         let timer = self
             .active()
@@ -119,6 +126,7 @@ impl RunState {
             // While something is under way the run is in memory, and so are its timers.
             wake_at: if matches!(status, Status::Waiting | Status::Pending) { self.wake_at() } else { None },
             parent: self.parent.map(|parent| parent.run),
+            seeks: self.active().any(|(_, visit)| matches!(visit.activity, Activity::Seeking)),
             head,
         }
     }

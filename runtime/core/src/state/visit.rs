@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Calls, Inside, Slot};
+use super::{Calls, Inside, Routing, Slot};
 use crate::event::{Awaited, Because, Work};
 use crate::view::Status;
 use crate::{ApprovalId, Duration, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
@@ -32,6 +32,8 @@ pub struct Visit {
     pub priority: Option<u8>,
     /// The slot that it waits for or holds.
     pub slot: Option<Box<Slot>>,
+    /// What is known of its route, where it has one.
+    pub route: Option<Box<Routing>>,
     /// Which going-through of its list of steps it belongs to.
     pub frame: FrameId,
     /// What it keeps of the lists of steps within it.
@@ -71,6 +73,10 @@ pub enum Activity {
     Listening(Awaited, Option<Timestamp>),
     /// It waits for a slot, at most until an instant.
     Queued(Option<Timestamp>),
+    /// A plugin is looked for that does what it asks for.
+    Routing,
+    /// It waits until there is a plugin that does what it asks for.
+    Seeking,
     /// It waits for the end of a run that it started.
     Child(RunId),
     /// It may or may not have happened; a person is asked.
@@ -101,6 +107,7 @@ impl Visit {
             timeout: None,
             priority: None,
             slot: None,
+            route: None,
             frame,
             inside: None,
             calls: Calls::default(),
@@ -126,11 +133,14 @@ impl Visit {
     pub fn status(&self) -> Status {
         match &self.activity {
             Activity::Attempting if self.is_parked() => Status::Waiting,
-            Activity::Arrived | Activity::Attempting | Activity::Inside => Status::Running,
+            Activity::Arrived | Activity::Attempting | Activity::Inside | Activity::Routing => {
+                Status::Running
+            }
             Activity::BackingOff(_)
             | Activity::Asking(_)
             | Activity::Waiting(_)
             | Activity::Queued(_)
+            | Activity::Seeking
             | Activity::Listening(..)
             | Activity::Child(_) => Status::Waiting,
             Activity::Unknown(_) => Status::Unknown,

@@ -68,6 +68,11 @@ impl RunState {
             | Event::PrioritySet { .. }
             | Event::SlotRequested(_)
             | Event::SlotTaken { .. }
+            | Event::RouteRequested(_)
+            | Event::RouteChosen(_)
+            | Event::RouteAwaited(_)
+            | Event::RouteReopened { .. }
+            | Event::RouteExhausted { .. }
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod needs;
+mod routes;
 mod slots;
 mod timeouts;
 mod undo;

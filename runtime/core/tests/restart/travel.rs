@@ -25,10 +25,10 @@ impl World {
             self.now = Timestamp(self.now.0 + 1);
             if let Some((visit, attempt, work)) = self.attempt() {
                 self.carry_out(visit, attempt, &work);
-            } else if !self.slot() && !self.answer() {
+            } else if !self.slot() && !self.route() && !self.answer() {
                 let due = effects(&self.state).into_iter().find_map(|effect| match effect {
                     Effect::WakeAt(at) => Some(at),
-                    Effect::Attempt { .. } => None,
+                    Effect::Attempt { .. } | Effect::Route { .. } => None,
                 });
                 self.now = due.expect("an open run has something to wait for").max(self.now);
                 self.command(Command::Tick);

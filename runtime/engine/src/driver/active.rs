@@ -12,11 +12,12 @@ use pawl_core::view::Status;
 use pawl_core::{
     ApprovalId, CallPlace, Command, Entropy, Moment, Refusal, RunState, Ticket, Timestamp, VisitId, decide,
 };
-use pawl_store::Subscription;
+use pawl_store::{Blob, Subscription};
 use tokio::task::AbortHandle;
 
 use super::message::{Acknowledged, Queued, Reply};
 use crate::attempt::Rehearsing;
+use crate::routes::Tracker;
 use crate::{Chance, EngineError};
 
 /// A run in memory.
@@ -28,6 +29,8 @@ pub(super) struct ActiveRun {
     pub(super) queue: VecDeque<Queued>,
     /// The commit under way.
     pub(super) pending: Option<Pending>,
+    /// Attempts as they begin and end, for who chooses plugins.
+    pub(super) tracker: Tracker,
     /// Attempts under way.
     pub(super) live: HashMap<(VisitId, u32), Live>,
     /// What answers its attempts, where it is a rehearsal.
@@ -88,6 +91,8 @@ pub(super) struct Decided {
     pub(super) precious: bool,
     /// The letters that were taken in, or were refused.
     pub(super) delivered: Vec<Origin>,
+    /// What is stored with the events.
+    pub(super) blobs: Vec<Blob>,
 }
 
 impl ActiveRun {
@@ -102,12 +107,14 @@ impl ActiveRun {
         let tickets = tickets(&state);
         let rehearsing =
             state.rehearsal().map(|what| Arc::new(Rehearsing::new(state.id(), Arc::clone(what))));
+        let tracker = Tracker::of(&state);
         let definition_has_slots = definition.has_slots();
         Self {
             state,
             definition,
             head,
             queue: VecDeque::new(),
+            tracker,
             pending: None,
             live: HashMap::new(),
             rehearsing,
@@ -126,7 +133,7 @@ impl ActiveRun {
     /// it in the same round and is still to be committed.
     pub(super) fn decide_queue(&mut self, now: Timestamp, chance: &dyn Chance) -> Decided {
         let mut decided = Decided::default();
-        while let Some(Queued { command, reply, letter }) = self.queue.pop_front() {
+        while let Some(Queued { command, reply, letter, blobs }) = self.queue.pop_front() {
             decided.delivered.extend(letter);
             let (caller, precious) = (caller(&command), is_precious(&command));
             let ends = matches!(command, Command::EndCall { .. });
@@ -135,6 +142,9 @@ impl ActiveRun {
             let moment = Moment { now, entropy: Entropy::new(chance.bytes(self.state.id(), seq)) };
             let outcome = decide(&mut self.state, &self.definition, command, moment).map(|events| {
                 decided.precious |= precious && !events.is_empty();
+                if !events.is_empty() {
+                    decided.blobs.extend(blobs);
+                }
                 if of_slot && events.is_empty() {
                     (self.slots_changed, self.ignored_slot) = (true, true);
                 }
@@ -224,6 +234,7 @@ const fn is_precious(command: &Command) -> bool {
         | Command::Hear { .. }
         | Command::EndChild { .. }
         | Command::HearOfSlot { .. }
+        | Command::ChooseRoute { .. }
         | Command::Cancel { .. } => false,
     }
 }
@@ -246,6 +257,7 @@ const fn caller(command: &Command) -> Option<CallPlace> {
         | Command::Hear { .. }
         | Command::EndChild { .. }
         | Command::HearOfSlot { .. }
+        | Command::ChooseRoute { .. }
         | Command::Cancel { .. } => None,
     }
 }

@@ -26,7 +26,7 @@ impl Driver {
         let head = journal::Head::empty(run);
         let mut active = Box::new(ActiveRun::new(RunState::new(run), definition, head, None));
         let start = Command::Start(started);
-        active.queue.push_back(Queued { command: start, reply, letter: None });
+        active.queue.push_back(Queued { reply, ..Queued::new(start) });
         self.residents.insert(run, Resident::Active(active));
         self.advance_with(run, &blobs);
     }
@@ -53,7 +53,15 @@ impl Driver {
         if active.pending.is_some() {
             return;
         }
-        let decided = active.decide_queue(now, self.context.config.chance.as_ref());
+        let mut decided = active.decide_queue(now, self.context.config.chance.as_ref());
+        for event in &decided.events {
+            // What a rehearsal shows, the run that it is made of has shown.
+            if let Some(seen) = active.tracker.take(now, event)
+                && active.rehearsing.is_none()
+            {
+                self.context.routes.observe(seen);
+            }
+        }
         if decided.events.is_empty() {
             let Decided { replies, delivered, .. } = decided;
             answer(replies);
@@ -64,7 +72,9 @@ impl Driver {
         let inline_max = self.context.config.payload_inline_max_bytes;
         // What a dry rehearsal remembers is its own.
         let remembered = if active.state.is_dry() { Vec::new() } else { remembered(&decided.events) };
+        let with = std::mem::take(&mut decided.blobs);
         let (commit, mut large) = active.prepare(run, decided, inline_max);
+        large.extend(with);
         large.extend_from_slice(blobs);
         let delivered = active.pending.as_ref().map(|pending| pending.delivered.clone()).unwrap_or_default();
         self.submit(
@@ -216,7 +226,7 @@ fn pause_after(failures: u32) -> Duration {
 impl ActiveRun {
     /// Encodes what was decided, with the projections that follow from it.
     fn prepare(&mut self, run: RunId, decided: Decided, inline_max_bytes: usize) -> (RunCommit, Vec<Blob>) {
-        let Decided { events, replies, precious, delivered } = decided;
+        let Decided { events, replies, precious, delivered, .. } = decided;
         let letters = letters_of(&self.state, self.head.seq, &events);
         // When a run stood still, its open approvals are due later.
         let moved = events.iter().any(|event| matches!(event, Event::RunResumed(_)));

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, RwLock, Semaphore, broadcast, mpsc};
 use super::message::{Acknowledged, Message, Queued, Reply};
 use crate::plugins::Catalog;
 use crate::progress::ProgressHub;
+use crate::routes::Routes;
 use crate::workflow::Definitions;
 use crate::{EngineConfig, EngineError};
 
@@ -19,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) definitions: Definitions,
     pub(crate) config: EngineConfig,
+    /// How plugins did of late, for who chooses among them.
+    pub(crate) routes: Routes,
     pub(crate) mailbox: Mailbox,
     /// What plugins say of their progress.
     pub(crate) progress: ProgressHub,

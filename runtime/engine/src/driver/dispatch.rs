@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use pawl_core::definition::Verb;
+use pawl_core::definition::{Step, Verb};
 use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
 use pawl_core::state::Activity;
@@ -12,6 +12,7 @@ use pawl_core::{Command, Effect, Failure, FailureKind, Rank, RunId, RunState, Vi
 use super::active::{ActiveRun, Live};
 use super::context::OnPanic;
 use super::message::{AttemptKey, Message, Queued};
+use super::routes::{SEARCH, search};
 use super::{Driver, Resident};
 use crate::attempt::{AttemptEnd, AttemptTask, carry_out};
 
@@ -21,10 +22,26 @@ impl Driver {
         let instances = &mut self.instances;
         let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         let mut wake_at = None;
-        let mut wanted = HashSet::new();
+        let (mut wanted, mut seeking) = (HashSet::new(), Vec::new());
         for effect in effects(&active.state) {
             match effect {
                 Effect::WakeAt(at) => wake_at = Some(at),
+                Effect::Route { visit, query, failed, waits } => {
+                    let Some(request) = active.request(visit, query, failed) else { continue };
+                    if active.state.is_suspended() {
+                        continue;
+                    }
+                    if waits {
+                        seeking.push(request);
+                        continue;
+                    }
+                    wanted.insert((visit, SEARCH));
+                    if !active.live.contains_key(&(visit, SEARCH)) {
+                        *instances += 1;
+                        let key = AttemptKey { run, visit, attempt: SEARCH, instance: *instances };
+                        active.live.insert((visit, SEARCH), search(&self.context, key, request));
+                    }
+                }
                 Effect::Attempt { visit, attempt, work } => {
                     wanted.insert((visit, attempt));
                     if active.live.contains_key(&(visit, attempt)) || active.state.is_suspended() {
@@ -56,6 +73,7 @@ impl Driver {
         });
         let idle = active.is_idle();
         self.mind_slots(run);
+        self.mind_seekers(run, seeking);
         self.timers.set(run, wake_at, idle);
         if idle {
             self.residents.remove(&run);
@@ -97,26 +115,31 @@ fn gone() -> AttemptEnd {
     AttemptEnd::Ended { result, silent: Vec::new(), log: Vec::new() }
 }
 
+/// What a step's plugin may do, as far as the workflow says.
+pub(super) fn declared(step: &Step) -> Permissions {
+    match &step.verb {
+        Verb::Agent(agent) => agent.permissions.clone(),
+        Verb::Tool(tool) => tool.permissions.clone(),
+        Verb::Human(_)
+        | Verb::Set(_)
+        | Verb::Switch(_)
+        | Verb::Wait(_)
+        | Verb::Fail(_)
+        | Verb::Parallel(_)
+        | Verb::Map(_)
+        | Verb::Loop(_)
+        | Verb::Signal(_)
+        | Verb::Emit(_)
+        | Verb::Workflow(_) => Permissions::default(),
+    }
+}
+
 impl ActiveRun {
     /// What an attempt needs to know of its run.
     fn task(&self, id: VisitId, work: Arc<Work>) -> Option<AttemptTask> {
         let visit = self.state.visit(id)?;
         let step = self.definition.step(self.definition.index_of(&visit.step)?)?;
-        let declared = match &step.verb {
-            Verb::Agent(agent) => agent.permissions.clone(),
-            Verb::Tool(tool) => tool.permissions.clone(),
-            Verb::Human(_)
-            | Verb::Set(_)
-            | Verb::Switch(_)
-            | Verb::Wait(_)
-            | Verb::Fail(_)
-            | Verb::Parallel(_)
-            | Verb::Map(_)
-            | Verb::Loop(_)
-            | Verb::Signal(_)
-            | Verb::Emit(_)
-            | Verb::Workflow(_) => Permissions::default(),
-        };
+        let declared = declared(step);
         // The network needs the workflow and the operator; the rest stays inside the run.
         let allowed = &self.state.allowed().http;
         let http = declared.http.intersection(allowed).cloned().collect();

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::letters::ChildReady;
 use super::load::LoadedRun;
+use super::routes::Routed;
 use crate::EngineError;
 use crate::attempt::AttemptEnd;
 
@@ -55,22 +56,24 @@ pub(crate) struct Queued {
     pub(crate) reply: Option<Reply>,
     /// The event of another run that it comes of.
     pub(crate) letter: Option<Origin>,
+    /// What is stored with what it leads to.
+    pub(crate) blobs: Vec<Blob>,
 }
 
 impl Queued {
     /// A command that nobody waits for.
     pub(crate) const fn new(command: Command) -> Self {
-        Self { command, reply: None, letter: None }
+        Self { command, reply: None, letter: None, blobs: Vec::new() }
     }
 
     /// A command with someone who waits for what becomes of it.
     pub(crate) const fn answered(command: Command, reply: Reply) -> Self {
-        Self { command, reply: Some(reply), letter: None }
+        Self { command, reply: Some(reply), letter: None, blobs: Vec::new() }
     }
 
     /// A command that comes of another run's event.
     pub(crate) const fn letter(command: Command, origin: Origin) -> Self {
-        Self { command, reply: None, letter: Some(origin) }
+        Self { command, reply: None, letter: Some(origin), blobs: Vec::new() }
     }
 }
 
@@ -114,6 +117,12 @@ pub(crate) enum Message {
     Resubmit { run: RunId, batch: Batch },
     /// An attempt came to its end.
     AttemptEnded { key: AttemptKey, end: AttemptEnd },
+    /// What is waited for is to be looked for.
+    LookForPlugins,
+    /// It was looked for.
+    PluginsLooked { found: Vec<Routed>, wake: Option<Timestamp> },
+    /// A plugin was looked for, for a visit that needs one.
+    SearchEnded { key: AttemptKey, routed: Routed },
     /// From outside: tell when the run has ended or waits for a person.
     Watch { run: RunId, reply: oneshot::Sender<Result<RunHeader, EngineError>> },
     /// The header of a watched run was read.

@@ -13,6 +13,7 @@ mod gate;
 mod letters;
 mod load;
 mod message;
+mod routes;
 mod slots;
 mod timers;
 mod watch;
@@ -30,6 +31,7 @@ pub(crate) use context::{Context, Mailbox};
 use letters::Letters;
 pub(crate) use letters::tell_hearers;
 pub(crate) use message::{Acknowledged, Message, NewRun, Queued, Reply};
+use routes::Seekers;
 use slots::Slots;
 use timers::Timers;
 use watch::Watchers;
@@ -58,6 +60,7 @@ pub(crate) struct Driver {
     timers: Timers,
     letters: Letters,
     slots: Slots,
+    seekers: Seekers,
     /// How many instances of attempts were begun.
     instances: u64,
     /// Why the store takes nothing more in this process, once it is so: the loop ends with it.
@@ -78,6 +81,7 @@ impl Driver {
             grown,
             residents: HashMap::new(),
             slots: Slots::default(),
+            seekers: Seekers::default(),
             watchers: Watchers::default(),
             timers: Timers::default(),
             letters: Letters::default(),
@@ -91,11 +95,19 @@ impl Driver {
         loop {
             let clock = Arc::clone(&self.context.config.clock);
             let next = self.timers.next();
+            let look = self.seekers.next();
             let message = tokio::select! {
                 biased;
                 () = async { if let Some(at) = next { clock.sleep_until(at).await } }, if next.is_some() => {
                     Message::TimeHasCome
                 }
+                () = async {
+                    let Some((poll, wake)) = look else { return };
+                    tokio::select! {
+                        () = tokio::time::sleep_until(poll) => {}
+                        () = async { if let Some(at) = wake { clock.sleep_until(at).await } }, if wake.is_some() => {}
+                    }
+                }, if look.is_some() => Message::LookForPlugins,
                 Some(message) = self.inside.recv() => message,
                 // The last engine is gone. Its own senders keep `inside` open.
                 message = self.outside.recv() => message.unwrap_or(Message::Stop),
@@ -122,6 +134,9 @@ impl Driver {
             Message::Committed { run, outcome, batch } => self.committed(run, outcome, batch),
             Message::Resubmit { run, batch } => self.submit(run, batch),
             Message::AttemptEnded { key, end } => self.attempt_ended(key, end),
+            Message::LookForPlugins => self.look_for_plugins(),
+            Message::PluginsLooked { found, wake } => self.plugins_looked(found, wake),
+            Message::SearchEnded { key, routed } => self.search_ended(key, routed),
             Message::Watch { run, reply } => self.watch(run, reply),
             Message::HeaderRead { run, outcome } => self.header_read(run, outcome),
             Message::ServeTimers(next) => {

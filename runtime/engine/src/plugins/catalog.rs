@@ -17,6 +17,7 @@ use pawl_store::{Blob, Store};
 use super::servers::{DescribedTools, Schemas, pinned_server};
 use super::settle::settled;
 use super::{SHIPPED, manifest_places};
+use crate::routes::Registry;
 use crate::{EngineError, files, journal};
 
 /// A plugin that can be used by name.
@@ -49,6 +50,8 @@ pub(crate) struct Catalog {
     ready: Mutex<HashMap<Digest, Arc<ReadyPlugin>>>,
     servers: Option<Arc<dyn Servers>>,
     described: DescribedTools,
+    /// What is known of plugins for routes.
+    pub(crate) registry: Registry,
 }
 
 /// The name under which an agent's own schemas stand.
@@ -57,7 +60,7 @@ pub(crate) const AGENT_SCHEMAS: &str = "";
 impl Catalog {
     pub(crate) fn new(sandbox: Sandbox, folder: Option<PathBuf>, ceiling: Limits) -> Self {
         let (ready, described) = (Mutex::default(), DescribedTools::default());
-        Self { sandbox, folder, ceiling, ready, servers: None, described }
+        Self { sandbox, folder, ceiling, ready, servers: None, described, registry: Registry::default() }
     }
 
     /// With the operator's MCP servers.
@@ -99,7 +102,7 @@ impl Catalog {
         self.servers.iter().flat_map(|servers| servers.names())
     }
 
-    fn folder_files(&self) -> Result<Vec<PathBuf>, EngineError> {
+    pub(crate) fn folder_files(&self) -> Result<Vec<PathBuf>, EngineError> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
         let unreadable = |error: std::io::Error| EngineError::Unreadable {
             path: folder.display().to_string(),
@@ -305,6 +308,12 @@ fn from_binary(shipped: &super::ShippedPlugin) -> PluginEntry {
         origin: PluginOrigin::Shipped,
         bytes: Arc::from(shipped.bytes),
         manifest: Some(shipped.manifest.to_owned()),
+    }
+}
+
+impl From<&super::ShippedPlugin> for PluginEntry {
+    fn from(shipped: &super::ShippedPlugin) -> Self {
+        from_binary(shipped)
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn pinned(event: &Event) -> Vec<Digest> {
             components(&forked.agents, &mut digests);
             return digests;
         }
+        Event::RouteChosen(chosen) => return chosen.pin.iter().map(|pin| pin.component).collect(),
         _ => return Vec::new(),
     };
     let mut digests = vec![started.definition];

@@ -41,6 +41,7 @@ pub fn header(run: RunId, status: Status) -> RunHeader {
         updated_at: Timestamp(2),
         wake_at: None,
         parent: None,
+        seeks: false,
         head: Head::empty(run),
     }
 }

@@ -63,7 +63,7 @@ impl PluginArgs {
 
 pub(crate) async fn run(args: PluginArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
     match args.command {
-        PluginCommand::List(_) => list::run(&place, &Inspector::new(&place)?, out).await,
+        PluginCommand::List(args) => list::run(args, &place, &Inspector::new(&place)?, out).await,
         PluginCommand::Inspect(args) => inspect::run(&args, &place, out).await,
         PluginCommand::Check(args) => check::run(&args, &place, out).await,
         PluginCommand::Run(args) => run::run(args, place, out, stop).await,

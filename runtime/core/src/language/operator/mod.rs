@@ -4,12 +4,14 @@
 //! Schema and the tables of docs/operator-reference.md and docs/testing.md are made from it.
 
 mod mcp;
+mod plugin;
 mod profile;
 mod script;
 
 use serde_json::Value;
 
 pub use mcp::{MCP_SERVER, MCP_VALUE};
+pub use plugin::PLUGIN;
 pub use profile::{KEY, OPERATOR, PROFILE};
 pub use script::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN, SCRIPT};
 
@@ -20,7 +22,7 @@ use super::{Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 5] = [&OPERATOR, &PROFILE, &KEY, &MCP_SERVER, &MCP_VALUE];
+pub static OPERATOR_PLACES: [&Place; 6] = [&OPERATOR, &PROFILE, &KEY, &MCP_SERVER, &MCP_VALUE, &PLUGIN];
 
 /// Every place of a script, the file's own first; the others stand in test files as well.
 pub static SCRIPT_PLACES: [&Place; 5] = [&SCRIPT, &MODEL_RULE, &MODEL_WHEN, &MODEL_CALL, &MODEL_USAGE];

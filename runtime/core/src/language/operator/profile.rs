@@ -1,6 +1,6 @@
 //! The top of `pawl.yaml`, and its models.
 
-use super::{Key, MCP_SERVER, Place, Shape};
+use super::{Key, MCP_SERVER, PLUGIN, Place, Shape};
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 
 /// The top of `pawl.yaml`.
@@ -21,6 +21,13 @@ pub static OPERATOR: Place = Place {
             Shape::Named(&Shape::Map(&MCP_SERVER)),
             "The MCP servers, by the names that stand between the dots of `mcp.server.tool` in workflows.",
             "{ files: { command: mcp-server-filesystem, args: [/srv/files] } }",
+        )
+        .default("{}"),
+        Key::optional(
+            "plugins",
+            Shape::Named(&Shape::Map(&PLUGIN)),
+            "What [routes](workflow-reference.md#route) shall take plugins for, by their names, instead of what their `plugin.toml` says.",
+            "{ triage: { priority: 10, cost: 0.002 } }",
         )
         .default("{}"),
     ],

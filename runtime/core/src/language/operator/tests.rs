@@ -49,6 +49,7 @@ fn around(place: &Place, inner: &Value) -> Value {
     match place.name {
         "operator" => inner.clone(),
         "profile" => json!({ "models": { "extra": extra, "mine": inner } }),
+        "plugin" => json!({ "plugins": { "triage": inner } }),
         "key" => json!({ "models": { "mine": { "provider": "openai", "model": "m", "key": inner } } }),
         "mcp-server" => json!({ "mcp": { "mine": inner } }),
         "mcp-value" => {

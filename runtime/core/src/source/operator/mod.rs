@@ -2,6 +2,7 @@
 //! problem at once, each with its place.
 
 mod mcp;
+mod plugin;
 mod profile;
 mod script;
 
@@ -22,6 +23,8 @@ use crate::operator::{Operator, Profile};
 const KEY_WORDS: [&str; 5] = ["key", "token", "secret", "password", "authorization"];
 /// The most models of a file.
 pub const MODELS_MAX: usize = 100;
+/// The most plugins that a file says something of.
+pub const OPERATOR_PLUGINS_MAX: usize = 1_000;
 /// The most retries of a request.
 pub const RETRIES_MAX: u32 = 10;
 /// The most requests in a minute that can be asked for.
@@ -40,7 +43,8 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
         description(lower, keys);
         let models = get(keys, "models").map(|node| models(lower, node)).unwrap_or_default();
         let mcp = get(keys, "mcp").map(|node| mcp::servers(lower, node)).unwrap_or_default();
-        Operator { models, mcp }
+        let plugins = get(keys, "plugins").map(|node| plugin::plugins(lower, node)).unwrap_or_default();
+        Operator { models, mcp, plugins }
     })
 }
 

@@ -80,6 +80,31 @@ fn a_key_that_stands_in_the_file_is_refused_and_not_shown() {
 }
 
 #[test]
+fn what_is_said_of_plugins_is_read_and_its_problems_are_told() {
+    let text = "
+plugins:
+  triage: { capabilities: [classify, sort], labels: { lang: de }, priority: 10, cost: 0.002, enabled: false }
+  orders: { capabilities: { lookup: find } }
+";
+    insta::assert_debug_snapshot!(load("pawl.yaml", text).unwrap().plugins);
+    let text = "
+plugins:
+  'no name': {}
+  a: { priority: 101 }
+  b: { cost: -1 }
+  c: { cost: cheap }
+  d: { labels: { lang: 1 } }
+  e: { capabilities: { lookup: 'no tool' } }
+  f: { colour: red }
+";
+    insta::assert_snapshot!(load("pawl.yaml", text).unwrap_err().to_string());
+    let many = |count: usize| (0..count).map(|n| format!("  p{n}: {{}}\n")).collect::<Vec<_>>().concat();
+    assert!(load("pawl.yaml", &format!("plugins:\n{}", many(OPERATOR_PLUGINS_MAX))).is_ok());
+    let problems = load("pawl.yaml", &format!("plugins:\n{}", many(OPERATOR_PLUGINS_MAX + 1))).unwrap_err();
+    assert!(problems.render(false).contains("operator_plugins_max is 1000"));
+}
+
+#[test]
 fn a_script_is_read_and_its_problems_are_told() {
     let text = "
 rules:

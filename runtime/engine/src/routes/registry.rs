@@ -1,0 +1,188 @@
+//! Which plugins there are for routes, and what they offer.
+//!
+//! A source gives plugins by name: what a run is pinned to, the plugin folder, what ships with pawl. Another one
+//! is another function that adds to the same map. What a name stands for already is not replaced.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use pawl_core::plugin::{Description, Permissions, PluginOrigin, PluginPin};
+use pawl_core::route::{Offer, OfferSetting};
+use pawl_core::{Digest, RunId};
+use pawl_sandbox::{LoadedPlugin, Manifest};
+
+use crate::driver::Context;
+use crate::plugins::{PluginEntry, SHIPPED, manifest_places};
+use crate::{EngineError, files};
+
+/// A plugin that routes may choose.
+#[derive(Debug, Clone)]
+pub struct RoutedPlugin {
+    /// Where it is.
+    pub origin: PluginOrigin,
+    /// What it offers, as it and the operator say.
+    pub offer: Offer,
+    /// SHA-256 of its component, or of what its server says of itself.
+    pub digest: Digest,
+    pub(crate) description: Description,
+    /// The component; an MCP server has none.
+    pub(crate) loaded: Option<Arc<LoadedPlugin>>,
+}
+
+impl RoutedPlugin {
+    /// What it imports that these grants do not cover.
+    pub(crate) fn missing(&self, grants: &Permissions) -> Vec<String> {
+        self.loaded.as_ref().map(|loaded| loaded.missing(grants)).unwrap_or_default()
+    }
+}
+
+/// All plugins by name; of one that cannot be loaded, why not.
+pub(crate) type Registered = BTreeMap<String, Result<RoutedPlugin, String>>;
+
+/// What was loaded before, until its files change.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    files: Mutex<HashMap<PathBuf, (Stamp, Found)>>,
+    shipped: Mutex<HashMap<&'static str, Found>>,
+}
+
+/// When the files of a plugin were written, and how long they are.
+type Stamp = Vec<Option<(SystemTime, u64)>>;
+/// A component with what its manifest says.
+type Found = Result<(Arc<LoadedPlugin>, OfferSetting), String>;
+
+/// Everything that routes of a run may choose among; of no run, what any may.
+pub(crate) async fn registered(
+    context: &Context,
+    run: Option<(RunId, &BTreeMap<String, PluginPin>)>,
+) -> Result<Registered, EngineError> {
+    let mut found = Registered::new();
+    if let Some((run, pins)) = run {
+        of_run(context, run, pins, &mut found).await?;
+    }
+    in_folder(context, &mut found).await?;
+    shipped(context, &mut found).await;
+    for (name, plugin) in &mut found {
+        if let (Ok(plugin), Some(setting)) = (plugin, context.config.offers.get(name)) {
+            plugin.offer = plugin.offer.clone().with(setting, &plugin.description);
+        }
+    }
+    Ok(found)
+}
+
+/// What all plugins offer, of those that can be loaded.
+pub(crate) async fn offers(context: &Context) -> Result<BTreeMap<String, Offer>, EngineError> {
+    let all = registered(context, None).await?;
+    Ok(all.into_iter().filter_map(|(name, plugin)| Some((name, plugin.ok()?.offer))).collect())
+}
+
+/// What the run is pinned to: it keeps the bytes that it has. What their manifests say of them is read anew.
+async fn of_run(
+    context: &Context,
+    run: RunId,
+    pins: &BTreeMap<String, PluginPin>,
+    found: &mut Registered,
+) -> Result<(), EngineError> {
+    for (name, pin) in pins {
+        if let PluginOrigin::Mcp(_) = &pin.origin {
+            let (digest, description) = (pin.component, pin.description.clone());
+            let (origin, offer) = (pin.origin.clone(), Offer::of(&description));
+            found.insert(name.clone(), Ok(RoutedPlugin { origin, offer, digest, description, loaded: None }));
+            continue;
+        }
+        let loaded = context.catalog.pinned(context.store.as_ref(), run, pin.component).await?.loaded.clone();
+        let manifest = match &pin.origin {
+            PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => beside(Path::new(path)),
+            PluginOrigin::Shipped => {
+                SHIPPED.iter().find(|shipped| shipped.name == name).map(|shipped| shipped.manifest.to_owned())
+            }
+            PluginOrigin::Mcp(_) => None,
+        };
+        let setting = manifest.and_then(|text| Manifest::parse(&text).ok()).map(|manifest| manifest.offer());
+        found.insert(name.clone(), Ok(made(pin.origin.clone(), loaded, &setting.unwrap_or_default())));
+    }
+    Ok(())
+}
+
+/// What lies in the plugin folder now.
+async fn in_folder(context: &Context, found: &mut Registered) -> Result<(), EngineError> {
+    for path in context.catalog.folder_files()? {
+        let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
+        if found.contains_key(&name) {
+            continue;
+        }
+        let stamp = stamp(&path);
+        let registry = &context.catalog.registry;
+        let known = lock(&registry.files).get(&path).filter(|(of, _)| *of == stamp).map(|(_, it)| it.clone());
+        let it = match known {
+            Some(it) => it,
+            None => {
+                let it = match context.catalog.find(&name, None).await {
+                    Ok(entry) => load(context, &entry).await,
+                    // It was taken away meanwhile.
+                    Err(EngineError::NoPlugin { .. }) => continue,
+                    Err(error) => Err(error.to_string()),
+                };
+                // Of the time before it was read: a file that changed meanwhile is read again.
+                lock(&registry.files).insert(path.clone(), (stamp, it.clone()));
+                it
+            }
+        };
+        let origin = PluginOrigin::Folder(path.display().to_string());
+        found.insert(name, it.map(|(loaded, setting)| made(origin, loaded, &setting)));
+    }
+    Ok(())
+}
+
+/// What ships with pawl.
+async fn shipped(context: &Context, found: &mut Registered) {
+    for plugin in SHIPPED {
+        if found.contains_key(plugin.name) {
+            continue;
+        }
+        let registry = &context.catalog.registry;
+        let known = lock(&registry.shipped).get(plugin.name).cloned();
+        let it = match known {
+            Some(it) => it,
+            None => {
+                let it = load(context, &PluginEntry::from(plugin)).await;
+                lock(&registry.shipped).insert(plugin.name, it.clone());
+                it
+            }
+        };
+        let made = it.map(|(loaded, setting)| made(PluginOrigin::Shipped, loaded, &setting));
+        found.insert(plugin.name.to_owned(), made);
+    }
+}
+
+fn made(origin: PluginOrigin, loaded: Arc<LoadedPlugin>, setting: &OfferSetting) -> RoutedPlugin {
+    let (digest, description) = (loaded.digest(), loaded.description().clone());
+    let offer = Offer::of(&description).with(setting, &description);
+    RoutedPlugin { origin, offer, digest, description, loaded: Some(loaded) }
+}
+
+async fn load(context: &Context, entry: &PluginEntry) -> Found {
+    let checked = context.catalog.pin(entry).await.map_err(|error| error.to_string())?;
+    let loaded = context.catalog.loaded(&checked.1.bytes).await.map_err(|error| error.to_string())?;
+    let setting = entry.manifest.as_ref().and_then(|text| Manifest::parse(text).ok());
+    Ok((loaded, setting.map(|manifest| manifest.offer()).unwrap_or_default()))
+}
+
+fn beside(path: &Path) -> Option<String> {
+    manifest_places(path).iter().find_map(|place| files::read_text(place).ok())
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let files = std::iter::once(path.to_owned()).chain(manifest_places(path));
+    let about = |file: PathBuf| {
+        let about = std::fs::metadata(file).ok()?;
+        Some((about.modified().ok()?, about.len()))
+    };
+    files.map(about).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
