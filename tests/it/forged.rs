@@ -40,6 +40,7 @@ pub(crate) fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> 
         parent,
         priority: None,
         ancestor: None,
+        policy: pawl_core::guard::Policy::default(),
     }))
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn decide(id: u128, action: &str, mark: &str) -> Event {
         data: json!({}).into(),
         by: person(),
         comment: Some(mark.into()),
+        executes: None,
     }))
 }
 
@@ -295,6 +297,7 @@ fn runs_that_no_step_started() {
         child: OTHER,
         workflow: "part".into(),
         inputs: json!({}).into(),
+        policy: None,
     };
     let mut events = approval_events();
     events.insert(2, child_started.clone());

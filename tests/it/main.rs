@@ -13,6 +13,7 @@ mod forged;
 mod forged_ends;
 mod forged_travel;
 mod frozen;
+mod guards;
 mod hostile;
 mod hostile_calls;
 mod hostile_crowd;

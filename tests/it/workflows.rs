@@ -47,6 +47,13 @@ fn refund_cases() -> Vec<Case> {
             end: Ok(json!({ "decision": "reject", "message": letter(rejected, note) })),
         },
         Case {
+            file: "guarded.yaml",
+            inputs: json!({}),
+            answers: vec![("approve", json!({ "arguments": { "order": "A-1002", "amount": 40 } }))],
+            path: &["fee", "handle"],
+            end: Ok(json!({ "fee": "R-0", "answer": "The refund is on its way." })),
+        },
+        Case {
             file: "refund.yaml",
             inputs: json!({ "ticket": "Hello?", "amount": 1 }),
             answers: vec![],

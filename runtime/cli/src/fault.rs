@@ -123,6 +123,7 @@ impl From<EngineError> for Fault {
             EngineError::NoPlugin { .. }
             | EngineError::Topic(_)
             | EngineError::EventTooDeep
+            | EngineError::Withheld { .. }
             | EngineError::WorkflowCircle { .. }
             | EngineError::WorkflowsTooDeep { .. } => with_hint(FaultKind::Usage, &text),
             EngineError::Plugin { .. } => {

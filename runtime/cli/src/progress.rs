@@ -125,7 +125,8 @@ impl Progress {
                 match opened.asker {
                     Asker::Step => self.step('?', opened.visit, &title),
                     Asker::Call(_) => vec![inner(&format!("asks \"{title}\""))],
-                    Asker::UnknownStep | Asker::UnknownCall(_) => vec![inner(&title)],
+                    Asker::GuardedStep => self.step('?', opened.visit, &title),
+                    Asker::UnknownStep | Asker::UnknownCall(_) | Asker::GuardedCall(_) => vec![inner(&title)],
                 }
             }
             Event::ApprovalDecided(decided) => self.decided(&decided.approval, &answer(decided)),

@@ -124,11 +124,18 @@ impl Story {
                 self.asked.insert(opened.approval.clone(), (opened.visit, opened.asker));
                 self.change(opened.visit, |step| {
                     step.status = match opened.asker {
-                        Asker::Step | Asker::Call(_) => Status::Waiting,
+                        Asker::Step | Asker::Call(_) | Asker::GuardedStep | Asker::GuardedCall(_) => {
+                            Status::Waiting
+                        }
                         Asker::UnknownStep | Asker::UnknownCall(_) => Status::Unknown,
                     };
                     if opened.asker == Asker::Step {
                         "human".clone_into(&mut step.work);
+                    }
+                    if let (Asker::GuardedStep, Some(CallRequest::Tool { name, .. })) =
+                        (opened.asker, opened.question.call())
+                    {
+                        step.work = format!("tool {}", summary::one_line(&name));
                     }
                 });
             }

@@ -4,6 +4,7 @@ use pawl_core::call::CallRequest;
 use pawl_core::event::{
     ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, SlotRequested, Work,
 };
+use pawl_core::taint::Reached;
 use pawl_core::travel::{Ancestor, RunForked};
 use pawl_core::{Failure, FrameId, MemoryScope, VisitId};
 use serde_json::Value;
@@ -47,6 +48,7 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::SlotRequested(_)
         | Event::SlotTaken { .. }
         | Event::VarsSet { .. }
+        | Event::Tainted(_)
         | Event::UndoKept { .. }
         | Event::UndoStarted { .. } => of_course(event),
         Event::RouteRequested(_)
@@ -161,7 +163,7 @@ fn of_outside(event: &Event) -> String {
             format!("visit {visit}: {topic}, event {} of run {}: {}", from.seq, from.run, payload(data))
         }
         Event::Emitted { visit, topic, data } => format!("visit {visit}: {topic}: {}", payload(data)),
-        Event::ChildStarted { visit, child, workflow, inputs } => {
+        Event::ChildStarted { visit, child, workflow, inputs, .. } => {
             format!("visit {visit}: {workflow} as run {child}: {}", payload(inputs))
         }
         Event::ChildEnded { visit, child } | Event::ChildCancelled { visit, child } => {
@@ -185,6 +187,8 @@ fn asked(opened: &ApprovalOpened) -> String {
         Asker::Step => String::new(),
         Asker::Call(call) => format!(", call {call}"),
         Asker::UnknownStep | Asker::UnknownCall(_) => ", unknown outcome".into(),
+        Asker::GuardedStep => ", guarded".into(),
+        Asker::GuardedCall(call) => format!(", guarded call {call}"),
     };
     let title = one_line(&opened.question.title);
     format!("visit {}{asker}: {} \"{title}\"{due}", opened.visit, opened.approval)
@@ -233,6 +237,14 @@ fn of_course(event: &Event) -> String {
             format!("{}: '{key}', of {limit}, with priority {priority}{until}", whose(*visit))
         }
         Event::SlotTaken { visit } => whose(*visit),
+        Event::Tainted(tainted) => {
+            let what = match &tainted.what {
+                Reached::Visit(visit) => format!("visit {visit}"),
+                Reached::Var(name) => format!("vars.{name}"),
+                Reached::Outputs => "outputs".to_owned(),
+            };
+            format!("{what}: by {}", one_line(&tainted.sources.to_string()))
+        }
         Event::VarsSet { visit, vars } => {
             let by = visit.map_or_else(|| "at the start".to_owned(), |visit| format!("visit {visit}"));
             format!("{by}: {}", payload(vars))

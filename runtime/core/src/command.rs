@@ -7,6 +7,7 @@ use crate::decide::SlotNews;
 use crate::event::{Actor, Candidate, LogLine, Origin, RunStarted};
 use crate::fork::Restart;
 use crate::plugin::PluginPin;
+use crate::taint::Sources;
 use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
 
 /// What can be asked of a run.
@@ -108,6 +109,8 @@ pub enum Command {
         child: RunId,
         /// Its outputs, or why it gave none.
         result: Result<Value, Failure>,
+        /// What tainted them.
+        tainted: Sources,
     },
     /// A plugin was looked for.
     ChooseRoute {

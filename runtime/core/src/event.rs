@@ -26,6 +26,8 @@ pub use started::{Parent, RunStarted};
 pub use work::{LogLine, Work};
 
 use crate::call::CallRequest;
+use crate::guard::Policy;
+use crate::taint::Tainted;
 use crate::travel::{
     InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
 };
@@ -302,6 +304,9 @@ pub enum Event {
         workflow: String,
         /// Its inputs, not yet accepted.
         inputs: Payload,
+        /// What it is bound by, from outside its workflow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<Box<Policy>>,
     },
     /// The run that a visit started has ended; what follows says what came of it.
     ChildEnded {
@@ -324,6 +329,9 @@ pub enum Event {
         /// What it gave.
         output: Payload,
     },
+    /// Values may come from a model or from what is not trusted, since what made them used some that may.
+    /// Recorded where a rule asks for it.
+    Tainted(Box<Tainted>),
     /// Variables of the run have new values.
     VarsSet {
         /// The visit whose step changed them; absent at the start of the run.
@@ -438,6 +446,7 @@ impl Event {
             Self::ChildEnded { .. } => "child-ended",
             Self::ChildCancelled { .. } => "child-cancelled",
             Self::StepCompleted { .. } => "step-completed",
+            Self::Tainted(_) => "tainted",
             Self::VarsSet { .. } => "vars-set",
             Self::UndoKept { .. } => "undo-kept",
             Self::UndoStarted { .. } => "undo-started",

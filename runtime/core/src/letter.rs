@@ -9,8 +9,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::event::{Actor, Event, Parent};
+use crate::guard::Policy;
 use crate::plugin::{Permissions, WorkflowPin};
 use crate::state::Phase;
+use crate::taint::Sources;
 use crate::{Failure, FailureKind, RunId, RunState};
 
 /// What one run tells another, or whoever waits for it.
@@ -31,6 +33,8 @@ pub enum Letter {
         child: RunId,
         /// Its outputs, or why it gave none.
         result: Result<Value, Failure>,
+        /// What tainted them.
+        tainted: Sources,
     },
     /// An event for whoever waits for its topic.
     Emit {
@@ -58,6 +62,8 @@ pub struct ChildStart {
     pub priority: u8,
     /// What the operator allows it.
     pub allowed: Permissions,
+    /// What it is bound by, from outside its workflow.
+    pub policy: Policy,
     /// Who started the first run of the tree.
     pub by: Option<Actor>,
 }
@@ -76,7 +82,7 @@ pub const fn is_told(event: &Event, has_parent: bool) -> bool {
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other events stay inside their run")]
 pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
     match event {
-        Event::ChildStarted { visit, child, workflow, inputs } => {
+        Event::ChildStarted { visit, child, workflow, inputs, policy } => {
             Some(Letter::StartChild(Box::new(ChildStart {
                 child: *child,
                 parent: Parent { run: state.id(), visit: *visit },
@@ -85,6 +91,7 @@ pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
                 inputs: inputs.clone().into_value(),
                 priority: state.priority(Some(*visit)),
                 allowed: state.allowed().clone(),
+                policy: policy.as_deref().cloned().unwrap_or_default(),
                 by: state.by().cloned(),
             })))
         }
@@ -100,7 +107,8 @@ pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
                     Err(Failure::new(FailureKind::Cancelled, "it was cancelled"))
                 }
             };
-            Some(Letter::EndChild { parent: state.parent()?, child: state.id(), result })
+            let tainted = state.outputs_taint(result.is_err());
+            Some(Letter::EndChild { parent: state.parent()?, child: state.id(), result, tainted })
         }
         _ => None,
     }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Duration;
+use crate::guard::Policy;
 use crate::plugin::EffectClass;
 use crate::route::OfferSetting;
 
@@ -19,6 +20,8 @@ pub struct Operator {
     pub mcp: BTreeMap<String, McpServer>,
     /// What is said of plugins instead of what they say themselves, by their names.
     pub plugins: BTreeMap<String, OfferSetting>,
+    /// What is asked of every run.
+    pub policy: Policy,
 }
 
 /// One MCP server: how it is reached, and what is believed of it.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Digest;
+use crate::guard::covers;
 
 /// The two kinds of plugin, one WIT world each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -199,6 +200,114 @@ pub struct Permissions {
     pub memory: bool,
     /// Whether an agent may sleep.
     pub timers: bool,
+}
+
+/// The most that steps may be granted; a kind that is absent is not bounded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ceiling {
+    /// Tools, as in [`Permissions::tools`]; `*` for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<BTreeSet<String>>,
+    /// Hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<BTreeSet<String>>,
+    /// Agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agents: Option<BTreeSet<String>>,
+    /// Models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<BTreeSet<String>>,
+}
+
+impl Ceiling {
+    /// The ceiling of what is granted: that much and no more.
+    pub fn of(granted: &Permissions) -> Self {
+        Self {
+            tools: Some(granted.tools.clone()),
+            http: Some(granted.http.clone()),
+            agents: Some(granted.agents.clone()),
+            models: Some(granted.models.clone()),
+        }
+    }
+
+    /// Whether it bounds nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What both this and another one let through.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        let tools = match (&self.tools, &other.tools) {
+            (Some(own), Some(other)) => Some(common_tools(own, other)),
+            (own, other) => own.clone().or_else(|| other.clone()),
+        };
+        let common = |own: &Option<BTreeSet<String>>, other: &Option<BTreeSet<String>>| match (own, other) {
+            (Some(own), Some(other)) => Some(own.intersection(other).cloned().collect()),
+            (own, other) => own.clone().or_else(|| other.clone()),
+        };
+        Self {
+            tools,
+            http: common(&self.http, &other.http),
+            agents: common(&self.agents, &other.agents),
+            models: common(&self.models, &other.models),
+        }
+    }
+
+    /// What is granted and lies beyond it, as `kind: value`.
+    pub fn withholds(&self, granted: &Permissions) -> Vec<String> {
+        let bounded = |kind: &str, granted: &BTreeSet<String>, ceiling: &Option<BTreeSet<String>>| {
+            let beyond =
+                ceiling.as_ref().map(|ceiling| granted.difference(ceiling).cloned().collect::<Vec<_>>());
+            beyond.into_iter().flatten().map(|name| format!("{kind}: {name}")).collect::<Vec<_>>()
+        };
+        let tools =
+            granted.tools.iter().filter(|tool| !self.lets_tool(tool)).map(|tool| format!("tools: {tool}"));
+        tools
+            .chain(bounded("http", &granted.http, &self.http))
+            .chain(bounded("agents", &granted.agents, &self.agents))
+            .chain(bounded("models", &granted.models, &self.models))
+            .collect()
+    }
+
+    /// Whether a tool, or all of a plugin, lies within it.
+    pub fn lets_tool(&self, tool: &str) -> bool {
+        self.tools.as_ref().is_none_or(|tools| tools.iter().any(|pattern| covers(pattern, tool)))
+    }
+
+    /// Whether a step may be the work of an agent.
+    pub fn lets_agent(&self, agent: &str) -> bool {
+        self.agents.as_ref().is_none_or(|agents| agents.contains(agent))
+    }
+
+    /// What is granted and lies within it.
+    #[must_use]
+    pub fn narrow(&self, granted: &Permissions) -> Permissions {
+        let keep = |granted: &BTreeSet<String>, ceiling: &Option<BTreeSet<String>>| match ceiling {
+            Some(ceiling) => granted.intersection(ceiling).cloned().collect(),
+            None => granted.clone(),
+        };
+        let tools = match &self.tools {
+            Some(tools) => common_tools(&granted.tools, tools),
+            None => granted.tools.clone(),
+        };
+        Permissions {
+            tools,
+            http: keep(&granted.http, &self.http),
+            agents: keep(&granted.agents, &self.agents),
+            models: keep(&granted.models, &self.models),
+            ..granted.clone()
+        }
+    }
+}
+
+/// The tools that both lists have: of two patterns the narrower one.
+fn common_tools(one: &BTreeSet<String>, other: &BTreeSet<String>) -> BTreeSet<String> {
+    let within = |inner: &BTreeSet<String>, outer: &BTreeSet<String>| -> Vec<String> {
+        inner.iter().filter(|tool| outer.iter().any(|pattern| covers(pattern, tool))).cloned().collect()
+    };
+    within(one, other).into_iter().chain(within(other, one)).collect()
 }
 
 impl Permissions {

@@ -10,6 +10,7 @@ use pawl_core::journal::{self, Head};
 use pawl_core::letter::{Letter, letter};
 use pawl_core::plugin::{Permissions, WorkflowPin};
 use pawl_core::state::Phase;
+use pawl_core::taint::Sources;
 use pawl_core::view::{Status, Waiting};
 use pawl_core::{
     Command, Digest, Duration, Entropy, Failure, FailureKind, Moment, Refusal, RunId, RunState,
@@ -71,6 +72,7 @@ impl Bench {
             priority: None,
             parent: Some(Parent { run: RunId::from_bytes([2; 16]), visit: VisitId(7) }),
             ancestor: None,
+            policy: pawl_core::guard::Policy::default(),
         };
         bench.tell(Command::Start(Box::new(started))).expect("started");
         bench
@@ -241,14 +243,26 @@ fn a_step_waits_for_the_run_that_it_started_and_gives_its_outputs() {
     let waiting = bench.state.waiting();
     assert_eq!(waiting, Some(Waiting::Run { step: StepId::new("sub"), run: child }));
     let stranger = RunId::from_bytes([9; 16]);
-    let refused = bench.tell(Command::EndChild { visit, child: stranger, result: Ok(json!(0)) }).unwrap_err();
+    let refused = bench
+        .tell(Command::EndChild { visit, child: stranger, result: Ok(json!(0)), tainted: Sources::default() })
+        .unwrap_err();
     assert_eq!(refused, Refusal::NotAwaited { child: stranger });
-    bench.tell(Command::EndChild { visit, child, result: Ok(json!({ "sum": 2 })) }).expect("awaited");
+    bench
+        .tell(Command::EndChild {
+            visit,
+            child,
+            result: Ok(json!({ "sum": 2 })),
+            tainted: Sources::default(),
+        })
+        .expect("awaited");
     assert_eq!(bench.output("sub"), json!({ "sum": 2 }));
     // It is itself a child: its parent is told.
     let told = letter(&bench.state, &Event::RunCompleted { outputs: json!({}).into() });
     let parent = Parent { run: RunId::from_bytes([2; 16]), visit: VisitId(7) };
-    assert_eq!(told, Some(Letter::EndChild { parent, child: run(), result: Ok(json!({})) }));
+    assert_eq!(
+        told,
+        Some(Letter::EndChild { parent, child: run(), result: Ok(json!({})), tainted: Sources::default() })
+    );
 }
 
 #[test]
@@ -258,7 +272,9 @@ fn a_failed_child_fails_its_step_which_can_catch_it() {
     );
     let (visit, child) = bench.children()[0];
     let failure = Failure::new(FailureKind::Permanent, "no such order");
-    bench.tell(Command::EndChild { visit, child, result: Err(failure) }).expect("awaited");
+    bench
+        .tell(Command::EndChild { visit, child, result: Err(failure), tainted: Sources::default() })
+        .expect("awaited");
     assert_eq!(bench.output("sub"), json!(format!("permanent: run {child}: no such order")));
 }
 
@@ -285,7 +301,8 @@ fn children_that_are_not_needed_any_more_are_cancelled_before_what_ends_them() {
     let mut bench = Bench::start(&parallel("all"));
     let (visit, child) = bench.children()[0];
     let result = Err(Failure::new(FailureKind::Cancelled, "it was cancelled"));
-    let events = bench.tell(Command::EndChild { visit, child, result }).expect("awaited");
+    let events =
+        bench.tell(Command::EndChild { visit, child, result, tainted: Sources::default() }).expect("awaited");
     assert_eq!(
         events.iter().filter(|event| event.name() == "child-cancelled").count(),
         1,

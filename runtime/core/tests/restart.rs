@@ -154,7 +154,11 @@ fn yaml(steps: &[Step]) -> String {
         "pawl: 1\nworkflow: generated\nversion: 1.0.0\ninputs: { n: integer }\ntimeout: 90m\n\
          concurrency: { limit: 3, overflow: replace }\n\
          vars: { done: 0, last: \"${{ inputs.n }}\" }\n\
-         permissions: { tools: [world.act, world.once], agents: [helper, closer], signals: [go], human: true, timers: true }\nsteps:\n",
+         permissions: { tools: [world.act, world.once], agents: [helper, closer], signals: [go], models: [m], human: true, timers: true }\n\
+         approvals:\n\
+         \x20 - { tool: world.*, when: \"arguments.n is defined and arguments.n in [4, 5]\" }\n\
+         \x20 - { tool: world.*, when: arguments.n is defined and arguments.n == 2, tainted: true }\n\
+         \x20 - { tool: world.*, when: arguments.step is defined and arguments.step == 1, due: 1h, on_timeout: reject }\nsteps:\n",
     );
     write_steps(&mut text, steps, 1, "s");
     text
@@ -435,6 +439,7 @@ impl World {
             by: person(),
             seed: Digest::of(&self.seed.to_be_bytes()),
             ancestor: None,
+            policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,
             parent: None,
@@ -470,11 +475,19 @@ impl World {
     }
 
     fn call(&mut self, at: CallPlace, request: CallRequest, silent: Vec<AnsweredCall>) {
+        if let CallRequest::Model { .. } = &request {
+            return self.command(Command::EndCall { at, request, response: Ok(json!("pay")), silent });
+        }
         let before = self.head.seq;
         self.command(Command::BeginCall { at, request: request.clone(), silent: silent.clone() });
         let CallRequest::Tool { name, .. } = &request else { return };
         let recorded_first = self.head.seq > before;
-        if recorded_first && self.restarts == Restarts::AfterEveryCommit {
+        // A rule stopped it, or it waits for one beside it: the agent is put away.
+        if self.state.visit(at.visit).is_some_and(pawl_core::state::Visit::is_parked) {
+            return;
+        }
+        // What was recorded of a call that may be repeated was only what came before it.
+        if recorded_first && name == "world.once" && self.restarts == Restarts::AfterEveryCommit {
             return;
         }
         let key = self.state.call_key(at.visit, at.attempt, at.call);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pawl_core::guard::Policy;
 use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
@@ -51,6 +52,10 @@ pub struct EngineConfig {
     pub mcp: Option<Arc<dyn Servers>>,
     /// What routes shall take plugins for, by their names, instead of what their manifests say.
     pub offers: Arc<BTreeMap<String, OfferSetting>>,
+    /// What is asked of every run that is started, beyond what its workflow asks.
+    pub policy: Policy,
+    /// The file that the policy comes from, for messages.
+    pub policy_file: String,
     /// What takes the place of plugins, in tests.
     pub stand_in: Option<Arc<dyn StandIn>>,
 }
@@ -74,6 +79,8 @@ impl Default for EngineConfig {
             models: None,
             mcp: None,
             offers: Arc::default(),
+            policy: Policy::default(),
+            policy_file: "pawl.yaml".to_owned(),
             stand_in: None,
         }
     }

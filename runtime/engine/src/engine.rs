@@ -226,6 +226,7 @@ impl Engine {
             workflows: workflow.workflows.clone(),
             priority: None,
             parent: None,
+            policy: self.context.config.policy.clone(),
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);

@@ -51,6 +51,18 @@ pub enum EngineError {
     /// An MCP server cannot be used.
     #[error("{}", .0.message)]
     Mcp(pawl_core::Failure),
+    /// The operator, or a workflow that starts this one, withholds what this one grants.
+    #[error("'{file}' grants what '{by}' withholds: {}; {hint}", withheld.join("; "))]
+    Withheld {
+        /// The workflow's file.
+        file: String,
+        /// The file that withholds it.
+        by: String,
+        /// What, one text a step.
+        withheld: Vec<String>,
+        /// What to do.
+        hint: &'static str,
+    },
     /// Workflows start each other for ever.
     #[error(
         "'{file}' starts '{path}', which leads back to it; workflows cannot start each other in a circle"

@@ -39,6 +39,7 @@ mod replay;
 mod rest;
 mod routes;
 mod travel;
+mod withhold;
 mod workflow;
 
 pub mod upkeep;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::diagnostic::Diagnostics;
-use pawl_core::plugin::{Permissions, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins};
+use pawl_core::plugin::{Ceiling, Permissions, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins};
 use pawl_core::route::Offer;
 use pawl_core::source::{self, WorkflowShape};
 use pawl_core::{Digest, RunId, StepId};
@@ -14,7 +14,7 @@ use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
 use crate::routes::offers;
-use crate::{EngineError, files, journal};
+use crate::{EngineError, files, journal, withhold};
 
 /// Definitions held in memory at once; beyond it, all are read again when they are needed.
 const DEFINITIONS_MAX: usize = 1_000;
@@ -45,18 +45,31 @@ pub(crate) async fn prepare(
     text: &str,
     base: &Path,
 ) -> Result<Workflow, EngineError> {
-    prepare_within(context, file, text, base, &[]).await
+    prepare_within(context, file, text, base, &Around::default()).await
 }
 
-/// The same for one that the workflows of these files lead to, the outermost first.
+/// The workflows that lead to one.
+#[derive(Debug, Clone, Default)]
+struct Around {
+    /// Their files, the outermost first.
+    files: Vec<PathBuf>,
+    /// The most that a step of each lets the run that it starts be granted, with the step's file.
+    ceilings: Vec<(String, Ceiling)>,
+}
+
+/// The same for one that others lead to.
 async fn prepare_within(
     context: &Context,
     file: &str,
     text: &str,
     base: &Path,
-    around: &[PathBuf],
+    around: &Around,
 ) -> Result<Workflow, EngineError> {
     let loaded = source::load(file, text)?;
+    withhold::check(&loaded.definition, file, &context.config)?;
+    for (by, ceiling) in &around.ceilings {
+        withhold::check_child(&loaded.definition, file, by, ceiling)?;
+    }
     let mut blobs = vec![Blob::new(text.as_bytes())];
     let (mut plugins, mut others) = (PluginPins::new(), Vec::new());
     for name in loaded.definition.plugin_names() {
@@ -76,6 +89,8 @@ async fn prepare_within(
     }
     let (mut workflows, mut shapes, mut below) = (WorkflowPins::new(), BTreeMap::new(), Vec::new());
     for (name, path) in &loaded.definition.workflows {
+        let mut around = around.clone();
+        around.ceilings.extend(withhold::ceilings(&loaded.definition, name, file));
         let child = Box::pin(prepare_child(context, file, &base.join(path), around)).await?;
         shapes.insert(name.clone(), WorkflowShape::of(&child.definition));
         let definition = &child.definition;
@@ -166,19 +181,18 @@ async fn prepare_child(
     context: &Context,
     file: &str,
     path: &Path,
-    around: &[PathBuf],
+    mut around: Around,
 ) -> Result<Workflow, EngineError> {
     let place = path.display().to_string();
     let unreadable = |reason: String| EngineError::Unreadable { path: place.clone(), reason };
     let own = std::fs::canonicalize(file).unwrap_or_else(|_| PathBuf::from(file));
     let canonical = std::fs::canonicalize(path)
         .map_err(|error| unreadable(format!("{error}; '{file}' names it under `workflows`")))?;
-    let mut around = around.to_vec();
-    around.push(own);
-    if around.contains(&canonical) {
+    around.files.push(own);
+    if around.files.contains(&canonical) {
         return Err(EngineError::WorkflowCircle { file: file.to_owned(), path: place });
     }
-    if around.len() > WORKFLOWS_MAX_DEPTH {
+    if around.files.len() > WORKFLOWS_MAX_DEPTH {
         return Err(EngineError::WorkflowsTooDeep { file: file.to_owned(), path: place });
     }
     let text = files::read_text(path).map_err(|error| unreadable(error.to_string()))?;

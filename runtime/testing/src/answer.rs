@@ -69,7 +69,11 @@ impl Question {
     fn truth(&self, ledger: &Ledger) -> (&'static str, Value) {
         let call = match self.asker {
             Asker::UnknownCall(call) => Some(call),
-            Asker::Step | Asker::Call(_) | Asker::UnknownStep => None,
+            Asker::Step
+            | Asker::Call(_)
+            | Asker::UnknownStep
+            | Asker::GuardedStep
+            | Asker::GuardedCall(_) => None,
         };
         match ledger.latest(self.run, self.visit, call) {
             Some(CallResponse::Ok(output)) => ("succeeded", json!({ "output": output })),

@@ -73,7 +73,9 @@ pub(crate) fn reply(seed: u64, open: &OpenApproval, truth: &Truth) -> Option<Rep
     let (action, data) = match approval.asker {
         Asker::UnknownStep => done(None),
         Asker::UnknownCall(call) => done(Some(call)),
-        Asker::Step | Asker::Call(_) => (["approve", "reject"][usize::from(drawn[0] % 2)], Value::Null),
+        Asker::Step | Asker::Call(_) | Asker::GuardedStep | Asker::GuardedCall(_) => {
+            (["approve", "reject"][usize::from(drawn[0] % 2)], Value::Null)
+        }
     };
     let after = Duration(u64::from(u16::from_be_bytes([drawn[1], drawn[2]])) * 20);
     let answer = Answer { action: action.to_owned(), data, by: somebody(), comment: None };

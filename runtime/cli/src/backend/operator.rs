@@ -1,35 +1,52 @@
-//! The operator's file, and the models and MCP servers in it.
+//! The operator's file: its models and MCP servers, and what it asks of every run.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pawl_core::operator::Operator;
-use pawl_core::route::OfferSetting;
 use pawl_core::source::operator;
-use pawl_engine::{EngineError, read_text};
+use pawl_engine::{EngineConfig, EngineError, read_text};
 use pawl_mcp::{Hub, Servers};
-use pawl_models::{Models, ModelsError, Profiles};
+use pawl_models::{ModelsError, Profiles};
 
+use super::engine_config;
 use crate::fault::Fault;
 use crate::place::Place;
 
-/// The models that the operator names; none where there is no file.
-pub(crate) fn models(place: &Place) -> Result<Arc<dyn Models>, Fault> {
+/// The engine's settings for a data folder, with what the operator names and asks. No MCP server is started by this.
+pub(crate) fn configured(place: &Place) -> Result<EngineConfig, Fault> {
     let (operator, folder) = read(place)?;
-    Ok(Arc::new(Profiles::new(&operator, &folder, read_text)?))
+    let models = Arc::new(Profiles::new(&operator, &folder, read_text)?);
+    let mcp = hub(&operator, &folder)?;
+    let config = engine_config(place);
+    let policy_file =
+        place.config().map_or_else(|| config.policy_file.clone(), |path| path.display().to_string());
+    Ok(EngineConfig {
+        models: Some(models),
+        mcp: Some(mcp),
+        offers: Arc::new(operator.plugins),
+        policy: operator.policy,
+        policy_file,
+        ..config
+    })
 }
 
 /// The MCP servers that the operator names; none where there is no file. None of them is started by this.
 pub(crate) fn servers(place: &Place) -> Result<Arc<dyn Servers>, Fault> {
     let (operator, folder) = read(place)?;
-    let hub = Hub::new(&operator, &folder).map_err(|error| Fault::usage(error.to_string()))?;
-    Ok(Arc::new(hub))
+    hub(&operator, &folder)
 }
 
-/// What the operator says of plugins.
-pub(crate) fn offers(place: &Place) -> Result<Arc<BTreeMap<String, OfferSetting>>, Fault> {
-    Ok(Arc::new(read(place)?.0.plugins))
+/// The engine's settings where nothing is run: with the servers, and with what plugins shall be taken for.
+pub(crate) fn unasked(place: &Place) -> Result<EngineConfig, Fault> {
+    let (operator, folder) = read(place)?;
+    let mcp = Some(hub(&operator, &folder)?);
+    Ok(EngineConfig { mcp, offers: Arc::new(operator.plugins), ..engine_config(place) })
+}
+
+fn hub(operator: &Operator, folder: &Path) -> Result<Arc<dyn Servers>, Fault> {
+    let hub = Hub::new(operator, folder).map_err(|error| Fault::usage(error.to_string()))?;
+    Ok(Arc::new(hub))
 }
 
 /// The operator's file and its folder.

@@ -61,9 +61,7 @@ pub(crate) fn engine_config(place: &Place) -> EngineConfig {
 impl Service {
     pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
         let retention = retention::setting()?;
-        let models = Some(operator::models(place)?);
-        let (mcp, offers) = (Some(operator::servers(place)?), operator::offers(place)?);
-        let config = EngineConfig { retention, models, mcp, offers, ..engine_config(place) };
+        let config = EngineConfig { retention, ..operator::configured(place)? };
         let engine = Engine::open(store, config).await?;
         Ok(Self { engine, driven: Arc::default(), in_hand: Arc::default() })
     }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use pawl_engine::{Engine, EngineConfig};
+use pawl_engine::Engine;
 use pawl_store::memory::MemoryStore;
 use pawl_testing::{Suite, is_test};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
-use crate::backend::{engine_config, models, offers, servers};
+use crate::backend::{configured, unasked};
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
@@ -28,8 +28,7 @@ pub(crate) struct CheckArgs {
 pub(crate) async fn run(args: CheckArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     // Nothing is kept, so the data folder may be in use or not there at all.
     let bench = workbench(&place).await?;
-    let models = Some(models(&place)?);
-    let config = EngineConfig { models, offers: offers(&place)?, ..engine_config(&place) };
+    let config = configured(&place)?;
     let engine = bench.beside(Arc::new(MemoryStore::new()), config);
     let mut documents = Vec::new();
     let mut exit = Exit::Ok;
@@ -47,8 +46,7 @@ pub(crate) async fn run(args: CheckArgs, place: Place, out: Output) -> Result<Ex
 
 /// An engine on which workflows are prepared and nothing is kept.
 pub(crate) async fn workbench(place: &Place) -> Result<Engine, Fault> {
-    let config = EngineConfig { mcp: Some(servers(place)?), ..engine_config(place) };
-    Ok(Engine::open(Arc::new(MemoryStore::new()), config).await?)
+    Ok(Engine::open(Arc::new(MemoryStore::new()), unasked(place)?).await?)
 }
 
 /// What was found: how much of what, and what is no error.

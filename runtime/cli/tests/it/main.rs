@@ -7,6 +7,7 @@ mod answers;
 mod checks;
 mod faces;
 mod failures;
+mod guards;
 mod home;
 mod memory;
 mod models;

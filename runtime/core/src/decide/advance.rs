@@ -92,7 +92,10 @@ impl Draft<'_> {
     /// The workflow's own list is done.
     pub(super) fn complete_run(&mut self) {
         match self.outputs() {
-            Ok(outputs) => self.push(Event::RunCompleted { outputs: outputs.into() }),
+            Ok(outputs) => {
+                self.taint_outputs();
+                self.push(Event::RunCompleted { outputs: outputs.into() });
+            }
             Err(failure) => self.fail_run(failure, None),
         }
     }

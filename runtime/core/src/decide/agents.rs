@@ -84,7 +84,12 @@ impl Draft<'_> {
     fn allowed_agent(&self, visit: VisitId, to: &str, name: &str, input: Value) -> Result<Work, Failure> {
         let step = self.step_of(visit);
         let allows = step.is_some_and(|step| {
-            if let Verb::Agent(agent) = &step.verb { agent.permissions.agents.contains(name) } else { false }
+            let policy = &self.state.policy;
+            if let Verb::Agent(agent) = &step.verb {
+                policy.narrow(&agent.permissions).agents.contains(name)
+            } else {
+                false
+            }
         });
         if !allows {
             let id = step.map(|step| step.id.to_string()).unwrap_or_default();

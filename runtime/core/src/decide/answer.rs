@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::Draft;
 use super::unknown::SUCCEEDED;
 use crate::ApprovalId;
-use crate::call::Question;
+use crate::call::{CallRequest, Question};
 use crate::command::{Refusal, empty_object};
 use crate::definition::Schema;
 use crate::event::{Actor, ApprovalDecided, Asker, Event};
+use crate::guard::APPROVE;
 use crate::state::{Approval, CallProgress};
 
 impl Draft<'_> {
@@ -26,6 +27,7 @@ impl Draft<'_> {
         let form = form_of(&approval.question)?;
         let data = filled(form.as_ref(), if data.is_null() { empty_object() } else { data });
         check(approval, form.as_ref(), action, &data, &by)?;
+        self.check_edited(approval, action, &data)?;
         let stands_still = self.state.is_suspended();
         if let Some(due) = approval.due.filter(|due| *due <= self.now && !stands_still) {
             return Err(Refusal::TooLate { due });
@@ -52,13 +54,19 @@ impl Draft<'_> {
             Some(request.clone())
         });
         let name = by.name.clone();
+        let guarded = approval.guarded(action, data);
+        let executes = guarded.as_ref().filter(|_| action == APPROVE).map(CallRequest::digest);
         self.push(Event::ApprovalDecided(Box::new(ApprovalDecided {
             approval: id.clone(),
             action: action.to_owned(),
             data: data.clone().into(),
             by,
             comment,
+            executes,
         })));
+        if let Some(request) = guarded {
+            return self.settle_guarded((visit, asker), action, request, &said_by(&name, data));
+        }
         match (asker, request) {
             (Asker::Step, _) => {
                 let output = serde_json::json!({ "action": action, "data": data, "by": name });
@@ -69,9 +77,15 @@ impl Draft<'_> {
                 self.settle_call(visit, call, &request, action, data);
             }
             // The event itself is the agent's answer.
-            (Asker::Call(_) | Asker::UnknownCall(_), _) => {}
+            (Asker::Call(_) | Asker::UnknownCall(_) | Asker::GuardedStep | Asker::GuardedCall(_), _) => {}
         }
     }
+}
+
+/// Who rejected something, and why.
+fn said_by(name: &str, data: &Value) -> String {
+    let note = data.get("note").and_then(Value::as_str).filter(|note| !note.is_empty());
+    note.map_or_else(|| name.to_owned(), |note| format!("{name}: {note}"))
 }
 
 /// The form of a question, compiled.

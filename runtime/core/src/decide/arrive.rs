@@ -110,6 +110,12 @@ impl Draft<'_> {
                     return self.route_tool(frame, visit, (tool, route));
                 }
                 let work = self.tool_work(frame, tool)?;
+                self.taint_visit(frame, visit, &tool.with);
+                if let Ok(Work::Tool { plugin, tool, arguments, .. }) = &work
+                    && self.stop_step(visit, &format!("{plugin}.{tool}"), &arguments.share())
+                {
+                    return Ok(Arrival::Stays);
+                }
                 Ok(self.attempt_or_fail(visit, step, work))
             }
             Verb::Agent(agent) => {
@@ -117,11 +123,13 @@ impl Draft<'_> {
                     return self.route_agent(frame, visit, (agent, route));
                 }
                 let work = self.agent_work(frame, agent)?;
+                self.taint_visit(frame, visit, &agent.with);
                 Ok(self.attempt_or_fail(visit, step, work))
             }
             Verb::Human(human) => self.ask_step(frame, visit, human).map(|()| Arrival::Stays),
             Verb::Set(template) => {
                 let output = template.evaluate(&self.scope(frame))?;
+                self.taint_visit(frame, visit, template);
                 Ok(self.came_of(visit, Ok(output)))
             }
             Verb::Switch(switch) => self.choose(frame, visit, step, switch),
@@ -138,6 +146,7 @@ impl Draft<'_> {
                 let items = map.items.evaluate(&self.scope(frame))?;
                 match items_of(items) {
                     Ok(items) => {
+                        self.taint_visit_by(visit, self.sources_of(frame, map.items.references()));
                         self.push(Event::ItemsTaken { visit, items: items.into() });
                         self.go_on_with_items(visit, map);
                         Ok(Arrival::Stays)
@@ -152,7 +161,12 @@ impl Draft<'_> {
         }
     }
 
-    fn attempt_or_fail(&mut self, visit: VisitId, step: &Step, work: Result<Work, Failure>) -> Arrival {
+    pub(super) fn attempt_or_fail(
+        &mut self,
+        visit: VisitId,
+        step: &Step,
+        work: Result<Work, Failure>,
+    ) -> Arrival {
         match work {
             Ok(work) => {
                 let deadline = step.timeout.attempt.map(|timeout| self.now.after(timeout));
@@ -165,25 +179,34 @@ impl Draft<'_> {
     }
 
     fn tool_work(&self, frame: FrameId, step: &ToolStep) -> Result<Result<Work, Failure>, EvaluationError> {
-        let arguments = step.with.evaluate(&self.scope(frame))?.into();
-        let Some(pin) = self.state.plugins.get(&step.plugin) else {
-            return Ok(Err(no_plugin(&step.plugin)));
+        let arguments = step.with.evaluate(&self.scope(frame))?;
+        Ok(self.work_of_tool(&step.plugin, &step.tool, arguments))
+    }
+
+    pub(super) fn work_of_tool(&self, plugin: &str, name: &str, arguments: Value) -> Result<Work, Failure> {
+        let full = format!("{plugin}.{name}");
+        if !self.state.policy.grants.lets_tool(&full) {
+            return Err(withheld("tools", &full));
+        }
+        let Some(pin) = self.state.plugins.get(plugin) else { return Err(no_plugin(plugin)) };
+        let Some(tool) = pin.description.tool(name) else {
+            let message = format!("plugin '{plugin}' has no tool '{name}'");
+            return Err(Failure::new(FailureKind::InvalidInput, message));
         };
-        let Some(tool) = pin.description.tool(&step.tool) else {
-            let message = format!("plugin '{}' has no tool '{}'", step.plugin, step.tool);
-            return Ok(Err(Failure::new(FailureKind::InvalidInput, message)));
-        };
-        Ok(Ok(Work::Tool {
-            plugin: step.plugin.clone(),
-            tool: step.tool.clone(),
+        Ok(Work::Tool {
+            plugin: plugin.to_owned(),
+            tool: name.to_owned(),
             component: pin.component,
             effect: tool.effect,
-            arguments,
-        }))
+            arguments: arguments.into(),
+        })
     }
 
     fn agent_work(&self, frame: FrameId, step: &AgentStep) -> Result<Result<Work, Failure>, EvaluationError> {
         let input = step.with.evaluate(&self.scope(frame))?.into();
+        if !self.state.policy.grants.lets_agent(&step.agent) {
+            return Ok(Err(withheld("agents", &step.agent)));
+        }
         let Some(pin) = self.state.plugins.get(&step.agent) else { return Ok(Err(no_plugin(&step.agent))) };
         let (agent, component) = (step.agent.clone(), pin.component);
         let memory = self.memory_of(frame, &step.memory)?;
@@ -280,8 +303,15 @@ impl Draft<'_> {
         fail: &FailStep,
     ) -> Result<Arrival, EvaluationError> {
         let message = fail.message.evaluate_text(&self.scope(frame))?;
+        self.taint_visit(frame, visit, &fail.message);
         Ok(self.came_of(visit, Err(Failure::new(fail.kind, message))))
     }
+}
+
+/// The run was started where the operator's file lets it do less than its workflow asks.
+fn withheld(kind: &str, name: &str) -> Failure {
+    let message = format!("the operator withholds {name}; it is not under `grants: {kind}` of pawl.yaml");
+    Failure::new(FailureKind::Denied, message)
 }
 
 fn no_plugin(name: &str) -> Failure {

@@ -6,7 +6,7 @@ use crate::command::{AnsweredCall, CallPlace, Refusal};
 use crate::event::{Asker, Event, Payload};
 use crate::plugin::{EffectClass, split_tool};
 use crate::state::CallProgress;
-use crate::{Failure, FailureKind, VisitId};
+use crate::{Digest, Failure, FailureKind, VisitId};
 
 impl Draft<'_> {
     /// Records what must be known before the call happens. A call of a `pure`
@@ -21,16 +21,27 @@ impl Draft<'_> {
         let CallPlace { visit, attempt, call, .. } = at;
         self.under_way(visit, attempt)?;
         self.expect(at, &silent)?;
-        let waits =
-            self.state.visit(visit).is_some_and(|visit| visit.calls.open().any(|(_, state)| state.waits()));
+        let waits = self.state.visit(visit).is_some_and(|visit| {
+            let mut open = visit.calls.open();
+            // Those that are made together may all be asked about at once.
+            open.any(|(number, state)| state.waits() && !(number >= at.first && state.is_guarded()))
+        });
         // The agent of a suspended run is put away, and makes the call when the run is resumed.
         if waits || self.state.is_suspended() {
             return Err(Refusal::CallWaits { visit, call });
         }
         match request {
-            CallRequest::Tool { ref name, .. } => {
-                if self.tool_effect(name) == Some(EffectClass::AtMostOnce) {
+            CallRequest::Tool { .. } => {
+                let request = self.cleared(visit, call).unwrap_or(request);
+                let CallRequest::Tool { name, arguments } = &request else { return Ok(()) };
+                let is_once = self.tool_effect(name) == Some(EffectClass::AtMostOnce);
+                if is_once || self.is_guarded(visit, name) {
                     self.record_silent(visit, silent)?;
+                }
+                if self.stop_call(at, name, arguments) {
+                    return Ok(());
+                }
+                if is_once {
                     self.push(Event::CallStarted { visit, call, request, until: None });
                 }
             }
@@ -85,7 +96,8 @@ impl Draft<'_> {
                 self.ask_about_call(visit, call, failure.message);
             }
             response => {
-                let (digest, response) = (request.digest(), response.map(Payload::from));
+                let digest = self.digest_of(visit, call, &request);
+                let response = response.map(Payload::from);
                 self.push(Event::CallCompleted { visit, call, request: None, digest, response });
             }
         }
@@ -102,9 +114,15 @@ impl Draft<'_> {
     }
 
     pub(super) fn record(&mut self, visit: VisitId, call: u32, request: CallRequest, response: CallResponse) {
-        let digest = request.digest();
+        let digest = self.digest_of(visit, call, &request);
         let response = response.map(Payload::from);
         self.push(Event::CallCompleted { visit, call, request: Some(request), digest, response });
+    }
+
+    /// What a replay compares with what the agent asks: a person may have changed what is made.
+    pub(super) fn digest_of(&self, visit: VisitId, call: u32, request: &CallRequest) -> Digest {
+        let known = self.state.visit(visit).and_then(|at| at.calls.get(call));
+        known.map_or_else(|| request.digest(), |state| state.digest)
     }
 
     /// All calls before those that are made together with it must be answered, the silent ones
@@ -149,7 +167,7 @@ impl Draft<'_> {
         why: String,
     ) {
         let response = Err(Failure::new(FailureKind::Rejected, why));
-        let digest = request.digest();
+        let digest = self.digest_of(visit, call, request);
         self.push(Event::CallCompleted { visit, call, request: None, digest, response });
     }
 }

@@ -10,6 +10,7 @@ use crate::definition::WorkflowStep;
 use crate::event::Event;
 use crate::expression::EvaluationError;
 use crate::state::Frame;
+use crate::taint::Sources;
 use crate::{Failure, FailureKind, FrameId, RunId, VisitId};
 
 impl Draft<'_> {
@@ -24,9 +25,12 @@ impl Draft<'_> {
             let message = format!("a dry rehearsal starts no runs: '{}' was not started", step.workflow);
             return Ok(self.came_of(visit, Err(Failure::new(FailureKind::Denied, message))));
         }
+        self.taint_visit(frame, visit, &step.with);
+        let policy = self.policy_of_child(visit);
+        let policy = (!policy.is_empty()).then(|| Box::new(policy));
         let child = RunId::at(self.now, self.entropy.bits());
         let workflow = step.workflow.clone();
-        self.push(Event::ChildStarted { visit, child, workflow, inputs: inputs.into() });
+        self.push(Event::ChildStarted { visit, child, workflow, inputs: inputs.into(), policy });
         Ok(Arrival::Stays)
     }
 
@@ -36,10 +40,12 @@ impl Draft<'_> {
         visit: VisitId,
         child: RunId,
         result: Result<Value, Failure>,
+        tainted: Sources,
     ) -> Result<(), Refusal> {
         if self.state.visit(visit).and_then(crate::state::Visit::child) != Some(child) {
             return Err(Refusal::NotAwaited { child });
         }
+        self.taint_visit_by(visit, tainted);
         self.push(Event::ChildEnded { visit, child });
         match result {
             Ok(outputs) => self.complete_step(visit, outputs),

@@ -14,6 +14,7 @@ mod child;
 mod fork;
 mod frame;
 mod graph;
+mod guard;
 mod listen;
 mod map;
 mod parallel;
@@ -25,6 +26,7 @@ mod settle;
 mod slot;
 mod start;
 mod suspend;
+mod taint;
 mod tick;
 mod undo;
 mod unknown;
@@ -90,7 +92,9 @@ pub fn decide(
         }
         Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
         Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
-        Command::EndChild { visit, child, result } => draft.end_child(visit, child, result)?,
+        Command::EndChild { visit, child, result, tainted } => {
+            draft.end_child(visit, child, result, tainted)?;
+        }
         Command::HearOfSlot { visit, news } => draft.hear_of_slot(visit, news),
         Command::ChooseRoute { visit, outcome } => draft.choose_route(visit, outcome)?,
         Command::Tick => draft.tick(),
@@ -184,6 +188,7 @@ impl<'a> Draft<'a> {
             | Event::ChildCancelled { .. }
             | Event::StepCompleted { .. }
             | Event::VarsSet { .. }
+            | Event::Tainted(_)
             | Event::UndoKept { .. }
             | Event::UndoStarted { .. }
             | Event::StepFailed { .. }

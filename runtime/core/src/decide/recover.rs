@@ -19,6 +19,11 @@ impl Draft<'_> {
                 continue;
             }
             let running = visit.calls.running();
+            // What a person allowed while the run stood still was never begun.
+            let held = self.state.suspension.as_ref().is_some_and(|at| visit.attempt_at > at.since);
+            if held && visit.calls.is_empty() {
+                continue;
+            }
             if is_at_most_once(visit) {
                 self.ask_about_step(id, REASON.to_owned());
             } else if !running.is_empty() {

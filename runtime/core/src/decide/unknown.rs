@@ -77,7 +77,7 @@ impl Draft<'_> {
             RETRY => {}
             SUCCEEDED => {
                 let output = data.get("output").cloned().unwrap_or_default();
-                let digest = request.digest();
+                let digest = self.digest_of(visit, call, request);
                 let response = Ok(output.into());
                 self.push(Event::CallCompleted { visit, call, request: None, digest, response });
             }

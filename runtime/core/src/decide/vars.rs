@@ -40,7 +40,9 @@ impl Draft<'_> {
             );
             return Err(Failure::new(FailureKind::Limit, message));
         }
+        let tainted = self.sources_of_vars(frame, assignments);
         self.push(Event::VarsSet { visit, vars: Value::Object(new).into() });
+        self.taint_vars(tainted);
         Ok(())
     }
 }

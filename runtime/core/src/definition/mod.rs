@@ -35,6 +35,7 @@ pub use verb::{
 };
 
 use crate::expression::Template;
+use crate::guard::GuardRule;
 use crate::plugin::{Permissions, split_tool};
 use crate::{Digest, Duration, StepId};
 
@@ -58,6 +59,10 @@ pub struct Definition {
     pub workflows: BTreeMap<String, String>,
     /// What the steps' plugins may do, unless a step narrows it.
     pub permissions: Permissions,
+    /// The calls of tools that stop at an approval.
+    pub approvals: Vec<GuardRule>,
+    /// Whether any of these, or of its steps', asks what is tainted.
+    pub asks_for_taint: bool,
     /// What the run keeps beside the outputs of its steps, in the order in which they are first made.
     pub vars: Assignments,
     /// How many runs may go on at once.

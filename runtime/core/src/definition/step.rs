@@ -3,6 +3,7 @@
 use super::{Assignments, BlockIndex, Concurrency, RetryPolicy, Route, Timeouts, Undo, Verb};
 use crate::StepId;
 use crate::expression::{Expression, Template};
+use crate::guard::GuardRule;
 
 /// The position of a step in [`super::Definition::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +44,8 @@ pub struct Step {
     pub finally: Option<BlockIndex>,
     /// What takes it back when the run fails after it was completed.
     pub undo: Option<Undo>,
+    /// The calls of tools that stop at an approval, beside those that the workflow names.
+    pub approvals: Vec<GuardRule>,
 }
 
 impl Step {

@@ -2,7 +2,7 @@
 
 use super::{BlockIndex, Route, Schema, Target};
 use crate::expression::{Expression, Template};
-use crate::plugin::Permissions;
+use crate::plugin::{Ceiling, Permissions};
 use crate::{Duration, FailureKind};
 
 /// What a step does.
@@ -174,6 +174,8 @@ pub struct WorkflowStep {
     pub workflow: String,
     /// Its inputs.
     pub with: Template,
+    /// The most that the run's steps may be granted.
+    pub grants: Ceiling,
 }
 
 /// Goes through several lists of steps at once.

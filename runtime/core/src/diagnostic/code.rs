@@ -76,4 +76,5 @@ codes! {
     TestMismatch = "P0601", Error, "a test says something that its workflow or a plugin rules out";
     UnknownWorkflow = "P0701", Error, "a step starts a workflow that is not named";
     InvalidInputs = "P0702", Error, "inputs that the workflow does not accept";
+    IdleRule = "P0801", Warning, "an approval rule for a tool that no step calls";
 }

@@ -18,6 +18,10 @@ pub enum Asker {
     UnknownStep,
     /// pawl itself: the outcome of an agent's call of an `at-most-once` tool is unknown.
     UnknownCall(u32),
+    /// pawl itself: a rule guards the tool of a tool step.
+    GuardedStep,
+    /// pawl itself: a rule guards the tool that an agent calls.
+    GuardedCall(u32),
 }
 
 /// An approval as it was opened.
@@ -52,4 +56,8 @@ pub struct ApprovalDecided {
     /// Why, in their words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// What an approved guarded call is made with, SHA-256 of its tool and arguments: other than what was asked
+    /// about where the arguments were edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executes: Option<Digest>,
 }

@@ -94,6 +94,7 @@ impl Event {
             | Self::RouteExhausted { .. }
             | Self::ChildEnded { .. }
             | Self::ChildCancelled { .. }
+            | Self::Tainted(_)
             | Self::UndoKept { .. }
             | Self::UndoStarted { .. }
             | Self::StepFailed { .. }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Payload};
+use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
 use crate::travel::Ancestor;
 use crate::{Digest, RunId, VisitId};
@@ -40,6 +41,9 @@ pub struct RunStarted {
     /// The run that it was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ancestor: Option<Ancestor>,
+    /// What its operator, and the runs around it, ask for beyond its workflow.
+    #[serde(default, skip_serializing_if = "Policy::is_empty")]
+    pub policy: Policy,
 }
 
 /// The step that started a run, and waits for it.

@@ -38,6 +38,7 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::StepFailed { .. }
         | Event::StepCompleted { .. }
         | Event::VarsSet { .. }
+        | Event::Tainted(_)
         | Event::SignalReceived(_)
         | Event::SignalTaken { .. }
         | Event::TopicHeard { .. }
@@ -54,7 +55,10 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::InputsChanged(_)
         | Event::OutputChanged(_) => None,
         Event::ApprovalDecided(decided)
-            if matches!(state.approvals.get(&decided.approval)?.asker, Asker::UnknownCall(_)) =>
+            if matches!(
+                state.approvals.get(&decided.approval)?.asker,
+                Asker::UnknownCall(_) | Asker::GuardedCall(_)
+            ) =>
         {
             None
         }
@@ -124,10 +128,20 @@ fn is_quiet(state: &RunState, definition: &Definition, except: Option<FrameId>) 
         return false;
     }
     state.frames.keys().all(|frame| Some(*frame) == except || busy.contains(frame))
-        && state.active().all(|(_, visit)| {
+        && state.active().all(|(id, visit)| {
             let waits = Some(visit.frame) == except || !has_ready(state, definition, visit);
-            waits && is_settled(visit, definition)
+            waits && is_settled(visit, definition) && !is_allowed(state, id, visit)
         })
+}
+
+/// Whether a person allowed what is under way: they allowed it once, and another run would do it again.
+fn is_allowed(state: &RunState, id: VisitId, visit: &Visit) -> bool {
+    let mut approvals = state.approvals.values().filter(|approval| approval.visit == id);
+    let of_step = approvals
+        .any(|approval| approval.asker == Asker::GuardedStep && approval.allowed.is_some() && !approval.open);
+    let mut open = visit.calls.open();
+    let asks = matches!(visit.activity, Activity::Asking(_));
+    (of_step && !asks) || open.any(|(_, call)| matches!(call.progress, CallProgress::Cleared(_)))
 }
 
 fn step_of<'a>(definition: &'a Definition, visit: &Visit) -> Option<&'a Step> {
@@ -177,6 +191,7 @@ fn is_settled(visit: &Visit, definition: &Definition) -> bool {
             CallProgress::Running(request) => matches!(request, CallRequest::Tool { .. }),
             CallProgress::Unknown(_, approval) => approval.is_some(),
             CallProgress::Asking(_)
+            | CallProgress::Guarded(_)
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)

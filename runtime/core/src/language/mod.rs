@@ -8,6 +8,7 @@
 //! or a limit that is not what is read, each fails a test beside this file.
 
 mod concurrency;
+mod guard;
 mod inputs;
 mod key;
 mod lists;
@@ -23,6 +24,7 @@ mod verbs;
 mod workflow;
 
 pub use concurrency::CONCURRENCY;
+pub use guard::APPROVAL;
 pub(crate) use inputs::KEYWORDS;
 pub use inputs::{INPUT, OUTPUT};
 pub use key::{Goes, Key, Need, Place};
@@ -38,7 +40,7 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 20] = [
+pub static PLACES: [&Place; 21] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
@@ -51,6 +53,7 @@ pub static PLACES: [&Place; 20] = [
     &CONCURRENCY,
     &MEMORY,
     &PERMISSIONS,
+    &APPROVAL,
     &HUMAN,
     &WAIT,
     &SIGNAL,

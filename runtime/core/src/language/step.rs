@@ -1,8 +1,8 @@
 //! A step, and the ways that it leads.
 
 use super::{
-    CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, MEMORY, PARALLEL, PERMISSIONS, Place, RETRY, ROUTE,
-    SIGNAL, Shape, TIMEOUT, WAIT,
+    APPROVAL, CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, MEMORY, PARALLEL, PERMISSIONS, Place, RETRY,
+    ROUTE, SIGNAL, Shape, TIMEOUT, WAIT,
 };
 use crate::definition::PRIORITY_MAX;
 use crate::source::VISITS_MAX;
@@ -113,11 +113,19 @@ pub static STEP: Place = Place {
         Key::optional(
             "permissions",
             Shape::Map(&PERMISSIONS),
-            "What the step's plugin may do; narrows the workflow's.",
+            "What the step's plugin may do; narrows the workflow's. Of a run that it starts: the most that its steps may be granted of tools, hosts, agents and models.",
             "{ timers: true }",
         )
         .otherwise("the workflow's")
-        .with(WORKS),
+        .with(&["agent", "tool", "workflow"]),
+        Key::optional(
+            "approvals",
+            Shape::Any(&Shape::Map(&APPROVAL)),
+            "The calls of tools that stop at a person, beside those that the workflow and the operator name.",
+            "[{ tool: orders.lookup, to: [group:finance] }]",
+        )
+        .default("[]")
+        .with(&["agent", "tool", "workflow"]),
         Key::optional(
             "memory",
             Shape::Either(&[Shape::OneOf(&["run", "workflow"]), Shape::Map(&MEMORY)]),

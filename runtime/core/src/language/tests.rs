@@ -60,7 +60,9 @@ fn holding(shape: Shape, place: &Place, body: &Value) -> Option<Value> {
         Shape::Fields if place.name == INPUT.name => Some(json!({ "extra": body })),
         Shape::Outputs if place.name == OUTPUT.name => Some(json!({ "extra": body })),
         Shape::Named(inner) => Some(json!({ "extra": holding(*inner, place, body)? })),
-        Shape::List(inner) | Shape::OneOrMore(inner) => Some(json!([holding(*inner, place, body)?])),
+        Shape::List(inner) | Shape::Any(inner) | Shape::OneOrMore(inner) => {
+            Some(json!([holding(*inner, place, body)?]))
+        }
         Shape::Either(shapes) => shapes.iter().find_map(|shape| holding(*shape, place, body)),
         _ => None,
     }

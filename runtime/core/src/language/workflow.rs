@@ -1,6 +1,6 @@
 //! The top of a workflow.
 
-use super::{CONCURRENCY, Key, PERMISSIONS, Place, Shape};
+use super::{APPROVAL, CONCURRENCY, Key, PERMISSIONS, Place, Shape};
 use crate::definition::{LANGUAGE_VERSION, PRIORITY_MAX};
 
 /// The top of a workflow.
@@ -52,6 +52,13 @@ pub static WORKFLOW: Place = Place {
             "{ http: [api.example.com] }",
         )
         .otherwise("nothing is granted"),
+        Key::optional(
+            "approvals",
+            Shape::Any(&Shape::Map(&APPROVAL)),
+            "The calls of tools that stop at a person before they are made.",
+            "[{ tool: orders.lookup, to: [group:finance] }]",
+        )
+        .default("[]"),
         Key::optional(
             "timeout",
             Shape::Duration,

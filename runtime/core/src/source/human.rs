@@ -29,7 +29,7 @@ pub(super) fn human(lower: &mut Lower, node: &Node) -> Option<Verb> {
     Some(Verb::Human(HumanStep { title: title?, to, actions, form, subject, due }))
 }
 
-fn people(lower: &mut Lower, node: &Node) -> Vec<String> {
+pub(super) fn people(lower: &mut Lower, node: &Node) -> Vec<String> {
     let mut people = Vec::new();
     for (name, span) in lower.texts(node, "to") {
         let known =

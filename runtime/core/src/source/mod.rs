@@ -13,6 +13,7 @@ mod arguments;
 mod block;
 mod concurrency;
 mod fields;
+mod guard;
 mod human;
 mod inputs;
 mod keys;
@@ -113,6 +114,7 @@ pub fn load(file: &str, text: &str) -> Result<Loaded, Diagnostics> {
     vars::check(&definition, &places, &mut problems);
     names::check(&definition, &places, &mut problems);
     signals(&definition, &places, &mut problems);
+    guard::check(&definition, &places, &mut problems);
     if ways_known {
         ways::check(&definition, &places, &mut problems);
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Kind, Node, Span};
-use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, concurrency, needs, timeouts, undo, vars, verb};
+use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, concurrency, guard, needs, timeouts, undo, vars, verb};
 use crate::definition::{
     BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Timeouts, Verb,
 };
@@ -59,6 +59,9 @@ pub(super) fn step(
     let catch = block::after(lower, entries, "catch", Role::Catch, index, pointer);
     let finally = block::after(lower, entries, "finally", Role::Finally, index, pointer);
     let undo = undo::undo(lower, entries, index, block, pointer);
+    let by = format!("step '{id}'");
+    let approvals =
+        get(entries, "approvals").map(|node| guard::approvals(lower, node, &by)).unwrap_or_default();
     Step {
         id,
         condition,
@@ -76,6 +79,7 @@ pub(super) fn step(
         catch,
         finally,
         undo,
+        approvals,
     }
 }
 
@@ -98,6 +102,7 @@ fn harmless(index: StepIndex, block: BlockIndex) -> Step {
         catch: None,
         finally: None,
         undo: None,
+        approvals: Vec::new(),
     }
 }
 

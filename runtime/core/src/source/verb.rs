@@ -14,7 +14,7 @@ use crate::definition::{
 use crate::diagnostic::{Code, among};
 use crate::expression::Template;
 use crate::language::{FAIL, MEMORY, STEP, WAIT};
-use crate::plugin::{Permissions, split_tool};
+use crate::plugin::{Ceiling, Permissions, split_tool};
 
 /// The step's verb; nothing when it has none, or one that cannot be read.
 pub(super) fn verb(
@@ -219,5 +219,8 @@ fn child(lower: &mut Lower, node: &Node, entries: Keys<'_>) -> Option<Verb> {
             .or_else(|| Some(format!("name its file at the top: `workflows: {{ {name}: ./{name}.yaml }}`")));
         lower.report(Code::UnknownWorkflow, &node.span, message, help);
     }
-    Some(Verb::Workflow(WorkflowStep { workflow: name.to_owned(), with }))
+    let granted = get(entries, "permissions").is_some() || lower.ceiling.is_some();
+    let own = permissions::narrowed(lower, get(entries, "permissions"));
+    let grants = if granted { Ceiling::of(&own) } else { Ceiling::default() };
+    Some(Verb::Workflow(WorkflowStep { workflow: name.to_owned(), with, grants }))
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
-use super::{block, concurrency, inputs, permissions, timeouts, undo, vars};
+use super::{block, concurrency, guard, inputs, permissions, timeouts, undo, vars};
 use crate::Digest;
-use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role};
+use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role, Step};
 use crate::diagnostic::Code;
 use crate::language::{OUTPUT, WORKFLOW};
 
@@ -35,6 +35,9 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
     let priority = get(entries, "priority").and_then(|node| concurrency::priority(lower, node));
     let own = get(entries, "permissions").map(|node| permissions::permissions(lower, node));
     lower.ceiling.clone_from(&own);
+    let by = format!("workflow '{}'", name.as_deref().unwrap_or_default());
+    let approvals =
+        get(entries, "approvals").map(|node| guard::approvals(lower, node, &by)).unwrap_or_default();
     let plugins =
         get(entries, "plugins").map(|node| files(lower, node, "plugin", "a component")).unwrap_or_default();
     let workflows = get(entries, "workflows")
@@ -44,6 +47,9 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
         .required(entries, "steps", start)
         .map(|node| block::block(lower, node, Role::Workflow, None, "/steps"));
     let outputs = get(entries, "outputs").map(|node| outputs(lower, node)).unwrap_or_default();
+    let steps: Vec<Step> = std::mem::take(&mut lower.steps).into_iter().flatten().collect();
+    let rules = approvals.iter().chain(steps.iter().flat_map(|step| &step.approvals));
+    let asks_for_taint = rules.into_iter().any(|rule| rule.tainted);
     Definition {
         name: name.unwrap_or_default(),
         version: version.unwrap_or_default(),
@@ -52,12 +58,14 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
         plugins,
         workflows,
         permissions: own.unwrap_or_default(),
+        approvals,
+        asks_for_taint,
         vars,
         concurrency,
         priority,
         timeout,
         on_cancel: on_cancel.unwrap_or_default(),
-        steps: std::mem::take(&mut lower.steps).into_iter().flatten().collect(),
+        steps,
         blocks: std::mem::take(&mut lower.blocks),
         outputs,
     }

@@ -15,6 +15,7 @@ impl RunState {
     pub fn apply(&mut self, time: Timestamp, event: &Event) {
         self.updated_at = time;
         self.mind_wreck(event);
+        self.mind_taint(event);
         match event {
             Event::RunStarted(started) => self.start(time, started),
             Event::StepStarted { visit, step, because, frame } => {
@@ -37,7 +38,7 @@ impl RunState {
             Event::AttemptFailed { visit, retry_at, failure, .. } => {
                 self.fail_attempt(time, *visit, *retry_at, failure);
             }
-            Event::ToolLogged { .. } | Event::Emitted { .. } => {}
+            Event::ToolLogged { .. } | Event::Emitted { .. } | Event::Tainted(_) => {}
             Event::CallStarted { .. }
             | Event::AgentCalled { .. }
             | Event::TaskHandedOver { .. }
@@ -134,6 +135,7 @@ impl RunState {
         self.inputs = started.inputs.share();
         self.plugins = Arc::clone(&started.plugins);
         self.allowed = started.allowed.clone();
+        self.policy = Arc::new(started.policy.clone());
         self.seed = started.seed;
         self.workflows = Arc::new(started.workflows.clone());
         self.parent = started.parent;
@@ -348,9 +350,11 @@ impl RunState {
                     Some(CallProgress::Unknown(request.clone(), Some(id.clone())))
                 }),
                 Asker::UnknownStep => visit.activity = Activity::Unknown(Some(id.clone())),
-                Asker::Step => visit.activity = Activity::Asking(id.clone()),
+                Asker::Step | Asker::GuardedStep => visit.activity = Activity::Asking(id.clone()),
+                Asker::GuardedCall(call) => self.guard_call(opened, call),
             }
         }
+        let attempt = self.visits.get(&opened.visit).map_or(0, |visit| visit.attempt);
         let approval = Approval {
             visit: opened.visit,
             asker: opened.asker,
@@ -359,6 +363,8 @@ impl RunState {
             due: opened.due,
             opened_at: time,
             decision: None,
+            attempt,
+            allowed: None,
             open: true,
         };
         self.approvals.insert(id, approval);
@@ -368,6 +374,10 @@ impl RunState {
         let Some(approval) = self.approvals.get_mut(&decided.approval) else { return };
         approval.shut();
         approval.decision = Some((decided.action.clone(), decided.by.name.clone()));
+        approval.allowed = decided.executes.map(|digest| (digest, decided.by.clone()));
+        if let Asker::GuardedCall(call) = approval.asker {
+            return self.clear_guarded(time, decided, call);
+        }
         let Some(visit) = self.visits.get_mut(&approval.visit) else { return };
         match approval.asker {
             Asker::Call(call) => {
@@ -391,7 +401,8 @@ impl RunState {
                     visit.deadline = visit.timeout.map(|timeout| time.after(timeout));
                 });
             }
-            Asker::Step | Asker::UnknownStep => visit.activity = Activity::Arrived,
+            Asker::Step | Asker::UnknownStep | Asker::GuardedStep => visit.activity = Activity::Arrived,
+            Asker::GuardedCall(_) => {}
         }
     }
 

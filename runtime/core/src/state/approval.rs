@@ -1,7 +1,7 @@
 //! An approval as the run knows it.
 
 use crate::call::Question;
-use crate::event::Asker;
+use crate::event::{Actor, Asker};
 use crate::{Digest, Timestamp, VisitId};
 
 /// An approval, open or closed.
@@ -21,6 +21,10 @@ pub struct Approval {
     pub opened_at: Timestamp,
     /// What was chosen, and by whom; nothing while it is open.
     pub decision: Option<(String, String)>,
+    /// The attempt of the visit that asks.
+    pub attempt: u32,
+    /// What was allowed of a guarded call, SHA-256 of tool and arguments, and by whom.
+    pub allowed: Option<(Digest, Actor)>,
     /// Whether it can still be decided.
     pub open: bool,
 }

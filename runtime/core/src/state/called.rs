@@ -39,6 +39,7 @@ impl RunState {
         visit.calls.progress(call, |_| Some(CallProgress::Calling(id)));
         let mut within = Visit::arrived(visit.step.clone(), visit.because, visit.frame, time);
         within.caller = Some((caller, call));
+        within.taint.clone_from(&visit.taint);
         self.visits.insert(id, within);
         self.active.push(id);
     }
@@ -83,6 +84,7 @@ const fn called(progress: &CallProgress) -> Option<VisitId> {
         CallProgress::Calling(id) => Some(*id),
         CallProgress::Running(_)
         | CallProgress::Asking(_)
+        | CallProgress::Guarded(_)
         | CallProgress::Sleeping(_)
         | CallProgress::Listening(..)
         | CallProgress::Unknown(..)

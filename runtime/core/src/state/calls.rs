@@ -25,13 +25,16 @@ pub enum CallProgress {
     Asking(ApprovalId),
     /// A sleep ends at this instant.
     Sleeping(Timestamp),
+    /// A rule guards it, and a person is asked whether it may be made.
+    Guarded(ApprovalId),
     /// Another agent is called: its visit.
     Calling(VisitId),
     /// A signal of this name is waited for, at most until an instant.
     Listening(String, Option<Timestamp>),
     /// It may or may not have happened; a person is asked.
     Unknown(CallRequest, Option<ApprovalId>),
-    /// A person wants it tried again.
+    /// A person wants it made, or tried again. What is made is this: a person may have changed the arguments
+    /// that the agent gave, whose digest the call keeps.
     Cleared(CallRequest),
     /// Answered; `at` is what the agent's clock shows from then on, when the call moved it.
     Answered {
@@ -47,12 +50,18 @@ impl CallState {
     pub const fn waits(&self) -> bool {
         match self.progress {
             CallProgress::Asking(_)
+            | CallProgress::Guarded(_)
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)
             | CallProgress::Unknown(..) => true,
             CallProgress::Running(_) | CallProgress::Cleared(_) | CallProgress::Answered { .. } => false,
         }
+    }
+
+    /// Whether a person is asked if it may be made.
+    pub const fn is_guarded(&self) -> bool {
+        matches!(self.progress, CallProgress::Guarded(_))
     }
 
     /// The signal that it waits for, and until when.
@@ -163,8 +172,9 @@ impl RunState {
             (_, Some(until)) => CallProgress::Sleeping(until),
             (_, None) => CallProgress::Running(request.clone()),
         };
-        // A cleared call starts a second time in its own place.
-        visit.calls.set(call, CallState { digest: request.digest(), progress });
+        // A cleared call starts a second time in its own place, and stays the one that the agent made.
+        let digest = visit.calls.get(call).map_or_else(|| request.digest(), |state| state.digest);
+        visit.calls.set(call, CallState { digest, progress });
         // Of tools, only those that are `at-most-once` are started before they are completed.
         if matches!(request, CallRequest::Tool { .. }) {
             self.with_callers(id, |visit| visit.acted_once = true);
@@ -208,6 +218,7 @@ impl RunState {
                 Some(CallProgress::Unknown(request.clone(), None))
             }
             CallProgress::Asking(_)
+            | CallProgress::Guarded(_)
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Kept;
 use crate::event::Entry;
+use crate::taint::Sources;
 use crate::{Failure, FrameId, StepId, VisitId};
 
 /// One going-through of a list of steps. Gone from the state when it is over.
@@ -28,6 +29,10 @@ pub struct Frame {
     pub(crate) outputs: BTreeMap<StepId, Arc<Value>>,
     /// The output of the step that was completed last.
     pub(crate) last: Option<Arc<Value>>,
+    /// What tainted the outputs that are tainted.
+    pub(crate) tainted: BTreeMap<StepId, Sources>,
+    /// What tainted anything that was done in it.
+    pub(crate) taint: Sources,
 }
 
 impl Frame {

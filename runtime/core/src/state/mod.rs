@@ -9,11 +9,13 @@ mod approval;
 mod called;
 mod calls;
 mod frame;
+mod guard;
 mod header;
 mod outside;
 mod route;
 mod signals;
 mod slot;
+mod taint;
 mod travel;
 mod undo;
 mod visit;
@@ -34,9 +36,11 @@ pub use travel::{Held, Suspension};
 pub use undo::{Around, Kept, Undoing};
 pub use visit::{Activity, Visit};
 
+use taint::Taints;
 use wreck::Wreck;
 
 use crate::event::{Actor, Origin, Parent};
+use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
 use crate::travel::Rehearsal;
 use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
@@ -69,6 +73,8 @@ pub struct RunState {
     pub(crate) plugins: Arc<PluginPins>,
     pub(crate) rehearsal: Option<Arc<Rehearsal>>,
     pub(crate) allowed: Permissions,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) taints: Taints,
     pub(crate) seed: Digest,
     pub(crate) facts: Arc<Value>,
     /// When the run fails with `timeout`.
@@ -119,6 +125,8 @@ impl RunState {
             plugins: Arc::default(),
             rehearsal: None,
             allowed: Permissions::default(),
+            policy: Arc::default(),
+            taints: Taints::default(),
             seed: Digest::from_bytes([0; 32]),
             facts: Arc::default(),
             deadline: None,
@@ -205,6 +213,11 @@ impl RunState {
     /// What the operator allows it beyond what stays inside.
     pub const fn allowed(&self) -> &Permissions {
         &self.allowed
+    }
+
+    /// What its operator, and the runs around it, ask for beyond its workflow.
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 
     /// When its last event was decided.

@@ -138,7 +138,9 @@ impl Visit {
             return vec![id.clone()];
         }
         let asked = self.calls.open().filter_map(|(_, call)| match &call.progress {
-            CallProgress::Asking(id) | CallProgress::Unknown(_, Some(id)) => Some(id.clone()),
+            CallProgress::Asking(id) | CallProgress::Guarded(id) | CallProgress::Unknown(_, Some(id)) => {
+                Some(id.clone())
+            }
             CallProgress::Running(_)
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)

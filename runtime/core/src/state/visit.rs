@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Calls, Inside, Routing, Slot};
 use crate::event::{Awaited, Because, Work};
+use crate::taint::Sources;
 use crate::view::Status;
 use crate::{ApprovalId, Duration, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
@@ -48,6 +49,8 @@ pub struct Visit {
     pub handovers: u32,
     /// Whether its agent has begun a call of an `at-most-once` tool, in any attempt.
     pub acted_once: bool,
+    /// What tainted the values that it has to do with.
+    pub taint: Sources,
     /// When it arrived.
     pub started_at: Timestamp,
     /// When it was done.
@@ -114,6 +117,7 @@ impl Visit {
             caller: None,
             handovers: 0,
             acted_once: false,
+            taint: Sources::default(),
             started_at: at,
             ended_at: None,
         }

@@ -78,6 +78,7 @@ impl RunState {
             | Event::ChildCancelled { .. }
             | Event::StepCompleted { .. }
             | Event::VarsSet { .. }
+            | Event::Tainted(_)
             | Event::DeadlineSet { .. }
             | Event::UndoKept { .. }
             | Event::UndoStarted { .. }

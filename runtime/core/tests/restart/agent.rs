@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::World;
 
 impl World {
-    /// An agent in straight-line code: log, tool, question, sleep, three tools together, a signal
+    /// An agent in straight-line code: log, tool, question, model, sleep, three tools together, a signal
     /// that never comes, another agent, tool, done. That agent calls a tool and hands over to one that calls another.
     pub(super) fn agent(&mut self, visit: VisitId, attempt: u32, name: &str) {
         let act = |n: u32| CallRequest::Tool { name: "world.act".into(), arguments: json!({ "n": n }) };
@@ -27,6 +27,7 @@ impl World {
             vec![CallRequest::Log { level: LogLevel::Info, message: "begin".into() }],
             vec![act(1)],
             vec![CallRequest::Human(Box::new(asked))],
+            vec![CallRequest::Model { profile: "m".into(), request: json!({}) }],
             vec![CallRequest::Sleep { duration: Duration(50) }],
             vec![last(3), act(4), last(5)],
             vec![CallRequest::Signal { name: "go".into(), due: Some(Duration(40)) }],
@@ -44,13 +45,15 @@ impl World {
             let next = first + u32::try_from(round.len()).expect("small");
             let numbered: Vec<_> = (first..).zip(round).collect();
             // Those that are made together end in any order, here the last one first.
-            for (call, request) in numbered.into_iter().rev() {
+            for (call, mut request) in numbered.into_iter().rev() {
                 match recorded.get(call).map(|state| (&state.progress, state.digest)) {
                     Some((CallProgress::Answered { .. }, digest)) => {
                         assert_eq!(digest, request.digest());
                         continue;
                     }
-                    Some((CallProgress::Cleared(_), _)) | None => {}
+                    // What is made is what a person allowed.
+                    Some((CallProgress::Cleared(cleared), _)) => request = cleared.clone(),
+                    None => {}
                     Some(_) => return,
                 }
                 if request.is_silent() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pawl_core::Refusal;
-use pawl_core::event::Event;
+use pawl_core::event::{Asker, Event};
 use pawl_core::fork::{Fork, Forked, fork};
 use pawl_core::journal::Envelope;
 use pawl_core::plugin::PluginPins;
@@ -57,7 +57,14 @@ impl World {
         }
         let actions = &approval.question.actions;
         let action = actions[usize::try_from(drawn).expect("small") % actions.len()].clone();
-        let data = if action == "succeeded" { json!({ "output": 1 }) } else { Value::Null };
+        let guards = matches!(approval.asker, Asker::GuardedStep | Asker::GuardedCall(_));
+        let data = if action == "succeeded" {
+            json!({ "output": 1 })
+        } else if guards && action == "approve" && drawn % 4 == 0 {
+            json!({ "arguments": { "n": drawn } })
+        } else {
+            Value::Null
+        };
         let decision = Command::Decide { approval: id, action, data, by: person(), comment: None };
         self.command(decision.clone());
         // The second answer changes nothing.

@@ -147,8 +147,8 @@ struct Host {
 enum Known {
     /// Its answer, and what the clock shows from then on, when the call moved it.
     Answered(SharedResponse, Option<Timestamp>),
-    /// It is to be made.
-    New,
+    /// It is to be made; a person may have changed what the agent asks.
+    New(Option<CallRequest>),
     /// Somebody else must act first.
     Waits,
 }
@@ -169,7 +169,9 @@ impl AgentHost for Host {
                 self.now = at.unwrap_or(self.now);
                 CallReply::Answer { response, now: self.now }
             }
-            Ok(Known::New) => self.make(call, request).await.unwrap_or_else(CallReply::Abort),
+            Ok(Known::New(cleared)) => {
+                self.make(call, cleared.unwrap_or(request)).await.unwrap_or_else(CallReply::Abort)
+            }
         };
         if let CallReply::Answer { response, .. } = &reply {
             self.recorded_bytes += response_bytes(response.as_deref());
@@ -192,7 +194,7 @@ impl AgentHost for Host {
                     self.recorded_bytes += response_bytes(response.as_deref());
                     group.answered(call, response.map(Arc::unwrap_or_clone), at);
                 }
-                Ok(Known::New) => group.add(call, request),
+                Ok(Known::New(cleared)) => group.add(call, cleared.unwrap_or(request)),
             }
         }
         match group.make(&mut self.recorded_bytes).await {
@@ -219,16 +221,17 @@ impl Host {
     /// What is known of a call, whose request has this digest.
     async fn known(&self, call: u32, request: &CallRequest, digest: Digest) -> Result<Known, Failure> {
         let task = &self.desk.task;
-        let Some(state) = task.recorded.get(call) else { return Ok(Known::New) };
+        let Some(state) = task.recorded.get(call) else { return Ok(Known::New(None)) };
         if state.digest != digest {
             let place = (task.run, task.visit, call);
             return Err(diverged(&self.desk.context, place, request, state.digest).await);
         }
         Ok(match &state.progress {
             CallProgress::Answered { response, at } => Known::Answered(response.clone(), *at),
-            CallProgress::Cleared(_) => Known::New,
+            CallProgress::Cleared(request) => Known::New(Some(request.clone())),
             CallProgress::Running(_)
             | CallProgress::Asking(_)
+            | CallProgress::Guarded(_)
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)

@@ -135,7 +135,8 @@ impl Desk {
                 format!("there is no tool {name}; `tools.list` gives those there are"),
             )),
             (true, Some((pin, effect, tool))) => {
-                if effect == EffectClass::AtMostOnce && !self.begin(at, &request).await? {
+                let is_told = effect == EffectClass::AtMostOnce || self.task.is_guarded(name);
+                if is_told && !self.begin(at, &request).await? {
                     return Ok(Told::Wait);
                 }
                 self.try_tool(pin, tool, arguments.clone(), at.call, now).await
@@ -261,11 +262,11 @@ impl Desk {
         format!("{}/{}/{}/{call}", task.run, task.visit, task.attempt)
     }
 
-    /// Records that a call begins; false when it must not, since another one waits for a person.
+    /// Records that a call begins; false when it must not: it, or another one, waits for a person.
     pub(super) async fn begin(&self, at: CallPlace, request: &CallRequest) -> Result<bool, Failure> {
         let begun = self.tell(|silent| Command::BeginCall { at, request: request.clone(), silent }).await;
         match begun {
-            Ok(_) => Ok(true),
+            Ok(acknowledged) => Ok(!acknowledged.parked),
             Err(EngineError::Refused(Refusal::CallWaits { .. })) => Ok(false),
             Err(error) => Err(not_recorded(&error)),
         }

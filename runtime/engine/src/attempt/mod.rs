@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use pawl_core::call::{CallResponse, LogLevel};
 use pawl_core::event::{LogLine, Work};
+use pawl_core::guard::covers;
 use pawl_core::plugin::{Permissions, PluginPins};
 use pawl_core::state::Calls;
 use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
@@ -54,6 +55,15 @@ pub(crate) struct AttemptTask {
     pub(crate) memory: BTreeMap<String, Value>,
     /// What answers in place of tools and models, where the run is a rehearsal.
     pub(crate) rehearsing: Option<Arc<Rehearsing>>,
+    /// The tools that rules are for, whose calls are told before they are made.
+    pub(crate) guarded: Vec<String>,
+}
+
+impl AttemptTask {
+    /// Whether a call of a tool may have to stop at a person.
+    pub(crate) fn is_guarded(&self, tool: &str) -> bool {
+        self.guarded.iter().any(|pattern| covers(pattern, tool))
+    }
 }
 
 /// What came of an attempt.

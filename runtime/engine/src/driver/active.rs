@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use pawl_core::call::CallRequest;
 use pawl_core::definition::Definition;
 use pawl_core::event::{Awaited, Event, Origin};
 use pawl_core::journal::Head;
@@ -136,7 +137,12 @@ impl ActiveRun {
         while let Some(Queued { command, reply, letter, blobs }) = self.queue.pop_front() {
             decided.delivered.extend(letter);
             let (caller, precious) = (caller(&command), is_precious(&command));
-            let ends = matches!(command, Command::EndCall { .. });
+            // A call that a rule stops waits, and so may one that was answered with an unknown outcome.
+            let may_wait = match &command {
+                Command::EndCall { .. } => true,
+                Command::BeginCall { request, .. } => matches!(request, CallRequest::Tool { .. }),
+                _ => false,
+            };
             let of_slot = matches!(command, Command::HearOfSlot { .. });
             let seq = self.head.seq + decided.events.len() as u64;
             let moment = Moment { now, entropy: Entropy::new(chance.bytes(self.state.id(), seq)) };
@@ -151,7 +157,7 @@ impl ActiveRun {
                 decided.events.extend(events);
                 self.acknowledge(now, caller)
             });
-            if let (Some(at), true, Ok(Acknowledged { parked: true, .. })) = (caller, ends, &outcome)
+            if let (Some(at), true, Ok(Acknowledged { parked: true, .. })) = (caller, may_wait, &outcome)
                 && let Some(live) = self.live.get_mut(&(at.visit, at.attempt))
             {
                 live.draining = true;

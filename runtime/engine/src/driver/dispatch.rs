@@ -135,11 +135,17 @@ pub(super) fn declared(step: &Step) -> Permissions {
 }
 
 impl ActiveRun {
+    /// The tools that a step's agent cannot call unasked.
+    fn guarded(&self, step: &Step) -> Vec<String> {
+        let own = self.definition.approvals.iter().chain(&step.approvals);
+        self.state.policy().approvals.iter().chain(own).map(|rule| rule.tool.clone()).collect()
+    }
+
     /// What an attempt needs to know of its run.
     fn task(&self, id: VisitId, work: Arc<Work>) -> Option<AttemptTask> {
         let visit = self.state.visit(id)?;
         let step = self.definition.step(self.definition.index_of(&visit.step)?)?;
-        let declared = declared(step);
+        let declared = self.state.policy().narrow(&declared(step));
         // The network needs the workflow and the operator; the rest stays inside the run.
         let allowed = &self.state.allowed().http;
         let http = declared.http.intersection(allowed).cloned().collect();
@@ -161,6 +167,7 @@ impl ActiveRun {
             recorded: visit.calls.clone(),
             memory: self.state.memory().clone(),
             rehearsing: self.rehearsing.clone(),
+            guarded: self.guarded(step),
         })
     }
 }

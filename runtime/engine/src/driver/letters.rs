@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use pawl_core::event::{Actor, Event, Origin, RunStarted};
 use pawl_core::letter::{ChildStart, Letter, letter};
+use pawl_core::taint::Sources;
 use pawl_core::topic::patterns_of;
 use pawl_core::{Command, Digest, Duration, Failure, FailureKind, RunId, RunState};
 use pawl_store::{Batch, StoreError};
@@ -96,8 +97,8 @@ impl Driver {
                 let reason = Some("the step that started it does not need it any more".to_owned());
                 self.enqueue(child, Queued::letter(Command::Cancel { by, reason }, origin));
             }
-            Letter::EndChild { parent, child, result } => {
-                let command = Command::EndChild { visit: parent.visit, child, result };
+            Letter::EndChild { parent, child, result, tainted } => {
+                let command = Command::EndChild { visit: parent.visit, child, result, tainted };
                 self.enqueue(parent.run, Queued::letter(command, origin));
             }
             Letter::Emit { topic, data } => {
@@ -153,7 +154,8 @@ impl Driver {
             }
             Ok(Err(failure)) => {
                 let result = Err(failure);
-                let command = Command::EndChild { visit: parent.visit, child, result };
+                let (visit, tainted) = (parent.visit, Sources::default());
+                let command = Command::EndChild { visit, child, result, tainted };
                 self.enqueue(parent.run, Queued::letter(command, origin));
                 self.refuse_all(child, waiting);
             }
@@ -304,6 +306,7 @@ async fn prepare_child(
         parent: Some(parent),
         priority: Some(start.priority),
         ancestor: None,
+        policy: start.policy.clone(),
     });
     // What it is made of was stored with the first run of the tree.
     Ok(Ok(Some(NewRun { run, started, definition, blobs: Arc::default(), reply: None })))

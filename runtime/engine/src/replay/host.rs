@@ -84,6 +84,7 @@ impl AgentHost for Host {
             }
             CallProgress::Running(_)
             | CallProgress::Asking(_)
+            | CallProgress::Guarded(_)
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)

@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
-use pawl_core::{FailureKind, Rank, RunId, StepId, VisitId};
+use pawl_core::{FailureKind, Rank, RunId, RunState, StepId, VisitId};
 use pawl_sandbox::{AgentEnd, AgentTask};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ impl Engine {
             rank: Rank::new(recorded.started_at, state.priority(Some(recorded.visit))),
             now: recorded.started_at,
             seed: *state.attempt_seed(recorded.visit, recorded.attempt).as_bytes(),
-            grants: grants(definition, state.allowed(), &recorded.step),
+            grants: grants(definition, state, &recorded.step),
             limits: limits_of(pin, &context.config.limits),
             progress: None,
         };
@@ -123,11 +123,11 @@ impl Engine {
 }
 
 /// What the step's agent may do, as it was when it ran.
-fn grants(definition: &Definition, allowed: &Permissions, step: &StepId) -> Permissions {
+fn grants(definition: &Definition, state: &RunState, step: &StepId) -> Permissions {
     let verb = definition.index_of(step).and_then(|index| definition.step(index)).map(|step| &step.verb);
     let Some(Verb::Agent(agent)) = verb else { return Permissions::default() };
-    let declared = agent.permissions.clone();
-    let http = declared.http.intersection(&allowed.http).cloned().collect();
+    let declared = state.policy().narrow(&agent.permissions);
+    let http = declared.http.intersection(&state.allowed().http).cloned().collect();
     Permissions { http, ..declared }
 }
 

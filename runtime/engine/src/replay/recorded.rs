@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pawl_core::event::{Entry, Event, Work};
+use pawl_core::event::{ApprovalOpened, Asker, Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::state::{Activity, CallProgress, Calls};
 use pawl_core::travel::Ancestor;
@@ -109,10 +109,12 @@ impl Fold {
             | Event::RunCancelled { .. } => self.stop_all(seq),
             Event::CallStarted { visit, call, request, .. }
             | Event::CallCompleted { visit, call, request: Some(request), .. } => {
+                // What a person changed of a guarded call is not what the agent asked.
                 if let Some(live) = self.live.get_mut(visit) {
-                    live.requests.insert(*call, request.to_json());
+                    live.requests.entry(*call).or_insert_with(|| request.to_json());
                 }
             }
+            Event::ApprovalOpened(opened) => self.asked(opened),
             // The answer to a call of another agent is that agent's own end.
             Event::CallCompleted { visit, call, request: None, response: Ok(output), .. } => {
                 if let Some(called) = self.called(*visit, *call) {
@@ -132,6 +134,15 @@ impl Fold {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A rule stopped a call: what the agent asked stands in the question.
+    fn asked(&mut self, opened: &ApprovalOpened) {
+        if let (Asker::GuardedCall(call), Some(live)) = (opened.asker, self.live.get_mut(&opened.visit))
+            && let Some(request) = opened.question.call()
+        {
+            live.requests.entry(call).or_insert_with(|| request.to_json());
         }
     }
 

@@ -74,6 +74,7 @@ fn started(parent: Option<Parent>, ancestor: Option<Ancestor>) -> Event {
         parent,
         priority: None,
         ancestor,
+        policy: pawl_core::guard::Policy::default(),
     }))
 }
 
@@ -133,6 +134,7 @@ fn decided() -> Event {
         data: json!({}).into(),
         by: somebody(),
         comment: None,
+        executes: None,
     }))
 }
 

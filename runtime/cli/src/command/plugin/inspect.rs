@@ -1,8 +1,11 @@
 //! `pawl plugin inspect`: what a plugin is, what it imports and what it offers.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use pawl_core::Digest;
-use pawl_core::plugin::{Description, PluginKind, PluginOrigin, PluginPin};
+use pawl_core::definition::{Definition, Verb};
+use pawl_core::plugin::{Description, Permissions, PluginKind, PluginOrigin, PluginPin, split_tool};
 use pawl_engine::PluginEntry;
 use pawl_sandbox::LoadedPlugin;
 use serde_json::{Value, json};
@@ -20,6 +23,9 @@ use crate::place::Place;
 pub(super) struct InspectArgs {
     /// The name of a plugin, or the file of a component
     plugin: String,
+    /// A workflow: also show what each of its steps would grant the plugin
+    #[arg(long = "for", value_name = "WORKFLOW")]
+    workflow: Option<PathBuf>,
     #[command(flatten)]
     pub(super) data: DataArgs,
 }
@@ -36,9 +42,58 @@ pub(super) async fn run(args: &InspectArgs, place: &Place, out: Output) -> Resul
         return Ok(Exit::Ok);
     }
     let loaded = find::load(&Inspector::new(place)?, &entry, None).await?;
-    out.document(&document(&entry, &loaded));
-    out.text(&text(&entry, &loaded));
+    let (mut document, mut text) = (document(&entry, &loaded), text(&entry, &loaded));
+    if let Some(file) = &args.workflow {
+        let definition = engine.load_workflow(file).await?.definition;
+        let grants = granted(&definition, &entry.name, &loaded);
+        text.push_str(&told(&file.display().to_string(), &grants));
+        document["grants"] = grants.into();
+    }
+    out.document(&document);
+    out.text(&text);
     Ok(Exit::Ok)
+}
+
+/// What each step of a workflow that uses a plugin grants it, and what it imports beyond that.
+fn granted(definition: &Definition, plugin: &str, loaded: &LoadedPlugin) -> Vec<Value> {
+    let mut grants = Vec::new();
+    for step in &definition.steps {
+        let permissions = match &step.verb {
+            Verb::Tool(tool) if tool.plugin == plugin => {
+                Permissions { http: tool.permissions.http.clone(), ..Permissions::default() }
+            }
+            Verb::Agent(agent) if agent.agent == plugin || agent.permissions.agents.contains(plugin) => {
+                agent.permissions.clone()
+            }
+            // A tool below an agent gets the network of its step, and nothing else.
+            Verb::Agent(agent) if agent.permissions.tools.iter().any(|tool| is_of(tool, plugin)) => {
+                Permissions { http: agent.permissions.http.clone(), ..Permissions::default() }
+            }
+            _ => continue,
+        };
+        let missing = loaded.missing(&permissions);
+        grants.push(json!({ "step": step.id, "grants": permissions, "missing": missing }));
+    }
+    grants
+}
+
+fn is_of(tool: &str, plugin: &str) -> bool {
+    split_tool(tool).is_some_and(|(of, _)| of == plugin)
+}
+
+fn told(file: &str, grants: &[Value]) -> String {
+    let mut text = format!("\n\nin {file}");
+    for grant in grants {
+        let step = grant["step"].as_str().unwrap_or_default();
+        text.push_str(&format!("\n  step {step:<16} grants {}", grant["grants"]));
+        if grant["missing"].as_array().is_some_and(|missing| !missing.is_empty()) {
+            text.push_str(&format!("; missing {}", grant["missing"]));
+        }
+    }
+    if grants.is_empty() {
+        text.push_str("\n  no step uses it");
+    }
+    text
 }
 
 pub(super) fn document(entry: &PluginEntry, loaded: &LoadedPlugin) -> Value {

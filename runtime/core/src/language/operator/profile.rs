@@ -1,6 +1,6 @@
 //! The top of `pawl.yaml`, and its models.
 
-use super::{Key, MCP_SERVER, PLUGIN, Place, Shape};
+use super::{GRANTS, Key, MCP_SERVER, PLUGIN, POLICY, Place, Shape};
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 
 /// The top of `pawl.yaml`.
@@ -30,6 +30,27 @@ pub static OPERATOR: Place = Place {
             "{ triage: { priority: 10, cost: 0.002 } }",
         )
         .default("{}"),
+        Key::optional(
+            "policies",
+            Shape::Any(&Shape::Map(&POLICY)),
+            "The calls of tools that stop at a person, whatever a workflow says.",
+            "[{ tool: payments.*, approval: required, to: [group:finance] }]",
+        )
+        .default("[]"),
+        Key::optional(
+            "untrusted",
+            Shape::Any(&Shape::Text),
+            "The tools whose results taint what is made of them, as those of models do: `plugin.tool`, `plugin.*`.",
+            "[mcp.web.*, http.*]",
+        )
+        .default("[]"),
+        Key::optional(
+            "grants",
+            Shape::Map(&GRANTS),
+            "The most that workflows may grant their steps.",
+            "{ tools: [orders.*], models: [default] }",
+        )
+        .otherwise("workflows grant what they name"),
     ],
     shared: &[],
 };

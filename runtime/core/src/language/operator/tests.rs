@@ -39,6 +39,9 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         }
         _ => {}
     }
+    for other in key.iter().flat_map(|(row, _)| row.beside) {
+        body.insert((*other).to_owned(), yaml(place.key(other).unwrap().example));
+    }
     body.extend(key.map(|(row, value)| (row.name.to_owned(), value)));
     Value::Object(body)
 }
@@ -50,6 +53,8 @@ fn around(place: &Place, inner: &Value) -> Value {
         "operator" => inner.clone(),
         "profile" => json!({ "models": { "extra": extra, "mine": inner } }),
         "plugin" => json!({ "plugins": { "triage": inner } }),
+        "policy" => json!({ "policies": [inner] }),
+        "grants" => json!({ "grants": inner }),
         "key" => json!({ "models": { "mine": { "provider": "openai", "model": "m", "key": inner } } }),
         "mcp-server" => json!({ "mcp": { "mine": inner } }),
         "mcp-value" => {

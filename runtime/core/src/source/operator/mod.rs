@@ -3,6 +3,7 @@
 
 mod mcp;
 mod plugin;
+mod policy;
 mod profile;
 mod script;
 
@@ -44,7 +45,8 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
         let models = get(keys, "models").map(|node| models(lower, node)).unwrap_or_default();
         let mcp = get(keys, "mcp").map(|node| mcp::servers(lower, node)).unwrap_or_default();
         let plugins = get(keys, "plugins").map(|node| plugin::plugins(lower, node)).unwrap_or_default();
-        Operator { models, mcp, plugins }
+        let policy = policy::policy(lower, keys);
+        Operator { models, mcp, plugins, policy }
     })
 }
 

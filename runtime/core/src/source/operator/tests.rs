@@ -174,3 +174,40 @@ mcp:
     let problems = load("pawl.yaml", &format!("mcp:\n{}", many.concat())).unwrap_err();
     assert!(problems.render(false).contains("mcp_servers_max is 100"));
 }
+
+#[test]
+fn policies_and_grants_are_read_and_their_problems_told() {
+    let text = "
+policies:
+  - { tool: payments.*, approval: required, when: arguments.amount > 100, to: group:finance, due: 24h, on_timeout: reject }
+  - { tool: '*', approval: required, tainted: true }
+untrusted: [mcp.web.*, http.get]
+grants: { tools: [orders.*], models: [] }
+";
+    let policy = load("pawl.yaml", text).unwrap().policy;
+    let first = &policy.approvals[0];
+    assert_eq!((first.tool.as_str(), first.when.as_deref()), ("payments.*", Some("arguments.amount > 100")));
+    assert_eq!((first.due, first.on_timeout.as_deref()), (Some(Duration(86_400_000)), Some("reject")));
+    assert!(policy.approvals[1].tainted && policy.approvals.iter().all(|rule| rule.by == "the operator"));
+    assert!(policy.untrusted.contains("mcp.web.*"));
+    assert!(policy.grants.lets_tool("orders.lookup") && !policy.grants.lets_tool("payments.refund"));
+    assert_eq!(policy.grants.models.as_ref().map(std::collections::BTreeSet::len), Some(0));
+    assert!(policy.grants.http.is_none());
+    let text = "
+policies:
+  - { tool: payments, approval: required }
+  - { tool: pay.*.all, approval: required }
+  - { tool: a.b, approval: sometimes }
+  - { tool: a.b, approval: required, when: inputs.amount > 1 }
+  - { tool: a.b, approval: required, when: arguments.amount > }
+  - { tool: a.b, approval: required, due: 1h }
+  - { tool: a.b, approval: required, due: 1h, on_timeout: wait }
+  - { tool: a.b, approval: required, to: finance }
+untrusted: [web]
+grants: { tool: [a.b] }
+";
+    insta::assert_snapshot!(load("pawl.yaml", text).unwrap_err().to_string());
+    let many = "  - { tool: a.b, approval: required }\n".repeat(crate::guard::GUARD_RULES_MAX + 1);
+    let problems = load("pawl.yaml", &format!("policies:\n{many}")).unwrap_err();
+    assert!(problems.render(false).contains("guard_rules_max is 100"));
+}

@@ -1,0 +1,54 @@
+//! What the operator asks of every run, and the most that it may be granted.
+
+use super::super::guard::RULE;
+use super::{Key, Place, Shape};
+
+/// `policies`: calls that stop at an approval, whatever the workflow says.
+pub static POLICY: Place = Place {
+    name: "policy",
+    what: "a policy",
+    keys: &[Key::required(
+        "approval",
+        Shape::OneOf(&["required"]),
+        "What the policy asks: a person must allow the call before it is made.",
+        "required",
+    )],
+    shared: &RULE,
+};
+
+/// `grants`: the most that steps may be granted.
+pub static GRANTS: Place = Place {
+    name: "grants",
+    what: "grants",
+    keys: &[
+        Key::optional(
+            "tools",
+            Shape::Any(&Shape::Text),
+            "The tools that agents may be granted and that steps may call: `plugin.tool`, `plugin.*`.",
+            "[orders.*, payments.refund]",
+        )
+        .otherwise("any"),
+        Key::optional(
+            "http",
+            Shape::Any(&Shape::Text),
+            "The hosts that tools may be granted; `--allow-http` is needed beside.",
+            "[api.example.com]",
+        )
+        .otherwise("any"),
+        Key::optional(
+            "agents",
+            Shape::Any(&Shape::Name("-")),
+            "The agents that steps may run, and other agents call.",
+            "[planner]",
+        )
+        .otherwise("any"),
+        Key::optional(
+            "models",
+            Shape::Any(&Shape::Name("-")),
+            "The models that agents may be granted.",
+            "[default]",
+        )
+        .otherwise("any"),
+    ],
+    shared: &[],
+};
