@@ -39,6 +39,8 @@ pub(crate) fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> 
         workflows: WorkflowPins::default(),
         parent,
         priority: None,
+        allowance: pawl_core::budget::Amounts::default(),
+        prices: pawl_core::budget::Prices::new(),
         ancestor: None,
         policy: pawl_core::guard::Policy::default(),
     }))
@@ -298,6 +300,7 @@ fn runs_that_no_step_started() {
         workflow: "part".into(),
         inputs: json!({}).into(),
         policy: None,
+        allowance: pawl_core::budget::Amounts::default(),
     };
     let mut events = approval_events();
     events.insert(2, child_started.clone());

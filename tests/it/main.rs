@@ -4,6 +4,7 @@ mod agents;
 mod approvals;
 mod attack;
 mod between;
+mod budgets;
 mod crash;
 mod divergence;
 mod dropped;

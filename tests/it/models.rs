@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
+use pawl_core::budget::Prices;
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::chat::{ChatAnswer, ChatRequest, Finish, Message, ToolRequest, Usage};
 use pawl_core::event::Event;
@@ -78,6 +79,10 @@ impl Outside {
 impl Models for Outside {
     fn names(&self) -> Vec<String> {
         vec!["default".to_owned()]
+    }
+
+    fn prices(&self) -> Prices {
+        Prices::new()
     }
 
     async fn chat(&self, _: &str, profile: &str, request: ChatRequest) -> CallResponse {

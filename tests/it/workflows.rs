@@ -166,6 +166,13 @@ fn list_cases() -> Vec<Case> {
             &["order", "terms", "customer", "(express)", "offer"],
             json!({ "offer": "Dear ann, your desk lamp comes next week, payable within 30 days." }),
         ),
+        Case {
+            file: "budget.yaml",
+            inputs: json!({}),
+            answers: vec![("raise", json!({ "tool_calls": 1 }))],
+            path: &["look", "part"],
+            end: Ok(json!({ "answer": "Both are there." })),
+        },
         case("vars.yaml", json!({}), &["shop"], json!({ "bought": [8, 7, 3], "left": 2 })),
         case("catch.yaml", json!({}), &["weather"], json!({ "weather": guess })),
         case("catch.yaml", json!({ "fail_times": 1 }), &["weather"], json!({ "weather": "sunny" })),

@@ -139,6 +139,7 @@ fn value(shape: Shape) -> String {
         Shape::Exactly(number) => code(&number.to_string()),
         Shape::Whole(from, to) => format!("{from} to {}", grouped(to)),
         Shape::Number(from, to) => format!("number, {from} to {to}"),
+        Shape::Percent => "part of a limit, 1% to 100%".to_owned(),
         Shape::OneOf(texts) => listed(texts, "or"),
         Shape::FailureKind => "[kind](#retry) of failure".to_owned(),
         Shape::Target => "id of a step, or `end`".to_owned(),

@@ -9,6 +9,7 @@ mod actor;
 mod args;
 mod ask;
 mod backend;
+mod budgets;
 mod command;
 mod compare;
 mod drive;

@@ -8,6 +8,7 @@ use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Failure, FrameId, Timestamp, VisitId};
 use pawl_engine::{ProgressNote, Said};
 
+use crate::budgets;
 use crate::output::Output;
 use crate::shape::took;
 use crate::story::{Step, Story, answer};
@@ -126,7 +127,18 @@ impl Progress {
                     Asker::Step => self.step('?', opened.visit, &title),
                     Asker::Call(_) => vec![inner(&format!("asks \"{title}\""))],
                     Asker::GuardedStep => self.step('?', opened.visit, &title),
-                    Asker::UnknownStep | Asker::UnknownCall(_) | Asker::GuardedCall(_) => vec![inner(&title)],
+                    Asker::UnknownStep
+                    | Asker::UnknownCall(_)
+                    | Asker::GuardedCall(_)
+                    | Asker::BudgetStep
+                    | Asker::BudgetCall(_) => vec![inner(&title)],
+                }
+            }
+            Event::BudgetWarned(warned) => {
+                let told = budgets::warned(warned);
+                match warned.of {
+                    Some(visit) => self.step('!', visit, &told),
+                    None => vec![format!("  ! {told}")],
                 }
             }
             Event::ApprovalDecided(decided) => self.decided(&decided.approval, &answer(decided)),

@@ -10,7 +10,7 @@ use pawl_core::travel::RunRetried;
 use pawl_core::view::Status;
 use pawl_core::{ApprovalId, Duration, Failure, FrameId, StepId, Timestamp, VisitId};
 
-use crate::summary;
+use crate::{budgets, summary};
 
 /// One arrival at a step.
 #[derive(Debug, Clone)]
@@ -71,6 +71,8 @@ pub(crate) struct Story {
     undone: BTreeMap<FrameId, VisitId>,
     /// The frame of each visit that is not the workflow's own.
     framed: BTreeMap<VisitId, FrameId>,
+    /// The limits of the run's own budget that are nearly reached.
+    warnings: Vec<String>,
     /// When the run failed.
     failed: Option<Timestamp>,
     /// The visits of agents that are called, by who calls them.
@@ -93,6 +95,11 @@ impl Story {
 
     pub(crate) fn step(&self, visit: VisitId) -> Option<&Step> {
         self.steps.get(&visit)
+    }
+
+    /// What the run's own budget warns of.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The visit that an approval belongs to, and who asked.
@@ -124,9 +131,12 @@ impl Story {
                 self.asked.insert(opened.approval.clone(), (opened.visit, opened.asker));
                 self.change(opened.visit, |step| {
                     step.status = match opened.asker {
-                        Asker::Step | Asker::Call(_) | Asker::GuardedStep | Asker::GuardedCall(_) => {
-                            Status::Waiting
-                        }
+                        Asker::Step
+                        | Asker::Call(_)
+                        | Asker::GuardedStep
+                        | Asker::GuardedCall(_)
+                        | Asker::BudgetStep
+                        | Asker::BudgetCall(_) => Status::Waiting,
                         Asker::UnknownStep | Asker::UnknownCall(_) => Status::Unknown,
                     };
                     if opened.asker == Asker::Step {
@@ -292,6 +302,17 @@ impl Story {
                     call.answer = Some(summary::one_line(&answer));
                 }
             }),
+            Event::BudgetExceeded(exceeded) => self.change(exceeded.visit, |step| {
+                step.status = Status::Waiting;
+                step.note = format!("beyond its budget: {}", budgets::short(&exceeded.short));
+                if let (Some(call), Some(request)) = (exceeded.call, &exceeded.request) {
+                    step.open_call(call, request);
+                }
+            }),
+            Event::BudgetWarned(warned) => {
+                let told = budgets::warned(warned);
+                self.warn(warned.of, told);
+            }
             Event::OutcomeUnknown { visit, reason, .. } => self.change(*visit, |step| {
                 step.status = Status::Unknown;
                 step.note = summary::one_line(reason);
@@ -342,6 +363,14 @@ impl Story {
                 step.note = summary::one_line(&failure.to_string());
             }),
             _ => {}
+        }
+    }
+
+    /// A limit that is nearly reached: told by its step, or by the run.
+    fn warn(&mut self, of: Option<VisitId>, told: String) {
+        match of {
+            Some(visit) => self.change(visit, |step| step.note = told),
+            None => self.warnings.push(told),
         }
     }
 

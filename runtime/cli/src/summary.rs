@@ -9,6 +9,7 @@ use pawl_core::travel::{Ancestor, RunForked};
 use pawl_core::{Failure, FrameId, MemoryScope, VisitId};
 use serde_json::Value;
 
+use crate::budgets;
 use crate::output::is_command;
 
 /// The longest text that is shown in full: a failure or a panic, in characters.
@@ -56,6 +57,12 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::RouteAwaited(_)
         | Event::RouteReopened { .. }
         | Event::RouteExhausted { .. } => of_route(event),
+        Event::BudgetSet(_)
+        | Event::BudgetReserved(_)
+        | Event::BudgetSettled(_)
+        | Event::BudgetWarned(_)
+        | Event::BudgetExceeded(_)
+        | Event::BudgetRaised(_) => budgets::summary(event),
         Event::ApprovalOpened(opened) => asked(opened),
         Event::ApprovalDecided(decided) => decision(decided),
         Event::WaitStarted { .. }
@@ -189,6 +196,8 @@ fn asked(opened: &ApprovalOpened) -> String {
         Asker::UnknownStep | Asker::UnknownCall(_) => ", unknown outcome".into(),
         Asker::GuardedStep => ", guarded".into(),
         Asker::GuardedCall(call) => format!(", guarded call {call}"),
+        Asker::BudgetStep => ", beyond its budget".into(),
+        Asker::BudgetCall(call) => format!(", call {call} beyond its budget"),
     };
     let title = one_line(&opened.question.title);
     format!("visit {}{asker}: {} \"{title}\"{due}", opened.visit, opened.approval)
@@ -222,7 +231,7 @@ fn rehearsed(forked: &RunForked) -> String {
     format!(": a {kind} of run {}{other}", rehearsal.run)
 }
 
-fn whose(visit: Option<VisitId>) -> String {
+pub(crate) fn whose(visit: Option<VisitId>) -> String {
     visit.map_or_else(|| "the run".to_owned(), |visit| format!("visit {visit}"))
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::budget::Amounts;
 use crate::call::{CallRequest, CallResponse};
 use crate::decide::SlotNews;
 use crate::event::{Actor, Candidate, LogLine, Origin, RunStarted};
@@ -111,6 +112,8 @@ pub enum Command {
         result: Result<Value, Failure>,
         /// What tainted them.
         tainted: Sources,
+        /// What it has used, where it had a budget.
+        spent: Amounts,
     },
     /// A plugin was looked for.
     ChooseRoute {

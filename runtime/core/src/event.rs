@@ -6,6 +6,7 @@
 
 mod actor;
 mod approval;
+mod budget;
 mod entry;
 mod outside;
 mod payload;
@@ -17,6 +18,9 @@ mod work;
 use serde::{Deserialize, Serialize};
 
 pub use actor::{Actor, Cancelled};
+pub use budget::{
+    BudgetExceeded, BudgetRaised, BudgetReserved, BudgetSet, BudgetSettled, BudgetWarned, Shortage,
+};
 pub use entry::{Because, Entry};
 pub use outside::{Awaited, Origin, SignalReceived};
 pub use payload::Payload;
@@ -25,6 +29,7 @@ pub use slot::{Overflow, SlotRequested};
 pub use started::{Parent, RunStarted};
 pub use work::{LogLine, Work};
 
+use crate::budget::Amounts;
 use crate::call::CallRequest;
 use crate::guard::Policy;
 use crate::taint::Tainted;
@@ -294,6 +299,18 @@ pub enum Event {
         /// When; the backoff was drawn by the decision.
         retry_at: Timestamp,
     },
+    /// The run, or a visit, may use only so much.
+    BudgetSet(Box<BudgetSet>),
+    /// A call of a visit is about to be made, and what it may use is kept for it.
+    BudgetReserved(Box<BudgetReserved>),
+    /// The call is over, and what was kept for it gives way to what it has used.
+    BudgetSettled(Box<BudgetSettled>),
+    /// Most of a budget is used. Nothing changes.
+    BudgetWarned(Box<BudgetWarned>),
+    /// A call does not fit into a budget: it is not made, and a person is asked.
+    BudgetExceeded(Box<BudgetExceeded>),
+    /// A person gave more.
+    BudgetRaised(Box<BudgetRaised>),
     /// The visit starts a run and waits for its end.
     ChildStarted {
         /// The visit.
@@ -307,6 +324,9 @@ pub enum Event {
         /// What it is bound by, from outside its workflow.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         policy: Option<Box<Policy>>,
+        /// What it may use, which is kept for it in the budgets of this run.
+        #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+        allowance: Amounts,
     },
     /// The run that a visit started has ended; what follows says what came of it.
     ChildEnded {
@@ -442,6 +462,12 @@ impl Event {
             Self::RouteAwaited(_) => "route-awaited",
             Self::RouteReopened { .. } => "route-reopened",
             Self::RouteExhausted { .. } => "route-exhausted",
+            Self::BudgetSet(_) => "budget-set",
+            Self::BudgetReserved(_) => "budget-reserved",
+            Self::BudgetSettled(_) => "budget-settled",
+            Self::BudgetWarned(_) => "budget-warned",
+            Self::BudgetExceeded(_) => "budget-exceeded",
+            Self::BudgetRaised(_) => "budget-raised",
             Self::ChildStarted { .. } => "child-started",
             Self::ChildEnded { .. } => "child-ended",
             Self::ChildCancelled { .. } => "child-cancelled",

@@ -27,13 +27,15 @@ pub enum FailureKind {
     Diverged,
     /// A person decided that it failed.
     Rejected,
+    /// It used up its budget, and a person gave it no more.
+    Budget,
     /// The run was cancelled meanwhile.
     Cancelled,
 }
 
 impl FailureKind {
     /// All kinds, in the order of the reference.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InvalidInput,
         Self::Transient,
         Self::Permanent,
@@ -44,6 +46,7 @@ impl FailureKind {
         Self::InvalidOutput,
         Self::Diverged,
         Self::Rejected,
+        Self::Budget,
         Self::Cancelled,
     ];
 
@@ -60,6 +63,7 @@ impl FailureKind {
             Self::InvalidOutput => "invalid-output",
             Self::Diverged => "diverged",
             Self::Rejected => "rejected",
+            Self::Budget => "budget",
             Self::Cancelled => "cancelled",
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::budget::{Amounts, Prices};
 use crate::event::{Actor, Event, Parent};
 use crate::guard::Policy;
 use crate::plugin::{Permissions, WorkflowPin};
@@ -35,6 +36,8 @@ pub enum Letter {
         result: Result<Value, Failure>,
         /// What tainted them.
         tainted: Sources,
+        /// What it has used, where it had a budget.
+        spent: Amounts,
     },
     /// An event for whoever waits for its topic.
     Emit {
@@ -58,6 +61,10 @@ pub struct ChildStart {
     pub workflow: String,
     /// Its inputs, not yet accepted.
     pub inputs: Value,
+    /// What it may use.
+    pub allowance: Amounts,
+    /// What models cost.
+    pub prices: Prices,
     /// The priority of the step.
     pub priority: u8,
     /// What the operator allows it.
@@ -82,13 +89,15 @@ pub const fn is_told(event: &Event, has_parent: bool) -> bool {
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other events stay inside their run")]
 pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
     match event {
-        Event::ChildStarted { visit, child, workflow, inputs, policy } => {
+        Event::ChildStarted { visit, child, workflow, inputs, policy, allowance } => {
             Some(Letter::StartChild(Box::new(ChildStart {
                 child: *child,
                 parent: Parent { run: state.id(), visit: *visit },
                 pin: state.workflows().get(workflow).cloned(),
                 workflow: workflow.clone(),
                 inputs: inputs.clone().into_value(),
+                allowance: allowance.clone(),
+                prices: state.prices.clone(),
                 priority: state.priority(Some(*visit)),
                 allowed: state.allowed().clone(),
                 policy: policy.as_deref().cloned().unwrap_or_default(),
@@ -108,7 +117,9 @@ pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
                 }
             };
             let tainted = state.outputs_taint(result.is_err());
-            Some(Letter::EndChild { parent: state.parent()?, child: state.id(), result, tainted })
+            let spent = state.spent();
+            let (parent, child) = (state.parent()?, state.id());
+            Some(Letter::EndChild { parent, child, result, tainted, spent })
         }
         _ => None,
     }

@@ -22,6 +22,7 @@ mod memory;
 mod ticket;
 mod time;
 
+pub mod budget;
 pub mod call;
 pub mod chat;
 pub mod definition;

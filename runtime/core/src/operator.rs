@@ -7,9 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Duration;
+use crate::budget::Price;
 use crate::guard::Policy;
 use crate::plugin::EffectClass;
 use crate::route::OfferSetting;
+
+/// The highest price of a million tokens.
+pub const PRICE_MAX: u32 = 1_000_000;
 
 /// The operator's file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -93,6 +97,8 @@ pub struct Profile {
     pub retries: u32,
     /// No more requests are made in a minute; they wait for their turn.
     pub requests_per_minute: Option<u32>,
+    /// What a million tokens cost; nothing where the operator does not say.
+    pub price: Option<Price>,
     /// The profiles that are asked in turn when this one fails.
     pub fallbacks: Vec<String>,
 }

@@ -70,6 +70,8 @@ impl Bench {
             seed: Digest::of(b"seed"),
             workflows: BTreeMap::from([("inner".to_owned(), pin())]),
             priority: None,
+            allowance: pawl_core::budget::Amounts::default(),
+            prices: pawl_core::budget::Prices::new(),
             parent: Some(Parent { run: RunId::from_bytes([2; 16]), visit: VisitId(7) }),
             ancestor: None,
             policy: pawl_core::guard::Policy::default(),
@@ -116,6 +118,10 @@ impl Bench {
             other => panic!("{other:?}"),
         }
     }
+}
+
+fn nothing() -> pawl_core::budget::Amounts {
+    pawl_core::budget::Amounts::default()
 }
 
 #[test]
@@ -244,7 +250,13 @@ fn a_step_waits_for_the_run_that_it_started_and_gives_its_outputs() {
     assert_eq!(waiting, Some(Waiting::Run { step: StepId::new("sub"), run: child }));
     let stranger = RunId::from_bytes([9; 16]);
     let refused = bench
-        .tell(Command::EndChild { visit, child: stranger, result: Ok(json!(0)), tainted: Sources::default() })
+        .tell(Command::EndChild {
+            visit,
+            child: stranger,
+            result: Ok(json!(0)),
+            tainted: Sources::default(),
+            spent: nothing(),
+        })
         .unwrap_err();
     assert_eq!(refused, Refusal::NotAwaited { child: stranger });
     bench
@@ -253,6 +265,7 @@ fn a_step_waits_for_the_run_that_it_started_and_gives_its_outputs() {
             child,
             result: Ok(json!({ "sum": 2 })),
             tainted: Sources::default(),
+            spent: nothing(),
         })
         .expect("awaited");
     assert_eq!(bench.output("sub"), json!({ "sum": 2 }));
@@ -261,7 +274,13 @@ fn a_step_waits_for_the_run_that_it_started_and_gives_its_outputs() {
     let parent = Parent { run: RunId::from_bytes([2; 16]), visit: VisitId(7) };
     assert_eq!(
         told,
-        Some(Letter::EndChild { parent, child: run(), result: Ok(json!({})), tainted: Sources::default() })
+        Some(Letter::EndChild {
+            parent,
+            child: run(),
+            result: Ok(json!({})),
+            tainted: Sources::default(),
+            spent: nothing()
+        })
     );
 }
 
@@ -273,7 +292,13 @@ fn a_failed_child_fails_its_step_which_can_catch_it() {
     let (visit, child) = bench.children()[0];
     let failure = Failure::new(FailureKind::Permanent, "no such order");
     bench
-        .tell(Command::EndChild { visit, child, result: Err(failure), tainted: Sources::default() })
+        .tell(Command::EndChild {
+            visit,
+            child,
+            result: Err(failure),
+            tainted: Sources::default(),
+            spent: nothing(),
+        })
         .expect("awaited");
     assert_eq!(bench.output("sub"), json!(format!("permanent: run {child}: no such order")));
 }
@@ -301,8 +326,9 @@ fn children_that_are_not_needed_any_more_are_cancelled_before_what_ends_them() {
     let mut bench = Bench::start(&parallel("all"));
     let (visit, child) = bench.children()[0];
     let result = Err(Failure::new(FailureKind::Cancelled, "it was cancelled"));
-    let events =
-        bench.tell(Command::EndChild { visit, child, result, tainted: Sources::default() }).expect("awaited");
+    let events = bench
+        .tell(Command::EndChild { visit, child, result, tainted: Sources::default(), spent: nothing() })
+        .expect("awaited");
     assert_eq!(
         events.iter().filter(|event| event.name() == "child-cancelled").count(),
         1,

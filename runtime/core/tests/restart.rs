@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 
 #[path = "restart/agent.rs"]
 mod agent;
+#[path = "restart/budgets.rs"]
+mod budgets;
 #[path = "restart/routes.rs"]
 mod routes;
 #[path = "restart/slots.rs"]
@@ -349,6 +351,8 @@ struct World {
     state: RunState,
     head: Head,
     journal: Vec<Vec<u8>>,
+    /// How many events there are beside those of budgets: restarts may add to these alone.
+    counted: usize,
     now: Timestamp,
     seed: u64,
     restarts: Restarts,
@@ -370,6 +374,7 @@ impl World {
             state: RunState::new(run),
             head: Head::empty(run),
             journal: Vec::new(),
+            counted: 0,
             now: Timestamp(1_000),
             seed,
             restarts,
@@ -386,7 +391,7 @@ impl World {
 
     fn command(&mut self, command: Command) {
         let entropy = Entropy::new(
-            *Digest::of_parts(&[&self.seed.to_be_bytes(), &self.head.seq.to_be_bytes()]).as_bytes(),
+            *Digest::of_parts(&[&self.seed.to_be_bytes(), &self.counted.to_be_bytes()]).as_bytes(),
         );
         let moment = Moment { now: self.now, entropy };
         let before = self.state.clone();
@@ -402,6 +407,7 @@ impl World {
                     folded.apply(time, event);
                 }
                 assert_eq!(folded, self.state, "the fold of the events is not the decided state");
+                self.counted += events.iter().filter(|event| !budgets::is_of_budget(event)).count();
                 self.journal.extend(journal::encode(&mut self.head, time, &events));
                 if self.restarts == Restarts::AfterEveryCommit {
                     self.restart();
@@ -442,6 +448,8 @@ impl World {
             policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,
+            allowance: pawl_core::budget::Amounts::default(),
+            prices: pawl_core::budget::Prices::new(),
             parent: None,
         };
         self.command(Command::Start(Box::new(started)));
@@ -482,13 +490,15 @@ impl World {
         self.command(Command::BeginCall { at, request: request.clone(), silent: silent.clone() });
         let CallRequest::Tool { name, .. } = &request else { return };
         let recorded_first = self.head.seq > before;
-        // A rule stopped it, or it waits for one beside it: the agent is put away.
-        if self.state.visit(at.visit).is_some_and(pawl_core::state::Visit::is_parked) {
+        // A rule stopped it, or it does not fit, or it waits for one beside it: the agent is put away.
+        if self.is_paused(at) || self.state.visit(at.visit).is_some_and(pawl_core::state::Visit::is_parked) {
             return;
         }
-        // What was recorded of a call that may be repeated was only what came before it.
-        if recorded_first && name == "world.once" && self.restarts == Restarts::AfterEveryCommit {
-            return;
+        if recorded_first && self.restarts == Restarts::AfterEveryCommit {
+            let goes_on = name == "world.act" && self.state.is_budgeted(at.visit);
+            if !goes_on || !self.begin_again(at, &request, Vec::new()) {
+                return;
+            }
         }
         let key = self.state.call_key(at.visit, at.attempt, at.call);
         let trapped = self.draw(&format!("call {key}")) < 20;

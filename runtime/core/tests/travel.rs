@@ -42,6 +42,8 @@ impl Bench {
             policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,
+            allowance: pawl_core::budget::Amounts::default(),
+            prices: pawl_core::budget::Prices::new(),
             parent: None,
         };
         bench.tell(Command::Start(Box::new(started))).expect("started");

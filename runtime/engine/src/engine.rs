@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use pawl_core::budget::Amounts;
 use pawl_core::definition::Definition;
 use pawl_core::event::{Actor, Candidate, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
@@ -224,6 +225,8 @@ impl Engine {
             seed: Digest::from_bytes(chance.bytes(run, 0)),
             ancestor,
             workflows: workflow.workflows.clone(),
+            allowance: Amounts::default(),
+            prices: workflow.prices.clone(),
             priority: None,
             parent: None,
             policy: self.context.config.policy.clone(),

@@ -1,6 +1,6 @@
 //! Going back in a run, and making another of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,8 +73,10 @@ impl Engine {
                 definition: self.definition_of(run).await?,
                 plugins: Arc::clone(state.plugins()),
                 workflows: state.workflows().as_ref().clone(),
+                prices: state.prices().clone(),
                 warnings: Vec::new(),
                 blobs: Arc::default(),
+                models: BTreeSet::new(),
             },
         };
         let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));

@@ -1,14 +1,15 @@
 //! Workflows that are ready to be started, and the definitions of those that run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pawl_core::budget::Prices;
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::diagnostic::Diagnostics;
 use pawl_core::plugin::{Ceiling, Permissions, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins};
 use pawl_core::route::Offer;
-use pawl_core::source::{self, WorkflowShape};
+use pawl_core::source::{self, KnownModels, WorkflowShape};
 use pawl_core::{Digest, RunId, StepId};
 use pawl_store::{Blob, Store};
 
@@ -28,10 +29,14 @@ pub struct Workflow {
     pub plugins: Arc<PluginPins>,
     /// The workflows that it starts, pinned as well.
     pub workflows: WorkflowPins,
+    /// What models cost, where a budget in it, or in a workflow that it starts, counts money.
+    pub prices: Prices,
     /// Problems that keep nothing from running, rendered.
     pub warnings: Vec<String>,
     /// The source and the components, which the store keeps.
     pub(crate) blobs: Arc<Vec<Blob>>,
+    /// The models that its agents may ask, and those of the workflows that it starts.
+    pub(crate) models: BTreeSet<String>,
 }
 
 /// How deeply workflows may start workflows.
@@ -87,12 +92,15 @@ async fn prepare_within(
         plugins.insert(name.to_owned(), pin);
         blobs.push(blob);
     }
+    let mut prices = Prices::new();
     let (mut workflows, mut shapes, mut below) = (WorkflowPins::new(), BTreeMap::new(), Vec::new());
     for (name, path) in &loaded.definition.workflows {
         let mut around = around.clone();
         around.ceilings.extend(withhold::ceilings(&loaded.definition, name, file));
         let child = Box::pin(prepare_child(context, file, &base.join(path), around)).await?;
-        shapes.insert(name.clone(), WorkflowShape::of(&child.definition));
+        let shape = WorkflowShape { models: child.models, ..WorkflowShape::of(&child.definition) };
+        shapes.insert(name.clone(), shape);
+        prices.extend(child.prices);
         let definition = &child.definition;
         let pin = WorkflowPin {
             workflow: definition.name.clone(),
@@ -105,8 +113,9 @@ async fn prepare_within(
         blobs.extend(child.blobs.iter().cloned());
         below.extend(child.warnings);
     }
-    let models = context.config.models.as_ref().map(|models| models.names());
-    let problems = source::check_plugins(&loaded, file, text, &plugins, &others, &shapes, models.as_deref());
+    let models = context.config.models.as_ref();
+    let models = models.map(|models| KnownModels { names: models.names(), prices: models.prices() });
+    let problems = source::check_plugins(&loaded, file, text, &plugins, &others, &shapes, models.as_ref());
     if problems.has_errors() {
         return Err(problems.into());
     }
@@ -121,8 +130,21 @@ async fn prepare_within(
     let mut warnings: Vec<String> =
         warnings.iter().filter(|w| !w.is_empty()).map(|w| w.render(false)).collect();
     warnings.extend(below);
+    let mut granted: BTreeSet<String> = loaded.definition.models_of_agents().map(str::to_owned).collect();
+    granted.extend(shapes.into_values().flat_map(|shape| shape.models));
+    if loaded.definition.counts_money() {
+        prices.extend(models.unwrap_or_default().prices);
+    }
     let definition = context.definitions.keep(loaded.definition);
-    Ok(Workflow { definition, plugins: plugins.into(), workflows, warnings, blobs: Arc::new(blobs) })
+    Ok(Workflow {
+        definition,
+        plugins: plugins.into(),
+        workflows,
+        prices,
+        warnings,
+        blobs: Arc::new(blobs),
+        models: granted,
+    })
 }
 
 /// What the workflow names itself takes the place of what has the same name.

@@ -19,6 +19,7 @@ mod stream;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use pawl_core::budget::Prices;
 use pawl_core::call::CallResponse;
 use pawl_core::chat::ChatRequest;
 
@@ -32,6 +33,11 @@ pub use stream::Listener;
 pub trait Models: Debug + Send + Sync + 'static {
     /// The names that can be asked, sorted.
     fn names(&self) -> Vec<String>;
+
+    /// What those cost that have a price, and whose fallbacks have one.
+    fn prices(&self) -> Prices {
+        Prices::new()
+    }
 
     /// Asks a model by its name. The key is the same for every try of one call, across crashes. Dropping the
     /// future gives the question up.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pawl_core::budget::{Price, Prices};
 use pawl_core::call::CallResponse;
 use pawl_core::chat::{ChatAnswer, ChatRequest};
 use pawl_core::operator::{self, Operator};
@@ -33,6 +34,7 @@ struct Profile {
     pace: Pace,
     timeout: Duration,
     retries: u32,
+    price: Option<Price>,
     fallbacks: Vec<String>,
 }
 
@@ -55,6 +57,7 @@ impl Profiles {
                 pace: Pace::new(written.requests_per_minute),
                 timeout: Duration::from_millis(written.timeout.0),
                 retries: written.retries,
+                price: written.price,
                 fallbacks: written.fallbacks.clone(),
             };
             Ok((name.clone(), profile))
@@ -67,6 +70,15 @@ impl Profiles {
 impl Models for Profiles {
     fn names(&self) -> Vec<String> {
         self.profiles.keys().cloned().collect()
+    }
+
+    fn prices(&self) -> Prices {
+        let price = |name: &String| self.profiles.get(name).and_then(|profile| profile.price);
+        let all = self
+            .profiles
+            .iter()
+            .filter(|(_, profile)| profile.fallbacks.iter().all(|name| price(name).is_some()));
+        all.filter_map(|(name, profile)| Some((name.clone(), profile.price?))).collect()
     }
 
     async fn chat(&self, _key: &str, profile: &str, request: ChatRequest) -> CallResponse {

@@ -73,7 +73,9 @@ impl Question {
             | Asker::Call(_)
             | Asker::UnknownStep
             | Asker::GuardedStep
-            | Asker::GuardedCall(_) => None,
+            | Asker::GuardedCall(_)
+            | Asker::BudgetStep
+            | Asker::BudgetCall(_) => None,
         };
         match ledger.latest(self.run, self.visit, call) {
             Some(CallResponse::Ok(output)) => ("succeeded", json!({ "output": output })),

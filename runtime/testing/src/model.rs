@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use pawl_core::budget::{Price, Prices};
 use pawl_core::call::CallResponse;
 use pawl_core::chat::{ChatRequest, ModelScript, Scripted};
 use pawl_core::source;
@@ -64,6 +65,11 @@ pub(crate) struct ScriptedModels {
 impl Models for ScriptedModels {
     fn names(&self) -> Vec<String> {
         self.scripts.scripts.keys().cloned().collect()
+    }
+
+    /// What a test says costs nothing.
+    fn prices(&self) -> Prices {
+        self.scripts.scripts.keys().map(|name| (name.clone(), Price { input: 0, output: 0 })).collect()
     }
 
     async fn chat(&self, key: &str, profile: &str, request: ChatRequest) -> CallResponse {

@@ -61,6 +61,8 @@ impl Workload {
             policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,
+            allowance: pawl_core::budget::Amounts::default(),
+            prices: pawl_core::budget::Prices::new(),
             parent: None,
         };
         driven.tell(&self.definition, Command::Start(Box::new(started)))?;

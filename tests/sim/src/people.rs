@@ -76,6 +76,7 @@ pub(crate) fn reply(seed: u64, open: &OpenApproval, truth: &Truth) -> Option<Rep
         Asker::Step | Asker::Call(_) | Asker::GuardedStep | Asker::GuardedCall(_) => {
             (["approve", "reject"][usize::from(drawn[0] % 2)], Value::Null)
         }
+        Asker::BudgetStep | Asker::BudgetCall(_) => ("end", Value::Null),
     };
     let after = Duration(u64::from(u16::from_be_bytes([drawn[1], drawn[2]])) * 20);
     let answer = Answer { action: action.to_owned(), data, by: somebody(), comment: None };

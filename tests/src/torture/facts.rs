@@ -94,7 +94,12 @@ impl Facts {
                 let key = match opened.asker {
                     Asker::UnknownStep => keys.step_key(opened.visit),
                     Asker::UnknownCall(call) => self.call_key(keys, opened.visit, call),
-                    Asker::Step | Asker::Call(_) | Asker::GuardedStep | Asker::GuardedCall(_) => return None,
+                    Asker::Step
+                    | Asker::Call(_)
+                    | Asker::GuardedStep
+                    | Asker::GuardedCall(_)
+                    | Asker::BudgetStep
+                    | Asker::BudgetCall(_) => return None,
                 };
                 self.unknown.insert(opened.approval.clone(), key);
                 None

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::DataArgs;
 use crate::backend::History;
+use crate::budgets;
 use crate::command::runs::notable;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -60,6 +61,7 @@ fn document(history: &History, story: &Story) -> Value {
     let mut run = shape::run(&history.header);
     let steps: Vec<_> = story.steps().map(step).collect();
     run["steps"] = steps.into();
+    run["budgets"] = budgets::document(history);
     run["ancestor"] = json!(ancestor(history));
     run["events"] = history.envelopes.len().into();
     run
@@ -91,8 +93,12 @@ fn text(history: &History, story: &Story, approvals: &[OpenApproval]) -> String 
     });
     lines.push(format!("started {}, last change {}", header.created_at, header.updated_at));
     lines.extend(ancestor(history).map(|ancestor| format!("made {}", made_of(ancestor))));
+    lines.extend(story.warnings().iter().map(|warning| format!("warning: {warning}")));
     lines.push(String::new());
     lines.push(steps(story));
+    if let Some(budgets) = budgets::table(history) {
+        lines.push(format!("\n{budgets}"));
+    }
     if let (Status::Completed, Some(outputs)) = (header.status, &header.outputs) {
         lines.push(format!("\noutputs\n{}", pretty(outputs)));
     }

@@ -249,12 +249,13 @@ pub(crate) fn workflow(name: &str) -> String {
 }
 
 /// What differs from one time to the next.
-pub(crate) const FILTERS: [(&str, &str); 14] = [
+pub(crate) const FILTERS: [(&str, &str); 15] = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[run]"),
     (r"\b[0-9a-f]{64}\b", "[digest]"),
     (r"\b[0-9a-hjkmnp-tv-z]{26}\b", "[approval]"),
     (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
     (r"\b(\d+ ms|\d+\.\d s)\b", "[took]"),
+    (r#""took_ms": \d+"#, r#""took_ms": 0"#),
     (r"\b[0-9a-f]{12}\b", "[short]"),
     (r"(?m)^[0-9a-f]{8} ", "[tail] "),
     (r"\bR-[0-9a-f]{3,16}", "[receipt]"),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Draft;
+use super::budget::{self, RAISE};
 use super::unknown::SUCCEEDED;
 use crate::ApprovalId;
 use crate::call::{CallRequest, Question};
@@ -10,7 +11,7 @@ use crate::command::{Refusal, empty_object};
 use crate::definition::Schema;
 use crate::event::{Actor, ApprovalDecided, Asker, Event};
 use crate::guard::APPROVE;
-use crate::state::{Approval, CallProgress};
+use crate::state::{Approval, CallProgress, RunState};
 
 impl Draft<'_> {
     /// Checks an answer against what was asked, and consumes it in the same
@@ -26,7 +27,7 @@ impl Draft<'_> {
         let approval = self.state.approvals.get(id).ok_or_else(|| Refusal::UnknownApproval(id.clone()))?;
         let form = form_of(&approval.question)?;
         let data = filled(form.as_ref(), if data.is_null() { empty_object() } else { data });
-        check(approval, form.as_ref(), action, &data, &by)?;
+        check(self.state, approval, form.as_ref(), action, &data, &by)?;
         self.check_edited(approval, action, &data)?;
         let stands_still = self.state.is_suspended();
         if let Some(due) = approval.due.filter(|due| *due <= self.now && !stands_still) {
@@ -72,6 +73,8 @@ impl Draft<'_> {
                 let output = serde_json::json!({ "action": action, "data": data, "by": name });
                 self.complete_step(visit, output);
             }
+            (Asker::BudgetStep, _) => self.raise_or_end(visit, None, action, data),
+            (Asker::BudgetCall(call), _) => self.raise_or_end(visit, Some(call), action, data),
             (Asker::UnknownStep, _) => self.settle_step(visit, action, data),
             (Asker::UnknownCall(call), Some(request)) => {
                 self.settle_call(visit, call, &request, action, data);
@@ -103,6 +106,7 @@ fn filled(form: Option<&Schema>, data: Value) -> Value {
 }
 
 fn check(
+    state: &RunState,
     approval: &Approval,
     form: Option<&Schema>,
     action: &str,
@@ -134,6 +138,12 @@ fn check(
     let settles = matches!(approval.asker, Asker::UnknownStep | Asker::UnknownCall(_));
     if settles && action == SUCCEEDED && data.get("output").is_none() {
         problems.push("'succeeded' needs the field 'output': what the tool gave".to_owned());
+    }
+    if action == RAISE
+        && let Asker::BudgetCall(_) | Asker::BudgetStep = approval.asker
+    {
+        let call = if let Asker::BudgetCall(call) = approval.asker { Some(call) } else { None };
+        problems.extend(budget::problem(state, approval.visit, call, data));
     }
     if problems.is_empty() { Ok(()) } else { Err(Refusal::InvalidForm { problems }) }
 }

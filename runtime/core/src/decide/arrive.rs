@@ -38,6 +38,7 @@ impl Draft<'_> {
         }
         self.push(Event::StepStarted { visit, step: step.id.clone(), because, frame });
         self.limit_visit(visit, step);
+        self.set_visit_budget(frame, visit, step, because);
         if let Some(Err(error)) = condition {
             return self.came_of(visit, Err(evaluation_failure(&error)));
         }
@@ -171,7 +172,7 @@ impl Draft<'_> {
             Ok(work) => {
                 let deadline = step.timeout.attempt.map(|timeout| self.now.after(timeout));
                 let work = Some(Box::new(work));
-                self.push(Event::AttemptStarted { visit, attempt: 1, work, deadline });
+                self.begin_attempt(visit, Event::AttemptStarted { visit, attempt: 1, work, deadline });
                 Arrival::Stays
             }
             Err(failure) => self.came_of(visit, Err(failure)),

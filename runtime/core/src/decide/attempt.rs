@@ -24,6 +24,7 @@ impl Draft<'_> {
         if !log.is_empty() {
             self.push(Event::ToolLogged { visit, attempt, lines: log });
         }
+        self.settle_attempt_budget(visit);
         match result {
             Ok(output) => self.complete_step(visit, output),
             Err(failure) => self.fail_attempt(visit, failure, true),
@@ -43,6 +44,8 @@ impl Draft<'_> {
     pub(super) fn fail_attempt(&mut self, id: VisitId, failure: Failure, again: bool) {
         let Some(visit) = self.state.visit(id) else { return };
         let attempt = visit.attempt;
+        self.settle_attempt_budget(id);
+        let Some(visit) = self.state.visit(id) else { return };
         if failure.kind.leaves_outcome_open() && is_at_most_once(visit) {
             return self.ask_about_step(id, failure.message);
         }
@@ -97,7 +100,7 @@ impl Draft<'_> {
         let called = self.state.visit(id).is_some_and(|visit| visit.caller.is_some());
         let timeout = self.step_of(id).filter(|_| !called).and_then(|step| step.timeout.attempt);
         let deadline = timeout.map(|timeout| self.now.after(timeout));
-        self.push(Event::AttemptStarted { visit: id, attempt, work, deadline });
+        self.begin_attempt(id, Event::AttemptStarted { visit: id, attempt, work, deadline });
     }
 }
 

@@ -35,13 +35,13 @@ impl Draft<'_> {
                 let request = self.cleared(visit, call).unwrap_or(request);
                 let CallRequest::Tool { name, arguments } = &request else { return Ok(()) };
                 let is_once = self.tool_effect(name) == Some(EffectClass::AtMostOnce);
-                if is_once || self.is_guarded(visit, name) {
+                if is_once || self.is_guarded(visit, name) || self.state.is_budgeted(visit) {
                     self.record_silent(visit, silent)?;
                 }
                 if self.stop_call(at, name, arguments) {
                     return Ok(());
                 }
-                if is_once {
+                if self.reserve_call(visit, call, &request) && is_once {
                     self.push(Event::CallStarted { visit, call, request, until: None });
                 }
             }
@@ -66,11 +66,16 @@ impl Draft<'_> {
                 let until = Some(self.now.after(duration));
                 self.push(Event::CallStarted { visit, call, request, until });
             }
+            CallRequest::Model { .. } => {
+                if self.state.is_budgeted(visit) {
+                    self.record_silent(visit, silent)?;
+                    self.reserve_call(visit, call, &request);
+                }
+            }
             CallRequest::ToolList
             | CallRequest::MemoryGet { .. }
             | CallRequest::MemoryPut { .. }
             | CallRequest::Log { .. }
-            | CallRequest::Model { .. }
             | CallRequest::Denied { .. } => {}
         }
         Ok(())
@@ -88,9 +93,11 @@ impl Draft<'_> {
         if !running.is_some_and(|state| matches!(state.progress, CallProgress::Running(_))) {
             self.expect(at, &silent)?;
             self.record_silent(visit, silent)?;
+            self.settle_call_budget(visit, call, &request, &response);
             self.record(visit, call, request, response);
             return Ok(());
         }
+        self.settle_call_budget(visit, call, &request, &response);
         match response {
             Err(failure) if failure.kind.leaves_outcome_open() => {
                 self.ask_about_call(visit, call, failure.message);

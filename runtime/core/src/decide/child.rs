@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Draft;
 use super::advance::Arrival;
 use super::parallel::within;
+use crate::budget::Amounts;
 use crate::command::Refusal;
 use crate::definition::WorkflowStep;
 use crate::event::Event;
@@ -30,7 +31,9 @@ impl Draft<'_> {
         let policy = (!policy.is_empty()).then(|| Box::new(policy));
         let child = RunId::at(self.now, self.entropy.bits());
         let workflow = step.workflow.clone();
-        self.push(Event::ChildStarted { visit, child, workflow, inputs: inputs.into(), policy });
+        let allowance = self.allowance(visit);
+        let inputs = inputs.into();
+        self.push(Event::ChildStarted { visit, child, workflow, inputs, policy, allowance });
         Ok(Arrival::Stays)
     }
 
@@ -40,10 +43,12 @@ impl Draft<'_> {
         visit: VisitId,
         child: RunId,
         result: Result<Value, Failure>,
-        tainted: Sources,
+        (tainted, spent): (Sources, Amounts),
     ) -> Result<(), Refusal> {
+        // What one has used that is not waited for any more was used all the same.
+        let settled = self.settle_child_budget(visit, child, spent);
         if self.state.visit(visit).and_then(crate::state::Visit::child) != Some(child) {
-            return Err(Refusal::NotAwaited { child });
+            return if settled { Ok(()) } else { Err(Refusal::NotAwaited { child }) };
         }
         self.taint_visit_by(visit, tainted);
         self.push(Event::ChildEnded { visit, child });

@@ -40,6 +40,7 @@ impl Draft<'_> {
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)
             | CallProgress::Unknown(..)
+            | CallProgress::Paused(..)
             | CallProgress::Answered { .. } => None,
         }
     }
@@ -155,7 +156,12 @@ impl Draft<'_> {
         match asker {
             Asker::GuardedCall(call) => self.record(visit, call, request, Err(failure)),
             Asker::GuardedStep => self.fail_step(visit, failure),
-            Asker::Step | Asker::Call(_) | Asker::UnknownStep | Asker::UnknownCall(_) => {}
+            Asker::Step
+            | Asker::Call(_)
+            | Asker::UnknownStep
+            | Asker::UnknownCall(_)
+            | Asker::BudgetStep
+            | Asker::BudgetCall(_) => {}
         }
     }
 

@@ -9,6 +9,7 @@ mod agents;
 mod answer;
 mod arrive;
 mod attempt;
+mod budget;
 mod call;
 mod child;
 mod fork;
@@ -92,8 +93,8 @@ pub fn decide(
         }
         Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
         Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
-        Command::EndChild { visit, child, result, tainted } => {
-            draft.end_child(visit, child, result, tainted)?;
+        Command::EndChild { visit, child, result, tainted, spent } => {
+            draft.end_child(visit, child, result, (tainted, spent))?;
         }
         Command::HearOfSlot { visit, news } => draft.hear_of_slot(visit, news),
         Command::ChooseRoute { visit, outcome } => draft.choose_route(visit, outcome)?,
@@ -183,6 +184,12 @@ impl<'a> Draft<'a> {
             | Event::RouteAwaited(_)
             | Event::RouteReopened { .. }
             | Event::RouteExhausted { .. }
+            | Event::BudgetSet(_)
+            | Event::BudgetReserved(_)
+            | Event::BudgetSettled(_)
+            | Event::BudgetWarned(_)
+            | Event::BudgetExceeded(_)
+            | Event::BudgetRaised(_)
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. }

@@ -14,6 +14,7 @@ impl Draft<'_> {
     pub(super) fn recover(&mut self) {
         let active: Vec<VisitId> = self.state.active.clone();
         for id in active {
+            self.recover_budget(id);
             let Some(visit) = self.state.visit(id) else { continue };
             if !matches!(visit.activity, Activity::Attempting) {
                 continue;

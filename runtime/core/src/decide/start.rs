@@ -18,6 +18,7 @@ impl Draft<'_> {
             let total = self.now.after(timeout);
             self.push(Event::DeadlineSet { visit: None, total });
         }
+        self.set_run_budget();
         match self.request_own_slot() {
             Ok(false) => self.begin_steps(),
             Ok(true) => {}

@@ -59,10 +59,10 @@ impl Draft<'_> {
         }
     }
 
-    /// A person says of an unknown outcome that it is to be tried again, while nothing may begin.
-    pub(super) fn attempt_when_resumed(&mut self, id: VisitId) {
+    /// A person says that something is to be tried, or tried again, while nothing may begin.
+    pub(super) fn attempt_when_resumed(&mut self, id: VisitId, why: &str) {
         let Some(attempt) = self.state.visit(id).map(|visit| visit.attempt) else { return };
-        let failure = Failure::new(FailureKind::Rejected, "a person decided that it did not happen");
+        let failure = Failure::new(FailureKind::Rejected, why);
         self.push(Event::AttemptFailed { visit: id, attempt, failure, retry_at: Some(self.now) });
     }
 }

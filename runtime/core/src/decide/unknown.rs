@@ -56,7 +56,9 @@ impl Draft<'_> {
     /// Does what a person said of a step's unknown outcome.
     pub(super) fn settle_step(&mut self, visit: VisitId, action: &str, data: &Value) {
         match action {
-            RETRY if self.state.is_suspended() => self.attempt_when_resumed(visit),
+            RETRY if self.state.is_suspended() => {
+                self.attempt_when_resumed(visit, "a person decided that it did not happen");
+            }
             RETRY => self.attempt_again(visit),
             SUCCEEDED => self.complete_step(visit, data.get("output").cloned().unwrap_or_default()),
             _ => self.fail_step(visit, Failure::new(FailureKind::Rejected, said(data))),

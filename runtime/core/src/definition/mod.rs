@@ -4,6 +4,7 @@
 //! every target exists, every duration is a number of milliseconds.
 
 mod block;
+mod budget;
 mod concurrency;
 mod retry;
 mod route;
@@ -18,6 +19,9 @@ mod verb;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use block::{Block, BlockIndex, Role};
+pub use budget::{
+    BUDGET_CALLS_MAX, BUDGET_MONEY_MAX, BUDGET_TOKENS_MAX, BUDGET_WARN_AT_DEFAULT_PERCENT, Budget,
+};
 pub use concurrency::{
     CONCURRENCY_KEY_MAX_BYTES, CONCURRENCY_MAX, Concurrency, PRIORITY_DEFAULT, PRIORITY_MAX,
 };
@@ -34,6 +38,7 @@ pub use verb::{
     SignalStep, SwitchStep, ToolStep, Verb, WaitStep, WorkflowStep,
 };
 
+use crate::budget::Dimension;
 use crate::expression::Template;
 use crate::guard::GuardRule;
 use crate::plugin::{Permissions, split_tool};
@@ -67,6 +72,8 @@ pub struct Definition {
     pub vars: Assignments,
     /// How many runs may go on at once.
     pub concurrency: Option<Concurrency>,
+    /// How much a run may use.
+    pub budget: Option<Budget>,
     /// Which run goes first; a whole number.
     pub priority: Option<Template>,
     /// The longest a run may take.
@@ -189,6 +196,12 @@ impl Definition {
             if let Verb::Agent(agent) = &step.verb { Some(&agent.permissions.models) } else { None }
         });
         granted.flatten().map(String::as_str)
+    }
+
+    /// Whether one of its budgets counts money.
+    pub fn counts_money(&self) -> bool {
+        let budgets = self.steps.iter().map(|step| &step.budget).chain([&self.budget]);
+        budgets.flatten().any(|budget| budget.limits.get(Dimension::Money).is_some())
     }
 
     /// The names of the signals that agents may wait for.

@@ -1,6 +1,6 @@
 //! A declared unit of a workflow and where it leads.
 
-use super::{Assignments, BlockIndex, Concurrency, RetryPolicy, Route, Timeouts, Undo, Verb};
+use super::{Assignments, BlockIndex, Budget, Concurrency, RetryPolicy, Route, Timeouts, Undo, Verb};
 use crate::StepId;
 use crate::expression::{Expression, Template};
 use crate::guard::GuardRule;
@@ -28,6 +28,8 @@ pub struct Step {
     pub timeout: Timeouts,
     /// How many visits of it may go on at once.
     pub concurrency: Option<Concurrency>,
+    /// How much a visit of it may use, with all that is done within it.
+    pub budget: Option<Budget>,
     /// Which visit goes first; a whole number.
     pub priority: Option<Template>,
     /// What it changes of the run's variables when it is completed.

@@ -73,6 +73,7 @@ codes! {
     InvalidArguments = "P0504", Error, "arguments that the plugin does not accept";
     UnknownModel = "P0505", Error, "a step is granted a model that is not there";
     NoCandidate = "P0506", Warning, "no plugin is there that a route could choose";
+    UnpricedModel = "P0507", Error, "money is budgeted, and a model has no price";
     TestMismatch = "P0601", Error, "a test says something that its workflow or a plugin rules out";
     UnknownWorkflow = "P0701", Error, "a step starts a workflow that is not named";
     InvalidInputs = "P0702", Error, "inputs that the workflow does not accept";

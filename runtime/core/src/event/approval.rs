@@ -22,6 +22,10 @@ pub enum Asker {
     GuardedStep,
     /// pawl itself: a rule guards the tool that an agent calls.
     GuardedCall(u32),
+    /// pawl itself: an attempt of a tool step does not fit into a budget.
+    BudgetStep,
+    /// pawl itself: an agent's call does not fit into a budget.
+    BudgetCall(u32),
 }
 
 /// An approval as it was opened.

@@ -92,6 +92,12 @@ impl Event {
             | Self::RouteAwaited(_)
             | Self::RouteReopened { .. }
             | Self::RouteExhausted { .. }
+            | Self::BudgetSet(_)
+            | Self::BudgetReserved(_)
+            | Self::BudgetSettled(_)
+            | Self::BudgetWarned(_)
+            | Self::BudgetExceeded(_)
+            | Self::BudgetRaised(_)
             | Self::ChildEnded { .. }
             | Self::ChildCancelled { .. }
             | Self::Tainted(_)

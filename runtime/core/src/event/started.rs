@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Payload};
+use crate::budget::{Amounts, Prices};
 use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
 use crate::travel::Ancestor;
@@ -38,6 +39,12 @@ pub struct RunStarted {
     /// The priority of the step that started it, which it has unless its workflow says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
+    /// What the step that started it allows it to use, of the budgets there.
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+    pub allowance: Amounts,
+    /// What models cost, as the operator said when the first run of the tree was started; where money is counted.
+    #[serde(default, skip_serializing_if = "Prices::is_empty")]
+    pub prices: Prices,
     /// The run that it was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ancestor: Option<Ancestor>,

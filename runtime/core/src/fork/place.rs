@@ -46,6 +46,10 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::ChildEnded { .. }
         | Event::ChildCancelled { .. }
         | Event::DeadlineSet { .. }
+        | Event::BudgetSet(_)
+        | Event::BudgetSettled(_)
+        | Event::BudgetWarned(_)
+        | Event::BudgetExceeded(_)
         | Event::PrioritySet { .. }
         | Event::SlotTaken { .. }
         | Event::RouteChosen(_)
@@ -57,11 +61,12 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         Event::ApprovalDecided(decided)
             if matches!(
                 state.approvals.get(&decided.approval)?.asker,
-                Asker::UnknownCall(_) | Asker::GuardedCall(_)
+                Asker::UnknownCall(_) | Asker::GuardedCall(_) | Asker::BudgetCall(_)
             ) =>
         {
             None
         }
+        Event::AttemptStarted { visit, .. } if state.is_uncounted(*visit) => None,
         Event::StepStarted { .. }
         | Event::StepSkipped { .. }
         | Event::ItemsTaken { .. }
@@ -83,6 +88,8 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::RouteAwaited(_)
         | Event::RouteReopened { .. }
         | Event::RouteExhausted { .. }
+        | Event::BudgetReserved(_)
+        | Event::BudgetRaised(_)
         | Event::ChildStarted { .. }
         | Event::RunRetried(_)
         | Event::RunSuspended(_)
@@ -189,7 +196,7 @@ fn is_settled(visit: &Visit, definition: &Definition) -> bool {
         }),
         Activity::Attempting => visit.calls.open().all(|(_, call)| match &call.progress {
             CallProgress::Running(request) => matches!(request, CallRequest::Tool { .. }),
-            CallProgress::Unknown(_, approval) => approval.is_some(),
+            CallProgress::Unknown(_, approval) | CallProgress::Paused(_, approval) => approval.is_some(),
             CallProgress::Asking(_)
             | CallProgress::Guarded(_)
             | CallProgress::Sleeping(_)

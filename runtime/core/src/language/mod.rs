@@ -7,6 +7,7 @@
 //! reads, a read of what has no row, an example that does not load, a default
 //! or a limit that is not what is read, each fails a test beside this file.
 
+mod budget;
 mod concurrency;
 mod guard;
 mod inputs;
@@ -23,6 +24,7 @@ pub mod test_file;
 mod verbs;
 mod workflow;
 
+pub use budget::BUDGET;
 pub use concurrency::CONCURRENCY;
 pub use guard::APPROVAL;
 pub(crate) use inputs::KEYWORDS;
@@ -40,7 +42,7 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 21] = [
+pub static PLACES: [&Place; 22] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
@@ -51,6 +53,7 @@ pub static PLACES: [&Place; 21] = [
     &RETRY,
     &TIMEOUT,
     &CONCURRENCY,
+    &BUDGET,
     &MEMORY,
     &PERMISSIONS,
     &APPROVAL,

@@ -109,6 +109,7 @@ fn shape(of: Shape) -> Value {
         Shape::Exactly(number) => json!({ "const": number }),
         Shape::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Shape::Number(from, to) => json!({ "type": "number", "minimum": from, "maximum": to }),
+        Shape::Percent => pattern("^([1-9][0-9]?|100)%$"),
         Shape::OneOf(texts) => json!({ "enum": texts }),
         Shape::FailureKind => json!({ "enum": FailureKind::ALL.map(FailureKind::name) }),
         Shape::Type => json!({ "enum": TYPES.iter().chain(&["null"]).collect::<Vec<_>>() }),

@@ -37,6 +37,8 @@ pub enum Shape {
     Whole(u32, u32),
     /// A number from the first to the second.
     Number(u32, u32),
+    /// A whole number from 1 to 100 and `%`.
+    Percent,
     /// One of these texts.
     OneOf(&'static [&'static str]),
     /// A kind of failure.

@@ -1,8 +1,8 @@
 //! A step, and the ways that it leads.
 
 use super::{
-    APPROVAL, CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, MEMORY, PARALLEL, PERMISSIONS, Place, RETRY,
-    ROUTE, SIGNAL, Shape, TIMEOUT, WAIT,
+    APPROVAL, BUDGET, CONCURRENCY, EMIT, FAIL, HUMAN, Key, LOOP, MAP, MEMORY, PARALLEL, PERMISSIONS, Place,
+    RETRY, ROUTE, SIGNAL, Shape, TIMEOUT, WAIT,
 };
 use crate::definition::PRIORITY_MAX;
 use crate::source::VISITS_MAX;
@@ -152,6 +152,14 @@ pub static STEP: Place = Place {
         )
         .otherwise("any number")
         .with(WAITS),
+        Key::optional(
+            "budget",
+            Shape::Map(&BUDGET),
+            "How much a visit may use, with all its attempts and what is done within it; its `catch`, `finally` and `undo` not counted.",
+            "{ tokens: 20000, tool_calls: 100 }",
+        )
+        .otherwise("no limit but those around it")
+        .with(TIMED),
         Key::optional(
             "priority",
             Shape::Either(&[Shape::Whole(0, PRIORITY_MAX as u32), Shape::TextTemplate]),

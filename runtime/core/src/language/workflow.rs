@@ -1,6 +1,6 @@
 //! The top of a workflow.
 
-use super::{APPROVAL, CONCURRENCY, Key, PERMISSIONS, Place, Shape};
+use super::{APPROVAL, BUDGET, CONCURRENCY, Key, PERMISSIONS, Place, Shape};
 use crate::definition::{LANGUAGE_VERSION, PRIORITY_MAX};
 
 /// The top of a workflow.
@@ -72,6 +72,13 @@ pub static WORKFLOW: Place = Place {
             "{ limit: 3 }",
         )
         .otherwise("any number"),
+        Key::optional(
+            "budget",
+            Shape::Map(&BUDGET),
+            "How much a run may use, with the runs that its steps start.",
+            "{ tokens: 20000, money: 0.5 }",
+        )
+        .otherwise("no limit"),
         Key::optional(
             "priority",
             Shape::Either(&[Shape::Whole(0, PRIORITY_MAX as u32), Shape::TextTemplate]),

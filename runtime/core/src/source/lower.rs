@@ -16,7 +16,7 @@ use crate::language::Place;
 use crate::plugin::{MCP_PREFIX, Permissions};
 
 /// Keys of the language that a later version brings.
-const LATER: [&str; 3] = ["budget", "triggers", "rate"];
+const LATER: [&str; 2] = ["triggers", "rate"];
 
 /// What lowering knows while it goes through the tree.
 pub(super) struct Lower {

@@ -11,6 +11,7 @@
 
 mod arguments;
 mod block;
+mod budget;
 mod concurrency;
 mod fields;
 mod guard;
@@ -44,7 +45,7 @@ mod yaml;
 #[cfg(test)]
 pub(crate) use keys::read;
 pub use places::Places;
-pub use plugins::{WorkflowShape, check_plugins};
+pub use plugins::{KnownModels, WorkflowShape, check_plugins};
 pub use route::check_routes;
 
 use crate::definition::Definition;

@@ -9,6 +9,7 @@ use super::arguments::Arguments;
 use super::names::Report;
 use super::sites::sites;
 use crate::StepId;
+use crate::budget::Prices;
 use crate::definition::{Definition, Output, Step, Verb};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::{Root, Template};
@@ -17,7 +18,7 @@ use crate::plugin::{Description, MCP_PREFIX, PluginKind, PluginPins, split_tool}
 /// Reports every step that uses a plugin otherwise than the plugin says it can be used.
 ///
 /// Nothing is reported twice: what [`super::load`] found is not looked at again. `others` are the names of
-/// plugins that could be used, `models` those of the operator's models, where they are known.
+/// plugins that could be used, `models` the operator's models, where they are known.
 pub fn check_plugins(
     loaded: &Loaded,
     file: &str,
@@ -25,7 +26,7 @@ pub fn check_plugins(
     pins: &PluginPins,
     others: &[String],
     workflows: &BTreeMap<String, WorkflowShape>,
-    models: Option<&[String]>,
+    models: Option<&KnownModels>,
 ) -> Diagnostics {
     let mut check = Check { loaded, pins, others, workflows, problems: Diagnostics::new(file, text) };
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
@@ -47,8 +48,20 @@ pub fn check_plugins(
             arguments.check(with, &mut check.problems);
         }
     }
+    if let Some(models) = models.filter(|_| loaded.definition.counts_money()) {
+        check.prices(models);
+    }
     check.references(&outputs);
     check.problems
+}
+
+/// The operator's models, as far as workflows are checked against them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KnownModels {
+    /// Their names.
+    pub names: Vec<String>,
+    /// What those cost that have a price, and whose fallbacks have one.
+    pub prices: Prices,
 }
 
 /// What a workflow takes and gives, as far as its definition says.
@@ -58,6 +71,8 @@ pub struct WorkflowShape {
     pub inputs: Value,
     /// JSON Schema of its outputs.
     pub outputs: Value,
+    /// The models that its agents may ask, and those of the workflows that it starts.
+    pub models: BTreeSet<String>,
 }
 
 impl WorkflowShape {
@@ -69,6 +84,7 @@ impl WorkflowShape {
         Self {
             inputs: definition.inputs.json().clone(),
             outputs: json!({ "type": "object", "properties": outputs, "additionalProperties": false }),
+            models: definition.models_of_agents().map(str::to_owned).collect(),
         }
     }
 }
@@ -229,8 +245,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn granted_models(&mut self, index: usize, granted: &BTreeSet<String>, models: Option<&[String]>) {
-        let Some(models) = models else { return };
+    fn granted_models(&mut self, index: usize, granted: &BTreeSet<String>, models: Option<&KnownModels>) {
+        let Some(KnownModels { names: models, .. }) = models else { return };
         let own = format!("{}/permissions/models", self.loaded.places.step(index));
         let at = if self.loaded.places.has(&own) { own } else { "/permissions/models".to_owned() };
         for model in granted.iter().filter(|model| !models.contains(model)) {
@@ -239,6 +255,23 @@ impl<'a> Check<'a> {
             let help =
                 help.or_else(|| Some("name it under `models` in pawl.yaml, the operator's file".to_owned()));
             self.push(Code::UnknownModel, &at, format!("there is no model '{model}'"), help);
+        }
+    }
+
+    /// Where money is counted, whatever may be asked in its stead must have a price.
+    fn prices(&mut self, models: &KnownModels) {
+        let mut granted: BTreeSet<&str> = self.loaded.definition.models_of_agents().collect();
+        granted.extend(self.workflows.values().flat_map(|shape| &shape.models).map(String::as_str));
+        let steps = (0..self.loaded.definition.steps.len()).map(|index| self.loaded.places.step(index));
+        let budgets = std::iter::once(String::new()).chain(steps.map(str::to_owned));
+        let at = budgets.map(|at| format!("{at}/budget/money")).find(|at| self.loaded.places.has(at));
+        let Some(at) = at else { return };
+        for model in granted {
+            if models.names.iter().any(|name| name == model) && !models.prices.contains_key(model) {
+                let message = format!("the model '{model}', or one of its fallbacks, has no price");
+                let help = "add `price: { input: …, output: … }` to it in pawl.yaml, the operator's file; 0 is a price";
+                self.push(Code::UnpricedModel, &at, message, Some(help.to_owned()));
+            }
         }
     }
 

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Kind, Node, Span};
-use super::{RETRY_MAX_ATTEMPTS, VISITS_MAX, block, concurrency, guard, needs, timeouts, undo, vars, verb};
+use super::{
+    RETRY_MAX_ATTEMPTS, VISITS_MAX, block, budget, concurrency, guard, needs, timeouts, undo, vars, verb,
+};
 use crate::definition::{
     BlockIndex, Branch, RetryPolicy, Role, Step, StepIndex, Target, Then, Timeouts, Verb,
 };
@@ -51,6 +53,7 @@ pub(super) fn step(
     let timeout = get(entries, "timeout").map(|node| timeouts::of_step(lower, node)).unwrap_or_default();
     let concurrency = get(entries, "concurrency").and_then(|node| concurrency::concurrency(lower, node));
     timeouts::check_start(lower, entries);
+    let budget = get(entries, "budget").and_then(|node| budget::budget(lower, node));
     let priority = get(entries, "priority").and_then(|node| concurrency::priority(lower, node));
     let max_visits = get(entries, "max_visits")
         .and_then(|node| lower.whole(node, "max_visits", 1..=VISITS_MAX))
@@ -71,6 +74,7 @@ pub(super) fn step(
         retry,
         timeout,
         concurrency,
+        budget,
         priority,
         vars,
         max_visits,
@@ -94,6 +98,7 @@ fn harmless(index: StepIndex, block: BlockIndex) -> Step {
         retry: RetryPolicy::default(),
         timeout: Timeouts::default(),
         concurrency: None,
+        budget: None,
         priority: None,
         vars: Vec::new(),
         max_visits: VISITS_MAX,

@@ -80,6 +80,13 @@ fn server() -> PluginPin {
     PluginPin { origin: PluginOrigin::Mcp("files".to_owned()), ..pin(description) }
 }
 
+/// One model without a price, and one with one.
+fn models() -> KnownModels {
+    let names = ["default", "priced"].map(str::to_owned).to_vec();
+    let price = crate::budget::Price { input: 1, output: 1 };
+    KnownModels { names, prices: [("priced".to_owned(), price)].into() }
+}
+
 fn shapes() -> BTreeMap<String, WorkflowShape> {
     let inner = "pawl: 1\nworkflow: inner\nversion: 1.0.0\ninputs: { order: string, amount: { type: number, default: 1 } }\n\
                  steps: [{ id: a, set: 1 }]\noutputs: { sum: { value: 1, type: number } }\n";
@@ -109,7 +116,7 @@ fn problems(name: &str, text: &str) -> Diagnostics {
             if name == "plugins-mcp.yaml" {
                 pins.insert("mcp.files".to_owned(), server());
             }
-            check_plugins(&loaded, name, text, &pins, &[], &shapes(), Some(&["default".to_owned()]))
+            check_plugins(&loaded, name, text, &pins, &[], &shapes(), Some(&models()))
         }
         Ok(loaded) => loaded.warnings,
     }
@@ -266,7 +273,7 @@ proptest! {
         match load("changed.yaml", &text) {
             Err(problems) => prop_assert!(problems.has_errors() && !problems.render(false).is_empty()),
             Ok(loaded) => {
-                let _ = check_plugins(&loaded, "changed.yaml", &text, &pins(), &[], &shapes(), Some(&["default".to_owned()])).render(false);
+                let _ = check_plugins(&loaded, "changed.yaml", &text, &pins(), &[], &shapes(), Some(&models())).render(false);
                 let _ = crate::graph::to_mermaid(&loaded.definition);
             }
         }

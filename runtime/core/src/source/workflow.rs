@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::keys::{Keys, get};
 use super::lower::Lower;
 use super::tree::{Entry, Kind, Node};
-use super::{block, concurrency, guard, inputs, permissions, timeouts, undo, vars};
+use super::{block, budget, concurrency, guard, inputs, permissions, timeouts, undo, vars};
 use crate::Digest;
 use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role, Step};
 use crate::diagnostic::Code;
@@ -32,6 +32,7 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
     let timeout = get(entries, "timeout").and_then(|node| timeouts::duration(lower, node, "timeout"));
     let on_cancel = get(entries, "on_cancel").and_then(|node| undo::on_cancel(lower, node));
     let concurrency = get(entries, "concurrency").and_then(|node| concurrency::concurrency(lower, node));
+    let budget = get(entries, "budget").and_then(|node| budget::budget(lower, node));
     let priority = get(entries, "priority").and_then(|node| concurrency::priority(lower, node));
     let own = get(entries, "permissions").map(|node| permissions::permissions(lower, node));
     lower.ceiling.clone_from(&own);
@@ -62,6 +63,7 @@ pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
         asks_for_taint,
         vars,
         concurrency,
+        budget,
         priority,
         timeout,
         on_cancel: on_cancel.unwrap_or_default(),

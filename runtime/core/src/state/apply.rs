@@ -53,7 +53,7 @@ impl RunState {
             | Event::TopicHeard { .. }
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
-            | Event::ChildCancelled { .. } => self.apply_outside(event),
+            | Event::ChildCancelled { .. } => self.apply_outside(time, event),
             Event::PrioritySet { .. } | Event::SlotRequested(_) | Event::SlotTaken { .. } => {
                 self.apply_slot(time, event);
             }
@@ -62,6 +62,12 @@ impl RunState {
             | Event::RouteAwaited(_)
             | Event::RouteReopened { .. }
             | Event::RouteExhausted { .. } => self.apply_route(event),
+            Event::BudgetSet(_)
+            | Event::BudgetReserved(_)
+            | Event::BudgetSettled(_)
+            | Event::BudgetWarned(_)
+            | Event::BudgetExceeded(_)
+            | Event::BudgetRaised(_) => self.apply_budget(time, event),
             Event::StepCompleted { visit, output } => self.complete(time, *visit, output),
             Event::UndoKept { visit, uses } => self.keep(*visit, uses),
             Event::UndoStarted { failure, step, cancelled } => {
@@ -139,6 +145,8 @@ impl RunState {
         self.seed = started.seed;
         self.workflows = Arc::new(started.workflows.clone());
         self.parent = started.parent;
+        self.allowance = started.allowance.clone();
+        self.prices.clone_from(&started.prices);
         self.priority = started.priority;
         self.by = Some(started.by.clone());
         self.created_at = time;
@@ -198,6 +206,7 @@ impl RunState {
         self.active.retain(|active| *active != id);
         self.remember_visit(id);
         self.stop_called(time, id);
+        self.budgets.let_go(id);
         let visit = self.visits.get_mut(&id)?;
         visit.activity = activity;
         visit.ended_at = Some(time);
@@ -324,6 +333,7 @@ impl RunState {
     fn fail_attempt(&mut self, time: Timestamp, id: VisitId, retry_at: Option<Timestamp>, failure: &Failure) {
         self.stop_called(time, id);
         self.shut_approvals(id);
+        self.budgets.let_go(id);
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.deadline = None;
             visit.calls = Calls::default();
@@ -349,8 +359,14 @@ impl RunState {
                     let CallProgress::Unknown(request, _) = progress else { return None };
                     Some(CallProgress::Unknown(request.clone(), Some(id.clone())))
                 }),
+                Asker::BudgetCall(call) => visit.calls.progress(call, |progress| {
+                    let CallProgress::Paused(request, _) = progress else { return None };
+                    Some(CallProgress::Paused(request.clone(), Some(id.clone())))
+                }),
                 Asker::UnknownStep => visit.activity = Activity::Unknown(Some(id.clone())),
-                Asker::Step | Asker::GuardedStep => visit.activity = Activity::Asking(id.clone()),
+                Asker::Step | Asker::GuardedStep | Asker::BudgetStep => {
+                    visit.activity = Activity::Asking(id.clone());
+                }
                 Asker::GuardedCall(call) => self.guard_call(opened, call),
             }
         }
@@ -389,10 +405,13 @@ impl RunState {
                 let answered = CallProgress::Answered { response: Ok(Arc::new(answer)), at: Some(time) };
                 visit.calls.progress(call, |_| Some(answered));
             }
-            // Anything else than `retry` is followed by a `CallCompleted` in the same commit.
-            Asker::UnknownCall(call) => {
+            // Anything else than `retry` and `raise` is followed by a `CallCompleted` in the same commit.
+            Asker::UnknownCall(call) | Asker::BudgetCall(call) => {
                 visit.calls.progress(call, |progress| {
-                    let CallProgress::Unknown(request, _) = progress else { return None };
+                    let (CallProgress::Unknown(request, _) | CallProgress::Paused(request, _)) = progress
+                    else {
+                        return None;
+                    };
                     Some(CallProgress::Cleared(request.clone()))
                 });
                 let id = approval.visit;
@@ -401,7 +420,9 @@ impl RunState {
                     visit.deadline = visit.timeout.map(|timeout| time.after(timeout));
                 });
             }
-            Asker::Step | Asker::UnknownStep | Asker::GuardedStep => visit.activity = Activity::Arrived,
+            Asker::Step | Asker::UnknownStep | Asker::GuardedStep | Asker::BudgetStep => {
+                visit.activity = Activity::Arrived;
+            }
             Asker::GuardedCall(_) => {}
         }
     }

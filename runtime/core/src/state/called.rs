@@ -87,6 +87,7 @@ const fn called(progress: &CallProgress) -> Option<VisitId> {
         | CallProgress::Guarded(_)
         | CallProgress::Sleeping(_)
         | CallProgress::Listening(..)
+        | CallProgress::Paused(..)
         | CallProgress::Unknown(..)
         | CallProgress::Cleared(_)
         | CallProgress::Answered { .. } => None,

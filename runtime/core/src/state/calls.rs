@@ -33,6 +33,8 @@ pub enum CallProgress {
     Listening(String, Option<Timestamp>),
     /// It may or may not have happened; a person is asked.
     Unknown(CallRequest, Option<ApprovalId>),
+    /// It does not fit into a budget, and is not made before a person lets it.
+    Paused(CallRequest, Option<ApprovalId>),
     /// A person wants it made, or tried again. What is made is this: a person may have changed the arguments
     /// that the agent gave, whose digest the call keeps.
     Cleared(CallRequest),
@@ -54,6 +56,7 @@ impl CallState {
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)
+            | CallProgress::Paused(..)
             | CallProgress::Unknown(..) => true,
             CallProgress::Running(_) | CallProgress::Cleared(_) | CallProgress::Answered { .. } => false,
         }
@@ -222,6 +225,7 @@ impl RunState {
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)
+            | CallProgress::Paused(..)
             | CallProgress::Unknown(..)
             | CallProgress::Answered { .. } => None,
         });

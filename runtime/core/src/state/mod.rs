@@ -6,6 +6,7 @@
 
 mod apply;
 mod approval;
+mod budget;
 mod called;
 mod calls;
 mod frame;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use approval::Approval;
+pub use budget::{Budgets, Meter};
 pub use calls::{CallProgress, CallState, Calls};
 pub use frame::{Frame, Inside};
 pub use route::Routing;
@@ -39,6 +41,7 @@ pub use visit::{Activity, Visit};
 use taint::Taints;
 use wreck::Wreck;
 
+use crate::budget::{Amounts, Prices};
 use crate::event::{Actor, Origin, Parent};
 use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
@@ -106,6 +109,11 @@ pub struct RunState {
     pub(crate) priority: Option<u8>,
     /// The run's own slot, asked for or taken.
     pub(crate) slot: Option<Box<Slot>>,
+    /// What the step that started it allows it to use.
+    pub(crate) allowance: Amounts,
+    /// What models cost, where money is counted.
+    pub(crate) prices: Prices,
+    pub(crate) budgets: Budgets,
     pub(crate) signals: Signals,
     /// The events of other runs that it has heard.
     pub(crate) heard: BTreeSet<Origin>,
@@ -150,6 +158,9 @@ impl RunState {
             by: None,
             priority: None,
             slot: None,
+            allowance: Amounts::default(),
+            prices: Prices::new(),
+            budgets: Budgets::default(),
             signals: Signals::default(),
             heard: BTreeSet::new(),
         }

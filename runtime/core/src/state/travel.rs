@@ -138,13 +138,15 @@ impl Visit {
             return vec![id.clone()];
         }
         let asked = self.calls.open().filter_map(|(_, call)| match &call.progress {
-            CallProgress::Asking(id) | CallProgress::Guarded(id) | CallProgress::Unknown(_, Some(id)) => {
-                Some(id.clone())
-            }
+            CallProgress::Asking(id)
+            | CallProgress::Guarded(id)
+            | CallProgress::Paused(_, Some(id))
+            | CallProgress::Unknown(_, Some(id)) => Some(id.clone()),
             CallProgress::Running(_)
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)
+            | CallProgress::Paused(_, None)
             | CallProgress::Unknown(_, None)
             | CallProgress::Cleared(_)
             | CallProgress::Answered { .. } => None,

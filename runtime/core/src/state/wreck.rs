@@ -73,6 +73,12 @@ impl RunState {
             | Event::RouteAwaited(_)
             | Event::RouteReopened { .. }
             | Event::RouteExhausted { .. }
+            | Event::BudgetSet(_)
+            | Event::BudgetReserved(_)
+            | Event::BudgetSettled(_)
+            | Event::BudgetWarned(_)
+            | Event::BudgetExceeded(_)
+            | Event::BudgetRaised(_)
             | Event::ChildStarted { .. }
             | Event::ChildEnded { .. }
             | Event::ChildCancelled { .. }

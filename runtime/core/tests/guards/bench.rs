@@ -48,6 +48,8 @@ impl Bench {
             by: somebody("user:starter"),
             seed: Digest::of(b"seed"),
             ancestor: None,
+            allowance: pawl_core::budget::Amounts::default(),
+            prices: pawl_core::budget::Prices::new(),
             policy,
             workflows: BTreeMap::new(),
             priority: None,

@@ -58,12 +58,11 @@ impl World {
         let actions = &approval.question.actions;
         let action = actions[usize::try_from(drawn).expect("small") % actions.len()].clone();
         let guards = matches!(approval.asker, Asker::GuardedStep | Asker::GuardedCall(_));
-        let data = if action == "succeeded" {
-            json!({ "output": 1 })
-        } else if guards && action == "approve" && drawn % 4 == 0 {
-            json!({ "arguments": { "n": drawn } })
-        } else {
-            Value::Null
+        let data = match action.as_str() {
+            "succeeded" => json!({ "output": 1 }),
+            "raise" => super::budgets::more(approval.question.form.as_ref()),
+            "approve" if guards && drawn % 4 == 0 => json!({ "arguments": { "n": drawn } }),
+            _ => Value::Null,
         };
         let decision = Command::Decide { approval: id, action, data, by: person(), comment: None };
         self.command(decision.clone());
@@ -74,7 +73,7 @@ impl World {
         true
     }
 
-    fn envelopes(&self) -> Vec<Envelope> {
+    pub(super) fn envelopes(&self) -> Vec<Envelope> {
         let mut head = Head::empty(self.run);
         journal::decode(self.run, &mut head, self.journal.iter().map(Vec::as_slice)).expect("readable")
     }

@@ -235,6 +235,7 @@ impl Host {
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)
+            | CallProgress::Paused(..)
             | CallProgress::Unknown(..) => Known::Waits,
         })
     }

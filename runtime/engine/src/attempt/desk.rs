@@ -135,7 +135,8 @@ impl Desk {
                 format!("there is no tool {name}; `tools.list` gives those there are"),
             )),
             (true, Some((pin, effect, tool))) => {
-                let is_told = effect == EffectClass::AtMostOnce || self.task.is_guarded(name);
+                let is_told =
+                    effect == EffectClass::AtMostOnce || self.task.budgeted || self.task.is_guarded(name);
                 if is_told && !self.begin(at, &request).await? {
                     return Ok(Told::Wait);
                 }
@@ -165,7 +166,12 @@ impl Desk {
         let response = if self.task.grants.models.contains(profile) {
             match self.rehearsed(at.call, &request).await {
                 Some(answer) => answer,
-                None => self.ask_model(at.call, profile, asked).await,
+                None => {
+                    if self.task.budgeted && !self.begin(at, &request).await? {
+                        return Ok(Told::Wait);
+                    }
+                    self.ask_model(at.call, profile, asked).await
+                }
             }
         } else {
             Err(Failure::new(

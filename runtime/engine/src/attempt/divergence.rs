@@ -53,6 +53,9 @@ async fn recorded_request(context: &Context, run: RunId, visit: VisitId, call: u
         {
             Some(request)
         }
+        Event::BudgetExceeded(exceeded) if exceeded.visit == visit && exceeded.call == Some(call) => {
+            exceeded.request
+        }
         _ => None,
     });
     Some(shown(request?.to_json().to_string()))

@@ -49,6 +49,8 @@ pub(crate) struct AttemptTask {
     pub(crate) key: String,
     /// Where it stands among those that wait for an instance.
     pub(crate) rank: Rank,
+    /// Whether what it does counts in a budget, so that there must be room for each call before it is made.
+    pub(crate) budgeted: bool,
     /// The calls that an agent made before.
     pub(crate) recorded: Calls,
     /// The run's memory as it stands.

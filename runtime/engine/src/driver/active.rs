@@ -8,7 +8,7 @@ use pawl_core::definition::Definition;
 use pawl_core::event::{Awaited, Event, Origin};
 use pawl_core::journal::Head;
 use pawl_core::letter::Letter;
-use pawl_core::state::{Activity, CallState};
+use pawl_core::state::{Activity, CallProgress, CallState};
 use pawl_core::view::Status;
 use pawl_core::{
     ApprovalId, CallPlace, Command, Entropy, Moment, Refusal, RunState, Ticket, Timestamp, VisitId, decide,
@@ -157,6 +157,7 @@ impl ActiveRun {
                 decided.events.extend(events);
                 self.acknowledge(now, caller)
             });
+            let may_wait = may_wait || caller.is_some_and(|at| self.is_paused(at));
             if let (Some(at), true, Ok(Acknowledged { parked: true, .. })) = (caller, may_wait, &outcome)
                 && let Some(live) = self.live.get_mut(&(at.visit, at.attempt))
             {
@@ -167,6 +168,12 @@ impl ActiveRun {
             }
         }
         decided
+    }
+
+    /// Whether a call waits for a person before it is made. What was begun beside it is not cut off.
+    fn is_paused(&self, at: CallPlace) -> bool {
+        let call = self.state.visit(at.visit).and_then(|visit| visit.calls.get(at.call));
+        call.is_some_and(|call| matches!(call.progress, CallProgress::Paused(..)))
     }
 
     fn acknowledge(&self, now: Timestamp, caller: Option<CallPlace>) -> Acknowledged {

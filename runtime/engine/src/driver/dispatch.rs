@@ -164,6 +164,7 @@ impl ActiveRun {
             seed: self.state.attempt_seed(id, visit.attempt),
             key: self.state.step_key(id),
             rank: Rank::new(visit.attempt_at, self.state.priority(Some(id))),
+            budgeted: self.state.is_budgeted(id),
             recorded: visit.calls.clone(),
             memory: self.state.memory().clone(),
             rehearsing: self.rehearsing.clone(),

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use pawl_core::budget::Amounts;
 use pawl_core::event::{Actor, Event, Origin, RunStarted};
 use pawl_core::letter::{ChildStart, Letter, letter};
 use pawl_core::taint::Sources;
@@ -97,8 +98,8 @@ impl Driver {
                 let reason = Some("the step that started it does not need it any more".to_owned());
                 self.enqueue(child, Queued::letter(Command::Cancel { by, reason }, origin));
             }
-            Letter::EndChild { parent, child, result, tainted } => {
-                let command = Command::EndChild { visit: parent.visit, child, result, tainted };
+            Letter::EndChild { parent, child, result, tainted, spent } => {
+                let command = Command::EndChild { visit: parent.visit, child, result, tainted, spent };
                 self.enqueue(parent.run, Queued::letter(command, origin));
             }
             Letter::Emit { topic, data } => {
@@ -153,9 +154,9 @@ impl Driver {
                 }
             }
             Ok(Err(failure)) => {
-                let result = Err(failure);
-                let (visit, tainted) = (parent.visit, Sources::default());
-                let command = Command::EndChild { visit, child, result, tainted };
+                let (result, visit) = (Err(failure), parent.visit);
+                let (tainted, spent) = (Sources::default(), Amounts::default());
+                let command = Command::EndChild { visit, child, result, tainted, spent };
                 self.enqueue(parent.run, Queued::letter(command, origin));
                 self.refuse_all(child, waiting);
             }
@@ -304,6 +305,8 @@ async fn prepare_child(
         seed: Digest::from_bytes(context.config.chance.bytes(run, 0)),
         workflows: pin.workflows.clone(),
         parent: Some(parent),
+        allowance: start.allowance.clone(),
+        prices: start.prices.clone(),
         priority: Some(start.priority),
         ancestor: None,
         policy: start.policy.clone(),

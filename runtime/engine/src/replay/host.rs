@@ -88,6 +88,7 @@ impl AgentHost for Host {
             | CallProgress::Sleeping(_)
             | CallProgress::Calling(_)
             | CallProgress::Listening(..)
+            | CallProgress::Paused(..)
             | CallProgress::Unknown(..)
             | CallProgress::Cleared(_) => CallReply::Suspend,
         }

@@ -115,6 +115,13 @@ impl Fold {
                 }
             }
             Event::ApprovalOpened(opened) => self.asked(opened),
+            Event::BudgetExceeded(exceeded) => {
+                if let (Some(live), Some(call), Some(request)) =
+                    (self.live.get_mut(&exceeded.visit), exceeded.call, &exceeded.request)
+                {
+                    live.requests.insert(call, request.to_json());
+                }
+            }
             // The answer to a call of another agent is that agent's own end.
             Event::CallCompleted { visit, call, request: None, response: Ok(output), .. } => {
                 if let Some(called) = self.called(*visit, *call) {

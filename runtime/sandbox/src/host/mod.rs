@@ -58,6 +58,7 @@ pub(crate) fn to_guest(failure: Failure) -> types::Failure {
         | FailureKind::InvalidOutput
         | FailureKind::Diverged
         | FailureKind::Rejected
+        | FailureKind::Budget
         | FailureKind::Cancelled => types::FailureKind::Permanent,
     };
     types::Failure {

@@ -38,7 +38,12 @@ impl Truth {
                     let call = match approval.asker {
                         Asker::UnknownCall(call) => Some(call),
                         Asker::UnknownStep => None,
-                        Asker::Step | Asker::Call(_) | Asker::GuardedStep | Asker::GuardedCall(_) => return,
+                        Asker::Step
+                        | Asker::Call(_)
+                        | Asker::GuardedStep
+                        | Asker::GuardedCall(_)
+                        | Asker::BudgetStep
+                        | Asker::BudgetCall(_) => return,
                     };
                     *self.cleared.entry((run, approval.visit, call)).or_default() += 1;
                 }

@@ -73,6 +73,8 @@ fn started(parent: Option<Parent>, ancestor: Option<Ancestor>) -> Event {
         workflows: WorkflowPins::default(),
         parent,
         priority: None,
+        allowance: pawl_core::budget::Amounts::default(),
+        prices: pawl_core::budget::Prices::new(),
         ancestor,
         policy: pawl_core::guard::Policy::default(),
     }))

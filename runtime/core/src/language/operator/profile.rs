@@ -1,6 +1,7 @@
 //! The top of `pawl.yaml`, and its models.
 
 use super::{GRANTS, Key, MCP_SERVER, PLUGIN, POLICY, Place, Shape};
+use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 
 /// The top of `pawl.yaml`.
@@ -100,12 +101,30 @@ pub static PROFILE: Place = Place {
         )
         .otherwise("no limit"),
         Key::optional(
+            "price",
+            Shape::Map(&PRICE),
+            "What a million tokens cost, in whatever money budgets are written in.",
+            "{ input: 1.25, output: 10 }",
+        )
+        .otherwise("no budget of money can be kept with it"),
+        Key::optional(
             "fallbacks",
             Shape::OneOrMore(&Shape::Text),
             "The models that are asked in turn when this one fails, by their names here. Their own `fallbacks` are not followed.",
             "[extra]",
         )
         .default("[]"),
+    ],
+    shared: &[],
+};
+
+/// What a model costs.
+pub static PRICE: Place = Place {
+    name: "price",
+    what: "price",
+    keys: &[
+        Key::required("input", Shape::Number(0, PRICE_MAX), "A million tokens that it reads.", "1.25"),
+        Key::required("output", Shape::Number(0, PRICE_MAX), "A million tokens that it writes.", "10"),
     ],
     shared: &[],
 };

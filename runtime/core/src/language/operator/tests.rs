@@ -55,6 +55,9 @@ fn around(place: &Place, inner: &Value) -> Value {
         "plugin" => json!({ "plugins": { "triage": inner } }),
         "policy" => json!({ "policies": [inner] }),
         "grants" => json!({ "grants": inner }),
+        "price" => {
+            json!({ "models": { "mine": { "provider": "ollama", "model": "m", "price": inner } } })
+        }
         "key" => json!({ "models": { "mine": { "provider": "openai", "model": "m", "key": inner } } }),
         "mcp-server" => json!({ "mcp": { "mine": inner } }),
         "mcp-value" => {

@@ -1,5 +1,6 @@
 //! One model of `pawl.yaml`.
 
+use super::super::budget;
 use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
 use super::super::tree::{Node, Span};
@@ -34,6 +35,7 @@ pub(super) fn profile<'n>(lower: &mut Lower, node: &'n Node) -> Option<(Profile,
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         retries: retries.unwrap_or(RETRIES_DEFAULT),
         requests_per_minute,
+        price: get(keys, "price").and_then(|node| budget::price(lower, node)),
         fallbacks: Vec::new(),
     };
     Some((profile, fallbacks))
