@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
     ("pawl-models", &["pawl-core"]),
     ("pawl-mcp", &["pawl-core"]),
-    ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp"]),
+    ("pawl-registry", &["pawl-core"]),
+    ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-registry"]),
     ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
     (
         "pawl",
@@ -21,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "pawl-sandbox",
             "pawl-models",
             "pawl-mcp",
+            "pawl-registry",
             "pawl-engine",
             "pawl-testing",
         ],
@@ -28,7 +30,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
 ];
 
 /// For each library, by the beginning of its name, the crates that may use it.
-const OWNED: [(&str, &[&str]); 15] = [
+const OWNED: [(&str, &[&str]); 16] = [
     ("wasmtime", &["pawl-sandbox"]),
     ("heed", &["pawl-store"]),
     ("sled", &["pawl-store"]),
@@ -40,10 +42,11 @@ const OWNED: [(&str, &[&str]); 15] = [
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),
-    ("hyper", &["pawl-models", "pawl-mcp"]),
-    ("tokio-rustls", &["pawl-models", "pawl-mcp"]),
-    ("secrecy", &["pawl-models", "pawl-mcp"]),
+    ("hyper", &["pawl-models", "pawl-mcp", "pawl-registry"]),
+    ("tokio-rustls", &["pawl-models", "pawl-mcp", "pawl-registry"]),
+    ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry"]),
     ("rmcp", &["pawl-mcp"]),
+    ("ring", &["pawl-registry"]),
 ];
 
 /// What the pure core must not use: whatever awaits, draws, reads or runs.

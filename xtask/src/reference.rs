@@ -172,6 +172,8 @@ fn anchor(place: &Place) -> &'static str {
         "mcp-server" => "mcp-servers",
         "mcp-value" => "values-that-are-kept-elsewhere",
         "plugin" => "plugins",
+        "trusted-key" => "trusted-keys",
+        "registry" => "registries",
         "answer" => "people",
         "sent-signal" | "outside-event" | "cancel" => "signals-events-and-cancels",
         "fault" => "faults",

@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Replay(command::replay::ReplayArgs),
     /// Check workflows without running them
     Check(command::check::CheckArgs),
+    /// Write down which plugins workflows use, for `--locked`
+    Lock(command::lock::LockArgs),
     /// Run the tests that stand beside workflows
     Test(command::test::TestArgs),
     /// Draw a workflow, or a run and how far it came
@@ -161,6 +163,7 @@ impl Cli {
             Command::Diff(args) => args.data.folder.clone(),
             Command::Replay(args) => args.data.folder.clone(),
             Command::Check(args) => args.data.folder.clone(),
+            Command::Lock(args) => args.data.folder.clone(),
             Command::Test(args) => args.data.folder.clone(),
             Command::Graph(args) => args.data.folder.clone(),
             Command::Plugin(args) => args.folder(),

@@ -2,8 +2,10 @@
 //! for what another process reports.
 
 use pawl_core::journal::JournalError;
+use pawl_core::oci::InvalidReference;
 use pawl_core::{InvalidId, Refusal};
 use pawl_engine::EngineError;
+use pawl_registry::{RegistryError, SignatureError};
 use pawl_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -125,6 +127,9 @@ impl From<EngineError> for Fault {
             | EngineError::EventTooDeep
             | EngineError::Withheld { .. }
             | EngineError::WorkflowCircle { .. }
+            | EngineError::Untrusted { .. }
+            | EngineError::Lock(_)
+            | EngineError::NoDigest { .. }
             | EngineError::WorkflowsTooDeep { .. } => with_hint(FaultKind::Usage, &text),
             EngineError::Plugin { .. } => {
                 with_hint(FaultKind::Usage, &text).or_hint("`pawl plugin inspect FILE` says what it is")
@@ -137,7 +142,7 @@ impl From<EngineError> for Fault {
             EngineError::Refused(refusal) => refusal.into(),
             EngineError::Store(error) => error.into(),
             EngineError::Journal(error) => error.into(),
-            EngineError::Missing { .. } => with_hint(FaultKind::Failed, &text),
+            EngineError::Registry { .. } | EngineError::Missing { .. } => with_hint(FaultKind::Failed, &text),
             // It may have been done, so it was not refused: as with a connection that ends.
             EngineError::Closed => Self::unusable("the process that holds the data folder ended first")
                 .hint("try again; what was accepted is on disk, and `pawl runs` shows it"),
@@ -217,6 +222,26 @@ impl From<&clap::Error> for Fault {
         let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
         let fault = Self::usage(message);
         if rest.is_empty() { fault.hint("see `pawl --help`") } else { fault.hint(rest.trim()) }
+    }
+}
+
+impl From<SignatureError> for Fault {
+    fn from(error: SignatureError) -> Self {
+        let kind =
+            if matches!(error, SignatureError::Key { .. }) { FaultKind::Usage } else { FaultKind::Failed };
+        with_hint(kind, &error.to_string())
+    }
+}
+
+impl From<RegistryError> for Fault {
+    fn from(error: RegistryError) -> Self {
+        with_hint(FaultKind::Failed, &error.to_string())
+    }
+}
+
+impl From<InvalidReference> for Fault {
+    fn from(error: InvalidReference) -> Self {
+        with_hint(FaultKind::Usage, &error.to_string())
     }
 }
 

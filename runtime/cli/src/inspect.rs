@@ -41,7 +41,9 @@ impl Inspector {
 /// Where a plugin comes from, for people.
 pub(crate) fn origin(origin: &PluginOrigin) -> String {
     match origin {
-        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => path.clone(),
+        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) | PluginOrigin::Registry(path) => {
+            path.clone()
+        }
         PluginOrigin::Shipped => "ships with pawl".to_owned(),
         PluginOrigin::Mcp(server) => format!("mcp.{server} in pawl.yaml"),
     }

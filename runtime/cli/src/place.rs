@@ -155,6 +155,11 @@ impl Place {
         user_cache(named("XDG_CACHE_HOME"), named("HOME"))
     }
 
+    /// Where plugins are kept that were fetched from registries: in the data folder, or nowhere.
+    pub(crate) fn registry_cache(&self) -> Option<PathBuf> {
+        (!self.ephemeral && self.folder.is_dir()).then(|| self.folder.join("registry"))
+    }
+
     /// Makes the data folder, and that of the store, where there is none.
     pub(crate) fn create(&self) -> Result<(), Fault> {
         for folder in [&self.folder, self.store_folder()] {

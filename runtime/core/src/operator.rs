@@ -1,16 +1,16 @@
-//! What the operator says in `pawl.yaml`: which models and MCP servers there are and how they are reached, and
-//! what routes shall take plugins for.
+//! What the operator says in `pawl.yaml`: which models and MCP servers there are and how they are reached, what routes
+//! shall take plugins for, whose plugins are trusted, and the registries that they come from.
 //!
 //! It is read by [`source::operator`](crate::source::operator) and cannot be wrong in itself. It
 //! holds no key: only where one is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Duration;
 use crate::budget::Price;
 use crate::guard::Policy;
 use crate::plugin::EffectClass;
 use crate::route::OfferSetting;
+use crate::{Duration, PublicKey};
 
 /// The highest price of a million tokens.
 pub const PRICE_MAX: u32 = 1_000_000;
@@ -26,6 +26,10 @@ pub struct Operator {
     pub plugins: BTreeMap<String, OfferSetting>,
     /// What is asked of every run.
     pub policy: Policy,
+    /// Whose plugins are used, by the names that people give them; everybody's, when there is none.
+    pub trusted_keys: BTreeMap<String, TrustedKey>,
+    /// What is to know of registries, by their hosts.
+    pub registries: BTreeMap<String, Registry>,
 }
 
 /// One MCP server: how it is reached, and what is believed of it.
@@ -84,6 +88,33 @@ pub struct KeptValue {
     pub prefix: String,
     /// Where it is.
     pub place: KeyPlace,
+}
+
+/// The public key of somebody who signs plugins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustedKey {
+    /// The key.
+    Key(PublicKey),
+    /// A file with it, relative to the operator's.
+    File(String),
+}
+
+/// A registry of plugins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// Whether it is spoken to without TLS; loopback hosts are, unless it says otherwise.
+    pub insecure: Option<bool>,
+    /// Who asks, and where the password is.
+    pub login: Option<Login>,
+}
+
+/// Who asks a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// Where the password is.
+    pub password: KeyPlace,
 }
 
 /// One model, and how it is asked.

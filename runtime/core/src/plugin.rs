@@ -120,6 +120,8 @@ pub enum PluginOrigin {
     Shipped,
     /// An MCP server, by its name in the operator's file.
     Mcp(String),
+    /// In a registry, `oci://…@sha256:…`.
+    Registry(String),
 }
 
 /// What the names of plugins begin with that are MCP servers: `mcp.files`.

@@ -8,10 +8,11 @@ use pawl_core::guard::Policy;
 use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
+use pawl_registry::{Registries, TrustedKeys};
 use pawl_sandbox::{Limits, SandboxConfig};
 
 use crate::upkeep::RetentionSetting;
-use crate::{Chance, Clock, StandIn, SystemChance, SystemClock};
+use crate::{Chance, Clock, LockMode, StandIn, SystemChance, SystemClock};
 
 /// The engine's settings and limits.
 #[derive(Debug, Clone)]
@@ -56,6 +57,12 @@ pub struct EngineConfig {
     pub policy: Policy,
     /// The file that the policy comes from, for messages.
     pub policy_file: String,
+    /// Whose plugins are used; everybody's, when there is none. Those that ship with pawl always are.
+    pub trusted_keys: Arc<TrustedKeys>,
+    /// Where plugins are fetched from that workflows name by `oci://`.
+    pub registries: Arc<Registries>,
+    /// What the lock beside a workflow means, where nothing else is said.
+    pub lock: LockMode,
     /// What takes the place of plugins, in tests.
     pub stand_in: Option<Arc<dyn StandIn>>,
 }
@@ -81,6 +88,9 @@ impl Default for EngineConfig {
             offers: Arc::default(),
             policy: Policy::default(),
             policy_file: "pawl.yaml".to_owned(),
+            trusted_keys: Arc::default(),
+            registries: Arc::default(),
+            lock: LockMode::default(),
             stand_in: None,
         }
     }

@@ -13,6 +13,7 @@ use pawl_core::route::RouteQuery;
 use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
+use pawl_registry::Locked;
 use pawl_sandbox::Sandbox;
 use pawl_store::{Page, RunFilter, Store};
 use serde_json::Value;
@@ -21,7 +22,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mps
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::Follower;
 use crate::journal::RunHistory;
-use crate::plugins::{Catalog, PluginEntry};
+use crate::plugins::{Catalog, LockMode, PluginEntry, locked_plugins};
 use crate::progress::{ProgressHub, Said};
 use crate::routes::{RoutedPlugin, Routes, standings};
 use crate::upkeep::keep_house;
@@ -88,8 +89,7 @@ impl Engine {
         let sandbox_config = config.sandbox.clone();
         let made = tokio::task::spawn_blocking(move || Sandbox::new(sandbox_config)).await;
         let sandbox = made.map_err(|_| EngineError::Closed)??;
-        let catalog = Catalog::new(sandbox, config.plugin_folder.clone(), config.limits.clone());
-        let catalog = catalog.with_servers(config.mcp.clone());
+        let catalog = Catalog::new(sandbox, &config);
         Ok(Self::begin(store, config, Arc::new(catalog)))
     }
 
@@ -143,7 +143,27 @@ impl Engine {
         text: &str,
         base: &Path,
     ) -> Result<Workflow, EngineError> {
-        prepare(&self.context, file, text, base).await
+        self.prepare_by(self.context.config.lock, file, text, base).await
+    }
+
+    /// The same, where the lock beside it means something else than usual.
+    pub async fn prepare_by(
+        &self,
+        lock: LockMode,
+        file: &str,
+        text: &str,
+        base: &Path,
+    ) -> Result<Workflow, EngineError> {
+        prepare(&self.context, file, text, base, lock).await
+    }
+
+    /// The plugins of a workflow, and of those that it starts, as a lock in this folder holds them.
+    pub async fn locked_plugins(
+        &self,
+        workflow: &Workflow,
+        folder: &Path,
+    ) -> Result<Vec<Locked>, EngineError> {
+        locked_plugins(&self.context, workflow, folder).await
     }
 
     /// Which steps would be denied what their plugin imports, and what that is: one text a plugin.
@@ -168,6 +188,11 @@ impl Engine {
     /// The plugin in this file, with the manifest beside it.
     pub async fn plugin_file(&self, name: &str, path: &Path) -> Result<PluginEntry, EngineError> {
         self.context.catalog.find(name, Some(path)).await
+    }
+
+    /// Refuses a plugin that nobody has signed whom the operator trusts, where the operator says whom.
+    pub fn trust_plugin(&self, entry: &PluginEntry) -> Result<(), EngineError> {
+        self.context.catalog.trust(entry)
     }
 
     /// Loads a plugin, checks it against its manifest and says what it is.

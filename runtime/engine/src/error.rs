@@ -5,6 +5,7 @@ use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::JournalError;
 use pawl_core::topic::InvalidTopic;
 use pawl_core::{ApprovalId, Refusal, RunId};
+use pawl_registry::{LockError, RegistryError, UntrustedError};
 use pawl_sandbox::SandboxError;
 use pawl_store::StoreError;
 
@@ -63,6 +64,37 @@ pub enum EngineError {
         /// What to do.
         hint: &'static str,
     },
+    /// A plugin is not signed by anybody whom the operator trusts.
+    #[error("plugin '{name}' ({place}) is not trusted: {source}")]
+    Untrusted {
+        /// Its name.
+        name: String,
+        /// Where it was found.
+        place: String,
+        /// Why.
+        source: Box<UntrustedError>,
+    },
+    /// A plugin cannot be fetched.
+    #[error("plugin '{name}': {source}")]
+    Registry {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: Box<RegistryError>,
+    },
+    /// A plugin in a registry is named by a tag alone, which may come to mean another one.
+    #[error("plugin '{name}': {reference} names no digest, and no pawl.lock has one; {hint}")]
+    NoDigest {
+        /// Its name.
+        name: String,
+        /// How the workflow names it.
+        reference: String,
+        /// What to write.
+        hint: String,
+    },
+    /// A plugin is not the one that is locked, or the lock cannot be read.
+    #[error(transparent)]
+    Lock(Box<LockError>),
     /// Workflows start each other for ever.
     #[error(
         "'{file}' starts '{path}', which leads back to it; workflows cannot start each other in a circle"
@@ -122,6 +154,12 @@ pub enum EngineError {
     /// The engine was shut down, or has ended because its store failed for good ([`StoreError::Failed`]).
     #[error("the engine was shut down; what was accepted goes on with `pawl resume`")]
     Closed,
+}
+
+impl From<LockError> for EngineError {
+    fn from(error: LockError) -> Self {
+        Self::Lock(Box::new(error))
+    }
 }
 
 impl From<Diagnostics> for EngineError {

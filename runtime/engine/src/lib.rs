@@ -53,7 +53,7 @@ pub use error::EngineError;
 pub use files::read_text;
 pub use follow::{Follower, News};
 pub use journal::RunHistory;
-pub use plugins::{PluginEntry, SHIPPED, ShippedPlugin};
+pub use plugins::{LockMode, PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::{ProgressNote, Said};
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
 pub use routes::RoutedPlugin;

@@ -135,6 +135,7 @@ impl Engine {
                     origin: PluginOrigin::Workflow(format!("sha256:{digest}")),
                     bytes: fetch(self.store().as_ref(), run, digest, "a component").await?,
                     manifest: None,
+                    signature: None,
                 },
             };
             let (pin, blob) = catalog.pin(&entry).await?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pawl_core::budget::Prices;
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::diagnostic::Diagnostics;
+use pawl_core::oci::Reference;
 use pawl_core::plugin::{Ceiling, Permissions, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins};
 use pawl_core::route::Offer;
 use pawl_core::source::{self, KnownModels, WorkflowShape};
@@ -14,6 +15,7 @@ use pawl_core::{Digest, RunId, StepId};
 use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
+use crate::plugins::{LockMode, Locking, PluginEntry, pinned};
 use crate::routes::offers;
 use crate::{EngineError, files, journal, withhold};
 
@@ -49,8 +51,11 @@ pub(crate) async fn prepare(
     file: &str,
     text: &str,
     base: &Path,
+    lock: LockMode,
 ) -> Result<Workflow, EngineError> {
-    prepare_within(context, file, text, base, &Around::default()).await
+    let locking = Locking::new(base, lock)?;
+    // Apart, for it takes much room: everybody who starts something would carry it along.
+    Box::pin(prepare_within(context, file, text, base, &locking, &Around::default())).await
 }
 
 /// The workflows that lead to one.
@@ -68,6 +73,7 @@ async fn prepare_within(
     file: &str,
     text: &str,
     base: &Path,
+    locking: &Locking,
     around: &Around,
 ) -> Result<Workflow, EngineError> {
     let loaded = source::load(file, text)?;
@@ -78,8 +84,8 @@ async fn prepare_within(
     let mut blobs = vec![Blob::new(text.as_bytes())];
     let (mut plugins, mut others) = (PluginPins::new(), Vec::new());
     for name in loaded.definition.plugin_names() {
-        let path: Option<PathBuf> = loaded.definition.plugins.get(name).map(|path| base.join(path));
-        let entry = match context.catalog.find(name, path.as_deref()).await {
+        let written = loaded.definition.plugins.get(name).map(String::as_str);
+        let entry = match find(context, locking, name, written, base).await {
             Ok(entry) => entry,
             // Told below, with the place of every step that needs it.
             Err(EngineError::NoPlugin { .. }) => {
@@ -88,6 +94,7 @@ async fn prepare_within(
             }
             Err(error) => return Err(error),
         };
+        locking.check(&entry)?;
         let (pin, blob) = context.catalog.pin(&entry).await?;
         plugins.insert(name.to_owned(), pin);
         blobs.push(blob);
@@ -97,7 +104,7 @@ async fn prepare_within(
     for (name, path) in &loaded.definition.workflows {
         let mut around = around.clone();
         around.ceilings.extend(withhold::ceilings(&loaded.definition, name, file));
-        let child = Box::pin(prepare_child(context, file, &base.join(path), around)).await?;
+        let child = Box::pin(prepare_child(context, file, &base.join(path), locking, around)).await?;
         let shape = WorkflowShape { models: child.models, ..WorkflowShape::of(&child.definition) };
         shapes.insert(name.clone(), shape);
         prices.extend(child.prices);
@@ -149,15 +156,32 @@ async fn prepare_within(
 
 /// What the workflow names itself takes the place of what has the same name.
 fn with_pins(mut offers: BTreeMap<String, Offer>, pins: &PluginPins) -> BTreeMap<String, Offer> {
-    for (name, pin) in
-        pins.iter().filter(|(_, pin)| matches!(pin.origin, PluginOrigin::Workflow(_) | PluginOrigin::Mcp(_)))
-    {
+    for (name, pin) in pins.iter().filter(|(_, pin)| {
+        matches!(pin.origin, PluginOrigin::Workflow(_) | PluginOrigin::Registry(_) | PluginOrigin::Mcp(_))
+    }) {
         let own = Offer::of(&pin.description);
         // Its labels are known once the run looks for it.
         let labels = offers.get(name).map(|offer| offer.labels.clone()).unwrap_or_default();
         offers.insert(name.clone(), Offer { labels, ..own });
     }
     offers
+}
+
+/// A plugin of a workflow: where that says it is, else by its name.
+async fn find(
+    context: &Context,
+    locking: &Locking,
+    name: &str,
+    written: Option<&str>,
+    base: &Path,
+) -> Result<PluginEntry, EngineError> {
+    let catalog = &context.catalog;
+    // Those that are meant and are none were refused with the definition.
+    if let Some(Ok(reference)) = written.map(str::parse::<Reference>) {
+        let reference = pinned(catalog, locking, name, reference).await?;
+        return catalog.fetch(name, &reference).await;
+    }
+    catalog.find(name, written.map(|path| base.join(path)).as_deref()).await
 }
 
 /// Steps whose plugin imports what the step does not grant: each would be denied, whenever it came to it.
@@ -203,6 +227,7 @@ async fn prepare_child(
     context: &Context,
     file: &str,
     path: &Path,
+    locking: &Locking,
     mut around: Around,
 ) -> Result<Workflow, EngineError> {
     let place = path.display().to_string();
@@ -219,7 +244,7 @@ async fn prepare_child(
     }
     let text = files::read_text(path).map_err(|error| unreadable(error.to_string()))?;
     let base = path.parent().unwrap_or_else(|| Path::new("."));
-    prepare_within(context, &place, &text, base, &around).await
+    prepare_within(context, &place, &text, base, locking, &around).await
 }
 
 /// Definitions by the digest of their source.

@@ -31,7 +31,7 @@ use serde_json::Value;
 
 pub(crate) use feed::{Feed, Next};
 pub(crate) use open::{in_memory, open};
-pub(crate) use operator::{configured, servers, unasked};
+pub(crate) use operator::{configured, registries, servers, trusted_keys, unasked};
 pub(crate) use protocol::{About, Answered, Latest, Opened, Replayed, Reply, Request, Signalled, Verified};
 pub(crate) use server::Listener;
 pub(crate) use service::{Service, engine_config};

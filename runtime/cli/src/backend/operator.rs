@@ -1,13 +1,16 @@
-//! The operator's file: its models and MCP servers, and what it asks of every run.
+//! The operator's file: its models and MCP servers, whose plugins are trusted and where they come from, and what it
+//! asks of every run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pawl_core::operator::Operator;
+use pawl_core::PublicKey;
+use pawl_core::operator::{Operator, TrustedKey};
 use pawl_core::source::operator;
 use pawl_engine::{EngineConfig, EngineError, read_text};
 use pawl_mcp::{Hub, Servers};
 use pawl_models::{ModelsError, Profiles};
+use pawl_registry::{Registries, TrustedKeys};
 
 use super::engine_config;
 use crate::fault::Fault;
@@ -18,7 +21,7 @@ pub(crate) fn configured(place: &Place) -> Result<EngineConfig, Fault> {
     let (operator, folder) = read(place)?;
     let models = Arc::new(Profiles::new(&operator, &folder, read_text)?);
     let mcp = hub(&operator, &folder)?;
-    let config = engine_config(place);
+    let config = engine_config(place)?;
     let policy_file =
         place.config().map_or_else(|| config.policy_file.clone(), |path| path.display().to_string());
     Ok(EngineConfig {
@@ -41,7 +44,7 @@ pub(crate) fn servers(place: &Place) -> Result<Arc<dyn Servers>, Fault> {
 pub(crate) fn unasked(place: &Place) -> Result<EngineConfig, Fault> {
     let (operator, folder) = read(place)?;
     let mcp = Some(hub(&operator, &folder)?);
-    Ok(EngineConfig { mcp, offers: Arc::new(operator.plugins), ..engine_config(place) })
+    Ok(EngineConfig { mcp, offers: Arc::new(operator.plugins), ..engine_config(place)? })
 }
 
 fn hub(operator: &Operator, folder: &Path) -> Result<Arc<dyn Servers>, Fault> {
@@ -60,6 +63,35 @@ fn read(place: &Place) -> Result<(Operator, PathBuf), Fault> {
     let operator = operator::load(&file, &text).map_err(EngineError::from)?;
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     Ok((operator, folder.to_owned()))
+}
+
+/// Whose plugins the operator trusts.
+pub(crate) fn trusted_keys(place: &Place) -> Result<Arc<TrustedKeys>, Fault> {
+    let (operator, folder) = read(place)?;
+    let keys =
+        operator.trusted_keys.iter().map(|(name, key)| Ok((name.clone(), public_key(name, key, &folder)?)));
+    Ok(Arc::new(TrustedKeys::new(keys.collect::<Result<Vec<_>, Fault>>()?)))
+}
+
+/// The registries that plugins come from, and where what was fetched is kept.
+pub(crate) fn registries(place: &Place) -> Result<Arc<Registries>, Fault> {
+    let (operator, folder) = read(place)?;
+    Ok(Arc::new(Registries::new(operator.registries, folder, place.registry_cache())))
+}
+
+fn public_key(name: &str, key: &TrustedKey, folder: &Path) -> Result<PublicKey, Fault> {
+    let path = match key {
+        TrustedKey::Key(key) => return Ok(*key),
+        TrustedKey::File(path) => folder.join(path),
+    };
+    let read = read_text(&path).map_err(|error| error.to_string());
+    let read = read.and_then(|text| text.trim().parse().map_err(|error| format!("{error}")));
+    read.map_err(|reason| {
+        let message =
+            format!("cannot use {}, the trusted key '{name}' of pawl.yaml: {reason}", path.display());
+        Fault::usage(message)
+            .hint("name the file that `pawl plugin keygen` has written, the one that ends in .pub")
+    })
 }
 
 impl From<ModelsError> for Fault {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 6;
+pub(crate) const PROTOCOL_VERSION: u32 = 7;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -66,6 +66,8 @@ pub(crate) enum Request {
         allow_http: BTreeSet<String>,
         /// Who starts it.
         by: Actor,
+        /// Whether its plugins must be those of the lock beside it.
+        locked: bool,
     },
     /// Headers, newest first.
     Runs {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use pawl_core::plugin::Permissions;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, RunId};
-use pawl_engine::{Answer, Clock as _, Engine, EngineConfig, EngineError, StartOptions, SystemClock};
+use pawl_engine::{
+    Answer, Clock as _, Engine, EngineConfig, EngineError, LockMode, StartOptions, SystemClock,
+};
 use pawl_sandbox::SandboxConfig;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
 use serde_json::json;
@@ -52,10 +54,12 @@ impl Drop for InHand {
 }
 
 /// The engine's settings for a data folder.
-pub(crate) fn engine_config(place: &Place) -> EngineConfig {
+pub(crate) fn engine_config(place: &Place) -> Result<EngineConfig, Fault> {
     let plugin_folder = (!place.ephemeral).then(|| place.plugins());
     let sandbox = SandboxConfig { cache_dir: place.cache(), ..SandboxConfig::default() };
-    EngineConfig { plugin_folder, sandbox, ..EngineConfig::default() }
+    let trusted_keys = operator::trusted_keys(place)?;
+    let registries = operator::registries(place)?;
+    Ok(EngineConfig { plugin_folder, sandbox, trusted_keys, registries, ..EngineConfig::default() })
 }
 
 impl Service {
@@ -137,10 +141,11 @@ impl Service {
     }
 
     async fn start(&self, request: Request) -> Result<Reply, Fault> {
-        let Request::Start { file, text, base, inputs, allow_http, by } = request else {
+        let Request::Start { file, text, base, inputs, allow_http, by, locked } = request else {
             return Err(super::strange());
         };
-        let workflow = self.engine.prepare_workflow(&file, &text, &base).await?;
+        let lock = if locked { LockMode::Strict } else { LockMode::Free };
+        let workflow = self.engine.prepare_by(lock, &file, &text, &base).await?;
         // Whether the step is reached or not: what `check` refuses is no run that somebody waits for.
         let denied = self.engine.denied(&workflow).await?;
         if !denied.is_empty() {
@@ -390,6 +395,7 @@ mod tests {
             inputs: json!({}),
             allow_http: std::collections::BTreeSet::new(),
             by: crate::actor::operator(),
+            locked: false,
         };
         let Ok(Reply::Started(Opened { run, .. })) = service.handle(start).await else {
             panic!("not started")

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use pawl_engine::Engine;
+use pawl_engine::{Engine, EngineConfig, LockMode};
 use pawl_store::memory::MemoryStore;
 use pawl_testing::{Suite, is_test};
 use serde_json::{Value, json};
@@ -21,14 +21,19 @@ pub(crate) struct CheckArgs {
     /// The workflows, and the files with their tests
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Refuse plugins that are not as `pawl.lock` beside the workflow has them
+    #[arg(long)]
+    locked: bool,
     #[command(flatten)]
     pub(crate) data: DataArgs,
 }
 
 pub(crate) async fn run(args: CheckArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     // Nothing is kept, so the data folder may be in use or not there at all.
-    let bench = workbench(&place).await?;
-    let config = configured(&place)?;
+    let lock = if args.locked { LockMode::Strict } else { LockMode::Free };
+    let bench = EngineConfig { lock, ..unasked(&place)? };
+    let bench = Engine::open(Arc::new(MemoryStore::new()), bench).await?;
+    let config = EngineConfig { lock, ..configured(&place)? };
     let engine = bench.beside(Arc::new(MemoryStore::new()), config);
     let mut documents = Vec::new();
     let mut exit = Exit::Ok;

@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fork;
 pub(crate) mod graph;
+pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod memory;
 pub(crate) mod plugin;
@@ -56,6 +57,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Diff(args) => diff::run(args, place, out).await,
         Command::Replay(args) => replay::run(args, place, out).await,
         Command::Check(args) => check::run(args, place, out).await,
+        Command::Lock(args) => lock::run(args, place, out).await,
         Command::Test(args) => test::run(args, place, out).await,
         Command::Graph(args) => graph::run(args, place, out).await,
         Command::Schema(args) => Ok(schema::run(&args, out)),

@@ -38,6 +38,9 @@ pub(crate) struct RunArgs {
     /// Show what models say while they say it
     #[arg(long)]
     tokens: bool,
+    /// Refuse plugins that are not as `pawl.lock` beside the workflow has them
+    #[arg(long)]
+    locked: bool,
     /// Never ask on the terminal: print the commands that answer, and end
     #[arg(long)]
     no_interactive: bool,
@@ -73,6 +76,7 @@ fn request(args: &RunArgs) -> Result<Request, Fault> {
         base,
         allow_http: args.allow_http.iter().cloned().collect(),
         by: actor::operator(),
+        locked: args.locked,
     })
 }
 

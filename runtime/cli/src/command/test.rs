@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pawl_engine::EngineConfig;
+use pawl_engine::{EngineConfig, LockMode};
 use pawl_testing::{FileReport, Options, Suite, TestReport, TestingError};
 use serde_json::{Value, json};
 
@@ -33,6 +33,9 @@ pub(crate) struct TestArgs {
     /// Where chance comes from: the same seed gives the same runs
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Refuse plugins that are not as `pawl.lock` beside the workflow has them
+    #[arg(long)]
+    locked: bool,
     #[arg(long, value_name = "FILE", help = "Write a JUnit report as well")]
     junit: Option<PathBuf>,
     #[command(flatten)]
@@ -41,8 +44,9 @@ pub(crate) struct TestArgs {
 
 pub(crate) async fn run(args: TestArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     let files = pawl_testing::find(&args.paths)?;
-    let config = EngineConfig { mcp: Some(servers(&place)?), ..engine_config(&place) };
-    let suite = Suite::open(config).await?;
+    let lock = if args.locked { LockMode::Strict } else { LockMode::Free };
+    let mcp = Some(servers(&place)?);
+    let suite = Suite::open(EngineConfig { lock, mcp, ..engine_config(&place)? }).await?;
     let options = Options {
         filter: args.filter.clone(),
         crash_at_every_event: args.crash_at_every_event,

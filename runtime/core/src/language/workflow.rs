@@ -34,7 +34,7 @@ pub static WORKFLOW: Place = Place {
         Key::optional(
             "plugins",
             Shape::Named(&Shape::Text),
-            "Components by name: their paths, relative to this file.",
+            "Components by name: their paths, relative to this file, or where they are in a [registry](operator-reference.md#registries), `oci://host/repository:tag@sha256:…`.",
             "{ triage: ./plugins/triage.wasm }",
         )
         .otherwise("the plugin folder, then what ships with pawl"),

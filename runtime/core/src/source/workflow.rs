@@ -10,6 +10,7 @@ use crate::Digest;
 use crate::definition::{Definition, LANGUAGE_VERSION, Output, Role, Step};
 use crate::diagnostic::Code;
 use crate::language::{OUTPUT, WORKFLOW};
+use crate::oci::{InvalidReference, Reference};
 
 /// Reads a workflow; what is wrong is reported, and something harmless stands in for it.
 pub(super) fn definition(lower: &mut Lower, root: &Node) -> Definition {
@@ -123,6 +124,14 @@ fn files(lower: &mut Lower, node: &Node, what: &str, of: &str) -> BTreeMap<Strin
             if path.is_empty() {
                 let help = Some(format!("write the path of {of}, relative to this file"));
                 lower.report(Code::InvalidValue, &entry.value.span, "the path is empty", help);
+            }
+            if what == "plugin"
+                && Reference::is_meant(path)
+                && let Err(error) = path.parse::<Reference>()
+            {
+                let message = format!("'{path}' names no plugin in a registry: {}", error.why());
+                let help = Some(InvalidReference::HELP.to_owned());
+                lower.report(Code::InvalidValue, &entry.value.span, message, help);
             }
             files.insert(entry.key.clone(), path.to_owned());
         }

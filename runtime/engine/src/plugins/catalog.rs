@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pawl_core::definition::Schema;
+use pawl_core::oci::Reference;
 use pawl_core::plugin::{Description, MCP_PREFIX, PluginOrigin, PluginPin};
 use pawl_core::{Digest, RunId};
 use pawl_mcp::Servers;
+use pawl_registry::{Package, Registries, SIGNATURE_MAX_BYTES, TrustedKeys, signature_place};
 use pawl_sandbox::{Limits, LoadedPlugin, Manifest, Sandbox};
 use pawl_store::{Blob, Store};
 
@@ -18,7 +20,7 @@ use super::servers::{DescribedTools, Schemas, pinned_server};
 use super::settle::settled;
 use super::{SHIPPED, manifest_places};
 use crate::routes::Registry;
-use crate::{EngineError, files, journal};
+use crate::{EngineConfig, EngineError, files, journal};
 
 /// A plugin that can be used by name.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct PluginEntry {
     pub bytes: Arc<[u8]>,
     /// Its `plugin.toml`, where there is one.
     pub manifest: Option<String>,
+    /// What somebody who signed it has put beside it, where there is such a file.
+    pub signature: Option<String>,
 }
 
 /// A loaded component with its schemas compiled: arguments before results.
@@ -47,6 +51,8 @@ pub(crate) struct Catalog {
     folder: Option<PathBuf>,
     /// What one attempt may use at most.
     ceiling: Limits,
+    trusted: Arc<TrustedKeys>,
+    registries: Arc<Registries>,
     ready: Mutex<HashMap<Digest, Arc<ReadyPlugin>>>,
     servers: Option<Arc<dyn Servers>>,
     described: DescribedTools,
@@ -58,14 +64,19 @@ pub(crate) struct Catalog {
 pub(crate) const AGENT_SCHEMAS: &str = "";
 
 impl Catalog {
-    pub(crate) fn new(sandbox: Sandbox, folder: Option<PathBuf>, ceiling: Limits) -> Self {
-        let (ready, described) = (Mutex::default(), DescribedTools::default());
-        Self { sandbox, folder, ceiling, ready, servers: None, described, registry: Registry::default() }
-    }
-
-    /// With the operator's MCP servers.
-    pub(crate) fn with_servers(self, servers: Option<Arc<dyn Servers>>) -> Self {
-        Self { servers, ..self }
+    pub(crate) fn new(sandbox: Sandbox, config: &EngineConfig) -> Self {
+        let (folder, ceiling) = (config.plugin_folder.clone(), config.limits.clone());
+        Self {
+            sandbox,
+            folder,
+            ceiling,
+            trusted: Arc::clone(&config.trusted_keys),
+            registries: Arc::clone(&config.registries),
+            ready: Mutex::default(),
+            servers: config.mcp.clone(),
+            described: DescribedTools::default(),
+            registry: Registry::default(),
+        }
     }
 
     pub(crate) const fn servers(&self) -> Option<&Arc<dyn Servers>> {
@@ -161,6 +172,19 @@ impl Catalog {
         })
     }
 
+    /// The plugin that a registry has under this name, which has a digest.
+    pub(crate) async fn fetch(&self, name: &str, reference: &Reference) -> Result<PluginEntry, EngineError> {
+        let pulled = self.registries.pull(reference, self.sandbox.component_max_bytes()).await;
+        let Package { component, manifest, signature } = pulled
+            .map_err(|source| EngineError::Registry { name: name.to_owned(), source: Box::new(source) })?;
+        let origin = PluginOrigin::Registry(reference.to_string());
+        Ok(PluginEntry { name: name.to_owned(), origin, bytes: component.into(), manifest, signature })
+    }
+
+    pub(crate) fn registries(&self) -> &Registries {
+        &self.registries
+    }
+
     fn read_file(&self, name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntry, EngineError> {
         read_file(name, path, self.sandbox.component_max_bytes(), origin)
     }
@@ -173,11 +197,26 @@ impl Catalog {
         SHIPPED.iter().map(|shipped| shipped.name.to_owned()).chain(in_folder).chain(servers).collect()
     }
 
-    /// Loads an entry, checks it against its manifest, and pins it. An MCP server is asked for its tools.
+    /// Refuses a plugin that nobody has signed whom the operator trusts, where the operator says whom. What ships
+    /// with pawl is trusted as pawl is, and MCP servers are the operator's own.
+    pub(crate) fn trust(&self, entry: &PluginEntry) -> Result<(), EngineError> {
+        if self.trusted.is_empty() || matches!(entry.origin, PluginOrigin::Shipped | PluginOrigin::Mcp(_)) {
+            return Ok(());
+        }
+        let (manifest, signature) = (entry.manifest.as_deref(), entry.signature.as_deref());
+        self.trusted.check(&Digest::of(&entry.bytes), manifest, signature).map_err(|source| {
+            let (name, place) = (entry.name.clone(), place(&entry.origin));
+            EngineError::Untrusted { name, place, source: Box::new(source) }
+        })
+    }
+
+    /// Loads an entry that is trusted, checks it against its manifest, and pins it. An MCP server, which the operator
+    /// names itself, is asked for its tools.
     pub(crate) async fn pin(&self, entry: &PluginEntry) -> Result<(PluginPin, Blob), EngineError> {
         if let (PluginOrigin::Mcp(server), Some(servers)) = (&entry.origin, &self.servers) {
             return pinned_server(servers.as_ref(), server).await;
         }
+        self.trust(entry)?;
         let failed = |source| EngineError::Plugin {
             name: entry.name.clone(),
             place: place(&entry.origin),
@@ -299,7 +338,7 @@ fn server_name(server: &str) -> String {
 
 fn from_server(server: &str) -> PluginEntry {
     let origin = PluginOrigin::Mcp(server.to_owned());
-    PluginEntry { name: server_name(server), origin, bytes: Arc::from([]), manifest: None }
+    PluginEntry { name: server_name(server), origin, bytes: Arc::from([]), manifest: None, signature: None }
 }
 
 fn from_binary(shipped: &super::ShippedPlugin) -> PluginEntry {
@@ -308,6 +347,7 @@ fn from_binary(shipped: &super::ShippedPlugin) -> PluginEntry {
         origin: PluginOrigin::Shipped,
         bytes: Arc::from(shipped.bytes),
         manifest: Some(shipped.manifest.to_owned()),
+        signature: None,
     }
 }
 
@@ -341,12 +381,20 @@ fn read_file(
         }
         break;
     }
-    Ok(PluginEntry { name: name.to_owned(), origin, bytes: bytes.into(), manifest })
+    let beside = signature_place(path);
+    let signature = match files::read(&beside, SIGNATURE_MAX_BYTES as u64) {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(unreadable(&beside, &error)),
+    };
+    Ok(PluginEntry { name: name.to_owned(), origin, bytes: bytes.into(), manifest, signature })
 }
 
 fn place(origin: &PluginOrigin) -> String {
     match origin {
-        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) => path.clone(),
+        PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) | PluginOrigin::Registry(path) => {
+            path.clone()
+        }
         PluginOrigin::Shipped => "shipped with pawl".to_owned(),
         PluginOrigin::Mcp(server) => format!("MCP server '{server}'"),
     }
@@ -393,7 +441,8 @@ mod tests {
             std::fs::write(path, "what it is does not matter here").unwrap();
         }
         let config = SandboxConfig { agents_max: 1, tools_max: 1, ..SandboxConfig::default() };
-        let catalog = Catalog::new(Sandbox::new(config).unwrap(), Some(folder), Limits::default());
+        let settings = EngineConfig { plugin_folder: Some(folder), ..EngineConfig::default() };
+        let catalog = Catalog::new(Sandbox::new(config).unwrap(), &settings);
         assert!(catalog.find("good", None).await.is_ok());
         let absolute = around.path().join("evil").display().to_string();
         for name in ["../evil", "./good", "x/../good", absolute.as_str(), "..", ""] {

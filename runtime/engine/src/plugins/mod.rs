@@ -1,11 +1,14 @@
 //! Plugins: where they are found, what was loaded.
 
 mod catalog;
+mod locking;
 mod servers;
 mod settle;
 mod shipped;
 
 pub use catalog::PluginEntry;
 pub(crate) use catalog::{AGENT_SCHEMAS, Catalog, ReadyPlugin, limits_of};
+pub use locking::LockMode;
+pub(crate) use locking::{Locking, locked_plugins, pinned};
 pub(crate) use settle::manifest_places;
 pub use shipped::{SHIPPED, ShippedPlugin};

@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pawl_registry::signature_place;
+
 /// How long a file must not have changed before it is read, in milliseconds.
 const QUIET_MIN_MS: u64 = 250;
 /// How long is waited for a file that changes again and again, in milliseconds.
@@ -23,7 +25,7 @@ pub(crate) fn manifest_places(component: &Path) -> Vec<PathBuf> {
     std::iter::once(component.with_extension("toml")).chain(shared).collect()
 }
 
-/// Waits until a component and its manifest have stood still.
+/// Waits until a component, its manifest and its signature have stood still.
 pub(crate) async fn settled(component: &Path) {
     settled_within(component, SETTLE_MAX_MS).await;
 }
@@ -31,7 +33,8 @@ pub(crate) async fn settled(component: &Path) {
 async fn settled_within(component: &Path, max_ms: u64) {
     let mut waited_ms = 0;
     while waited_ms < max_ms {
-        let files = std::iter::once(component.to_owned()).chain(manifest_places(component));
+        let beside = manifest_places(component).into_iter().chain([signature_place(component)]);
+        let files = std::iter::once(component.to_owned()).chain(beside);
         let Some(wait_ms) = files.filter_map(|file| restless_ms(&file)).max() else { return };
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         waited_ms += wait_ms;

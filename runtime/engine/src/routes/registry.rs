@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use pawl_core::plugin::{Description, Permissions, PluginOrigin, PluginPin};
 use pawl_core::route::{Offer, OfferSetting};
 use pawl_core::{Digest, RunId};
+use pawl_registry::signature_place;
 use pawl_sandbox::{LoadedPlugin, Manifest};
 
 use crate::driver::Context;
@@ -98,7 +99,8 @@ async fn of_run(
             PluginOrigin::Shipped => {
                 SHIPPED.iter().find(|shipped| shipped.name == name).map(|shipped| shipped.manifest.to_owned())
             }
-            PluginOrigin::Mcp(_) => None,
+            // What a registry has beside it is not asked for again.
+            PluginOrigin::Mcp(_) | PluginOrigin::Registry(_) => None,
         };
         let setting = manifest.and_then(|text| Manifest::parse(&text).ok()).map(|manifest| manifest.offer());
         found.insert(name.clone(), Ok(made(pin.origin.clone(), loaded, &setting.unwrap_or_default())));
@@ -175,7 +177,8 @@ fn beside(path: &Path) -> Option<String> {
 }
 
 fn stamp(path: &Path) -> Stamp {
-    let files = std::iter::once(path.to_owned()).chain(manifest_places(path));
+    let beside = manifest_places(path).into_iter().chain([signature_place(path)]);
+    let files = std::iter::once(path.to_owned()).chain(beside);
     let about = |file: PathBuf| {
         let about = std::fs::metadata(file).ok()?;
         Some((about.modified().ok()?, about.len()))

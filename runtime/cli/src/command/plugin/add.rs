@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pawl_core::plugin::{Description, PluginOrigin};
+use pawl_engine::PluginEntry;
+use pawl_registry::signature_place;
 use pawl_sandbox::Manifest;
 use serde_json::json;
 
@@ -30,8 +32,10 @@ pub(super) struct AddArgs {
 
 pub(super) async fn run(args: &AddArgs, place: &Place, out: Output) -> Result<Exit, Fault> {
     let file = args.component.display().to_string();
-    let entry = workbench(place).await?.plugin_file("plugin", &args.component).await?;
+    let engine = workbench(place).await?;
+    let entry = engine.plugin_file("plugin", &args.component).await?;
     let mut entry = find::with_manifest(entry, args.manifest.as_deref())?;
+    engine.trust_plugin(&entry)?;
     let loaded = find::load(&Inspector::new(place)?, &entry, args.manifest.as_deref()).await?;
     let name = match &entry.manifest {
         Some(text) => Manifest::parse(text).map_err(|error| Fault::usage(error.to_string()))?.name,
@@ -40,18 +44,7 @@ pub(super) async fn run(args: &AddArgs, place: &Place, out: Output) -> Result<Ex
         }
     };
     place.create()?;
-    let to = place.plugins();
-    let told = |error: std::io::Error| {
-        Fault::unusable(format!("cannot write to {}: {error}", to.display())).hint("make the folder writable")
-    };
-    std::fs::create_dir_all(&to).map_err(told)?;
-    let component = to.join(format!("{name}.wasm"));
-    let manifest = to.join(format!("{name}.toml"));
-    match &entry.manifest {
-        Some(text) => put(&manifest, text.as_bytes()).map_err(told)?,
-        None => remove(&manifest).map_err(told)?,
-    }
-    put(&component, &entry.bytes).map_err(told)?;
+    let component = lay(&place.plugins(), &name, &entry)?;
     entry.origin = PluginOrigin::Folder(component.display().to_string());
     out.document(&json!({
         "name": name, "kind": loaded.kind(), "digest": loaded.digest(), "origin": entry.origin,
@@ -67,8 +60,30 @@ pub(super) async fn run(args: &AddArgs, place: &Place, out: Output) -> Result<Ex
     Ok(Exit::Ok)
 }
 
+/// Puts a plugin's files into a folder, the component last: what lies beside it is there when it is found.
+pub(super) fn lay(folder: &Path, name: &str, entry: &PluginEntry) -> Result<PathBuf, Fault> {
+    let told = |error: std::io::Error| {
+        Fault::unusable(format!("cannot write to {}: {error}", folder.display()))
+            .hint("make the folder writable")
+    };
+    std::fs::create_dir_all(folder).map_err(told)?;
+    let component = folder.join(format!("{name}.wasm"));
+    let beside = [
+        (folder.join(format!("{name}.toml")), &entry.manifest),
+        (signature_place(&component), &entry.signature),
+    ];
+    for (path, text) in beside {
+        match text {
+            Some(text) => put(&path, text.as_bytes()).map_err(told)?,
+            None => remove(&path).map_err(told)?,
+        }
+    }
+    put(&component, &entry.bytes).map_err(told)?;
+    Ok(component)
+}
+
 /// Writes a file in full before it has its name, so that nobody reads a part of it.
-fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let part = path.with_added_extension(format!("part-{}", std::process::id()));
     let mut file = std::fs::File::create(&part)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pawl_core::diagnostic::among;
+use pawl_core::oci::Reference;
 use pawl_core::plugin::PluginOrigin;
 use pawl_engine::{Engine, PluginEntry};
 use pawl_sandbox::{Limits, LoadedPlugin, Manifest};
@@ -13,6 +14,10 @@ use crate::inspect::Inspector;
 
 /// A file, if it looks like one; else a plugin's name.
 pub(super) async fn find(engine: &Engine, plugin: &str) -> Result<PluginEntry, Fault> {
+    if Reference::is_meant(plugin) {
+        return Err(Fault::usage(format!("{plugin} is in a registry"))
+            .hint("fetch it with `pawl plugin pull`, and name the file"));
+    }
     let path = Path::new(plugin);
     if path.extension().is_some_and(|extension| extension == "wasm") || plugin.contains('/') {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

@@ -7,11 +7,14 @@ use pawl_core::Digest;
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::plugin::{Description, Permissions, PluginKind, PluginOrigin, PluginPin, split_tool};
 use pawl_engine::PluginEntry;
+use pawl_registry::TrustedKeys;
 use pawl_sandbox::LoadedPlugin;
 use serde_json::{Value, json};
 
 use super::find;
+use super::signature::{LockState, SignatureState};
 use crate::args::DataArgs;
+use crate::backend::trusted_keys;
 use crate::command::check::workbench;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -42,7 +45,11 @@ pub(super) async fn run(args: &InspectArgs, place: &Place, out: Output) -> Resul
         return Ok(Exit::Ok);
     }
     let loaded = find::load(&Inspector::new(place)?, &entry, None).await?;
-    let (mut document, mut text) = (document(&entry, &loaded), text(&entry, &loaded));
+    let trusted = trusted_keys(place)?;
+    let lock = LockState::of(&entry)?;
+    let mut document = document(&entry, &loaded, &trusted);
+    document["lock"] = lock.to_json();
+    let mut text = text(&entry, &loaded, &SignatureState::of(&entry, &trusted), &lock);
     if let Some(file) = &args.workflow {
         let definition = engine.load_workflow(file).await?.definition;
         let grants = granted(&definition, &entry.name, &loaded);
@@ -96,7 +103,7 @@ fn told(file: &str, grants: &[Value]) -> String {
     text
 }
 
-pub(super) fn document(entry: &PluginEntry, loaded: &LoadedPlugin) -> Value {
+pub(super) fn document(entry: &PluginEntry, loaded: &LoadedPlugin, trusted: &TrustedKeys) -> Value {
     let imports: Vec<_> = inspect::imports(loaded)
         .into_iter()
         .map(|(import, needs)| json!({ "import": import, "needs": needs }))
@@ -106,6 +113,7 @@ pub(super) fn document(entry: &PluginEntry, loaded: &LoadedPlugin) -> Value {
         "kind": loaded.kind(),
         "digest": loaded.digest(),
         "origin": entry.origin,
+        "signature": SignatureState::of(entry, trusted).to_json(),
         "imports": imports,
         "description": loaded.description(),
     })
@@ -131,8 +139,9 @@ fn head(entry: &PluginEntry, kind: PluginKind, digest: Digest) -> Vec<String> {
     ]
 }
 
-fn text(entry: &PluginEntry, loaded: &LoadedPlugin) -> String {
+fn text(entry: &PluginEntry, loaded: &LoadedPlugin, signature: &SignatureState, lock: &LockState) -> String {
     let mut lines = head(entry, loaded.kind(), loaded.digest());
+    lines.extend([format!("signed  {signature}"), format!("lock    {lock}")]);
     lines.extend([String::new(), "imports".to_owned()]);
     for (import, needs) in inspect::imports(loaded) {
         let needs = needs.map(|needs| format!("  needs {needs}")).unwrap_or_default();

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::find;
 use super::inspect::{document, server};
 use crate::args::DataArgs;
-use crate::backend::Backend;
+use crate::backend::{Backend, trusted_keys};
 use crate::command::check::workbench;
 use crate::command::explain;
 use crate::exit::Exit;
@@ -108,7 +108,7 @@ pub(super) async fn run(
     let mut documents = Vec::new();
     let mut rows = Vec::new();
     let mut exit = Exit::Ok;
-    let engine = workbench(place).await?;
+    let (engine, trusted) = (workbench(place).await?, trusted_keys(place)?);
     for entry in engine.plugins().await? {
         let from = inspect::origin(&entry.origin);
         if matches!(entry.origin, PluginOrigin::Mcp(_)) {
@@ -126,17 +126,21 @@ pub(super) async fn run(
             }
             continue;
         }
-        match find::load(inspector, &entry, None).await {
+        let looked_at = match engine.trust_plugin(&entry) {
+            Ok(()) => find::load(inspector, &entry, None).await.map_err(|fault| ("broken", fault)),
+            Err(error) => Err(("refused", error.into())),
+        };
+        match looked_at {
             Ok(loaded) => {
-                documents.push(document(&entry, &loaded));
+                documents.push(document(&entry, &loaded, &trusted));
                 let (kind, digest) = (loaded.kind().name().to_owned(), loaded.digest().short());
                 rows.push([entry.name, kind, digest, from, summary(loaded.description())]);
             }
-            Err(fault) => {
+            Err((what, fault)) => {
                 exit = Exit::Failed;
                 let digest = Digest::of(&entry.bytes);
                 documents.push(json!({ "name": entry.name, "digest": digest, "error": fault.message }));
-                rows.push([entry.name, "broken".into(), digest.short(), from, fault.message]);
+                rows.push([entry.name, what.into(), digest.short(), from, fault.message]);
             }
         }
     }

@@ -5,13 +5,21 @@ mod add;
 mod check;
 mod find;
 mod inspect;
+mod keygen;
 mod list;
 mod new;
+mod pull;
+mod push;
 mod run;
+mod sign;
+mod signature;
+mod verify;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+
+pub(super) use add::put;
 
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -38,8 +46,18 @@ enum PluginCommand {
     Run(run::RunArgs),
     /// Make a project for a plugin of one's own: it builds, tests and runs at once
     New(new::NewArgs),
-    /// Put a component, with its manifest, into the plugin folder
+    /// Put a component, with its manifest and its signature, into the plugin folder
     Add(add::AddArgs),
+    /// Make a key to sign plugins with
+    Keygen(keygen::KeygenArgs),
+    /// Sign a component and its manifest
+    Sign(sign::SignArgs),
+    /// Say who signed a component, and whether that holds
+    Verify(verify::VerifyArgs),
+    /// Put a component, with its manifest and its signature, into a registry
+    Push(push::PushArgs),
+    /// Fetch a plugin from a registry into a folder
+    Pull(pull::PullArgs),
 }
 
 impl PluginArgs {
@@ -52,6 +70,11 @@ impl PluginArgs {
             PluginCommand::Run(args) => args.data.folder.clone(),
             PluginCommand::New(args) => args.data.folder.clone(),
             PluginCommand::Add(args) => args.data.folder.clone(),
+            PluginCommand::Keygen(_) => None,
+            PluginCommand::Sign(args) => args.data.folder.clone(),
+            PluginCommand::Verify(args) => args.data.folder.clone(),
+            PluginCommand::Push(args) => args.data.folder.clone(),
+            PluginCommand::Pull(args) => args.data.folder.clone(),
         }
     }
 
@@ -69,5 +92,10 @@ pub(crate) async fn run(args: PluginArgs, place: Place, out: Output, stop: Stop)
         PluginCommand::Run(args) => run::run(args, place, out, stop).await,
         PluginCommand::New(args) => new::run(&args, out),
         PluginCommand::Add(args) => add::run(&args, &place, out).await,
+        PluginCommand::Keygen(args) => keygen::run(&args, out),
+        PluginCommand::Sign(args) => sign::run(&args, &place, out).await,
+        PluginCommand::Verify(args) => verify::run(&args, &place, out).await,
+        PluginCommand::Push(args) => push::run(&args, &place, out).await,
+        PluginCommand::Pull(args) => pull::run(&args, &place, out).await,
     }
 }

@@ -112,6 +112,7 @@ async fn start_and_drive(
         inputs: json!({ "with": with }),
         allow_http: args.allow_http.iter().cloned().collect(),
         by: actor::operator(),
+        locked: false,
     };
     let Opened { run, .. } = session.backend.start(start).await.map_err(by_hand)?;
     session.out.note(&format!("run {run}  {}", target.name));
@@ -246,7 +247,7 @@ fn workflow(args: &RunArgs, entry: &PluginEntry, target: &Target<'_>, with: &Val
         }),
     };
     let plugins = match &entry.origin {
-        PluginOrigin::Workflow(path) => json!({ &target.plugin: path }),
+        PluginOrigin::Workflow(path) | PluginOrigin::Registry(path) => json!({ &target.plugin: path }),
         PluginOrigin::Folder(_) | PluginOrigin::Shipped | PluginOrigin::Mcp(_) => json!({}),
     };
     json!({

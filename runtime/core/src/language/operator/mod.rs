@@ -8,6 +8,7 @@ mod plugin;
 mod policy;
 mod profile;
 mod script;
+mod supply;
 
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ pub use plugin::PLUGIN;
 pub use policy::{GRANTS, POLICY};
 pub use profile::{KEY, OPERATOR, PRICE, PROFILE};
 pub use script::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN, SCRIPT};
+pub use supply::{REGISTRY, TRUSTED_KEY};
 
 use super::schema::schema_of;
 use super::{Key, Place, Shape};
@@ -24,8 +26,19 @@ use super::{Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 9] =
-    [&OPERATOR, &PROFILE, &PRICE, &KEY, &MCP_SERVER, &MCP_VALUE, &PLUGIN, &POLICY, &GRANTS];
+pub static OPERATOR_PLACES: [&Place; 11] = [
+    &OPERATOR,
+    &PROFILE,
+    &PRICE,
+    &KEY,
+    &MCP_SERVER,
+    &MCP_VALUE,
+    &PLUGIN,
+    &POLICY,
+    &GRANTS,
+    &TRUSTED_KEY,
+    &REGISTRY,
+];
 
 /// Every place of a script, the file's own first; the others stand in test files as well.
 pub static SCRIPT_PLACES: [&Place; 5] = [&SCRIPT, &MODEL_RULE, &MODEL_WHEN, &MODEL_CALL, &MODEL_USAGE];

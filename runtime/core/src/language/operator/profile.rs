@@ -1,6 +1,6 @@
 //! The top of `pawl.yaml`, and its models.
 
-use super::{GRANTS, Key, MCP_SERVER, PLUGIN, POLICY, Place, Shape};
+use super::{GRANTS, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, Shape, TRUSTED_KEY};
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 
@@ -52,6 +52,20 @@ pub static OPERATOR: Place = Place {
             "{ tools: [orders.*], models: [default] }",
         )
         .otherwise("workflows grant what they name"),
+        Key::optional(
+            "trusted_keys",
+            Shape::Named(&Shape::Map(&TRUSTED_KEY)),
+            "Whose plugins are used. Where there is one, a plugin that none of them has signed is refused.",
+            "{ release: { file: release.key.pub } }",
+        )
+        .otherwise("signatures are not looked at"),
+        Key::optional(
+            "registries",
+            Shape::Named(&Shape::Map(&REGISTRY)),
+            "What is to know of registries of plugins, by their hosts.",
+            "{ registry.example.com: { username: ann, password: { env: REGISTRY_PASSWORD } } }",
+        )
+        .default("{}"),
     ],
     shared: &[],
 };

@@ -34,6 +34,15 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         ("mcp-value", None | Some("prefix")) => {
             body.insert("env".to_owned(), json!("MCP_TOKEN"));
         }
+        ("registry", Some("username")) => {
+            body.insert("password".to_owned(), json!({ "env": "PASSWORD" }));
+        }
+        ("registry", Some("password")) => {
+            body.insert("username".to_owned(), json!("ann"));
+        }
+        ("trusted-key", None) => {
+            body.insert("file".to_owned(), json!("release.key.pub"));
+        }
         ("key", None) => {
             body.insert("env".to_owned(), json!("MODEL_KEY"));
         }
@@ -63,6 +72,8 @@ fn around(place: &Place, inner: &Value) -> Value {
         "mcp-value" => {
             json!({ "mcp": { "mine": { "url": "http://h/mcp", "headers": { "X-Mine": inner } } } })
         }
+        "trusted-key" => json!({ "trusted_keys": { "mine": inner } }),
+        "registry" => json!({ "registries": { "localhost:5000": inner } }),
         other => panic!("nothing leads to {other}"),
     }
 }

@@ -6,6 +6,7 @@ mod plugin;
 mod policy;
 mod profile;
 mod script;
+mod supply;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,10 @@ const KEY_WORDS: [&str; 5] = ["key", "token", "secret", "password", "authorizati
 pub const MODELS_MAX: usize = 100;
 /// The most plugins that a file says something of.
 pub const OPERATOR_PLUGINS_MAX: usize = 1_000;
+/// The most trusted keys of a file.
+pub const TRUSTED_KEYS_MAX: usize = 100;
+/// The most registries of a file.
+pub const REGISTRIES_MAX: usize = 100;
 /// The most retries of a request.
 pub const RETRIES_MAX: u32 = 10;
 /// The most requests in a minute that can be asked for.
@@ -46,7 +51,16 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
         let mcp = get(keys, "mcp").map(|node| mcp::servers(lower, node)).unwrap_or_default();
         let plugins = get(keys, "plugins").map(|node| plugin::plugins(lower, node)).unwrap_or_default();
         let policy = policy::policy(lower, keys);
-        Operator { models, mcp, plugins, policy }
+        let trusted_keys = get(keys, "trusted_keys").map(|node| supply::trusted_keys(lower, node));
+        let registries = get(keys, "registries").map(|node| supply::registries(lower, node));
+        Operator {
+            models,
+            mcp,
+            plugins,
+            policy,
+            trusted_keys: trusted_keys.unwrap_or_default(),
+            registries: registries.unwrap_or_default(),
+        }
     })
 }
 

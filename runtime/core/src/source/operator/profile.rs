@@ -117,19 +117,24 @@ fn base_url(lower: &mut Lower, node: &Node) -> Option<String> {
 }
 
 fn key(lower: &mut Lower, node: &Node) -> Option<KeyPlace> {
+    key_place(lower, node, "key")
+}
+
+/// Where a key, or a password, is.
+pub(super) fn key_place(lower: &mut Lower, node: &Node, what: &str) -> Option<KeyPlace> {
     if node.as_text().is_some() {
-        let message = "a key never stands in pawl.yaml".to_owned();
-        let help = "write `{ env: NAME }` or `{ file: PATH }`, and put the key there".to_owned();
+        let message = format!("a {what} never stands in pawl.yaml");
+        let help = format!("write `{{ env: NAME }}` or `{{ file: PATH }}`, and put the {what} there");
         lower.report(Code::WrongType, &node.span, message, Some(help));
         return None;
     }
-    let keys = lower.map(node, &KEY)?;
+    let keys = lower.map_called(node, what, &KEY)?;
     match (get(keys, "env"), get(keys, "file")) {
         (Some(node), None) => filled(lower, node, "env").map(KeyPlace::Env),
         (None, Some(node)) => filled(lower, node, "file").map(KeyPlace::File),
         (Some(_), Some(_)) | (None, None) => {
             let help = Some("write `{ env: NAME }` or `{ file: PATH }`".to_owned());
-            lower.report(Code::KeyMismatch, &node.span, "key needs one of env and file", help);
+            lower.report(Code::KeyMismatch, &node.span, format!("{what} needs one of env and file"), help);
             None
         }
     }

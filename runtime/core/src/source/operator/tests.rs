@@ -1,6 +1,6 @@
 use super::*;
 use crate::Duration;
-use crate::operator::{KeyPlace, Protocol, Provider, Remote};
+use crate::operator::{KeyPlace, Login, Protocol, Provider, Registry, Remote, TrustedKey};
 
 const GOOD: &str = "
 models:
@@ -210,4 +210,67 @@ grants: { tool: [a.b] }
     let many = "  - { tool: a.b, approval: required }\n".repeat(crate::guard::GUARD_RULES_MAX + 1);
     let problems = load("pawl.yaml", &format!("policies:\n{many}")).unwrap_err();
     assert!(problems.render(false).contains("guard_rules_max is 100"));
+}
+
+#[test]
+fn trusted_keys_and_registries_are_read() {
+    let key = format!("ed25519:{}", "0f".repeat(32));
+    let text = format!(
+        "trusted_keys:
+  release: {{ key: \"{key}\" }}
+  team: {{ file: team.pub }}
+registries:
+  localhost:5000: {{ insecure: false }}
+  r.example.com: {{ username: ann, password: {{ env: PASSWORD }} }}
+"
+    );
+    let operator = load("pawl.yaml", &text).unwrap();
+    assert_eq!(operator.trusted_keys["release"], TrustedKey::Key(key.parse().unwrap()));
+    assert_eq!(operator.trusted_keys["team"], TrustedKey::File("team.pub".to_owned()));
+    assert_eq!(operator.registries["localhost:5000"], Registry { insecure: Some(false), login: None });
+    let login = Login { username: "ann".to_owned(), password: KeyPlace::Env("PASSWORD".to_owned()) };
+    assert_eq!(operator.registries["r.example.com"], Registry { insecure: None, login: Some(login) });
+}
+
+#[test]
+fn problems_of_trusted_keys_and_registries_are_told() {
+    let text = "
+trusted_keys:
+  a: { key: \"ed25519:00\" }
+  b: {}
+  c: { key: \"ed25519:00\", file: f }
+  d d: { file: f }
+registries:
+  https://r: {}
+  h: { username: ann }
+  i: { username: 'a:b', password: { env: A } }
+  j: { username: ann, password: sk-canary }
+  k: { insecure: 1, passwords: sk-canary }
+";
+    let problems = load("pawl.yaml", text).unwrap_err();
+    let shown = format!("{problems}\n{}", problems.to_json());
+    assert!(!shown.contains("sk-canary"), "{shown}");
+    for part in [
+        "a public key is",
+        "a trusted key needs one of key and file",
+        "'d d' cannot be the name of a trusted key",
+        "is not the host of a registry",
+        "a registry needs username and password",
+        "username has a colon in it",
+        "a password never stands in pawl.yaml",
+        "insecure must be true or false",
+        "a registry has no key 'passwords'",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let many = |what: &str, entry: &str, count: usize| {
+        let entries: Vec<_> = (0..count).map(|n| format!("  m{n}: {{ {entry} }}\n")).collect();
+        load("pawl.yaml", &format!("{what}:\n{}", entries.concat()))
+    };
+    assert!(many("trusted_keys", "file: f", TRUSTED_KEYS_MAX).is_ok());
+    let problems = many("trusted_keys", "file: f", TRUSTED_KEYS_MAX + 1).unwrap_err();
+    assert!(problems.render(false).contains("trusted_keys_max is 100"));
+    assert!(many("registries", "", REGISTRIES_MAX).is_ok());
+    let problems = many("registries", "", REGISTRIES_MAX + 1).unwrap_err();
+    assert!(problems.render(false).contains("registries_max is 100"));
 }
