@@ -43,7 +43,7 @@ pub(crate) fn document(history: &History) -> Value {
 /// A table of what was used of each limit; nothing for a run without budgets.
 pub(crate) fn table(history: &History) -> Option<String> {
     let rows: Vec<_> = meters(history).into_iter().flat_map(|(step, meter)| rows(step, &meter)).collect();
-    (!rows.is_empty()).then(|| output::table(["budget", "of", "used", "limit"], rows.into_iter()))
+    (!rows.is_empty()).then(|| output::table(["budget", "of", "used", "limit"], rows))
 }
 
 fn rows(step: Option<String>, meter: &Meter) -> Vec<[String; 4]> {

@@ -2,7 +2,7 @@
 //! waits, an agent's calls indented below the agent.
 
 use pawl_core::call::{CallRequest, LogLevel};
-use pawl_core::event::{Asker, Entry, Event, Work};
+use pawl_core::event::{ApprovalOpened, Asker, BudgetWarned, Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Failure, FrameId, Timestamp, VisitId};
@@ -121,26 +121,8 @@ impl Progress {
             Event::OutcomeUnknown { visit, reason, .. } => {
                 self.step('!', *visit, &format!("outcome unknown: {}", summary::one_line(reason)))
             }
-            Event::ApprovalOpened(opened) => {
-                let title = summary::one_line(&opened.question.title);
-                match opened.asker {
-                    Asker::Step => self.step('?', opened.visit, &title),
-                    Asker::Call(_) => vec![inner(&format!("asks \"{title}\""))],
-                    Asker::GuardedStep => self.step('?', opened.visit, &title),
-                    Asker::UnknownStep
-                    | Asker::UnknownCall(_)
-                    | Asker::GuardedCall(_)
-                    | Asker::BudgetStep
-                    | Asker::BudgetCall(_) => vec![inner(&title)],
-                }
-            }
-            Event::BudgetWarned(warned) => {
-                let told = budgets::warned(warned);
-                match warned.of {
-                    Some(visit) => self.step('!', visit, &told),
-                    None => vec![format!("  ! {told}")],
-                }
-            }
+            Event::ApprovalOpened(opened) => self.asked(opened),
+            Event::BudgetWarned(warned) => self.warned(warned),
             Event::ApprovalDecided(decided) => self.decided(&decided.approval, &answer(decided)),
             Event::FrameStarted { visit, entry, .. } => self.entered(*visit, entry),
             Event::RunSuspended(suspended) => vec![format!("  ‖ suspended by {}", suspended.by.name)],
@@ -218,6 +200,27 @@ impl Progress {
 
     fn step(&self, mark: char, visit: VisitId, end: &str) -> Vec<String> {
         self.story.step(visit).map(|step| line(mark, step, end)).into_iter().collect()
+    }
+
+    fn asked(&self, opened: &ApprovalOpened) -> Vec<String> {
+        let title = summary::one_line(&opened.question.title);
+        match opened.asker {
+            Asker::Step | Asker::GuardedStep => self.step('?', opened.visit, &title),
+            Asker::Call(_) => vec![inner(&format!("asks \"{title}\""))],
+            Asker::UnknownStep
+            | Asker::UnknownCall(_)
+            | Asker::GuardedCall(_)
+            | Asker::BudgetStep
+            | Asker::BudgetCall(_) => vec![inner(&title)],
+        }
+    }
+
+    fn warned(&self, warned: &BudgetWarned) -> Vec<String> {
+        let told = budgets::warned(warned);
+        match warned.of {
+            Some(visit) => self.step('!', visit, &told),
+            None => vec![format!("  ! {told}")],
+        }
     }
 
     /// A call of an agent.

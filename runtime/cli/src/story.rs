@@ -317,6 +317,32 @@ impl Story {
                 step.status = Status::Unknown;
                 step.note = summary::one_line(reason);
             }),
+            Event::Emitted { visit, topic, .. } => self.change(*visit, |step| {
+                step.work = format!("emit {topic}");
+            }),
+            Event::ChildStarted { visit, child, workflow, .. } => self.change(*visit, |step| {
+                step.status = Status::Waiting;
+                step.work = format!("workflow {workflow}");
+                step.note = format!("run {child}");
+            }),
+            Event::StepCompleted { visit, .. } => self.change(*visit, |step| {
+                step.status = Status::Completed;
+                step.ended = Some(time);
+                if step.work != "human" {
+                    step.note.clear();
+                }
+            }),
+            Event::StepFailed { visit, failure } => self.change(*visit, |step| {
+                step.status = Status::Failed;
+                step.ended = Some(time);
+                step.note = summary::one_line(&failure.to_string());
+            }),
+            _ => self.tell_of_wait(event),
+        }
+    }
+
+    fn tell_of_wait(&mut self, event: &Event) {
+        match event {
             Event::WaitStarted { visit, until } => self.change(*visit, |step| {
                 step.status = Status::Waiting;
                 "wait".clone_into(&mut step.work);
@@ -341,26 +367,6 @@ impl Story {
                 }
                 let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
                 step.note = format!("for {}{until}", summary::awaited(awaited));
-            }),
-            Event::Emitted { visit, topic, .. } => self.change(*visit, |step| {
-                step.work = format!("emit {topic}");
-            }),
-            Event::ChildStarted { visit, child, workflow, .. } => self.change(*visit, |step| {
-                step.status = Status::Waiting;
-                step.work = format!("workflow {workflow}");
-                step.note = format!("run {child}");
-            }),
-            Event::StepCompleted { visit, .. } => self.change(*visit, |step| {
-                step.status = Status::Completed;
-                step.ended = Some(time);
-                if step.work != "human" {
-                    step.note.clear();
-                }
-            }),
-            Event::StepFailed { visit, failure } => self.change(*visit, |step| {
-                step.status = Status::Failed;
-                step.ended = Some(time);
-                step.note = summary::one_line(&failure.to_string());
             }),
             _ => {}
         }

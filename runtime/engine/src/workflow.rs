@@ -81,24 +81,8 @@ async fn prepare_within(
     for (by, ceiling) in &around.ceilings {
         withhold::check_child(&loaded.definition, file, by, ceiling)?;
     }
-    let mut blobs = vec![Blob::new(text.as_bytes())];
-    let (mut plugins, mut others) = (PluginPins::new(), Vec::new());
-    for name in loaded.definition.plugin_names() {
-        let written = loaded.definition.plugins.get(name).map(String::as_str);
-        let entry = match find(context, locking, name, written, base).await {
-            Ok(entry) => entry,
-            // Told below, with the place of every step that needs it.
-            Err(EngineError::NoPlugin { .. }) => {
-                others = context.catalog.names();
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        locking.check(&entry)?;
-        let (pin, blob) = context.catalog.pin(&entry).await?;
-        plugins.insert(name.to_owned(), pin);
-        blobs.push(blob);
-    }
+    let (plugins, others, mut blobs) = pin_plugins(context, locking, &loaded.definition, base).await?;
+    blobs.push(Blob::new(text.as_bytes()));
     let mut prices = Prices::new();
     let (mut workflows, mut shapes, mut below) = (WorkflowPins::new(), BTreeMap::new(), Vec::new());
     for (name, path) in &loaded.definition.workflows {
@@ -152,6 +136,33 @@ async fn prepare_within(
         blobs: Arc::new(blobs),
         models: granted,
     })
+}
+
+/// The plugins that a definition names, pinned, with their components; what there is instead where one is missing.
+async fn pin_plugins(
+    context: &Context,
+    locking: &Locking,
+    definition: &Definition,
+    base: &Path,
+) -> Result<(PluginPins, Vec<String>, Vec<Blob>), EngineError> {
+    let (mut plugins, mut others, mut blobs) = (PluginPins::new(), Vec::new(), Vec::new());
+    for name in definition.plugin_names() {
+        let written = definition.plugins.get(name).map(String::as_str);
+        let entry = match find(context, locking, name, written, base).await {
+            Ok(entry) => entry,
+            // Told later, with the place of every step that needs it.
+            Err(EngineError::NoPlugin { .. }) => {
+                others = context.catalog.names();
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        locking.check(&entry)?;
+        let (pin, blob) = context.catalog.pin(&entry).await?;
+        plugins.insert(name.to_owned(), pin);
+        blobs.push(blob);
+    }
+    Ok((plugins, others, blobs))
 }
 
 /// What the workflow names itself takes the place of what has the same name.

@@ -304,7 +304,7 @@ impl Live {
         let (mut all, mut cursor, at) = (Vec::new(), None, Instant::now());
         for _ in 0..PAGES_MAX {
             let page = PaginatedRequestParams::default().with_cursor(cursor);
-            let page = self.peer.list_tools(Some(page)).await.map_err(|error| self.lost(&error, false))?;
+            let page = self.peer.list_tools(Some(page)).await.map_err(|error| lost(&error, false))?;
             all.extend(page.tools);
             cursor = page.next_cursor;
             if cursor.is_none() || all.len() > describe::MCP_TOOLS_MAX {
@@ -329,7 +329,7 @@ impl Live {
         params.arguments = Some(arguments.as_object().cloned().unwrap_or_default());
         params.meta = Some(Map::from_iter([(KEY.to_owned(), json!(key))]).into());
         let answer = self.peer.call_tool_once(params).await;
-        let result = match answer.map_err(|error| self.lost(&error, true))? {
+        let result = match answer.map_err(|error| lost(&error, true))? {
             CallToolResponse::Complete(result) => crate::result::response(result),
             CallToolResponse::InputRequired(_) => Err(Failure::new(
                 FailureKind::Permanent,
@@ -350,33 +350,6 @@ impl Live {
             }
             Lost::Answered(failure)
         })
-    }
-
-    /// What came of a request that has no answer of its own.
-    fn lost(&self, error: &ServiceError, may_act: bool) -> Lost {
-        match error {
-            ServiceError::McpError(error) => {
-                let kind = match error.code.0 {
-                    // Invalid params, and no such method.
-                    -32602 | -32601 => FailureKind::InvalidInput,
-                    _ => FailureKind::Permanent,
-                };
-                let said: String = error.message.chars().filter(|c| !c.is_control() || *c == '\n').collect();
-                Lost::Answered(Failure::new(kind, format!("the server says: {said}")))
-            }
-            ServiceError::UnexpectedResponse => Lost::Answered(Failure::new(
-                FailureKind::InvalidOutput,
-                "the server's answer is none that the protocol knows",
-            )),
-            ServiceError::TransportSend(error) => {
-                let own = error.error.downcast_ref::<StreamableHttpError<HttpError>>();
-                match own {
-                    Some(StreamableHttpError::Client(own)) => sent(own, may_act),
-                    _ => Lost::Broken { reason: error.to_string(), was_done: may_act },
-                }
-            }
-            error => Lost::Broken { reason: error.to_string(), was_done: may_act },
-        }
     }
 
     /// A failure without anything that is secret.
@@ -406,6 +379,33 @@ impl Live {
         if let Some(program) = program {
             program.close().await;
         }
+    }
+}
+
+/// What came of a request that has no answer of its own.
+fn lost(error: &ServiceError, may_act: bool) -> Lost {
+    match error {
+        ServiceError::McpError(error) => {
+            let kind = match error.code.0 {
+                // Invalid params, and no such method.
+                -32602 | -32601 => FailureKind::InvalidInput,
+                _ => FailureKind::Permanent,
+            };
+            let said: String = error.message.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+            Lost::Answered(Failure::new(kind, format!("the server says: {said}")))
+        }
+        ServiceError::UnexpectedResponse => Lost::Answered(Failure::new(
+            FailureKind::InvalidOutput,
+            "the server's answer is none that the protocol knows",
+        )),
+        ServiceError::TransportSend(error) => {
+            let own = error.error.downcast_ref::<StreamableHttpError<HttpError>>();
+            match own {
+                Some(StreamableHttpError::Client(own)) => sent(own, may_act),
+                _ => Lost::Broken { reason: error.to_string(), was_done: may_act },
+            }
+        }
+        error => Lost::Broken { reason: error.to_string(), was_done: may_act },
     }
 }
 

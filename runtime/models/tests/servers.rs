@@ -106,8 +106,8 @@ async fn ask_aloud(server: &Server, provider: &str) -> (CallResponse, Vec<String
     let operator = operator.unwrap_or_else(|e| panic!("{}", e.render(false)));
     let profiles = Profiles::new(&operator, folder.path(), read_script).unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
-    let listener = Listener::new(move |said| hears.lock().unwrap().push(said.to_owned()));
+    let ears = Arc::clone(&heard);
+    let listener = Listener::new(move |said| ears.lock().unwrap().push(said.to_owned()));
     let response = profiles.chat_aloud("key", "a", hello(), &listener).await;
     let heard = heard.lock().unwrap().clone();
     (response, heard)

@@ -150,12 +150,13 @@ fn visit(event: &Event) -> Option<VisitId> {
         | Event::ChildEnded { visit, .. }
         | Event::ChildCancelled { visit, .. }
         | Event::StepCompleted { visit, .. }
+        | Event::RouteReopened { visit, .. }
+        | Event::RouteExhausted { visit, .. }
         | Event::StepFailed { visit, .. } => Some(*visit),
         Event::ApprovalOpened(opened) => Some(opened.visit),
         Event::RouteRequested(requested) => Some(requested.visit),
         Event::RouteChosen(chosen) => Some(chosen.visit),
         Event::RouteAwaited(awaited) => Some(awaited.visit),
-        Event::RouteReopened { visit, .. } | Event::RouteExhausted { visit, .. } => Some(*visit),
         Event::SlotRequested(requested) => requested.visit,
         Event::SlotTaken { visit } | Event::PrioritySet { visit, .. } => *visit,
         _ => None,

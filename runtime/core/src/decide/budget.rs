@@ -67,7 +67,15 @@ impl Draft<'_> {
         let (what, arguments) = match request {
             CallRequest::Model { profile, .. } => (format!("model {profile}"), Value::Null),
             CallRequest::Tool { name, arguments } => (format!("tool {name}"), arguments.clone()),
-            _ => (request.function().to_owned(), Value::Null),
+            CallRequest::ToolList
+            | CallRequest::Agent { .. }
+            | CallRequest::Signal { .. }
+            | CallRequest::Human(_)
+            | CallRequest::MemoryGet { .. }
+            | CallRequest::MemoryPut { .. }
+            | CallRequest::Sleep { .. }
+            | CallRequest::Log { .. }
+            | CallRequest::Denied { .. } => (request.function().to_owned(), Value::Null),
         };
         let question = self.question(visit, &what, arguments, &wanted, &short);
         let request = Some(request.clone());

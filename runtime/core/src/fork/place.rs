@@ -20,6 +20,7 @@ pub(crate) enum Place {
 }
 
 /// The place that a run is at behind an event, if it is one at which it can be forked.
+#[expect(clippy::too_many_lines, reason = "each kind of event is named here once, so that none is forgotten")]
 pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) -> Option<Place> {
     if !state.is_open() || state.has_undone() {
         return None;

@@ -12,6 +12,10 @@ use crate::{Failure, FrameId, StepId, Timestamp, VisitId};
 
 impl RunState {
     /// Takes one event in.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "each kind of event is named here once, so that none is forgotten"
+    )]
     pub fn apply(&mut self, time: Timestamp, event: &Event) {
         self.updated_at = time;
         self.mind_wreck(event);

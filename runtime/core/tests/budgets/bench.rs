@@ -171,6 +171,7 @@ pub(crate) fn question(max_tokens: u32) -> CallRequest {
 }
 
 /// What a model says that has used so many tokens.
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside failures")]
 pub(crate) fn said(input: u64, output: u64) -> CallResponse {
     Ok(json!({
         "message": { "role": "assistant", "text": "so" },

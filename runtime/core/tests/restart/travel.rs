@@ -61,7 +61,7 @@ impl World {
         let data = match action.as_str() {
             "succeeded" => json!({ "output": 1 }),
             "raise" => super::budgets::more(approval.question.form.as_ref()),
-            "approve" if guards && drawn % 4 == 0 => json!({ "arguments": { "n": drawn } }),
+            "approve" if guards && drawn.is_multiple_of(4) => json!({ "arguments": { "n": drawn } }),
             _ => Value::Null,
         };
         let decision = Command::Decide { approval: id, action, data, by: person(), comment: None };

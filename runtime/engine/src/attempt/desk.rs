@@ -164,14 +164,13 @@ impl Desk {
     pub(super) async fn call_model(&self, at: CallPlace, request: CallRequest) -> Result<Told, Failure> {
         let CallRequest::Model { profile, request: asked } = &request else { return Ok(Told::Wait) };
         let response = if self.task.grants.models.contains(profile) {
-            match self.rehearsed(at.call, &request).await {
-                Some(answer) => answer,
-                None => {
-                    if self.task.budgeted && !self.begin(at, &request).await? {
-                        return Ok(Told::Wait);
-                    }
-                    self.ask_model(at.call, profile, asked).await
+            if let Some(answer) = self.rehearsed(at.call, &request).await {
+                answer
+            } else {
+                if self.task.budgeted && !self.begin(at, &request).await? {
+                    return Ok(Told::Wait);
                 }
+                self.ask_model(at.call, profile, asked).await
             }
         } else {
             Err(Failure::new(

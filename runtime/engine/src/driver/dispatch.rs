@@ -1,6 +1,7 @@
 //! Effects are carried out, and what came of them comes back.
 
 use std::collections::HashSet;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use pawl_core::definition::{Step, Verb};
@@ -36,10 +37,10 @@ impl Driver {
                         continue;
                     }
                     wanted.insert((visit, SEARCH));
-                    if !active.live.contains_key(&(visit, SEARCH)) {
+                    if let Entry::Vacant(place) = active.live.entry((visit, SEARCH)) {
                         *instances += 1;
                         let key = AttemptKey { run, visit, attempt: SEARCH, instance: *instances };
-                        active.live.insert((visit, SEARCH), search(&self.context, key, request));
+                        place.insert(search(&self.context, key, request));
                     }
                 }
                 Effect::Attempt { visit, attempt, work } => {

@@ -84,7 +84,7 @@ impl Driver {
                     }
                     Ok((RouteOutcome::None { .. }, _, next)) => wake = wake.into_iter().chain(next).min(),
                     Err(error) => {
-                        tracing::warn!(run = %request.run, "a plugin cannot be looked for: {error}")
+                        tracing::warn!(run = %request.run, "a plugin cannot be looked for: {error}");
                     }
                 }
             }

@@ -48,5 +48,7 @@ fn of_run(run: RunId, records: &[Vec<u8>], health: &mut Health) {
         }
         seen.extend(tracker.take(envelope.time, &envelope.event));
     }
-    seen.into_iter().for_each(|seen| health.observe(seen));
+    for seen in seen {
+        health.observe(seen);
+    }
 }

@@ -118,19 +118,18 @@ async fn in_folder(context: &Context, found: &mut Registered) -> Result<(), Engi
         let stamp = stamp(&path);
         let registry = &context.catalog.registry;
         let known = lock(&registry.files).get(&path).filter(|(of, _)| *of == stamp).map(|(_, it)| it.clone());
-        let it = match known {
-            Some(it) => it,
-            None => {
-                let it = match context.catalog.find(&name, None).await {
-                    Ok(entry) => load(context, &entry).await,
-                    // It was taken away meanwhile.
-                    Err(EngineError::NoPlugin { .. }) => continue,
-                    Err(error) => Err(error.to_string()),
-                };
-                // Of the time before it was read: a file that changed meanwhile is read again.
-                lock(&registry.files).insert(path.clone(), (stamp, it.clone()));
-                it
-            }
+        let it = if let Some(it) = known {
+            it
+        } else {
+            let it = match context.catalog.find(&name, None).await {
+                Ok(entry) => load(context, &entry).await,
+                // It was taken away meanwhile.
+                Err(EngineError::NoPlugin { .. }) => continue,
+                Err(error) => Err(error.to_string()),
+            };
+            // Of the time before it was read: a file that changed meanwhile is read again.
+            lock(&registry.files).insert(path.clone(), (stamp, it.clone()));
+            it
         };
         let origin = PluginOrigin::Folder(path.display().to_string());
         found.insert(name, it.map(|(loaded, setting)| made(origin, loaded, &setting)));
@@ -146,13 +145,12 @@ async fn shipped(context: &Context, found: &mut Registered) {
         }
         let registry = &context.catalog.registry;
         let known = lock(&registry.shipped).get(plugin.name).cloned();
-        let it = match known {
-            Some(it) => it,
-            None => {
-                let it = load(context, &PluginEntry::from(plugin)).await;
-                lock(&registry.shipped).insert(plugin.name, it.clone());
-                it
-            }
+        let it = if let Some(it) = known {
+            it
+        } else {
+            let it = load(context, &PluginEntry::from(plugin)).await;
+            lock(&registry.shipped).insert(plugin.name, it.clone());
+            it
         };
         let made = it.map(|(loaded, setting)| made(PluginOrigin::Shipped, loaded, &setting));
         found.insert(plugin.name.to_owned(), made);

@@ -66,7 +66,9 @@ impl Routes {
         }
         let health = known.get_or_insert_default();
         let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        news.into_iter().for_each(|seen| health.observe(seen));
+        for seen in news {
+            health.observe(seen);
+        }
         ask(health, now)
     }
 }

@@ -7,8 +7,8 @@ use super::*;
 /// Puts an answer together that comes in pieces of so many bytes, and gives it with what was heard.
 fn put_together(protocol: Protocol, body: &str, bytes: usize) -> (Result<Value, Failure>, String) {
     let heard = Arc::new(Mutex::new(String::new()));
-    let hears = Arc::clone(&heard);
-    let listener = Listener::new(move |said| hears.lock().unwrap().extend([said, "|"]));
+    let ears = Arc::clone(&heard);
+    let listener = Listener::new(move |said| ears.lock().unwrap().extend([said, "|"]));
     let mut stream = Stream::new(protocol, listener, None);
     let taken = body.as_bytes().chunks(bytes).try_for_each(|piece| stream.hear(piece));
     let whole = taken.and_then(|()| stream.end());
@@ -22,7 +22,7 @@ fn events(pieces: &[Value]) -> String {
         .fold(": hello\n\n".to_owned(), |lines, piece| lines + &format!("event: x\r\ndata: {piece}\r\n\r\n"))
 }
 
-fn delta(delta: Value) -> Value {
+fn delta(delta: &Value) -> Value {
     json!({ "model": "m-1", "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] })
 }
 
@@ -31,12 +31,12 @@ fn chunks_of_openai_become_one_answer() {
     let call = |at: u64, call: Value| {
         let mut call = call;
         call["index"] = at.into();
-        delta(json!({ "tool_calls": [call] }))
+        delta(&json!({ "tool_calls": [call] }))
     };
     let body = events(&[
-        delta(json!({ "role": "assistant", "content": "" })),
-        delta(json!({ "content": "I look it up.\nThen " })),
-        delta(json!({ "content": "ü." })),
+        delta(&json!({ "role": "assistant", "content": "" })),
+        delta(&json!({ "content": "I look it up.\nThen " })),
+        delta(&json!({ "content": "ü." })),
         call(0, json!({ "id": "1", "type": "function", "function": { "name": "a", "arguments": "" } })),
         call(0, json!({ "function": { "arguments": "{\"x\":" } })),
         call(1, json!({ "id": "2", "function": { "name": "b", "arguments": "{}" } })),
@@ -115,7 +115,7 @@ fn lines_of_ollama_become_one_answer() {
 
 #[test]
 fn a_stream_that_does_not_come_to_its_end_is_a_passing_failure_and_one_that_cannot_be_read_is_none() {
-    let cut = events(&[delta(json!({ "content": "half" }))]);
+    let cut = events(&[delta(&json!({ "content": "half" }))]);
     let error = |kind: &str| events(&[json!({ "error": { "type": kind, "message": "busy\nnow" } })]);
     let overloaded =
         events(&[json!({ "type": "error", "error": { "type": "overloaded_error", "message": "no" } })]);
@@ -140,6 +140,6 @@ fn a_stream_that_does_not_come_to_its_end_is_a_passing_failure_and_one_that_cann
         assert!(failure.message.contains(words), "{body}: {}", failure.message);
     }
     // Whatever a server counts, nothing is made for it.
-    let far = events(&[delta(json!({ "tool_calls": [{ "index": u64::MAX }] }))]);
+    let far = events(&[delta(&json!({ "tool_calls": [{ "index": u64::MAX }] }))]);
     assert!(put_together(Protocol::OpenAi, &far, 99).0.is_err());
 }

@@ -89,18 +89,19 @@ fn is_of(tool: &str, plugin: &str) -> bool {
 }
 
 fn told(file: &str, grants: &[Value]) -> String {
-    let mut text = format!("\n\nin {file}");
+    let mut lines = vec![String::new(), String::new(), format!("in {file}")];
     for grant in grants {
         let step = grant["step"].as_str().unwrap_or_default();
-        text.push_str(&format!("\n  step {step:<16} grants {}", grant["grants"]));
-        if grant["missing"].as_array().is_some_and(|missing| !missing.is_empty()) {
-            text.push_str(&format!("; missing {}", grant["missing"]));
-        }
+        let missing = match grant["missing"].as_array() {
+            Some(missing) if !missing.is_empty() => format!("; missing {}", grant["missing"]),
+            _ => String::new(),
+        };
+        lines.push(format!("  step {step:<16} grants {}{missing}", grant["grants"]));
     }
     if grants.is_empty() {
-        text.push_str("\n  no step uses it");
+        lines.push("  no step uses it".to_owned());
     }
-    text
+    lines.join("\n")
 }
 
 pub(super) fn document(entry: &PluginEntry, loaded: &LoadedPlugin, trusted: &TrustedKeys) -> Value {
