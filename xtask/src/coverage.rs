@@ -132,7 +132,7 @@ fn of_shape(shape: Shape, value: &Value, rows: &mut BTreeSet<String>) {
         Shape::Map(place) => of_place(place, value, rows),
         Shape::Named(inner) => named().for_each(|one| of_shape(*inner, one, rows)),
         Shape::Steps => each().iter().for_each(|step| of_place(&STEP, step, rows)),
-        Shape::List(inner) | Shape::OneOrMore(inner) => {
+        Shape::List(inner) | Shape::Any(inner) | Shape::OneOrMore(inner) => {
             for one in each() {
                 of_shape(*inner, one, rows);
             }
