@@ -21,6 +21,7 @@ use crate::expression::VALUE_MAX_DEPTH;
 use crate::journal::Envelope;
 use crate::plugin::{Description, PluginKind, PluginPin, PluginPins};
 use crate::state::RunState;
+use crate::taint::Sources;
 use crate::travel::{Ancestor, Rehearsal};
 use crate::{ApprovalId, FrameId, RunId, StepId, Timestamp, within_depth};
 pub(crate) use place::Place;
@@ -101,6 +102,10 @@ pub fn fork(definition: &Definition, fork: Fork<'_>, mut moment: Moment) -> Resu
         .and_then(|(_, last)| place(&state, definition, last))
         .ok_or_else(|| Refusal::CannotFork(no_place(definition, from, envelopes, seq, &state)))?;
     check_agents(&state, &agents).map_err(Refusal::CannotFork)?;
+    if rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.dry) && state.wants_a_slot() {
+        let text = format!("a dry rehearsal takes no slots, and run {from} waits for one at event {seq}");
+        return Err(Refusal::CannotFork(text));
+    }
     let (inputs, outputs) = (None, Vec::new());
     let mut restart = Restart { from, by, place, inputs, outputs, agents, rehearsal };
     change(&state, definition, changes, &mut restart).map_err(Refusal::CannotFork)?;
@@ -132,6 +137,10 @@ fn copied(taken: &[Envelope], from: RunId, seq: u64, entropy: &mut Entropy) -> V
         let mut event = envelope.event.clone();
         if let Event::RunStarted(started) = &mut event {
             started.ancestor = Some(Ancestor::Forked { run: from, seq });
+            // Nothing else says any more where its inputs come from.
+            if started.parent.is_some() && !started.policy.follows {
+                started.policy.tainted = Sources::of_a_parent();
+            }
             // Who waits for the other run does not wait for this one.
             started.parent = None;
         } else if let Event::ApprovalOpened(opened) = &mut event {

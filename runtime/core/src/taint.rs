@@ -25,6 +25,11 @@ impl Sources {
         Self(BTreeSet::from([source]))
     }
 
+    /// What is said of inputs of which nothing is known, but that a step of another run gave them.
+    pub(crate) fn of_a_parent() -> Self {
+        Self::of("the run that started this one".to_owned())
+    }
+
     /// Whether nothing tainted it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -33,6 +33,7 @@ use pawl_core::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use written::yaml;
 
 /// Steps in a generated workflow, at most.
 const STEPS_MAX: usize = 6;
@@ -334,8 +335,11 @@ impl World {
             return;
         }
         if recorded_first && self.restarts == Restarts::AfterEveryCommit {
-            let goes_on = name == "world.act" && self.state.is_budgeted(at.visit);
-            if !goes_on || !self.begin_again(at, &request, Vec::new()) {
+            if name == "world.once" {
+                return;
+            }
+            // What is recorded of a call that may be repeated is what came before it, and what is kept for it.
+            if self.state.is_budgeted(at.visit) && !self.begin_again(at, &request, Vec::new()) {
                 return;
             }
         }
@@ -356,11 +360,11 @@ fn person() -> Actor {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
 
     #[test]
     fn restarting_after_every_commit_changes_nothing(steps in steps(false), seed in any::<u64>()) {
-        let text = written::yaml(&steps);
+        let text = yaml(&steps);
         let mut steady = World::new(&text, seed, Restarts::Never, "world.act");
         steady.drive();
         let mut restarted = World::new(&text, seed, Restarts::AfterEveryCommit, "world.act");
@@ -370,7 +374,7 @@ proptest! {
 
     #[test]
     fn no_restart_repeats_what_must_happen_at_most_once(steps in steps(true), seed in any::<u64>()) {
-        let mut world = World::new(&written::yaml(&steps), seed, Restarts::AfterEveryCommit, "world.once");
+        let mut world = World::new(&yaml(&steps), seed, Restarts::AfterEveryCommit, "world.once");
         world.drive();
         for (key, times) in &world.outside {
             prop_assert!(*times <= 1, "{} reached the outside {} times", key, times);

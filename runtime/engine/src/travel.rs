@@ -10,7 +10,7 @@ use pawl_core::journal::{Head, encode};
 use pawl_core::letter::letter;
 use pawl_core::plugin::{PluginOrigin, PluginPins};
 use pawl_core::travel::{Ancestor, Rehearsal};
-use pawl_core::{Command, Digest, Entropy, Moment, Refusal, RunId, StepId};
+use pawl_core::{Command, Digest, Entropy, Moment, Refusal, RunId, RunState, StepId};
 use pawl_store::{Batch, Blob, RunCommit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -121,15 +121,24 @@ impl Engine {
     /// The pins of agents that shall be others, and their components.
     async fn replacements(
         &self,
-        run: RunId,
+        state: &RunState,
         agents: &BTreeMap<String, Replacement>,
     ) -> Result<(PluginPins, Vec<Blob>), EngineError> {
+        let run = state.id();
         let catalog = &self.context.catalog;
         let (mut pins, mut blobs) = (PluginPins::new(), Vec::new());
         for (name, place) in agents {
             let entry = match place {
                 Replacement::File(path) => catalog.find(name, Some(path)).await?,
                 Replacement::Current => catalog.find(name, None).await?,
+                // What the run was started with was trusted then, and its bytes are the same.
+                Replacement::Stored(digest)
+                    if state.plugins().values().any(|pin| pin.component == *digest) =>
+                {
+                    let pin = state.plugins().values().find(|pin| pin.component == *digest);
+                    pins.extend(pin.map(|pin| (name.clone(), pin.clone())));
+                    continue;
+                }
                 Replacement::Stored(digest) => PluginEntry {
                     name: name.clone(),
                     origin: PluginOrigin::Workflow(format!("sha256:{digest}")),
@@ -153,12 +162,12 @@ impl Engine {
         by: Actor,
     ) -> Result<RunId, EngineError> {
         let _kept = self.context.made_of.read().await;
+        let history = self.history(run).await?;
         let (agents, components) = match &how {
-            Some(how) => self.replacements(run, &how.agents).await?,
+            Some(how) => self.replacements(&history.state, &how.agents).await?,
             None => Default::default(),
         };
         let rehearsal = how.map(|how| Rehearsal { run, dry: how.dry, model: how.model });
-        let history = self.history(run).await?;
         let definition = self.definition_of(run).await?;
         let config = &self.context.config;
         let new = config.chance.run_id();

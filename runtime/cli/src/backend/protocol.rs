@@ -67,6 +67,7 @@ pub(crate) enum Request {
         /// Who starts it.
         by: Actor,
         /// Whether its plugins must be those of the lock beside it.
+        #[serde(default)]
         locked: bool,
     },
     /// Headers, newest first.

@@ -31,7 +31,9 @@ impl Draft<'_> {
             let priority = number(priority, &self.scope(FrameId::ROOT))?;
             self.push(Event::PrioritySet { visit: None, priority });
         }
-        let Some(concurrency) = &definition.concurrency else { return Ok(false) };
+        let Some(concurrency) = definition.concurrency.as_ref().filter(|_| !self.state.is_dry()) else {
+            return Ok(false);
+        };
         self.request(FrameId::ROOT, None, concurrency, definition.name.clone(), None)?;
         Ok(true)
     }
@@ -47,7 +49,10 @@ impl Draft<'_> {
             let priority = number(priority, &self.scope(frame))?;
             self.push(Event::PrioritySet { visit: Some(visit), priority });
         }
-        let Some(concurrency) = &step.concurrency else { return Ok(false) };
+        // A dry rehearsal keeps nobody waiting, and takes nobody's place.
+        let Some(concurrency) = step.concurrency.as_ref().filter(|_| !self.state.is_dry()) else {
+            return Ok(false);
+        };
         let key = format!("{}/{}", self.definition.name, step.id);
         self.request(frame, Some(visit), concurrency, key, step.timeout.start)?;
         Ok(true)

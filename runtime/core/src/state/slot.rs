@@ -38,6 +38,21 @@ impl RunState {
         }
     }
 
+    /// Whether it, or a visit of it, waits for a slot.
+    pub(crate) fn wants_a_slot(&self) -> bool {
+        self.slots().any(|(_, slot)| !slot.taken)
+    }
+
+    /// What was held for another run is not held for this one.
+    pub(super) fn give_slots_back(&mut self) {
+        self.slot = None;
+        for id in self.active.clone() {
+            if let Some(visit) = self.visits.get_mut(&id) {
+                visit.slot = None;
+            }
+        }
+    }
+
     /// Whether the run waits for a slot of its own, and so has not begun.
     pub(crate) fn is_queued(&self) -> bool {
         self.is_open() && self.slot.as_ref().is_some_and(|slot| !slot.taken)

@@ -30,7 +30,7 @@ impl RunState {
     /// What tainted the inputs. A run that does not follow it says nothing of what it hands to others.
     pub(crate) fn inputs_taint(&self) -> Sources {
         if self.parent.is_some() && !self.policy.follows {
-            return Sources::of("the run that started this one".to_owned());
+            return Sources::of_a_parent();
         }
         self.policy.tainted.clone()
     }

@@ -73,6 +73,9 @@ impl RunState {
             Arc::make_mut(&mut self.plugins).extend(forked.agents.clone());
         }
         self.rehearsal = forked.rehearsal.clone().map(Arc::new);
+        if self.is_dry() {
+            self.give_slots_back();
+        }
         self.resume(forked.moved);
     }
 

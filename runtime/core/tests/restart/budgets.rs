@@ -79,7 +79,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn restarts_change_nothing_but_what_is_counted(steps in steps(false), seed in any::<u64>()) {

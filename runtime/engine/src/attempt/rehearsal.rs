@@ -10,7 +10,7 @@ use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::event::{Entry, Event, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::plugin::PluginPins;
-use pawl_core::state::Activity;
+use pawl_core::state::{Activity, CallProgress};
 use pawl_core::travel::Rehearsal;
 use pawl_core::{Digest, Failure, FailureKind, RunId, RunState, VisitId};
 use pawl_store::Store;
@@ -124,17 +124,21 @@ fn answered(envelopes: &[Envelope]) -> Vec<(Digest, CallResponse)> {
                 found.extend(step.map(|digest| (digest, Ok(output.clone().into_value()))));
             }
             Event::AttemptFailed { visit, failure, .. } => {
-                let step = steps.get(visit).filter(|_| failure.kind != FailureKind::Cancelled);
+                // Somebody else ended it; the tool said nothing.
+                let ended = [FailureKind::Cancelled, FailureKind::Budget, FailureKind::Rejected]
+                    .contains(&failure.kind);
+                let step = steps.get(visit).filter(|_| !ended);
                 found.extend(step.map(|digest| (*digest, Err(failure.clone()))));
             }
             Event::CallStarted { visit, call, request, .. } => {
                 begun.insert((*visit, *call), request);
             }
-            Event::CallCompleted { visit, call, request, digest, response } => {
+            Event::CallCompleted { visit, call, request, response, .. } => {
+                // What was made, which a person may have changed, and not what the agent had asked.
                 let request = request.as_ref().or(begun.remove(&(*visit, *call)));
-                if let Some(CallRequest::Tool { .. } | CallRequest::Model { .. }) = request {
+                if let Some(made @ (CallRequest::Tool { .. } | CallRequest::Model { .. })) = request {
                     let response = response.clone().map(pawl_core::event::Payload::into_value);
-                    found.push((*digest, response));
+                    found.push((made.digest(), response));
                 }
             }
             _ => {}
@@ -150,19 +154,25 @@ fn begun_anew(run: RunId, envelopes: &[Envelope]) -> Vec<Digest> {
     let Some((own, Event::RunForked(forked))) = own.map(|own| (own, &envelopes[own].event)) else {
         return Vec::new();
     };
-    for envelope in &envelopes[..own] {
-        state.apply(envelope.time, &envelope.event);
+    let mut made: HashMap<(VisitId, u32), Digest> = HashMap::new();
+    for Envelope { time, event, .. } in &envelopes[..own] {
+        match event {
+            Event::AttemptStarted { visit, .. } => made.retain(|(of, _), _| of != visit),
+            Event::CallStarted { visit, call, request, .. }
+            | Event::CallCompleted { visit, call, request: Some(request), .. } => {
+                made.insert((*visit, *call), request.digest());
+            }
+            _ => {}
+        }
+        state.apply(*time, event);
     }
-    let attempting: Vec<VisitId> = state
-        .active()
-        .filter(|(_, visit)| matches!(visit.activity, Activity::Attempting))
-        .map(|(id, _)| id)
-        .collect();
-    let calls = attempting.iter().filter(|id| is_replaced(&state, **id, &forked.agents)).filter_map(|id| {
-        let calls = &state.visit(*id)?.calls;
-        Some((1..=calls.last()).filter_map(|call| Some(calls.get(call)?.digest)))
-    });
-    calls.flatten().collect()
+    let is_asked_again = |(id, call): (VisitId, u32)| {
+        let visit = state.visit(id)?;
+        let answered = matches!(visit.calls.get(call)?.progress, CallProgress::Answered { .. });
+        let attempting = matches!(visit.activity, Activity::Attempting);
+        (answered && attempting && is_replaced(&state, id, &forked.agents)).then_some(())
+    };
+    made.iter().filter_map(|(place, digest)| is_asked_again(*place).map(|()| *digest)).collect()
 }
 
 /// Whether an agent is another now, or one of those by which it was called.

@@ -70,7 +70,7 @@ impl Driver {
             return self.carry_on(run);
         }
         let inline_max = self.context.config.payload_inline_max_bytes;
-        // What a dry rehearsal remembers is its own.
+        // What a dry rehearsal remembers is nobody's.
         let remembered = if active.state.is_dry() { Vec::new() } else { remembered(&decided.events) };
         let with = std::mem::take(&mut decided.blobs);
         let (commit, mut large) = active.prepare(run, decided, inline_max);

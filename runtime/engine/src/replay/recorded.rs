@@ -119,7 +119,7 @@ impl Fold {
                 if let (Some(live), Some(call), Some(request)) =
                     (self.live.get_mut(&exceeded.visit), exceeded.call, &exceeded.request)
                 {
-                    live.requests.insert(call, request.to_json());
+                    live.requests.entry(call).or_insert_with(|| request.to_json());
                 }
             }
             // The answer to a call of another agent is that agent's own end.
@@ -233,6 +233,7 @@ fn end_of(failure: &Failure) -> End {
         | FailureKind::Limit
         | FailureKind::Trap
         | FailureKind::Cancelled
+        | FailureKind::Budget
         | FailureKind::Diverged => End::Open,
         _ => End::Failed(failure.clone()),
     }

@@ -23,7 +23,8 @@ impl Pieces for Events {
             "error" => return Err(broken_off(event.get("error").unwrap_or(&event))),
             "message_start" => self.message = event.get("message").cloned().unwrap_or_default(),
             "content_block_start" => {
-                let block = event.get("content_block").cloned().unwrap_or_default();
+                let block = event.get("content_block").filter(|block| block.is_object());
+                let block = block.cloned().unwrap_or_else(|| json!({}));
                 let said = text(&block, "text").to_owned();
                 self.blocks.insert(at, (block, String::new()));
                 return Ok(said);
@@ -40,7 +41,8 @@ impl Pieces for Events {
                 if let Some(reason) = event.get("delta").and_then(|delta| delta.get("stop_reason")) {
                     self.put("stop_reason", reason.clone());
                 }
-                let mut usage = self.message.get("usage").cloned().unwrap_or_else(|| json!({}));
+                let usage = self.message.get("usage").filter(|usage| usage.is_object());
+                let mut usage = usage.cloned().unwrap_or_else(|| json!({}));
                 for (name, count) in event.get("usage").and_then(Value::as_object).into_iter().flatten() {
                     usage[name] = count.clone();
                 }

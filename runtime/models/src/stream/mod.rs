@@ -108,12 +108,12 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Adds text to a text field.
+/// Adds text to a text field of an object; what is no object has no fields.
 fn append(value: &mut Value, field: &str, more: &str) {
     if let Some(Value::String(text)) = value.get_mut(field) {
         text.push_str(more);
-    } else if !more.is_empty() {
-        value[field] = more.into();
+    } else if let (false, Some(fields)) = (more.is_empty(), value.as_object_mut()) {
+        fields.insert(field.to_owned(), more.into());
     }
 }
 

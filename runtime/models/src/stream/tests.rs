@@ -143,3 +143,29 @@ fn a_stream_that_does_not_come_to_its_end_is_a_passing_failure_and_one_that_cann
     let far = events(&[delta(&json!({ "tool_calls": [{ "index": u64::MAX }] }))]);
     assert!(put_together(Protocol::OpenAi, &far, 99).0.is_err());
 }
+
+#[test]
+fn what_is_of_another_shape_than_the_protocol_says_harms_nobody() {
+    let body = events(&[
+        json!({ "type": "message_start", "message": { "usage": 5 } }),
+        json!({ "type": "content_block_start", "index": 0, "content_block": "x" }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "Hi" } }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": { "partial_json": "[" } }),
+        json!({ "type": "message_delta", "delta": 7, "usage": { "output_tokens": 9 } }),
+        json!({ "type": "message_stop" }),
+    ]);
+    let (whole, heard) = put_together(Protocol::Anthropic, &body, 5);
+    assert_eq!(whole.unwrap()["usage"], json!({ "output_tokens": 9 }));
+    assert_eq!(heard, "Hi|");
+    let odd = [
+        json!(5),
+        json!([]),
+        json!({ "choices": 1 }),
+        json!({ "choices": [{ "delta": { "tool_calls": [3] } }] }),
+    ];
+    for protocol in [Protocol::OpenAi, Protocol::Ollama] {
+        assert!(put_together(protocol, &events(&odd), 7).0.is_err());
+        let lines: Vec<_> = odd.iter().map(Value::to_string).collect();
+        assert!(put_together(protocol, &lines.join("\n"), 7).0.is_err());
+    }
+}
