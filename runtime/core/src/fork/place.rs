@@ -147,9 +147,35 @@ fn is_allowed(state: &RunState, id: VisitId, visit: &Visit) -> bool {
     let mut approvals = state.approvals.values().filter(|approval| approval.visit == id);
     let of_step = approvals
         .any(|approval| approval.asker == Asker::GuardedStep && approval.allowed.is_some() && !approval.open);
+    // A question about a budget comes behind the one whether it is allowed.
+    let asks = if let Activity::Asking(asked) = &visit.activity {
+        state.approvals.get(asked).is_some_and(|approval| approval.asker == Asker::GuardedStep)
+    } else {
+        false
+    };
     let mut open = visit.calls.open();
-    let asks = matches!(visit.activity, Activity::Asking(_));
-    (of_step && !asks) || open.any(|(_, call)| matches!(call.progress, CallProgress::Cleared(_)))
+    (of_step && !asks)
+        || open.any(|(number, call)| match call.progress {
+            CallProgress::Cleared(_) => true,
+            CallProgress::Paused(..) => is_call_allowed(state, id, visit, number),
+            CallProgress::Running(_)
+            | CallProgress::Asking(_)
+            | CallProgress::Sleeping(_)
+            | CallProgress::Guarded(_)
+            | CallProgress::Calling(_)
+            | CallProgress::Listening(..)
+            | CallProgress::Unknown(..)
+            | CallProgress::Answered { .. } => false,
+        })
+}
+
+/// Whether a person allowed a call that waits for something else, in this attempt.
+fn is_call_allowed(state: &RunState, id: VisitId, visit: &Visit, call: u32) -> bool {
+    state.approvals.values().any(|approval| {
+        let same = (approval.visit, approval.asker, approval.attempt)
+            == (id, Asker::GuardedCall(call), visit.attempt);
+        same && approval.allowed.is_some() && !approval.open
+    })
 }
 
 fn step_of<'a>(definition: &'a Definition, visit: &Visit) -> Option<&'a Step> {

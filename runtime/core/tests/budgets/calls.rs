@@ -2,7 +2,6 @@
 
 use pawl_core::budget::Dimension;
 use pawl_core::call::CallRequest;
-use pawl_core::event::Event;
 use pawl_core::state::CallProgress;
 use pawl_core::view::Status;
 use pawl_core::{Command, Failure, FailureKind, Timestamp, VisitId};
@@ -215,31 +214,4 @@ fn attempts_and_retries_of_a_step_share_its_budget() {
     bench.call(1, 1, act("t.do"), Ok(json!(1)));
     assert_eq!(bench.used(Some(1), Dimension::ToolCalls), 3);
     assert!(names(&bench.begin(1, 2, act("t.do"))).contains(&"budget-exceeded"));
-}
-
-#[test]
-fn a_fork_has_spent_what_its_past_has_spent() {
-    let mut bench = agent("{ tool_calls: 2 }");
-    bench.call(1, 1, act("t.do"), Ok(json!(1)));
-    bench.call(1, 2, act("t.do"), Ok(json!(1)));
-    bench.begin(1, 3, act("t.do"));
-    let envelopes = bench.envelopes();
-    let seq = envelopes.len() as u64;
-    let fork = pawl_core::fork::Fork {
-        agents: std::collections::BTreeMap::new(),
-        rehearsal: None,
-        from: bench.state.id(),
-        envelopes: &envelopes,
-        seq,
-        run: pawl_core::RunId::from_bytes([7; 16]),
-        changes: Vec::new(),
-        by: ann(),
-    };
-    let moment = pawl_core::Moment { now: bench.now, entropy: pawl_core::Entropy::new([3; 32]) };
-    let forked = pawl_core::fork::fork(&bench.definition, fork, moment).expect("a fork");
-    let spent: Vec<_> =
-        forked.state.budgets().map(|(_, meter)| meter.used.used(Dimension::ToolCalls)).collect();
-    assert_eq!(spent, [2]);
-    assert_eq!(forked.state.approvals().filter(|(_, approval)| approval.open).count(), 1);
-    assert!(forked.events.iter().any(|(_, event)| matches!(event, Event::BudgetExceeded(_))));
 }

@@ -4,3 +4,4 @@ mod bench;
 mod calls;
 mod children;
 mod steps;
+mod travel;
