@@ -419,10 +419,7 @@ impl RunState {
                     Some(CallProgress::Cleared(request.clone()))
                 });
                 let id = approval.visit;
-                // The time that the person took was not the agent's, nor its callers'.
-                self.with_callers(id, |visit| {
-                    visit.deadline = visit.timeout.map(|timeout| time.after(timeout));
-                });
+                self.resume_time(time, id, call);
             }
             Asker::Step | Asker::UnknownStep | Asker::GuardedStep | Asker::BudgetStep => {
                 visit.activity = Activity::Arrived;

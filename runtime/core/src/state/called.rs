@@ -1,6 +1,6 @@
 //! Agents that are called by agents: visits of their own, each within a call.
 
-use super::{Activity, CallProgress, RunState, Visit};
+use super::{Activity, CallProgress, Calls, RunState, Visit};
 use crate::event::Payload;
 use crate::{Failure, Timestamp, VisitId};
 
@@ -13,13 +13,33 @@ impl RunState {
 
     /// The calls that are under way in a visit, and in those of agents that it has called.
     pub(crate) fn running_within(&self, id: VisitId) -> Vec<(VisitId, u32)> {
+        self.calls_within(id, Calls::running)
+    }
+
+    /// Some of the calls of a visit, and of those of agents that it has called.
+    fn calls_within(&self, id: VisitId, some: impl Fn(&Calls) -> Vec<u32>) -> Vec<(VisitId, u32)> {
         let (mut found, mut waiting) = (Vec::new(), vec![id]);
         while let Some(id) = waiting.pop() {
             let Some(visit) = self.visits.get(&id) else { continue };
-            found.extend(visit.calls.running().into_iter().map(|call| (id, call)));
+            found.extend(some(&visit.calls).into_iter().map(|call| (id, call)));
             waiting.extend(visit.calls.open().filter_map(|(_, call)| called(&call.progress)));
         }
         found
+    }
+
+    /// The visit whose agent called this one, or called who called it.
+    pub(crate) fn first_caller(&self, id: VisitId) -> VisitId {
+        let callers = std::iter::successors(Some(id), |id| Some(self.visits.get(id)?.caller?.0));
+        callers.last().unwrap_or(id)
+    }
+
+    /// A person has decided of a call: the time of its agent and of the callers goes on from now. Another call
+    /// that was made together with it, or another agent that was called, may wait for a person still.
+    pub(super) fn resume_time(&mut self, time: Timestamp, id: VisitId, call: u32) {
+        let stopping = self.calls_within(self.first_caller(id), |calls| calls.stopping().collect());
+        if stopping.into_iter().all(|at| at == (id, call)) {
+            self.with_callers(id, |visit| visit.deadline = visit.timeout.map(|timeout| time.after(timeout)));
+        }
     }
 
     /// Changes a visit, that of its caller, and so on.

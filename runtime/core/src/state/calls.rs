@@ -62,6 +62,14 @@ impl CallState {
         }
     }
 
+    /// Whether a person is asked who takes the time that they take, which is not the agent's.
+    const fn stops_time(&self) -> bool {
+        matches!(
+            self.progress,
+            CallProgress::Guarded(_) | CallProgress::Paused(..) | CallProgress::Unknown(..)
+        )
+    }
+
     /// Whether a person is asked if it may be made.
     pub const fn is_guarded(&self) -> bool {
         matches!(self.progress, CallProgress::Guarded(_))
@@ -102,6 +110,11 @@ impl Calls {
     pub fn running(&self) -> Vec<u32> {
         let running = self.open().filter(|(_, state)| matches!(state.progress, CallProgress::Running(_)));
         running.map(|(call, _)| call).collect()
+    }
+
+    /// The calls at which the agent's time stands still.
+    pub(super) fn stopping(&self) -> impl Iterator<Item = u32> {
+        self.open().filter(|(_, state)| state.stops_time()).map(|(call, _)| call)
     }
 
     /// The number of the last one; 0 without any.

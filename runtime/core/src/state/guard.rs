@@ -55,9 +55,6 @@ impl RunState {
                 matches!(progress, CallProgress::Guarded(_)).then_some(CallProgress::Cleared(request))
             });
         }
-        // Another one that was made together with it may wait for a person still.
-        if !visit.calls.open().any(|(number, state)| number != call && state.waits()) {
-            self.with_callers(id, |visit| visit.deadline = visit.timeout.map(|timeout| time.after(timeout)));
-        }
+        self.resume_time(time, id, call);
     }
 }
