@@ -343,6 +343,15 @@ pub enum Refusal {
         /// When it was due.
         due: Timestamp,
     },
+    /// To end the step now would lose what comes of a call.
+    #[error(
+        "a call in step '{step}' that must happen at most once is under way, and what comes of it would be lost; \
+         end the step when the call has its answer, `pawl show RUN` tells"
+    )]
+    CallUnderWay {
+        /// The step.
+        step: StepId,
+    },
     /// The action is not offered.
     #[error("there is no action '{action}'; choose one of: {}", offered.join(", "))]
     UnknownAction {

@@ -29,6 +29,7 @@ impl Draft<'_> {
         let data = filled(form.as_ref(), if data.is_null() { empty_object() } else { data });
         check(self.state, approval, form.as_ref(), action, &data, &by)?;
         self.check_edited(approval, action, &data)?;
+        self.check_end(approval.asker, approval.visit, action)?;
         let stands_still = self.state.is_suspended();
         if let Some(due) = approval.due.filter(|due| *due <= self.now && !stands_still) {
             return Err(Refusal::TooLate { due });

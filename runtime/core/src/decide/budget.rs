@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Draft;
 use crate::budget::{Amounts, Dimension, after, before, tool_call};
 use crate::call::{CallRequest, CallResponse, Question};
+use crate::command::Refusal;
 use crate::definition::{
     BUDGET_CALLS_MAX, BUDGET_MONEY_MAX, BUDGET_TOKENS_MAX, BlockIndex, Budget, Step, Verb,
 };
@@ -263,15 +264,24 @@ impl Draft<'_> {
         }
     }
 
+    /// Whether a step may be ended for want of more: not while a call that must happen at most once is under way.
+    pub(super) fn check_end(&self, asker: Asker, visit: VisitId, action: &str) -> Result<(), Refusal> {
+        let ends = matches!(asker, Asker::BudgetCall(_) | Asker::BudgetStep) && action == END;
+        let top = self.state.first_caller(visit);
+        match self.state.visit(top) {
+            Some(at) if ends && !self.state.running_within(top).is_empty() => {
+                Err(Refusal::CallUnderWay { step: at.step.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The step fails, whoever of its agents it was that wanted more.
     fn end_at_budget(&mut self, visit: VisitId, call: Option<u32>) {
         let short = self.state.budgets.short((visit, call));
         let told: Vec<_> = short.iter().map(|short| told(self.state, short)).collect();
         let message = format!("it came to the end of its budget, and a person ended it: {}", told.join("; "));
-        let mut top = visit;
-        while let Some((caller, _)) = self.state.visit(top).and_then(|visit| visit.caller) {
-            top = caller;
-        }
+        let top = self.state.first_caller(visit);
         self.fail_attempt(top, Failure::new(FailureKind::Budget, message), false);
     }
 
