@@ -14,7 +14,6 @@ impl Draft<'_> {
     pub(super) fn recover(&mut self) {
         let active: Vec<VisitId> = self.state.active.clone();
         for id in active {
-            self.recover_budget(id);
             let Some(visit) = self.state.visit(id) else { continue };
             if !matches!(visit.activity, Activity::Attempting) {
                 continue;
@@ -25,6 +24,9 @@ impl Draft<'_> {
             if held && visit.calls.is_empty() {
                 continue;
             }
+            // What waits for a person is not under way, and is not told of again each time the run is read.
+            self.recover_budget(id);
+            let Some(visit) = self.state.visit(id) else { continue };
             if is_at_most_once(visit) {
                 self.ask_about_step(id, REASON.to_owned());
             } else if !running.is_empty() {

@@ -68,6 +68,8 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
             None
         }
         Event::AttemptStarted { visit, .. } if state.is_uncounted(*visit) => None,
+        // The attempt follows for which there is room.
+        Event::BudgetReserved(reserved) if reserved.call.is_none() => None,
         Event::StepStarted { .. }
         | Event::StepSkipped { .. }
         | Event::ItemsTaken { .. }

@@ -86,6 +86,17 @@ impl Budgets {
         self.short.retain(|(of, _), _| *of != visit);
     }
 
+    /// What a visit waits for more of, and what a person is asked to raise.
+    pub(super) fn short_of(&self, visit: VisitId) -> impl Iterator<Item = (Place, Vec<Shortage>)> {
+        let range = self.short.range((visit, None)..=(visit, Some(u32::MAX)));
+        range.map(|(place, short)| (*place, short.clone()))
+    }
+
+    /// What a failure took away waits again.
+    pub(super) fn put_back(&mut self, short: BTreeMap<Place, Vec<Shortage>>) {
+        self.short.extend(short);
+    }
+
     fn reserve(&mut self, place: Place, open: Open) {
         for scope in &open.scopes {
             if let Some(meter) = self.meters.get_mut(scope) {
@@ -179,8 +190,21 @@ impl RunState {
                 }
             }
             Event::BudgetExceeded(exceeded) => self.pause_call(exceeded),
-            Event::BudgetRaised(raised) => self.budgets.raise(raised),
+            Event::BudgetRaised(raised) => {
+                self.budgets.raise(raised);
+                self.spare_attempt(raised);
+            }
             _ => {}
+        }
+    }
+
+    /// In a suspended run the attempt that did not fit gives way to another one, which is begun when the run is
+    /// resumed. It never began, so it is none of those that its step's `retry` allows.
+    fn spare_attempt(&mut self, raised: &BudgetRaised) {
+        let suspended = self.is_suspended();
+        if let Some(visit) = self.visits.get_mut(&raised.visit).filter(|_| suspended && raised.call.is_none())
+        {
+            visit.attempts_before = visit.attempts_before.saturating_add(1);
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Visit {
     pub activity: Activity,
     /// The last attempt's number; 0 before the first.
     pub attempt: u32,
-    /// How many attempts there were when a person last asked for another.
+    /// How many attempts there were when a person last asked for another, and those since that never began.
     pub attempts_before: u32,
     /// What its attempts do.
     pub work: Option<Arc<Work>>,

@@ -9,8 +9,9 @@
 
 use std::collections::BTreeMap;
 
+use super::budget::Place;
 use super::{Activity, Frame, Held, Phase, RunState, Visit};
-use crate::event::{Entry, Event};
+use crate::event::{Entry, Event, Shortage};
 use crate::travel::RunRetried;
 use crate::{FrameId, Timestamp, VisitId};
 
@@ -26,6 +27,8 @@ pub(crate) struct Wreck {
     /// The visits that were not done.
     active: Vec<VisitId>,
     held: Vec<Held>,
+    /// What did not fit into a budget and waited for a person.
+    short: BTreeMap<Place, Vec<Shortage>>,
     /// Whether the failure was that of a step, not of what stands between steps.
     pub(crate) of_step: bool,
 }
@@ -111,6 +114,7 @@ impl RunState {
     pub(super) fn remember_visit(&mut self, id: VisitId) {
         if let (Some(wreck), Some(visit)) = (&mut self.wreck, self.visits.get(&id)) {
             wreck.visits.entry(id).or_insert_with(|| visit.clone());
+            wreck.short.extend(self.budgets.short_of(id));
         }
     }
 
@@ -124,8 +128,10 @@ impl RunState {
     /// Brings back what the failure took away, but for the visit that is to be tried again and what was in it.
     pub(super) fn retry(&mut self, time: Timestamp, retried: &RunRetried) {
         let Some(wreck) = self.wreck.take() else { return };
-        let Wreck { visits, frames, active, held, .. } = *wreck;
+        let Wreck { visits, frames, active, held, mut short, .. } = *wreck;
         let target = retried.visit;
+        short.retain(|(visit, _), _| *visit != target);
+        self.budgets.put_back(short);
         let end = self.visits.get(&target).map(|visit| (visit.activity.clone(), visit.ended_at));
         self.phase = Phase::Open;
         self.visits.extend(visits);

@@ -119,4 +119,12 @@ fn a_suspended_run_takes_the_answer_and_goes_on_when_it_is_resumed() {
     bench.tell(Command::Resume { by: ann() });
     bench.tell(Command::Tick);
     assert_eq!(bench.under_way(), [(1, 3)]);
+    // Two of its three attempts were made, so there is another.
+    bench.end_attempt(1, Err(Failure::new(FailureKind::Transient, "busy")));
+    assert_ne!(bench.state.status(), Status::Failed);
+    bench.now = bench.state.wake_at().expect("a retry");
+    bench.tell(Command::Tick);
+    assert_eq!(bench.under_way(), [(1, 4)]);
+    bench.end_attempt(1, Err(Failure::new(FailureKind::Transient, "busy")));
+    assert_eq!(bench.state.status(), Status::Failed, "that was the third");
 }
