@@ -1,17 +1,19 @@
 //! Steps that say what is to be done, and not by whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use pawl_core::event::{Event, RouteChosen};
-use pawl_core::plugin::{PluginKind, PluginOrigin};
+use pawl_core::plugin::{Ceiling, PluginKind, PluginOrigin};
 use pawl_core::route::{Cost, OfferSetting, ROUTE_CANDIDATES_MAX, RouteQuery};
 use pawl_core::view::{Status, Waiting};
 use pawl_core::{Duration, Failure, FailureKind, RunId};
-use pawl_engine::{AgentPart, AgentWork, Component, EngineConfig, ManualClock, SHIPPED, StandIn, ToolWork};
+use pawl_engine::{
+    AgentPart, AgentWork, Component, EngineConfig, ManualClock, SHIPPED, StandIn, StartOptions, ToolWork,
+};
 use pawl_sandbox::{AgentEnd, AgentHost, ToolEnd};
 use pawl_store::Store;
 use pawl_store::memory::MemoryStore;
@@ -220,6 +222,96 @@ async fn a_list_of_permissions_says_who_may_be_chosen() -> Result<()> {
     assert_eq!(decision.chosen, "dear");
     let cheap = decision.candidates.iter().find(|at| at.name == "cheap").context("it is told")?;
     assert_eq!(cheap.left_out.as_deref(), Some("it is not among the step's `permissions: agents`"));
+    Ok(())
+}
+
+/// A scene whose operator grants no more than this.
+async fn bounded(shelf: &Shelf, grants: Ceiling) -> Result<Scene> {
+    Scene::with(|config| {
+        shelf.set(config);
+        config.policy.grants = grants;
+    })
+    .await
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the policy has it")]
+fn only(names: &[&str]) -> Option<BTreeSet<String>> {
+    Some(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+#[tokio::test]
+async fn who_lies_beyond_what_the_operator_grants_is_not_chosen() -> Result<()> {
+    let shelf = Shelf::new(GERMAN)?;
+    let scene = bounded(&shelf, Ceiling { agents: only(&["dear"]), ..Ceiling::default() }).await?;
+    let withheld = "the operator withholds cheap; it is not under `grants: agents` of pawl.yaml";
+    let run = scene.start(&classify(", prefer: cost", ""), json!({})).await?;
+    let header = scene.ended(run).await?;
+    assert_eq!(header.status, Status::Completed, "{:?}", header.error);
+    let [decision] = &chosen(&scene, run).await?[..] else { anyhow::bail!("one decision") };
+    assert_eq!(decision.chosen, "dear");
+    let cheap = decision.candidates.iter().find(|at| at.name == "cheap").context("it is told")?;
+    assert_eq!(cheap.left_out.as_deref(), Some(withheld));
+    // A step that lists others has nobody then, and not anybody. It is refused where it is prepared, so it is
+    // prepared elsewhere.
+    let text = classify("", "    permissions: { agents: [cheap] }");
+    let workflow = shelf.scene().await?.workflow(&text).await?;
+    let run = scene.engine.start(&workflow, json!({}), StartOptions::default()).await?;
+    let failure = scene.ended(run).await?.error.context("it fails")?;
+    ensure!(failure.message.contains(&format!("cheap: {withheld}")), "{failure}");
+    ensure!(failure.message.contains("dear: it is not among the step's `permissions: agents`"), "{failure}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_routed_tool_lies_within_what_the_operator_grants() -> Result<()> {
+    let text = "
+pawl: 1
+workflow: find
+version: 1.0.0
+approvals: [{ tool: payments.*, tainted: true }]
+steps:
+  - { id: order, tool: { match: { capability: lookup, labels: { domain: shop } } }, with: { id: A-1001 } }
+";
+    let shelf = Shelf::new(&[])?;
+    let scene = bounded(&shelf, Ceiling { tools: only(&["orders.*"]), ..Ceiling::default() }).await?;
+    let workflow = scene.workflow(text).await?;
+    // Any tool may be found, so no rule is for none.
+    assert_eq!(workflow.warnings, [] as [String; 0]);
+    let run = scene.engine.start(&workflow, json!({}), StartOptions::default()).await?;
+    let header = scene.ended(run).await?;
+    assert_eq!(header.status, Status::Completed, "{:?}", header.error);
+    let scene = bounded(&shelf, Ceiling { tools: only(&["echo.*"]), ..Ceiling::default() }).await?;
+    let run = scene.start(text, json!({})).await?;
+    let failure = scene.ended(run).await?.error.context("it fails")?;
+    let withheld =
+        "orders: the operator withholds orders.lookup; it is not under `grants: tools` of pawl.yaml";
+    ensure!(failure.message.contains(withheld), "{failure}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plugin_that_needs_what_the_operator_withholds_is_not_chosen() -> Result<()> {
+    let setting = OfferSetting {
+        capabilities: Some([("classify".to_owned(), None)].into()),
+        labels: [("lang".to_owned(), "de".to_owned())].into(),
+        ..OfferSetting::default()
+    };
+    let offers = Arc::new(BTreeMap::from([("reviewer".to_owned(), setting)]));
+    let within = |grants: Ceiling| {
+        Scene::with(|config| {
+            config.offers = Arc::clone(&offers);
+            config.policy.grants = grants;
+        })
+    };
+    let text = classify("", "    permissions: { models: [default] }");
+    let workflow = within(Ceiling::default()).await?.workflow(&text).await?;
+    for (models, missing) in [(only(&["default"]), false), (only(&[]), true)] {
+        let scene = within(Ceiling { models, ..Ceiling::default() }).await?;
+        let run = scene.engine.start(&workflow, json!({}), StartOptions::default()).await?;
+        let failure = scene.ended(run).await?.error.context("there is no model")?;
+        let told = failure.message.contains("reviewer: it imports what the step does not grant");
+        assert_eq!((told, chosen(&scene, run).await?.is_empty()), (missing, missing), "{failure}");
+    }
     Ok(())
 }
 

@@ -12,13 +12,14 @@ pub(crate) fn check(definition: &Definition, file: &str, config: &EngineConfig) 
     let mut withheld = granted(definition, ceiling);
     for step in &definition.steps {
         match &step.verb {
-            Verb::Tool(tool) => {
+            // What a route finds is known later; the router leaves out what lies beyond.
+            Verb::Tool(tool) if tool.route.is_none() => {
                 let name = format!("{}.{}", tool.plugin, tool.tool);
                 if !ceiling.lets_tool(&name) {
                     withheld.push(format!("step '{}' calls {name}", step.id));
                 }
             }
-            Verb::Agent(agent) if !ceiling.lets_agent(&agent.agent) => {
+            Verb::Agent(agent) if agent.route.is_none() && !ceiling.lets_agent(&agent.agent) => {
                 withheld.push(format!("step '{}' runs agent {}", step.id, agent.agent));
             }
             _ => {}

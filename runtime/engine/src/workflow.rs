@@ -77,6 +77,7 @@ async fn prepare_within(
     around: &Around,
 ) -> Result<Workflow, EngineError> {
     let loaded = source::load(file, text)?;
+    locking.check_routes(&loaded.definition, file)?;
     withhold::check(&loaded.definition, file, &context.config)?;
     for (by, ceiling) in &around.ceilings {
         withhold::check_child(&loaded.definition, file, by, ceiling)?;

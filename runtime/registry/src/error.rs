@@ -96,6 +96,16 @@ pub enum LockError {
         /// The lock.
         file: String,
     },
+    /// What a route chooses is not known when a lock is made.
+    #[error(
+        "'{file}' leaves it to routes who does {steps}, and what they choose is in no lock; name the plugins there, or go without --locked"
+    )]
+    Routed {
+        /// The workflow.
+        file: String,
+        /// Its steps with routes.
+        steps: String,
+    },
 }
 
 /// Why a registry did not give or take a plugin.

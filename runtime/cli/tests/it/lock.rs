@@ -183,3 +183,27 @@ fn what_needs_more_than_before_is_held_until_it_is_accepted() {
     home.write("says.yaml", WORKFLOW);
     assert_eq!(home.pawl(&["lock"]).code, Some(0));
 }
+
+#[test]
+fn locked_refuses_steps_whose_plugin_is_chosen_when_they_are_reached() {
+    let home = Home::new();
+    let routed = "pawl: 1\nworkflow: finds\nversion: 1.0.0\nsteps:\n  - { id: named, set: 1 }\n  \
+                  - { id: found, tool: { match: { capability: lookup, labels: { domain: shop } } }, with: { id: A-1001 } }\n";
+    home.write("finds.yaml", routed);
+    home.write("finds.test.yaml", "tests:\n  - { name: it runs, expect: { status: completed } }\n");
+    let top = "pawl: 1\nworkflow: top\nversion: 1.0.0\nworkflows: { finds: finds.yaml }\nsteps:\n  - { id: a, workflow: finds }\n";
+    home.write("top.yaml", top);
+    home.write("pawl.lock", "version = 1\n");
+    for command in [
+        ["run", "--locked", "finds.yaml"],
+        ["check", "--locked", "finds.yaml"],
+        ["test", "--locked", "finds.test.yaml"],
+        ["run", "--locked", "top.yaml"],
+    ] {
+        let said = home.pawl(&command);
+        assert_eq!(said.code, Some(2), "{command:?}: {}", said.show());
+        for part in ["finds.yaml' leaves it to routes who does step 'found',", "name the plugins there"] {
+            assert!(said.show().contains(part), "{command:?}, {part}: {}", said.show());
+        }
+    }
+}

@@ -172,7 +172,9 @@ impl Draft<'_> {
             Ok(work) => {
                 let deadline = step.timeout.attempt.map(|timeout| self.now.after(timeout));
                 let work = Some(Box::new(work));
-                self.begin_attempt(visit, Event::AttemptStarted { visit, attempt: 1, work, deadline });
+                // Not always the first: a call by the plugin that takes a failed one's place is asked about as well.
+                let attempt = self.state.visit(visit).map_or(1, |at| at.attempt.saturating_add(1));
+                self.begin_attempt(visit, Event::AttemptStarted { visit, attempt, work, deadline });
                 Arrival::Stays
             }
             Err(failure) => self.came_of(visit, Err(failure)),
@@ -310,7 +312,7 @@ impl Draft<'_> {
 }
 
 /// The run was started where the operator's file lets it do less than its workflow asks.
-fn withheld(kind: &str, name: &str) -> Failure {
+pub(super) fn withheld(kind: &str, name: &str) -> Failure {
     let message = format!("the operator withholds {name}; it is not under `grants: {kind}` of pawl.yaml");
     Failure::new(FailureKind::Denied, message)
 }

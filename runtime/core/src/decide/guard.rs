@@ -51,7 +51,7 @@ impl Draft<'_> {
         !is_known && self.stop((at.visit, Asker::GuardedCall(at.call)), tool, arguments)
     }
 
-    /// Stops a tool step before its first attempt, where a rule says so.
+    /// Stops a tool step before its first attempt, or its first by another plugin, where a rule says so.
     pub(super) fn stop_step(&mut self, visit: VisitId, tool: &str, arguments: &Value) -> bool {
         self.stop((visit, Asker::GuardedStep), tool, arguments)
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Draft;
 use super::advance::Arrival;
+use super::arrive::withheld;
 use crate::command::{Refusal, RouteFound, RouteOutcome};
 use crate::definition::{AgentStep, Otherwise, Route, ToolStep};
 use crate::event::{Event, RouteAwaited, RouteChosen, RouteRequested, Work};
@@ -32,6 +33,7 @@ impl Draft<'_> {
         (agent, route): (&AgentStep, &Route),
     ) -> Result<Arrival, EvaluationError> {
         let input = agent.with.evaluate(&self.scope(frame))?;
+        self.taint_visit(frame, visit, &agent.with);
         match self.memory_of(frame, &agent.memory)? {
             Ok(memory) => self.request_route(frame, visit, route, (PluginKind::Agent, input, memory)),
             Err(failure) => Ok(self.came_of(visit, Err(failure))),
@@ -46,6 +48,7 @@ impl Draft<'_> {
         (tool, route): (&ToolStep, &Route),
     ) -> Result<Arrival, EvaluationError> {
         let input = tool.with.evaluate(&self.scope(frame))?;
+        self.taint_visit(frame, visit, &tool.with);
         self.request_route(frame, visit, route, (PluginKind::Tool, input, None))
     }
 
@@ -122,7 +125,35 @@ impl Draft<'_> {
         };
         let chosen = RouteChosen { visit: id, chosen, tool, pin, candidates, more, reason };
         self.push(Event::RouteChosen(Box::new(chosen)));
-        self.start_attempt(id, attempt, Some(Box::new(work)));
+        match self.withheld_work(&work) {
+            Some(failure) => self.fail_step(id, failure),
+            None if self.stop_work(id, &work) => {}
+            None => self.start_attempt(id, attempt, Some(Box::new(work))),
+        }
+    }
+
+    /// Why the operator does not let what was chosen happen. The router leaves such plugins out; what it says comes
+    /// from outside, and is looked at again as what a workflow names is.
+    fn withheld_work(&self, work: &Work) -> Option<Failure> {
+        let grants = &self.state.policy.grants;
+        match work {
+            Work::Tool { plugin, tool, .. } => {
+                let name = format!("{plugin}.{tool}");
+                (!grants.lets_tool(&name)).then(|| withheld("tools", &name))
+            }
+            Work::Agent { agent, .. } => (!grants.lets_agent(agent)).then(|| withheld("agents", agent)),
+        }
+    }
+
+    /// Stops the chosen tool at a person, where a rule says so. What was allowed of the one before it is of no use
+    /// to another.
+    fn stop_work(&mut self, id: VisitId, work: &Work) -> bool {
+        match work {
+            Work::Tool { plugin, tool, arguments, .. } => {
+                self.stop_step(id, &format!("{plugin}.{tool}"), &arguments.share())
+            }
+            Work::Agent { .. } => false,
+        }
     }
 
     /// All that there were have failed: `retry` says whether it begins anew.

@@ -116,7 +116,15 @@ fn due(lower: &mut Lower, keys: Keys<'_>) -> Option<(Duration, String)> {
 pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Diagnostics) {
     let mut called: Vec<String> = Vec::new();
     for step in &definition.steps {
-        if let Verb::Tool(tool) = &step.verb {
+        if let Verb::Tool(tool) = &step.verb
+            && tool.route.is_some()
+        {
+            // Which tool it is shows when the step is reached; it is one of these, or any.
+            if tool.permissions.tools.is_empty() {
+                return;
+            }
+            called.extend(tool.permissions.tools.iter().cloned());
+        } else if let Verb::Tool(tool) = &step.verb {
             called.push(format!("{}.{}", tool.plugin, tool.tool));
         } else if let Verb::Agent(agent) = &step.verb {
             called.extend(agent.permissions.tools.iter().cloned());

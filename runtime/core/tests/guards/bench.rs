@@ -201,6 +201,11 @@ pub(crate) fn pay(amount: i64) -> CallRequest {
     CallRequest::Tool { name: "bank.pay".into(), arguments: json!({ "amount": amount }) }
 }
 
+/// What a router gives that found one like this of the run's.
+pub(crate) fn pin_of(plugin: &str) -> PluginPin {
+    pins().remove(plugin).expect("one of the run's")
+}
+
 /// `bank.pay`, which is `at-most-once`, `bank.look`, and `web.read`, which are not.
 fn pins() -> BTreeMap<String, PluginPin> {
     let schema = json!({

@@ -2,5 +2,6 @@
 
 mod bench;
 mod calls;
+mod routes;
 mod steps;
 mod taint;

@@ -166,16 +166,20 @@ impl ActiveRun {
         failed: std::collections::BTreeSet<String>,
     ) -> Option<Request> {
         let step = self.definition.step(self.definition.index_of(&self.state.visit(visit)?.step)?)?;
-        let declared = super::dispatch::declared(step);
-        let http = declared.http.intersection(&self.state.allowed().http).cloned().collect();
-        let grants = Permissions { http, ..declared };
+        let among = super::dispatch::declared(step);
+        let policy = self.state.policy();
+        let narrowed = policy.narrow(&among);
+        let http = narrowed.http.intersection(&self.state.allowed().http).cloned().collect();
+        let grants = Permissions { http, ..narrowed };
         Some(Request {
             run: self.state.id(),
             visit,
             query,
             failed,
             pins: Arc::clone(self.state.plugins()),
+            among,
             grants,
+            ceiling: policy.grants.clone(),
         })
     }
 }

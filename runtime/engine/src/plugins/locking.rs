@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pawl_core::Digest;
+use pawl_core::definition::Definition;
 use pawl_core::oci::Reference;
 use pawl_core::plugin::{Permissions, PluginOrigin, PluginPins, WorkflowPins};
 use pawl_registry::{LOCK_FILE, Lock, LockError, Locked, path_from};
@@ -59,6 +60,16 @@ impl Locking {
         let origin = origin_in(&entry.origin, &self.folder);
         let file = self.folder.join(LOCK_FILE).display().to_string();
         Ok(lock.check(&file, &entry.name, &origin, &Digest::of(&entry.bytes))?)
+    }
+
+    /// Refuses a workflow whose plugins are chosen when its steps are reached: that may be any by then.
+    pub(crate) fn check_routes(&self, definition: &Definition, file: &str) -> Result<(), EngineError> {
+        if self.strict.is_none() || !definition.has_routes() {
+            return Ok(());
+        }
+        let routed = definition.steps.iter().filter(|step| step.route().is_some());
+        let steps: Vec<String> = routed.map(|step| format!("step '{}'", step.id)).collect();
+        Err(LockError::Routed { file: file.to_owned(), steps: steps.join(", ") }.into())
     }
 
     /// The place in a registry that the lock has for a tag.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pawl_core::event::Candidate;
-use pawl_core::plugin::{Permissions, PluginKind, PluginPins};
+use pawl_core::plugin::{Ceiling, Permissions, PluginKind, PluginPins};
 use pawl_core::route::{ROUTE_CANDIDATES_MAX, RouteQuery};
 use pawl_core::{Digest, RouteFound, RouteOutcome, RunId, Timestamp, VisitId};
 use pawl_store::Blob;
@@ -28,8 +28,12 @@ pub(crate) struct Request {
     pub(crate) failed: BTreeSet<String>,
     /// What the run is pinned to.
     pub(crate) pins: Arc<PluginPins>,
-    /// What the step allows.
+    /// What the step says of itself: it is done by one of those that it lists, or by any if it lists none.
+    pub(crate) among: Permissions,
+    /// What the step has of that, where it runs.
     pub(crate) grants: Permissions,
+    /// The most that the operator lets steps do.
+    pub(crate) ceiling: Ceiling,
 }
 
 /// What is known of how plugins did, once it was asked for.
@@ -189,19 +193,10 @@ fn not_now(
     if request.failed.contains(name) {
         return Some("it has failed in this visit".to_owned());
     }
-    let grants = &request.grants;
-    let is_allowed = match (request.query.kind, tool) {
-        (PluginKind::Agent, _) => grants.agents.is_empty() || grants.agents.contains(name),
-        (PluginKind::Tool, Some(tool)) => {
-            grants.tools.is_empty() || grants.allows_tool(&format!("{name}.{tool}"))
-        }
-        (PluginKind::Tool, None) => false,
-    };
-    if !is_allowed {
-        let list = if request.query.kind == PluginKind::Agent { "agents" } else { "tools" };
-        return Some(format!("it is not among the step's `permissions: {list}`"));
+    if let Some(why) = not_allowed(request, name, tool) {
+        return Some(why);
     }
-    let missing = plugin.missing(grants);
+    let missing = plugin.missing(&request.grants);
     if !missing.is_empty() {
         return Some(format!("it imports what the step does not grant: {}", missing.join(", ")));
     }
@@ -209,6 +204,28 @@ fn not_now(
         Circuit::Open(until) => Some(format!("it has failed again and again, and is left out until {until}")),
         Circuit::Closed | Circuit::HalfOpen => None,
     }
+}
+
+/// Why a step may not be done by one, whatever that one is like.
+fn not_allowed(request: &Request, name: &str, tool: Option<&str>) -> Option<String> {
+    let (among, ceiling) = (&request.among, &request.ceiling);
+    let (list, what, is_listed, is_let) = match (request.query.kind, tool) {
+        (PluginKind::Agent, _) => {
+            let is_listed = among.agents.is_empty() || among.agents.contains(name);
+            ("agents", name.to_owned(), is_listed, ceiling.lets_agent(name))
+        }
+        (PluginKind::Tool, Some(tool)) => {
+            let full = format!("{name}.{tool}");
+            let is_listed = among.tools.is_empty() || among.allows_tool(&full);
+            let is_let = ceiling.lets_tool(&full);
+            ("tools", full, is_listed, is_let)
+        }
+        (PluginKind::Tool, None) => ("tools", name.to_owned(), false, true),
+    };
+    if !is_listed {
+        return Some(format!("it is not among the step's `permissions: {list}`"));
+    }
+    (!is_let).then(|| format!("the operator withholds {what}; it is not under `grants: {list}` of pawl.yaml"))
 }
 
 /// The bytes of what was chosen; nothing when they are others by now.
@@ -278,7 +295,9 @@ pub(crate) async fn standings(
         query: Arc::new(query.clone()),
         failed: BTreeSet::new(),
         pins: Arc::default(),
+        among: Permissions::default(),
         grants: Permissions::default(),
+        ceiling: Ceiling::default(),
     };
     let all = registered(context, None).await?;
     let looked = context.routes.ask(context, |health, now| {
