@@ -143,6 +143,15 @@ compare() {
 }
 kills=0 run="" ends=0
 begin
+# How long a run takes here, which the kills are to fall within.
+since="$(date +%s%3N)"
+"$pawl" --data data run killed.yaml --no-interactive >/dev/null 2>killed.log || { cat killed.log >&2; exit 1; }
+took=$(($(date +%s%3N) - since))
+run="$("$pawl" --data data runs --json | node find.js killed-0)"
+compare end
+rm -f settled.json midway
+ends=1 run=""
+begin
 while ((kills < ${PAWL_MODEL_KILLS:-20})); do
   if [[ -z "$run" ]]; then
     "$pawl" --data data run killed.yaml --no-interactive >/dev/null 2>killed.log &
@@ -150,7 +159,8 @@ while ((kills < ${PAWL_MODEL_KILLS:-20})); do
     "$pawl" --data data resume --no-interactive >/dev/null 2>killed.log &
   fi
   victim=$!
-  sleep "0.$(printf '%03d' $((RANDOM % 500)))"
+  wait_ms=$((RANDOM % took))
+  sleep "$((wait_ms / 1000)).$(printf '%03d' $((wait_ms % 1000)))"
   kill -KILL "$victim" 2>/dev/null || true
   wait "$victim" 2>/dev/null || true
   kills=$((kills + 1))
