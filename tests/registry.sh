@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Plugins and a real registry, with a password and without: pushed, pulled by tag and by digest, run from there and then
 # without it; bytes that were altered in it, wrong digests, names that are not there, people who are not let in.
-# Needs docker-registry. Where it is not at hand this is left out, but not where CI is set: there it fails.
+# Needs docker-registry, and node. Where the first is not at hand this is left out, but not where CI is set: there it fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root="$PWD"
@@ -27,7 +27,7 @@ says() {
   "$@" >said.log 2>&1 || got=$?
   [[ "$got" == "$code" ]] && grep -qF -- "$words" said.log || { cat said.log >&2; fail "$* ended with $got, not $code and '$words'"; }
 }
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+port() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
 # begin NAME: a registry with the settings of NAME.yml.
 begin() {
   docker-registry serve "$1.yml" >"$1.log" 2>&1 &
