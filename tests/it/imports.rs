@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
-    ("pawl-models", &["pawl-core"]),
-    ("pawl-mcp", &["pawl-core"]),
-    ("pawl-registry", &["pawl-core"]),
+    ("pawl-wire", &[]),
+    ("pawl-models", &["pawl-core", "pawl-wire"]),
+    ("pawl-mcp", &["pawl-core", "pawl-wire"]),
+    ("pawl-registry", &["pawl-core", "pawl-wire"]),
     ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-registry"]),
     ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
     (
@@ -42,7 +43,7 @@ const OWNED: [(&str, &[&str]); 16] = [
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),
-    ("hyper", &["pawl-models", "pawl-mcp", "pawl-registry"]),
+    ("hyper", &["pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry"]),
     ("tokio-rustls", &["pawl-models", "pawl-mcp", "pawl-registry"]),
     ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry"]),
     ("rmcp", &["pawl-mcp"]),

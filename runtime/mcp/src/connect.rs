@@ -2,27 +2,21 @@
 //!
 //! Redirects are not followed: they would carry what the operator keeps elsewhere to wherever they lead.
 
-use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use pawl_wire::{Connection, tls_config, told};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// The head of an answer, in bytes.
 const HEAD_MAX_BYTES: usize = 64 << 10;
-/// What is read from a connection at once.
-const PIECE_BYTES: usize = 8 << 10;
 /// How long it may take to be connected, in milliseconds.
 const CONNECT_MAX_MS: u64 = 10_000;
 
@@ -82,18 +76,18 @@ impl Address {
         let unsent = |error: &(dyn std::error::Error + 'static)| self.broken(false, error);
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| unsent(&e))?;
         if !self.tls {
-            return Ok(Box::pin(self.exchange(Stream(stream), request)));
+            return Ok(Box::pin(self.exchange(Connection(stream), request)));
         }
         let name = ServerName::try_from(self.host.clone()).map_err(|error| unsent(&error))?;
         let config = tls_config().map_err(|error| unsent(&error))?;
         let stream =
             TlsConnector::from(config).connect(name, stream).await.map_err(|error| unsent(&error))?;
-        Ok(Box::pin(self.exchange(Stream(stream), request)))
+        Ok(Box::pin(self.exchange(Connection(stream), request)))
     }
 
     async fn exchange<S>(
         &self,
-        stream: Stream<S>,
+        stream: Connection<S>,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Broken>
     where
@@ -113,53 +107,8 @@ impl Address {
     }
 
     pub(crate) fn broken(&self, was_sent: bool, error: &(dyn std::error::Error + 'static)) -> Broken {
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            reason = format!("{reason}: {error}");
-            source = error.source();
-        }
+        let reason = told(error);
         Broken { authority: self.authority.clone(), reason, was_sent }
-    }
-}
-
-/// TLS as everywhere in pawl: rustls with ring, Mozilla's roots.
-fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
-}
-
-/// A connection as hyper takes it.
-struct Stream<S>(S);
-
-impl<S: AsyncRead + Unpin> Read for Stream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut piece = [0; PIECE_BYTES];
-        let most = piece.len().min(buffer.remaining());
-        let mut read = ReadBuf::new(&mut piece[..most]);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-        buffer.put_slice(read.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Write for Stream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

@@ -4,10 +4,6 @@
 //! made, and none is left over that a server has closed meanwhile. Redirects are not followed; they
 //! would carry the key to wherever they lead.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -15,11 +11,10 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use pawl_core::{Failure, FailureKind};
+use pawl_wire::{Connection, tls_config, told};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -29,8 +24,6 @@ use crate::stream::Stream;
 pub const MODEL_RESPONSE_MAX_BYTES: usize = 8 << 20;
 /// The head of an answer, in bytes.
 const HEAD_MAX_BYTES: usize = 64 << 10;
-/// What is read from a connection at once.
-const PIECE_BYTES: usize = 8 << 10;
 
 /// A server's address.
 #[derive(Debug, Clone)]
@@ -170,22 +163,9 @@ impl Address {
 
     /// A connection that could not be made, or broke: the server may be back soon.
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
-        let mut message = format!("{} cannot be asked: {error}", self.authority);
-        let mut source = error.source();
-        while let Some(error) = source {
-            message = format!("{message}: {error}");
-            source = error.source();
-        }
+        let message = format!("{} cannot be asked: {}", self.authority, told(error));
         Failure::new(FailureKind::Transient, message)
     }
-}
-
-/// TLS as everywhere in pawl: rustls with ring, Mozilla's roots.
-fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// How long the server wants to be left alone: milliseconds where it says them, else seconds or a date.
@@ -201,38 +181,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// A connection as hyper takes it.
-struct Connection<S>(S);
-
-impl<S: AsyncRead + Unpin> Read for Connection<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut piece = [0; PIECE_BYTES];
-        let most = piece.len().min(buffer.remaining());
-        let mut read = ReadBuf::new(&mut piece[..most]);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-        buffer.put_slice(read.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Write for Connection<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

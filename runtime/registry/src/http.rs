@@ -3,19 +3,14 @@
 //! Each has a connection of its own. Nothing is followed and nothing is repeated here, so that no header goes
 //! anywhere that the caller has not chosen.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use pawl_wire::{Connection, tls_config, told};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -25,8 +20,6 @@ use crate::RegistryError;
 pub const REGISTRY_REQUEST_MAX_MS: u64 = 120_000;
 /// The head of an answer, in bytes.
 const HEAD_MAX_BYTES: usize = 64 << 10;
-/// What is read from a connection at once.
-const PIECE_BYTES: usize = 16 << 10;
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,17 +104,17 @@ impl Server {
         let (host, port) = self.host_and_port();
         let stream = TcpStream::connect((host, port)).await.map_err(|error| self.broken(&error))?;
         if !self.tls {
-            return self.speak(Stream(stream), request, max).await;
+            return self.speak(Connection(stream), request, max).await;
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|error| self.broken(&error))?;
         let config = tls_config().map_err(|error| self.broken(&error))?;
         let stream = TlsConnector::from(config).connect(name, stream).await;
-        self.speak(Stream(stream.map_err(|error| self.broken(&error))?), request, max).await
+        self.speak(Connection(stream.map_err(|error| self.broken(&error))?), request, max).await
     }
 
     async fn speak<S>(
         &self,
-        stream: Stream<S>,
+        stream: Connection<S>,
         request: Request<Full<Bytes>>,
         max: usize,
     ) -> Result<Answer, RegistryError>
@@ -155,53 +148,8 @@ impl Server {
     }
 
     fn broken(&self, error: &(dyn std::error::Error + 'static)) -> RegistryError {
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            reason = format!("{reason}: {error}");
-            source = error.source();
-        }
+        let reason = told(error);
         RegistryError::Unreachable { host: self.authority.clone(), reason }
-    }
-}
-
-/// TLS as everywhere in pawl: rustls with ring, Mozilla's roots.
-fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
-}
-
-/// A connection as hyper takes it.
-struct Stream<S>(S);
-
-impl<S: AsyncRead + Unpin> Read for Stream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut piece = [0; PIECE_BYTES];
-        let most = piece.len().min(buffer.remaining());
-        let mut read = ReadBuf::new(&mut piece[..most]);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-        buffer.put_slice(read.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Write for Stream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 
