@@ -11,7 +11,8 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
-    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
+    ApprovalFilter, ApprovalPage, Batch, Change, Page, Record, Remembers, RunFilter, RunPage, Store,
+    StoreError, StoreInfo, TicketPlace,
 };
 use pawl_tests::patiently;
 use serde_json::Value;
@@ -270,6 +271,28 @@ impl Store for Failing {
 
     async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, StoreError> {
         self.store.run_of_approval(id).await
+    }
+
+    async fn record(&self, kind: &str, key: &str) -> Result<Option<Value>, StoreError> {
+        self.store.record(kind, key).await
+    }
+
+    async fn records(
+        &self,
+        kind: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.store.records(kind, prefix, after, limit).await
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.store.changes(after, limit).await
+    }
+
+    async fn remembers(&self) -> Result<Option<Remembers>, StoreError> {
+        self.store.remembers().await
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

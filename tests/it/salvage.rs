@@ -56,7 +56,7 @@ async fn of_a_store_that_is_whole_everything_is_saved() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_rows_of_each_table_cost_what_they_held_and_no_more() -> Result<()> {
-    let cases: [(Table, bool); 11] = [
+    let cases: [(Table, bool); 13] = [
         (Table::Journal, true),
         (Table::Runs, false),
         (Table::Statuses, false),
@@ -68,6 +68,8 @@ async fn damaged_rows_of_each_table_cost_what_they_held_and_no_more() -> Result<
         (Table::Subscriptions, false),
         (Table::Tickets, false),
         (Table::Memories, true),
+        (Table::Changes, true),
+        (Table::Records, false),
     ];
     for kind in EngineKind::ALL {
         let (home, ..) = full(kind).await?;

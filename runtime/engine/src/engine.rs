@@ -15,7 +15,7 @@ use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_registry::Locked;
 use pawl_sandbox::Sandbox;
-use pawl_store::{Page, RunFilter, Store};
+use pawl_store::{Page, RecordChange, RunFilter, Store};
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mpsc, oneshot};
 
@@ -52,11 +52,15 @@ pub struct StartOptions {
     pub by: Actor,
     /// What the operator allows beyond what stays inside the run: hosts.
     pub allowed: Permissions,
+    /// The id that it has, where its caller needs it before it is there: see [`Engine::new_run_id`].
+    pub run: Option<RunId>,
+    /// Records that are written in the same commit; one that says what it does not expect refuses the start.
+    pub records: Vec<RecordChange>,
 }
 
 impl Default for StartOptions {
     fn default() -> Self {
-        Self { by: library(), allowed: Permissions::default() }
+        Self { by: library(), allowed: Permissions::default(), run: None, records: Vec::new() }
     }
 }
 
@@ -209,6 +213,11 @@ impl Engine {
         Ok(loaded.imports().to_vec())
     }
 
+    /// The id of a run that is yet to be started.
+    pub fn new_run_id(&self) -> RunId {
+        self.context.config.chance.run_id()
+    }
+
     /// Starts a run. It is on disk when this returns.
     pub async fn start(
         &self,
@@ -238,7 +247,7 @@ impl Engine {
             .accept(inputs)
             .map_err(|problems| EngineError::Inputs { workflow: definition.name.clone(), problems })?;
         let chance = &self.context.config.chance;
-        let run = chance.run_id();
+        let run = options.run.unwrap_or_else(|| chance.run_id());
         let started = Box::new(RunStarted {
             workflow: definition.name.clone(),
             version: definition.version.clone(),
@@ -259,8 +268,8 @@ impl Engine {
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);
         let blobs = Arc::clone(&workflow.blobs);
-        self.send(Message::Start(Box::new(NewRun { run, started, definition, blobs, reply: Some(reply) })))
-            .await?;
+        let new = NewRun { run, started, definition, blobs, records: options.records, reply: Some(reply) };
+        self.send(Message::Start(Box::new(new))).await?;
         answer.await.map_err(|_| EngineError::Closed)??;
         Ok(run)
     }

@@ -80,7 +80,7 @@ impl Engine {
             },
         };
         let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));
-        let options = StartOptions { by, allowed: state.allowed().clone() };
+        let options = StartOptions { by, allowed: state.allowed().clone(), ..StartOptions::default() };
         self.start_as(&pinned, inputs, options, Some(Ancestor::Rerun { run })).await
     }
 

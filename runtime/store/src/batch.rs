@@ -5,7 +5,7 @@ use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, Remembered, RunId, Ticket, VisitId};
 
-use crate::StoreError;
+use crate::{Changed, RecordChange, StoreError};
 
 /// All that is written by one commit: everything, or nothing.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Batch {
     pub delivered: Vec<Origin>,
     /// What goes into memories that runs share, in this order.
     pub remembered: Vec<Remembered>,
+    /// Records as they are to be. Where one does not say what is expected of it, all of the batch is refused.
+    pub records: Vec<RecordChange>,
     /// Runs of which nothing is kept any more.
     pub removed: Vec<Removal>,
     /// Blobs that no journal names any more. They stay where no sweep is under way, and those that a commit
@@ -80,6 +82,16 @@ impl RunCommit {
             tickets: Vec::new(),
             returned: Vec::new(),
         }
+    }
+}
+
+/// What listings show differently after a commit.
+pub(crate) fn changed(commit: &RunCommit) -> Changed {
+    Changed {
+        status: commit.header.as_ref().map(|header| header.status),
+        opened: commit.opened.iter().map(|approval| approval.id.clone()).collect(),
+        closed: commit.closed.clone(),
+        removed: false,
     }
 }
 

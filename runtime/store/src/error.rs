@@ -57,6 +57,14 @@ pub enum StoreError {
         /// What is there.
         found: u64,
     },
+    /// A record says something else than was expected.
+    #[error("the {kind} {key} was changed by someone else, or is there already; look at it again")]
+    Stale {
+        /// The record's kind.
+        kind: String,
+        /// Its key.
+        key: String,
+    },
     /// The run cannot be removed.
     #[error("run {run} is not removed: {reason}")]
     Needed {

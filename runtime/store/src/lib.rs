@@ -8,9 +8,11 @@
 #![warn(missing_docs)]
 
 mod batch;
+mod change;
 mod embedded;
 mod error;
 mod query;
+mod record;
 mod store;
 mod upkeep;
 
@@ -27,9 +29,11 @@ pub mod bench;
 pub mod conformance;
 
 pub use batch::{Batch, Blob, Removal, RunCommit, Subscription};
+pub use change::{CHANGES_MAX, Change, Changed, Remembers};
 pub use embedded::{CommitStats, EmbeddedStore};
 pub use error::StoreError;
 pub use maintain::{Maintain, RowChange};
 pub use query::{ApprovalFilter, ApprovalPage, PAGE_MAX_ROWS, Page, RunFilter, RunPage};
+pub use record::{Expected, Record, RecordChange};
 pub use store::{Store, StoreInfo, TicketPlace};
 pub use upkeep::Upkeep;

@@ -17,8 +17,9 @@ use serde_json::Value;
 use crate::embedded::Sweep;
 use crate::query::{approval_cursor, approval_place};
 use crate::{
-    ApprovalFilter, ApprovalPage, Batch, PAGE_MAX_ROWS, Page, Removal, RunCommit, RunFilter, RunPage, Store,
-    StoreError, StoreInfo, Subscription, TicketPlace, Upkeep,
+    ApprovalFilter, ApprovalPage, Batch, CHANGES_MAX, Change, Changed, Expected, PAGE_MAX_ROWS, Page, Record,
+    RecordChange, Remembers, Removal, RunCommit, RunFilter, RunPage, Store, StoreError, StoreInfo,
+    Subscription, TicketPlace, Upkeep,
 };
 
 /// The store in memory. A clone is the same store.
@@ -40,6 +41,10 @@ struct State {
     tickets: BTreeMap<TicketPlace, Ticket>,
     /// None of them is empty.
     memories: BTreeMap<MemoryScope, BTreeMap<String, Value>>,
+    /// By position.
+    changes: BTreeMap<u64, (RunId, Changed)>,
+    /// By kind and key; none of them is null.
+    records: BTreeMap<(String, String), Value>,
     sweep: Sweep,
 }
 
@@ -70,6 +75,9 @@ impl State {
         for removal in &batch.removed {
             self.check_removal(removal)?;
         }
+        for change in &batch.records {
+            self.check_record(change)?;
+        }
         for blob in batch.blobs {
             self.sweep.keep(&blob.digest);
             self.blobs.entry(blob.digest).or_insert(blob.bytes);
@@ -82,6 +90,12 @@ impl State {
         }
         for remembered in batch.remembered {
             self.remember(remembered);
+        }
+        for RecordChange { kind, key, value, .. } in batch.records {
+            match value {
+                Value::Null => self.records.remove(&(kind, key)),
+                value => self.records.insert((kind, key), value),
+            };
         }
         for removal in &batch.removed {
             self.remove(removal);
@@ -106,7 +120,29 @@ impl State {
         Ok(())
     }
 
+    fn check_record(&self, change: &RecordChange) -> Result<(), StoreError> {
+        let RecordChange { kind, key, expected, .. } = change;
+        let Expected::Value(expected) = expected else { return Ok(()) };
+        let found = self.records.get(&(kind.clone(), key.clone())).unwrap_or(&Value::Null);
+        if found == expected {
+            return Ok(());
+        }
+        Err(StoreError::Stale { kind: kind.clone(), key: key.clone() })
+    }
+
+    fn note_change(&mut self, run: RunId, what: Changed) {
+        if what.is_nothing() {
+            return;
+        }
+        let position = self.changes.last_key_value().map_or(0, |(last, _)| *last) + 1;
+        self.changes.insert(position, (run, what));
+        if let Some(old) = position.checked_sub(CHANGES_MAX) {
+            self.changes.remove(&old);
+        }
+    }
+
     fn remove(&mut self, removal: &Removal) {
+        self.note_change(removal.run, Changed { removed: true, ..Changed::default() });
         self.journals.remove(&removal.run);
         if let Some(wake_at) = self.runs.remove(&removal.run).and_then(|header| header.wake_at) {
             self.due.remove(&(wake_at, removal.run));
@@ -129,6 +165,7 @@ impl State {
     }
 
     fn commit_run(&mut self, commit: RunCommit) {
+        self.note_change(commit.run, crate::batch::changed(&commit));
         if !commit.events.is_empty() {
             self.journals.entry(commit.run).or_default().extend(commit.events);
         }
@@ -274,6 +311,53 @@ impl Store for MemoryStore {
 
     async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
         Ok(self.with(|state| state.memories.get(scope).cloned()).unwrap_or_default())
+    }
+
+    async fn record(&self, kind: &str, key: &str) -> Result<Option<Value>, StoreError> {
+        Ok(self.with(|state| state.records.get(&(kind.to_owned(), key.to_owned())).cloned()))
+    }
+
+    async fn records(
+        &self,
+        kind: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let begin = (kind.to_owned(), prefix.to_owned());
+        let after = after.map(|after| (kind.to_owned(), after.to_owned())).filter(|after| *after >= begin);
+        let from = after.map_or(Bound::Included(begin), Bound::Excluded);
+        Ok(self.with(|state| {
+            let rows = state.records.range((from, Bound::Unbounded));
+            let of_kind = rows.take_while(|((of, key), _)| of == kind && key.starts_with(prefix));
+            let record = |((kind, key), value): (&(String, String), &Value)| Record {
+                kind: kind.clone(),
+                key: key.clone(),
+                value: value.clone(),
+            };
+            of_kind.take(limit.min(PAGE_MAX_ROWS)).map(record).collect()
+        }))
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
+        Ok(self.with(|state| {
+            let rows = state.changes.range((Bound::Excluded(after), Bound::Unbounded));
+            let change = |(position, (run, what)): (&u64, &(RunId, Changed))| Change {
+                position: *position,
+                run: *run,
+                what: what.clone(),
+            };
+            rows.take(limit.min(PAGE_MAX_ROWS)).map(change).collect()
+        }))
+    }
+
+    async fn remembers(&self) -> Result<Option<Remembers>, StoreError> {
+        let ends = |state: &mut State| {
+            let (first, _) = state.changes.first_key_value()?;
+            let (last, _) = state.changes.last_key_value()?;
+            Some(Remembers { first: *first, last: *last })
+        };
+        Ok(self.with(ends))
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

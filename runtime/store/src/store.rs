@@ -11,7 +11,10 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp, VisitId};
 use serde_json::Value;
 
-use crate::{ApprovalFilter, ApprovalPage, Batch, Maintain, Page, RunFilter, RunPage, StoreError, Upkeep};
+use crate::{
+    ApprovalFilter, ApprovalPage, Batch, Change, Maintain, Page, Record, Remembers, RunFilter, RunPage,
+    StoreError, Upkeep,
+};
 
 /// Whose slot a ticket is for: a run's own, or that of a visit of it.
 pub type TicketPlace = (RunId, Option<VisitId>);
@@ -87,6 +90,26 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// All that a memory holds, by key.
     async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError>;
+
+    /// The value of a record.
+    async fn record(&self, kind: &str, key: &str) -> Result<Option<Value>, StoreError>;
+
+    /// The records of a kind whose keys begin with a prefix, in the order of their keys, those after `after`, at most
+    /// `limit`.
+    async fn records(
+        &self,
+        kind: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// What changed after a position, in order, at most `limit`. Of what is forgotten nothing is said: see
+    /// [`Store::remembers`].
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError>;
+
+    /// Which changes are remembered; nothing where nothing changed yet.
+    async fn remembers(&self) -> Result<Option<Remembers>, StoreError>;
 
     /// The bytes with this digest.
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;

@@ -13,8 +13,8 @@ use pawl_core::{ApprovalId, Digest, Duration, MemoryScope, RunId, Ticket, Timest
 use pawl_engine::Clock as _;
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
-    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
-    Upkeep,
+    ApprovalFilter, ApprovalPage, Batch, Change, Page, Record, Remembers, RunFilter, RunPage, Store,
+    StoreError, StoreInfo, TicketPlace, Upkeep,
 };
 use pawl_testing::SimulatedClock;
 use rand::rngs::StdRng;
@@ -241,6 +241,28 @@ impl Store for ProcessStore {
 
     async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
         self.kept().await.memory(scope).await
+    }
+
+    async fn record(&self, kind: &str, key: &str) -> Result<Option<Value>, StoreError> {
+        self.kept().await.record(kind, key).await
+    }
+
+    async fn records(
+        &self,
+        kind: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.kept().await.records(kind, prefix, after, limit).await
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.kept().await.changes(after, limit).await
+    }
+
+    async fn remembers(&self) -> Result<Option<Remembers>, StoreError> {
+        self.kept().await.remembers().await
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

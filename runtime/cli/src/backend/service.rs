@@ -152,7 +152,10 @@ impl Service {
             return Err(Fault::not_granted(&denied).details(json!({ "denied": denied })));
         }
         let allowed = Permissions { http: allow_http, ..Permissions::default() };
-        let run = self.engine.start(&workflow, inputs, StartOptions { by, allowed }).await?;
+        let run = self
+            .engine
+            .start(&workflow, inputs, StartOptions { by, allowed, ..StartOptions::default() })
+            .await?;
         self.drive(run);
         Ok(Reply::Started(Opened {
             run,

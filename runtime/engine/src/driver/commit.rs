@@ -8,7 +8,7 @@ use pawl_core::event::{Event, Origin};
 use pawl_core::journal;
 use pawl_core::view::Status;
 use pawl_core::{Command, Duration, Remembered, RunId, RunState};
-use pawl_store::{Batch, Blob, RunCommit, StoreError};
+use pawl_store::{Batch, Blob, RecordChange, RunCommit, StoreError};
 
 use super::active::{ActiveRun, Answered, Decided, Pending, subscriptions, tickets};
 use super::context::OnPanic;
@@ -22,13 +22,13 @@ use crate::journal::move_out;
 impl Driver {
     /// Begins a run.
     pub(super) fn start(&mut self, new: NewRun) {
-        let NewRun { run, started, definition, blobs, reply } = new;
+        let NewRun { run, started, definition, blobs, records, reply } = new;
         let head = journal::Head::empty(run);
         let mut active = Box::new(ActiveRun::new(RunState::new(run), definition, head, None));
         let start = Command::Start(started);
         active.queue.push_back(Queued { reply, ..Queued::new(start) });
         self.residents.insert(run, Resident::Active(active));
-        self.advance_with(run, &blobs);
+        self.advance_with(run, &blobs, records);
     }
 
     /// Begins a run that a step of another one starts; what was sent to it meanwhile follows.
@@ -44,10 +44,10 @@ impl Driver {
 
     /// Decides what a run's queue holds and commits it.
     pub(super) fn advance(&mut self, run: RunId) {
-        self.advance_with(run, &[]);
+        self.advance_with(run, &[], Vec::new());
     }
 
-    fn advance_with(&mut self, run: RunId, blobs: &[Blob]) {
+    fn advance_with(&mut self, run: RunId, blobs: &[Blob], records: Vec<RecordChange>) {
         let now = self.context.config.clock.now();
         let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
         if active.pending.is_some() {
@@ -79,7 +79,7 @@ impl Driver {
         let delivered = active.pending.as_ref().map(|pending| pending.delivered.clone()).unwrap_or_default();
         self.submit(
             run,
-            Batch { runs: vec![commit], blobs: large, delivered, remembered, ..Batch::default() },
+            Batch { runs: vec![commit], blobs: large, delivered, remembered, records, ..Batch::default() },
         );
     }
 
@@ -132,9 +132,13 @@ impl Driver {
     /// given up, and the journal says what is true.
     fn not_committed(&mut self, run: RunId, error: &StoreError, batch: Batch) {
         let Some(Resident::Active(active)) = self.residents.get_mut(&run) else { return };
-        let hopeless =
-            matches!(error, StoreError::Conflict { .. } | StoreError::Failed(_) | StoreError::Closed)
-                || batch.runs.is_empty();
+        let hopeless = matches!(
+            error,
+            StoreError::Conflict { .. }
+                | StoreError::Stale { .. }
+                | StoreError::Failed(_)
+                | StoreError::Closed
+        ) || batch.runs.is_empty();
         // Nor is anything cut off that is under way beside it.
         let precious = active.pending.as_ref().is_some_and(|pending| pending.precious);
         if hopeless || (!precious && active.live.is_empty()) {

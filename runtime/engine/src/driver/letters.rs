@@ -312,7 +312,7 @@ async fn prepare_child(
         policy: start.policy.clone(),
     });
     // What it is made of was stored with the first run of the tree.
-    Ok(Ok(Some(NewRun { run, started, definition, blobs: Arc::default(), reply: None })))
+    Ok(Ok(Some(NewRun { run, started, definition, blobs: Arc::default(), records: Vec::new(), reply: None })))
 }
 
 /// Tells every run that waits for a topic, and comes back when all of them have taken it in.

@@ -7,7 +7,7 @@ use pawl_core::event::{Origin, Parent, RunStarted};
 use pawl_core::letter::Letter;
 use pawl_core::view::RunHeader;
 use pawl_core::{Command, RunId, Ticket, Timestamp, VisitId};
-use pawl_store::{Batch, Blob, StoreError};
+use pawl_store::{Batch, Blob, RecordChange, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::letters::ChildReady;
@@ -84,6 +84,8 @@ pub(crate) struct NewRun {
     pub(crate) started: Box<RunStarted>,
     pub(crate) definition: Arc<Definition>,
     pub(crate) blobs: Arc<Vec<Blob>>,
+    /// Written with its first events.
+    pub(crate) records: Vec<RecordChange>,
     pub(crate) reply: Option<Reply>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Journals prove themselves by their chains, blobs by their digests; so does what stands in the file and is
 //! reached by no tree. Of a journal that is damaged, the commits before the damage are kept, if the values that they
-//! name are there. Memories are taken as they read. All else is made anew of the journals.
+//! name are there. Memories, records and the list of changes are taken as they read. All else is made anew of the journals.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,7 +69,9 @@ pub async fn salvage(
     if let Some(what) = missing {
         salvage.damaged(what);
     }
-    for table in [Table::Blobs, Table::Journal, Table::Memories, Table::Outgoing] {
+    for table in
+        [Table::Blobs, Table::Journal, Table::Memories, Table::Outgoing, Table::Changes, Table::Records]
+    {
         is_whole &= salvage.table(table, told).await?;
     }
     if !is_whole {

@@ -7,7 +7,7 @@ use super::Step::{
     self, Approval, Approvals, Blob, Commit, Conflict, Due, Journal, NextDue, Run, RunOfApproval, Runs,
 };
 use super::sample::{append, approval, batch, event, header, run};
-use super::{between, removal};
+use super::{beside, between, removal};
 use crate::{Batch, RunCommit, RunFilter};
 
 /// All cases, with what each is about.
@@ -26,6 +26,8 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("slots that are held or waited for are listed", between::tickets()),
         ("memories that runs share hold what was put last", between::memories()),
         ("waits for topics are found by their patterns", between::subscriptions()),
+        ("records are kept beside runs, and changed only from what is expected", beside::records()),
+        ("what listings show differently is told in order", beside::changes()),
         ("runs that are over are removed, and no others", removal::runs()),
         ("blobs that nobody names are removed in a sweep", removal::blobs()),
     ]

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "it is a test suite; panics are its verdicts")]
 
+mod beside;
 mod between;
 mod cases;
 mod concurrent;
@@ -19,7 +20,7 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
 use serde_json::Value;
 
-use crate::{ApprovalFilter, Batch, Page, RunFilter, Store, StoreError, TicketPlace};
+use crate::{ApprovalFilter, Batch, Changed, Page, RunFilter, Store, StoreError, TicketPlace};
 
 /// A store that can be closed and opened again with what it holds.
 pub trait Subject {
@@ -53,6 +54,14 @@ pub(crate) enum Step {
     /// After, limit.
     Memories(Option<MemoryScope>, usize, Vec<MemoryScope>),
     Memory(MemoryScope, Vec<(&'static str, Value)>),
+    /// Kind, prefix, after, limit; keys and values.
+    Records(&'static str, &'static str, Option<&'static str>, usize, Vec<(&'static str, Value)>),
+    Record(&'static str, &'static str, Option<Value>),
+    /// Refused: a record says something else.
+    Stale(Batch, &'static str, &'static str),
+    /// After, limit.
+    Changes(u64, usize, Vec<(u64, RunId, Changed)>),
+    Remembers(Option<(u64, u64)>),
     /// Patterns.
     Subscribers(Vec<&'static str>, Vec<RunId>),
     /// Refused: this run cannot be removed.
@@ -138,6 +147,30 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
         Step::Memory(scope, expected) => {
             let found = store.memory(scope).await.expect(at);
             let found: Vec<_> = found.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+            assert_eq!(found, *expected, "{at}");
+        }
+        Step::Records(kind, prefix, after, limit, expected) => {
+            let found = store.records(kind, prefix, *after, *limit).await.expect(at);
+            let found: Vec<_> =
+                found.iter().map(|record| (record.key.as_str(), record.value.clone())).collect();
+            assert_eq!(found, *expected, "{at}");
+        }
+        Step::Record(kind, key, expected) => {
+            assert_eq!(store.record(kind, key).await.expect(at), *expected, "{at}");
+        }
+        Step::Stale(batch, kind, key) => match store.commit(batch).await {
+            Err(StoreError::Stale { kind: of, key: name }) => {
+                assert_eq!((&*of, &*name), (*kind, *key), "{at}")
+            }
+            other => panic!("{at}: {other:?}"),
+        },
+        Step::Changes(after, limit, expected) => {
+            let found = store.changes(*after, *limit).await.expect(at);
+            let found: Vec<_> = found.into_iter().map(|at| (at.position, at.run, at.what)).collect();
+            assert_eq!(found, *expected, "{at}");
+        }
+        Step::Remembers(expected) => {
+            let found = store.remembers().await.expect(at).map(|range| (range.first, range.last));
             assert_eq!(found, *expected, "{at}");
         }
         Step::Subscribers(patterns, runs) => {

@@ -4,7 +4,7 @@ use pawl_core::view::Status;
 use pawl_core::{ApprovalId, MemoryScope, RunId, Ticket, Timestamp, VisitId};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
+use crate::{Change, Changed, StoreError};
 
 /// A journal record's key: the run, then the seq of the record's first event.
 pub(crate) fn journal_key(run: RunId, first_seq: u64) -> [u8; 24] {
@@ -89,6 +89,39 @@ pub(crate) fn split_memory_key(row: &[u8]) -> Result<(MemoryScope, String), Stor
         Some((scope, key))
     };
     split().ok_or_else(|| StoreError::Damaged("a key of a memory does not read".into()))
+}
+
+/// The row of a record: its kind, a zero byte, its key.
+pub(crate) fn record_key(kind: &str, key: &str) -> Vec<u8> {
+    [kind.as_bytes(), &[0], key.as_bytes()].concat()
+}
+
+/// The kind and the key of a record's row.
+pub(crate) fn split_record_key(row: &[u8]) -> Result<(String, String), StoreError> {
+    let split = || {
+        let end = row.iter().position(|byte| *byte == 0)?;
+        Some((text(row.get(..end)?)?, text(row.get(end + 1..)?)?))
+    };
+    split().ok_or_else(|| StoreError::Damaged("a key of a record does not read".into()))
+}
+
+/// A change's position of its key.
+pub(crate) fn position(key: &[u8]) -> Result<u64, StoreError> {
+    key.try_into().map(u64::from_be_bytes).map_err(|_| damaged("a change's position"))
+}
+
+/// A change from its row: the run, then what changed of it.
+pub(crate) fn change(key: &[u8], value: &[u8]) -> Result<Change, StoreError> {
+    let (run, what) = value.split_at_checked(16).ok_or_else(|| damaged("a change"))?;
+    Ok(Change { position: position(key)?, run: run_id(run)?, what: decode("a change", what)? })
+}
+
+/// What stands in the row of a change.
+pub(crate) fn change_value(run: RunId, what: &Changed) -> Result<Vec<u8>, StoreError> {
+    let mut value = run.as_bytes().to_vec();
+    rmp_serde::encode::write_named(&mut value, what)
+        .map_err(|error| StoreError::Engine(format!("cannot encode: {error}")))?;
+    Ok(value)
 }
 
 fn text(bytes: &[u8]) -> Option<String> {

@@ -177,6 +177,16 @@ pub(crate) fn memory_reads(key: &[u8], value: &[u8]) -> bool {
     codec::split_memory_key(key).is_ok() && value.is_ok()
 }
 
+/// Whether a row is a record.
+pub(crate) fn record_reads(key: &[u8], value: &[u8]) -> bool {
+    codec::split_record_key(key).is_ok() && codec::decode::<serde_json::Value>("a record", value).is_ok()
+}
+
+/// Whether a row is a change.
+pub(crate) fn change_reads(key: &[u8], value: &[u8]) -> bool {
+    codec::change(key, value).is_ok()
+}
+
 /// Whether two stores hold the same rows.
 pub(crate) fn same_rows(one: &impl Rows, other: &impl Rows) -> Result<bool, StoreError> {
     for table in Table::ALL {

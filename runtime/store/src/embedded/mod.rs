@@ -27,7 +27,9 @@ pub(crate) use committer::{Limits, Transaction};
 pub(crate) use engine::Engine;
 pub(crate) use failure::{BROKEN_HINT, WriteError, damaged, disk_full, is_broken, is_full};
 pub(crate) use folder::{Folder, unusable};
-pub(crate) use maintain::{event_key, journal_row, memory_reads, same_rows, second_sweep};
+pub(crate) use maintain::{
+    change_reads, event_key, journal_row, memory_reads, record_reads, same_rows, second_sweep,
+};
 pub(crate) use prepared::VALUE_MAX_BYTES;
 pub(crate) use rows::{Row, Rows, WriteRows};
 pub(crate) use sweep::Sweep;

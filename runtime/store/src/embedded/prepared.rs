@@ -6,7 +6,7 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, Remembered, RunId, Ticket, Timestamp};
 
 use super::codec;
-use crate::{Batch, Blob, Removal, RowChange, RunCommit, StoreError, Subscription};
+use crate::{Batch, Blob, Changed, RecordChange, Removal, RowChange, RunCommit, StoreError, Subscription};
 
 /// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on. It holds
 /// for every engine, so that a store can be copied to another.
@@ -22,10 +22,21 @@ pub(crate) struct Prepared {
     pub(crate) delivered: Vec<Origin>,
     /// Keys of the table, with what they hold from now on.
     pub(crate) remembered: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) records: Vec<PreparedRecord>,
     pub(crate) removed: Vec<PreparedRemoval>,
     pub(crate) unused: Vec<Digest>,
     /// Rows as they are to be, for who looks after the store.
     pub(crate) rows: Vec<RowChange>,
+}
+
+/// A record as it is to be.
+#[derive(Debug)]
+pub(crate) struct PreparedRecord {
+    pub(crate) change: RecordChange,
+    /// Its key in the table.
+    pub(crate) key: Vec<u8>,
+    /// Absent where it is taken away.
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 /// A run that is removed.
@@ -34,6 +45,7 @@ pub(crate) struct PreparedRemoval {
     pub(crate) removal: Removal,
     /// All keys of its journal, as it is when it ends at the seq that the removal expects.
     pub(crate) journal: Vec<Vec<u8>>,
+    pub(crate) change: Vec<u8>,
 }
 
 /// What is written for one run.
@@ -53,6 +65,8 @@ pub(crate) struct PreparedRun {
     /// Keys of the table, with the ticket.
     pub(crate) tickets: Vec<([u8; 20], Vec<u8>)>,
     pub(crate) returned: Vec<[u8; 20]>,
+    /// What listings show differently; absent where that is nothing.
+    pub(crate) change: Option<Vec<u8>>,
 }
 
 /// A header and what the indexes take from it.
@@ -87,13 +101,15 @@ impl Prepared {
             within_limit(blob.bytes.len())?;
         }
         let remembered = batch.remembered.iter().map(remembered).collect::<Result<_, _>>()?;
-        let removed = batch.removed.iter().cloned();
+        let records = batch.records.iter().map(record).collect::<Result<_, _>>()?;
+        let removed = batch.removed.iter().cloned().map(PreparedRemoval::new).collect::<Result<_, _>>()?;
         Ok(Self {
             runs,
             blobs: batch.blobs.clone(),
             delivered: batch.delivered.clone(),
             remembered,
-            removed: removed.map(|removal| PreparedRemoval { removal, journal: Vec::new() }).collect(),
+            records,
+            removed,
             unused: batch.unused.clone(),
             rows: Vec::new(),
         })
@@ -131,8 +147,33 @@ impl PreparedRun {
             unsubscribed: keys(commit.run, &commit.unsubscribed),
             tickets: commit.tickets.iter().map(ticket).collect::<Result<_, _>>()?,
             returned: commit.returned.iter().map(|visit| codec::ticket_key(commit.run, *visit)).collect(),
+            change: Some(crate::batch::changed(commit))
+                .filter(|what| !what.is_nothing())
+                .map(|what| codec::change_value(commit.run, &what))
+                .transpose()?,
         })
     }
+}
+
+impl PreparedRemoval {
+    fn new(removal: Removal) -> Result<Self, StoreError> {
+        let removed = Changed { removed: true, ..Changed::default() };
+        Ok(Self { change: codec::change_value(removal.run, &removed)?, removal, journal: Vec::new() })
+    }
+}
+
+fn record(change: &RecordChange) -> Result<PreparedRecord, StoreError> {
+    let key = codec::record_key(&change.kind, &change.key);
+    if key.len() > KEY_MAX_BYTES || change.kind.contains('\0') {
+        let (kind, key) = (&change.kind, &change.key);
+        let message = format!(
+            "there can be no {kind:?} named {key:?}: the name is too long, or the kind has a zero byte"
+        );
+        return Err(StoreError::Engine(message));
+    }
+    let value = if change.value.is_null() { None } else { Some(codec::encode(&change.value)?) };
+    within_limit(value.as_ref().map_or(0, Vec::len))?;
+    Ok(PreparedRecord { change: change.clone(), key, value })
 }
 
 fn remembered(

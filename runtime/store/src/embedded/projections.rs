@@ -67,7 +67,8 @@ pub fn run_of_row(table: Table, row: &TableRow) -> Option<RunId> {
             let end = key.iter().position(|byte| *byte == 0)?;
             key.get(end + 1..end + 17)
         }
-        Table::Blobs | Table::Memories => None,
+        Table::Changes => value.get(..16),
+        Table::Blobs | Table::Memories | Table::Records => None,
     };
     codec::run_id(bytes?).ok()
 }
@@ -101,6 +102,11 @@ pub fn row_name(table: Table, row: &TableRow) -> String {
         Table::Blobs => {
             key.try_into().map_or_else(|_| text(0), |digest| Digest::from_bytes(digest).to_string())
         }
+        Table::Changes => format!("change {}", number(0)),
+        Table::Records => match codec::split_record_key(key) {
+            Ok((kind, name)) => format!("{kind} {name}"),
+            Err(_) => text(0),
+        },
         Table::Memories => match codec::split_memory_key(key) {
             Ok((scope, name)) => format!("{name} of {scope}"),
             Err(_) => text(0),

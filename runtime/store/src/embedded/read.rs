@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Rows, Table, codec};
-use crate::{ApprovalFilter, RunFilter, StoreError, TicketPlace};
+use crate::{ApprovalFilter, Change, Record, Remembers, RunFilter, StoreError, TicketPlace};
 
 /// How many rows a listing looks at in one transaction.
 const SCAN_MAX_ROWS: usize = 4_096;
@@ -302,6 +302,50 @@ fn memory_end(scope: &MemoryScope) -> Vec<u8> {
     key.pop();
     key.push(1);
     key
+}
+
+pub(super) fn record(rows: &impl Rows, kind: &str, key: &str) -> Result<Option<Value>, StoreError> {
+    let bytes = rows.get(Table::Records, &codec::record_key(kind, key))?;
+    bytes.map(|bytes| codec::decode("a record", &bytes)).transpose()
+}
+
+pub(super) fn records(
+    rows: &impl Rows,
+    kind: &str,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let begin = codec::record_key(kind, prefix);
+    let after = after.map(|after| codec::record_key(kind, after)).filter(|after| *after >= begin);
+    let from = after.as_deref().map_or(Bound::Included(&begin[..]), Bound::Excluded);
+    let found = rows.range(Table::Records, from, Bound::Unbounded)?;
+    let mut records = Vec::new();
+    for row in found.take(limit) {
+        let (key, value) = row?;
+        if !key.starts_with(&begin) {
+            break;
+        }
+        let (kind, key) = codec::split_record_key(&key)?;
+        records.push(Record { kind, key, value: codec::decode("a record", &value)? });
+    }
+    Ok(records)
+}
+
+pub(super) fn changes(rows: &impl Rows, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
+    let after = after.to_be_bytes();
+    let found = rows.range(Table::Changes, Bound::Excluded(&after[..]), Bound::Unbounded)?;
+    found.take(limit).map(|row| row.and_then(|(key, value)| codec::change(&key, &value))).collect()
+}
+
+pub(super) fn remembers(rows: &impl Rows) -> Result<Option<Remembers>, StoreError> {
+    let Some(first) = rows.keys(Table::Changes, Bound::Unbounded, Bound::Unbounded)?.next() else {
+        return Ok(None);
+    };
+    let first = codec::position(&first?)?;
+    let last = rows.last_up_to(Table::Changes, &u64::MAX.to_be_bytes())?;
+    let last = last.map_or(Ok(first), |(key, _)| codec::position(&key))?;
+    Ok(Some(Remembers { first, last }))
 }
 
 pub(super) fn blob(rows: &impl Rows, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -17,8 +17,8 @@ use super::prepared::Prepared;
 use super::sweep::Sweep;
 use super::{Engine, Folder, codec, read};
 use crate::{
-    ApprovalFilter, ApprovalPage, Batch, Maintain, PAGE_MAX_ROWS, Page, RunFilter, RunPage, Store,
-    StoreError, StoreInfo, TicketPlace, Upkeep,
+    ApprovalFilter, ApprovalPage, Batch, Change, Maintain, PAGE_MAX_ROWS, Page, Record, Remembers, RunFilter,
+    RunPage, Store, StoreError, StoreInfo, TicketPlace, Upkeep,
 };
 
 /// A store within this process. Dropping it writes what was queued and gives the folder back.
@@ -217,6 +217,29 @@ impl<E: Engine> Store for EmbeddedStore<E> {
 
     async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
         self.engine.read(|rows| read::memory(rows, scope)).await
+    }
+
+    async fn record(&self, kind: &str, key: &str) -> Result<Option<Value>, StoreError> {
+        self.engine.read(|rows| read::record(rows, kind, key)).await
+    }
+
+    async fn records(
+        &self,
+        kind: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let limit = limit.min(PAGE_MAX_ROWS);
+        self.engine.read(|rows| read::records(rows, kind, prefix, after, limit)).await
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.engine.read(|rows| read::changes(rows, after, limit.min(PAGE_MAX_ROWS))).await
+    }
+
+    async fn remembers(&self) -> Result<Option<Remembers>, StoreError> {
+        self.engine.read(|rows| read::remembers(rows)).await
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

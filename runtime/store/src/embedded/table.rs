@@ -25,11 +25,15 @@ pub enum Table {
     Tickets,
     /// (scope, key) → value.
     Memories,
+    /// Position → run, what changed of it.
+    Changes,
+    /// (kind, 0, key) → value.
+    Records,
 }
 
 impl Table {
     /// All of them; each stands at its own number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Journal,
         Self::Runs,
         Self::Statuses,
@@ -41,6 +45,8 @@ impl Table {
         Self::Subscriptions,
         Self::Tickets,
         Self::Memories,
+        Self::Changes,
+        Self::Records,
     ];
 
     /// What it is called in the store.
@@ -57,6 +63,8 @@ impl Table {
             Self::Subscriptions => "subscriptions",
             Self::Tickets => "tickets",
             Self::Memories => "memories",
+            Self::Changes => "changes",
+            Self::Records => "records",
         }
     }
 }

@@ -5,11 +5,11 @@ use pawl_core::{ApprovalId, RunId, Timestamp};
 use serde::Deserialize;
 
 use super::prepared::{
-    IndexEntries, Prepared, PreparedApproval, PreparedHeader, PreparedRemoval, PreparedRun,
+    IndexEntries, Prepared, PreparedApproval, PreparedHeader, PreparedRecord, PreparedRemoval, PreparedRun,
 };
 use super::sweep::Sweep;
 use super::{Table, WriteError, WriteRows, codec};
-use crate::StoreError;
+use crate::{CHANGES_MAX, Expected, RecordChange, StoreError};
 
 type Written<W, T> = Result<T, WriteError<<W as WriteRows>::Fault>>;
 
@@ -28,6 +28,9 @@ pub(super) fn batch<W: WriteRows>(rows: &mut W, batch: &Prepared, sweep: &Sweep)
     for removal in &batch.removed {
         check_removal(rows, removal)?;
     }
+    for record in &batch.records {
+        check_record(rows, record)?;
+    }
     let mut bytes = 0;
     for blob in &batch.blobs {
         sweep.keep(&blob.digest);
@@ -45,6 +48,13 @@ pub(super) fn batch<W: WriteRows>(rows: &mut W, batch: &Prepared, sweep: &Sweep)
         match value {
             Some(value) => rows.put(Table::Memories, key, value)?,
             None => rows.delete(Table::Memories, key)?,
+        }
+        bytes += value.as_ref().map_or(0, Vec::len);
+    }
+    for PreparedRecord { key, value, .. } in &batch.records {
+        match value {
+            Some(value) => rows.put(Table::Records, key, value)?,
+            None => rows.delete(Table::Records, key)?,
         }
         bytes += value.as_ref().map_or(0, Vec::len);
     }
@@ -84,6 +94,34 @@ fn check_removal<W: WriteRows>(rows: &W, removal: &PreparedRemoval) -> Written<W
     Ok(())
 }
 
+/// Refuses a change of a record that says something else than is expected.
+fn check_record<W: WriteRows>(rows: &W, record: &PreparedRecord) -> Written<W, ()> {
+    let Expected::Value(expected) = &record.change.expected else { return Ok(()) };
+    let found = match rows.get(Table::Records, &record.key)? {
+        Some(bytes) => codec::decode("a record", &bytes)?,
+        None => serde_json::Value::Null,
+    };
+    if found == *expected {
+        return Ok(());
+    }
+    let RecordChange { kind, key, .. } = record.change.clone();
+    Err(WriteError::Refused(StoreError::Stale { kind, key }))
+}
+
+/// Writes what changed at the next position, and forgets what is too old.
+fn write_change<W: WriteRows>(rows: &mut W, change: &[u8]) -> Written<W, usize> {
+    let last = match rows.last_up_to(Table::Changes, &u64::MAX.to_be_bytes())? {
+        Some((key, _)) => codec::position(&key)?,
+        None => 0,
+    };
+    let position = last + 1;
+    if let Some(old) = position.checked_sub(CHANGES_MAX).filter(|old| *old > 0) {
+        rows.delete(Table::Changes, &old.to_be_bytes())?;
+    }
+    rows.put(Table::Changes, &position.to_be_bytes(), change)?;
+    Ok(change.len())
+}
+
 fn remove_run<W: WriteRows>(rows: &mut W, removal: &PreparedRemoval) -> Written<W, ()> {
     for key in &removal.journal {
         rows.delete(Table::Journal, key)?;
@@ -100,7 +138,7 @@ fn remove_run<W: WriteRows>(rows: &mut W, removal: &PreparedRemoval) -> Written<
         close_approval(rows, id)?;
         rows.delete(Table::ApprovalRuns, id.as_str().as_bytes())?;
     }
-    Ok(())
+    write_change(rows, &removal.change).map(|_| ())
 }
 
 /// The seq of a run's last event, 0 when it has none: read from its last record.
@@ -149,6 +187,9 @@ fn write_run<W: WriteRows>(rows: &mut W, commit: &PreparedRun) -> Written<W, usi
     }
     for key in &commit.subscribed {
         rows.put(Table::Subscriptions, key, &[])?;
+    }
+    if let Some(change) = &commit.change {
+        bytes += write_change(rows, change)?;
     }
     Ok(bytes)
 }

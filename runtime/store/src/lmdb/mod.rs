@@ -27,7 +27,7 @@ use crate::maintain::Compacted;
 
 /// The format that this version writes, and the newest that it reads. A store of an older one gets
 /// the tables that it lacks when it is opened.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// The limits of an LMDB store.
 #[derive(Debug, Clone)]

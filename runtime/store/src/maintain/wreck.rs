@@ -6,7 +6,7 @@ use pawl_core::Digest;
 
 use super::{EngineKind, Table, TableRow, journal_row};
 use crate::StoreError;
-use crate::embedded::{Folder, memory_reads};
+use crate::embedded::{Folder, change_reads, memory_reads, record_reads};
 use crate::lmdb::Pages;
 use crate::sled;
 
@@ -74,6 +74,8 @@ pub fn is_of(table: Table, row: &TableRow) -> bool {
         Table::Journal => row.key.len() == 24 && journal_row(row).is_ok_and(|(_, first, _)| first > 0),
         Table::Outgoing => row.key.len() == 24 && row.value.is_empty(),
         Table::Memories => memory_reads(&row.key, &row.value),
+        Table::Changes => change_reads(&row.key, &row.value),
+        Table::Records => record_reads(&row.key, &row.value),
         Table::Runs
         | Table::Statuses
         | Table::Due

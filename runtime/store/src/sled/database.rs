@@ -17,7 +17,7 @@ use super::rows::{Change, META, Reading, Writing, tree_names};
 use super::{FORMAT, SledOptions, files};
 use crate::StoreError;
 use crate::embedded::{
-    BROKEN_HINT, Engine, Folder, Transaction, WriteError, damaged, disk_full, is_full, unusable,
+    BROKEN_HINT, Engine, Folder, Table, Transaction, WriteError, damaged, disk_full, is_full, unusable,
 };
 
 /// The key in `meta` of the number of transactions.
@@ -199,6 +199,9 @@ fn shut(Opened { db, trees, log, .. }: Opened) {
     }
 }
 
+/// The tables that came after the first format.
+const ADDED: [&str; 2] = [Table::Changes.name(), Table::Records.name()];
+
 /// Makes a store beside its place and moves it there when it is complete.
 fn create(folder: &mut Folder, options: &SledOptions) -> Result<(), StoreError> {
     create_in(&folder.begin_new()?, options)?;
@@ -296,8 +299,18 @@ fn check(data_dir: &Path, dir: &Path, db: &Db) -> sled::Result<Result<Vec<Tree>,
         Some(found) if found > FORMAT => {
             return Ok(Err(StoreError::Newer { path: data_dir.to_owned(), found, known: FORMAT }));
         }
+        Some(found) if found < FORMAT => {
+            for name in tree_names().filter(|name| !is_there(name)).filter(|name| ADDED.contains(name)) {
+                db.open_tree(name)?;
+            }
+            db.open_tree("meta")?.insert("format", &FORMAT.to_be_bytes())?;
+            db.flush()?;
+            File::open(&log)?.sync_data()?;
+        }
         Some(_) => {}
     }
+    let names = db.tree_names();
+    let is_there = |name: &str| names.iter().any(|found| found == name.as_bytes());
     if !tree_names().all(is_there) {
         return Ok(Err(damaged(&log, "a table is missing")));
     }

@@ -26,7 +26,7 @@ use crate::StoreError;
 use crate::embedded::{EmbeddedStore, Engine, Folder, Limits};
 
 /// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The most runs' commits that share one transaction, whatever is asked for. Larger ones were not tried
 /// under kills, and what sled keeps in memory until it is done grows with them.

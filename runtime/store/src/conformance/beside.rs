@@ -1,0 +1,101 @@
+//! The cases about what stands beside runs: records, and the list of what changed.
+
+use pawl_core::view::Status;
+use serde_json::{Value, json};
+
+use super::Step::{self, Changes, Commit, Conflict, Needed, Record, Records, Remembers, Stale};
+use super::sample::{append, approval, batch, header, run};
+use crate::{Batch, Changed, RecordChange, Removal, RunCommit};
+
+fn records_of(records: Vec<RecordChange>) -> Batch {
+    Batch { records, ..Batch::default() }
+}
+
+pub(super) fn records() -> Vec<Step> {
+    let put = |key: &str, value: Value| RecordChange::put("token", key, value);
+    let large = json!("x".repeat(100_000));
+    vec![
+        Records("token", "", None, 10, vec![]),
+        Record("token", "a", None),
+        // With a run's commit or alone.
+        Commit(Batch { records: vec![put("a", json!({ "n": [1, null] }))], ..batch([append(run(1), 0, 1)]) }),
+        Commit(records_of(vec![
+            put("b/é", json!(2)),
+            put("b/a", large.clone()),
+            RecordChange::put("toke", "n", json!(0)),
+            RecordChange::put("tokens", "a", json!(0)),
+        ])),
+        Record("token", "a", Some(json!({ "n": [1, null] }))),
+        Records("token", "", None, 2, vec![("a", json!({ "n": [1, null] })), ("b/a", large.clone())]),
+        Records("token", "", Some("a"), 10, vec![("b/a", large.clone()), ("b/é", json!(2))]),
+        Records("token", "b/", None, 10, vec![("b/a", large.clone()), ("b/é", json!(2))]),
+        Records("token", "b/", Some("b/a"), 10, vec![("b/é", json!(2))]),
+        Records("token", "b/", Some("a"), 1, vec![("b/a", large)]),
+        Records("token", "c", None, 10, vec![]),
+        // One that is not as expected refuses all of its batch.
+        Stale(
+            records_of(vec![put("b/a", json!(0)), RecordChange::new("token", "a", json!(3))]),
+            "token",
+            "a",
+        ),
+        Stale(records_of(vec![put("c", json!(4)).instead_of(json!(1))]), "token", "c"),
+        Stale(
+            Batch {
+                records: vec![RecordChange::new("token", "a", json!(3))],
+                ..batch([append(run(2), 0, 1)])
+            },
+            "token",
+            "a",
+        ),
+        Step::Journal(run(2), 1, vec![]),
+        Conflict(Batch { records: vec![put("d", json!(1))], ..batch([append(run(1), 0, 1)]) }, run(1), 1),
+        Record("token", "d", None),
+        Commit(records_of(vec![put("a", json!(5)).instead_of(json!({ "n": [1, null] }))])),
+        Commit(records_of(vec![RecordChange::new("token", "e", json!(6))])),
+        // Null takes away; what is not there can be taken away as well.
+        Commit(records_of(vec![put("a", Value::Null).instead_of(json!(5)), put("f", Value::Null)])),
+        Commit(records_of(vec![RecordChange::new("token", "a", json!(7))])),
+        Record("token", "a", Some(json!(7))),
+        Records("token", "e", None, 10, vec![("e", json!(6))]),
+    ]
+}
+
+pub(super) fn changes() -> Vec<Step> {
+    let (a, b) = (run(1), run(2));
+    let shown = |number, at, status| RunCommit {
+        header: Some(header(run(number), status)),
+        ..append(run(number), at, 1)
+    };
+    let ask = approval(1, b, 1);
+    let status = |status| Changed { status: Some(status), ..Changed::default() };
+    let asks = Changed { opened: vec![ask.id.clone()], ..status(Status::Waiting) };
+    let answered = Changed { closed: vec![ask.id.clone()], ..Changed::default() };
+    let removed = Changed { removed: true, ..Changed::default() };
+    let removal = |run, seq| Batch {
+        removed: vec![Removal { run, expected_seq: seq, approvals: vec![] }],
+        ..Batch::default()
+    };
+    vec![
+        Changes(0, 10, vec![]),
+        Remembers(None),
+        // In the order of the commits, and within one of its entries.
+        Commit(batch([
+            shown(1, 0, Status::Running),
+            RunCommit { opened: vec![ask.clone()], ..shown(2, 0, Status::Waiting) },
+        ])),
+        Changes(0, 10, vec![(1, a, status(Status::Running)), (2, b, asks.clone())]),
+        // What shows nothing is none, nor is what was refused.
+        Commit(batch([append(a, 1, 2)])),
+        Conflict(batch([shown(1, 1, Status::Failed)]), a, 3),
+        Needed(removal(b, 1), b),
+        Remembers(Some((1, 2))),
+        Commit(batch([RunCommit { closed: vec![ask.id], ..append(b, 1, 1) }])),
+        Commit(batch([shown(1, 3, Status::Completed)])),
+        Commit(removal(a, 4)),
+        Changes(1, 2, vec![(2, b, asks), (3, b, answered)]),
+        Changes(3, 10, vec![(4, a, status(Status::Completed)), (5, a, removed)]),
+        Changes(5, 10, vec![]),
+        Changes(u64::MAX, 10, vec![]),
+        Remembers(Some((1, 5))),
+    ]
+}
