@@ -100,6 +100,8 @@ pub(crate) enum Command {
     Test(command::test::TestArgs),
     /// Draw a workflow, or a run and how far it came
     Graph(command::graph::GraphArgs),
+    /// Serve the API and the console, and go on with all runs
+    Serve(command::serve::ServeArgs),
     /// Print the JSON Schema of workflows, of test files or of pawl.yaml, for editors
     Schema(command::schema::SchemaArgs),
     /// Explain an error code, or why a run chose the plugin that did a step
@@ -137,6 +139,7 @@ impl Command {
                     | Self::Fork(_)
                     | Self::Retry(_)
                     | Self::Signal(_)
+                    | Self::Serve(_)
             ),
         }
     }
@@ -163,6 +166,7 @@ impl Cli {
             Command::Diff(args) => args.data.folder.clone(),
             Command::Replay(args) => args.data.folder.clone(),
             Command::Check(args) => args.data.folder.clone(),
+            Command::Serve(args) => args.data.folder.clone(),
             Command::Lock(args) => args.data.folder.clone(),
             Command::Test(args) => args.data.folder.clone(),
             Command::Graph(args) => args.data.folder.clone(),

@@ -206,6 +206,7 @@ impl From<StoreError> for Fault {
                 "restore the data folder from a backup; `pawl store salvage` saves what is whole of it into a new store"
             }
             StoreError::Conflict { .. }
+            | StoreError::Stale { .. }
             | StoreError::Needed { .. }
             | StoreError::Engine(_)
             | StoreError::Closed => "`pawl doctor` tries each part by itself",

@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mpsc, oneshot};
 
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
-use crate::follow::Follower;
+use crate::follow::{Follower, Notices};
 use crate::journal::RunHistory;
 use crate::plugins::{Catalog, LockMode, PluginEntry, locked_plugins};
 use crate::progress::{ProgressHub, Said};
@@ -395,6 +395,11 @@ impl Engine {
             self.context.grown.upgrade().map(|grown| grown.subscribe()),
             self.context.progress.listen(),
         )
+    }
+
+    /// Tells whenever something was committed from now on; nothing when the engine has ended.
+    pub fn notices(&self) -> Option<Notices> {
+        self.context.grown.upgrade().map(|grown| Notices(grown.subscribe()))
     }
 
     /// What models say to agents from now on, of all runs. While somebody listens, they are asked to answer piece by

@@ -27,6 +27,24 @@ pub struct Follower {
     said: Option<broadcast::Receiver<Said>>,
 }
 
+/// Tells that something was committed, whatever the run.
+#[derive(Debug)]
+pub struct Notices(pub(crate) broadcast::Receiver<RunId>);
+
+impl Notices {
+    /// Waits until something was committed since the last time; false when the engine has ended. What was committed
+    /// since is in the store.
+    pub async fn next(&mut self) -> bool {
+        let told = match self.0.recv().await {
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => true,
+            Err(broadcast::error::RecvError::Closed) => false,
+        };
+        // What was told meanwhile is looked for once.
+        while let Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) = self.0.try_recv() {}
+        told
+    }
+}
+
 /// What there is to tell of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {

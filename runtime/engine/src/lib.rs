@@ -51,7 +51,7 @@ pub use config::EngineConfig;
 pub use engine::{Answer, Engine, StartOptions};
 pub use error::EngineError;
 pub use files::read_text;
-pub use follow::{Follower, News};
+pub use follow::{Follower, News, Notices};
 pub use journal::RunHistory;
 pub use plugins::{LockMode, PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::{ProgressNote, Said};

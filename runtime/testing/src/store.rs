@@ -12,7 +12,8 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{
-    ApprovalFilter, ApprovalPage, Batch, Page, RunFilter, RunPage, Store, StoreError, StoreInfo, TicketPlace,
+    ApprovalFilter, ApprovalPage, Batch, Change, Page, Record, Remembers, RunFilter, RunPage, Store,
+    StoreError, StoreInfo, TicketPlace,
 };
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -235,6 +236,32 @@ impl Store for ProcessStore {
     async fn memory(&self, scope: &MemoryScope) -> Result<BTreeMap<String, Value>, StoreError> {
         self.alive().await;
         self.store.memory(scope).await
+    }
+
+    async fn record(&self, kind: &str, key: &str) -> Result<Option<Value>, StoreError> {
+        self.alive().await;
+        self.store.record(kind, key).await
+    }
+
+    async fn records(
+        &self,
+        kind: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.alive().await;
+        self.store.records(kind, prefix, after, limit).await
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.alive().await;
+        self.store.changes(after, limit).await
+    }
+
+    async fn remembers(&self) -> Result<Option<Remembers>, StoreError> {
+        self.alive().await;
+        self.store.remembers().await
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {

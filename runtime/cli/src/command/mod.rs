@@ -22,6 +22,7 @@ pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod signal;
 pub(crate) mod store;
@@ -60,6 +61,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Lock(args) => lock::run(args, place, out).await,
         Command::Test(args) => test::run(args, place, out).await,
         Command::Graph(args) => graph::run(args, place, out).await,
+        Command::Serve(args) => serve::run(args, place, out, stop).await,
         Command::Schema(args) => Ok(schema::run(&args, out)),
         Command::Explain(args) => explain::run(args, place, out).await,
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,

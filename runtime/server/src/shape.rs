@@ -1,0 +1,89 @@
+//! The JSON of runs, approvals and events. These shapes are part of the interface.
+
+use pawl_core::Timestamp;
+use pawl_core::journal::Envelope;
+use pawl_core::view::{OpenApproval, RunHeader, Waiting};
+use serde_json::{Value, json};
+
+/// `{id, workflow, version, status, waiting, outputs, error, created_at, updated_at, definition, parent}`.
+pub fn run(header: &RunHeader) -> Value {
+    json!({
+        "id": header.id,
+        "workflow": header.workflow,
+        "version": header.version,
+        "status": header.status,
+        "waiting": header.waiting.as_ref().map(waiting),
+        "outputs": header.outputs,
+        "error": header.error,
+        "created_at": header.created_at.to_string(),
+        "updated_at": header.updated_at.to_string(),
+        "definition": header.definition,
+        "parent": header.parent,
+    })
+}
+
+fn waiting(waiting: &Waiting) -> Value {
+    match waiting {
+        Waiting::Approval { approval, step, title } => {
+            json!({ "for": "approval", "approval": approval, "step": step, "title": title })
+        }
+        Waiting::Timer { step, reason, until } => {
+            json!({ "for": "timer", "step": step, "reason": reason, "until": until.to_string() })
+        }
+        Waiting::Resume { by, reason } => json!({ "for": "resume", "by": by, "reason": reason }),
+        Waiting::Signal { step, name, until } => {
+            json!({ "for": "signal", "step": step, "name": name, "until": until.map(|at| at.to_string()) })
+        }
+        Waiting::Topic { step, pattern, until } => {
+            json!({ "for": "topic", "step": step, "pattern": pattern, "until": until.map(|at| at.to_string()) })
+        }
+        Waiting::Slot { step, key, until } => {
+            json!({ "for": "slot", "step": step, "key": key, "until": until.map(|at| at.to_string()) })
+        }
+        Waiting::Route { step, wanted } => json!({ "for": "route", "step": step, "wanted": wanted }),
+        Waiting::Run { step, run } => json!({ "for": "run", "step": step, "run": run }),
+    }
+}
+
+/// `{id, run, step, title, actions, form, due, digest, workflow, to, subject, on_timeout, created_at}`.
+pub fn approval(open: &OpenApproval) -> Value {
+    json!({
+        "id": open.id,
+        "run": open.run,
+        "step": open.step,
+        "title": open.title,
+        "actions": open.actions,
+        "form": open.form,
+        "due": open.due.map(|due| due.to_string()),
+        "digest": open.digest,
+        "workflow": open.workflow,
+        "to": open.to,
+        "subject": open.subject,
+        "on_timeout": open.on_timeout,
+        "created_at": open.created_at.to_string(),
+    })
+}
+
+/// The fields of events that are instants.
+const INSTANTS: [&str; 4] = ["deadline", "due", "retry_at", "until"];
+
+/// `{seq, time, prev, version, event, data}`.
+pub fn event(envelope: &Envelope) -> Value {
+    let mut tagged = serde_json::to_value(&envelope.event).unwrap_or_default();
+    let mut data = tagged.get_mut(envelope.event.name()).map(Value::take).unwrap_or_default();
+    for name in INSTANTS {
+        if let Some(instant) = data.get_mut(name)
+            && let Some(ms) = instant.as_u64()
+        {
+            *instant = Timestamp(ms).to_string().into();
+        }
+    }
+    json!({
+        "seq": envelope.seq,
+        "time": envelope.time.to_string(),
+        "prev": envelope.prev,
+        "version": envelope.version,
+        "event": envelope.event.name(),
+        "data": data,
+    })
+}
