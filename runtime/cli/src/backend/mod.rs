@@ -5,6 +5,7 @@
 //! them out, [`Service`]. The socket only carries requests and replies, so a
 //! command prints the same whichever way it goes.
 
+mod backup;
 mod client;
 mod feed;
 mod memory;
@@ -29,10 +30,13 @@ use pawl_engine::{Pruned, Retention};
 use pawl_store::maintain::StoreStats;
 use serde_json::Value;
 
+pub(crate) use backup::{NOTE as BACKUP_NOTE, copy_files};
 pub(crate) use feed::{Feed, Next};
 pub(crate) use open::{in_memory, open};
 pub(crate) use operator::{configured, registries, servers, trusted_keys, unasked};
-pub(crate) use protocol::{About, Answered, Latest, Opened, Replayed, Reply, Request, Signalled, Verified};
+pub(crate) use protocol::{
+    About, Answered, BackedUp, Latest, Opened, Replayed, Reply, Request, Signalled, Verified,
+};
 pub(crate) use server::Listener;
 pub(crate) use service::{Service, engine_config};
 
@@ -217,6 +221,11 @@ impl Backend {
     /// What is in the store.
     pub(crate) async fn stats(&self) -> Result<StoreStats, Fault> {
         expect_reply!(self.call(Request::Stats).await?, Stats).map(|stats| *stats)
+    }
+
+    /// Copies the store as it is now into a folder of its own, and checks the copy.
+    pub(crate) async fn back_up(&self, to: PathBuf) -> Result<BackedUp, Fault> {
+        expect_reply!(self.call(Request::Backup { to }).await?, BackedUp)
     }
 
     /// Removes runs that are over, and blobs that nothing names any more.

@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 7;
+pub(crate) const PROTOCOL_VERSION: u32 = 8;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -235,6 +235,11 @@ pub(crate) enum Request {
     About,
     /// Count what is in the store.
     Stats,
+    /// Copy the store, as it is at one moment, into a folder of its own.
+    Backup {
+        /// The folder, absolute.
+        to: PathBuf,
+    },
     /// Remove runs that are over, and blobs that nothing names any more.
     Prune {
         /// Which runs are kept.
@@ -257,6 +262,7 @@ impl Request {
                 | Self::Suspend { .. }
                 | Self::Lift { .. }
                 | Self::Prune { .. }
+                | Self::Backup { .. }
         )
     }
 }
@@ -312,10 +318,31 @@ pub(crate) enum Reply {
     About(Box<About>),
     /// What is in the store.
     Stats(Box<StoreStats>),
+    /// What was copied.
+    BackedUp(BackedUp),
     /// What was removed.
     Pruned(Box<Pruned>),
     /// What a replay found.
     Replayed(Box<Replayed>),
+}
+
+/// A backup that was made, and found to be whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BackedUp {
+    /// The engine that its store is of.
+    pub(crate) engine: String,
+    /// When it was begun: the store is as it was then.
+    pub(crate) made_at: String,
+    /// The pawl that made it.
+    pub(crate) version: String,
+    /// Rows of all tables.
+    pub(crate) rows: u64,
+    /// Journals whose chain was checked in the copy.
+    pub(crate) journals: u64,
+    /// Their events.
+    pub(crate) events: u64,
+    /// Components of the plugin folder.
+    pub(crate) plugins: u64,
 }
 
 /// A workflow's file as it is now.

@@ -1,6 +1,7 @@
 //! Carries requests out on the engine of this process.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
 use serde_json::json;
 
 use super::protocol::{About, Answered, Opened, Reply, Request, Signalled};
-use super::{Feed, memory, operator, retention, verify};
+use super::{Feed, backup, memory, operator, retention, verify};
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -37,6 +38,8 @@ const SETTLE_MAX_MS: u64 = 600_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     engine: Engine,
+    /// The plugin folder, for backups.
+    plugins: PathBuf,
     /// Runs that were asked to go on.
     driven: Arc<Mutex<HashSet<RunId>>>,
     /// Requests of others that are being carried out.
@@ -67,7 +70,7 @@ impl Service {
         let retention = retention::setting()?;
         let config = EngineConfig { retention, ..operator::configured(place)? };
         let engine = Engine::open(store, config).await?;
-        Ok(Self { engine, driven: Arc::default(), in_hand: Arc::default() })
+        Ok(Self { engine, plugins: place.plugins(), driven: Arc::default(), in_hand: Arc::default() })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -114,6 +117,9 @@ impl Service {
             Request::Verify { run } => Ok(Reply::Verified(verify::verify(&self.engine, run).await?)),
             Request::About => self.about().await,
             Request::Stats => self.stats().await,
+            Request::Backup { to } => {
+                Ok(Reply::BackedUp(backup::back_up(&self.engine, &self.plugins, &to).await?))
+            }
             Request::Prune { retention } => Ok(Reply::Pruned(Box::new(self.engine.prune(retention).await?))),
             Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
         }

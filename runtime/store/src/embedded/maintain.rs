@@ -11,7 +11,9 @@ use serde::Deserialize;
 
 use super::prepared::Prepared;
 use super::{EmbeddedStore, Engine, Rows, Table, codec, read};
-use crate::maintain::{Maintain, ROWS_MAX, ROWS_MAX_BYTES, RowChange, StoreStats, TableRow, TableStats};
+use crate::maintain::{
+    EachRow, Maintain, ROWS_MAX, ROWS_MAX_BYTES, RowChange, StoreStats, TableRow, TableStats,
+};
 use crate::{Batch, Store, StoreError, Upkeep};
 
 /// How many rows are counted in one transaction.
@@ -76,6 +78,19 @@ impl<E: Engine> Maintain for EmbeddedStore<E> {
 
     async fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.engine.read(|rows| Ok(rows.get(table, key)?.map(std::borrow::Cow::into_owned))).await
+    }
+
+    async fn snapshot(&self, each: &mut EachRow<'_>) -> Result<(), StoreError> {
+        let all = |rows: &E::Rows<'_>| {
+            for table in Table::ALL {
+                for row in rows.range(table, Bound::Unbounded, Bound::Unbounded)? {
+                    let (key, value) = row?;
+                    each(table, TableRow { key: key.into_owned(), value: value.into_owned() })?;
+                }
+            }
+            Ok(())
+        };
+        self.engine.read(all).await
     }
 
     async fn change(&self, rows: Vec<RowChange>) -> Result<(), StoreError> {

@@ -93,6 +93,36 @@ pub async fn compare(
     Ok(Ok(copied))
 }
 
+/// Checks the chain of each journal of a store, and that none ends before its header says. The first that is not whole
+/// ends it.
+pub async fn check_journals(
+    store: &dyn Maintain,
+    told: &mut (dyn FnMut(Table, u64) + Send),
+) -> Result<Result<Copied, Difference>, StoreError> {
+    let (mut walk, mut chain, mut found) =
+        (Walk::new(store, Table::Journal), Chain::default(), Copied::default());
+    while let Some(row) = walk.next().await? {
+        found.rows += 1;
+        found.bytes += (row.key.len() + row.value.len()) as u64;
+        let followed = match chain.ends_before(&row) {
+            Some(end) => chain_is_whole(store, end).await?.and_then(|()| chain.follow(&row)),
+            None => chain.follow(&row),
+        };
+        match followed {
+            Ok(events) => found.events += events,
+            Err(what) => return Ok(Err(Difference { table: Table::Journal, key: row.key, what })),
+        }
+        told(Table::Journal, found.rows);
+    }
+    found.journals = chain.journals;
+    if let Some(end) = chain.at
+        && let Err(what) = chain_is_whole(store, end).await?
+    {
+        return Ok(Err(Difference { table: Table::Journal, key: super::event_key(end.0, end.1.seq), what }));
+    }
+    Ok(Ok(found))
+}
+
 /// Whether a journal ends with the event that its header was made of, or behind it: no other event holds the hash of
 /// its last one.
 async fn chain_is_whole(

@@ -1,9 +1,10 @@
 //! For who looks after a store: its rows as they are, its figures, and whole stores that are made, copied,
 //! made smaller and read although they are damaged.
 //!
-//! None of this goes on beside an engine, but for the figures: rows that are changed here are not looked at
+//! None of this goes on beside an engine, but for the figures and backups: rows that are changed here are not looked at
 //! again by runs in memory.
 
+mod backup;
 mod compact;
 mod copy;
 mod open;
@@ -16,8 +17,9 @@ use async_trait::async_trait;
 use pawl_core::RunId;
 use pawl_core::journal::EncodedEvent;
 
+pub use backup::backup;
 pub use compact::{Compacted, compact};
-pub use copy::{Copied, Difference, compare, copy};
+pub use copy::{Copied, Difference, check_journals, compare, copy};
 pub use open::{EngineKind, NewStore, Scratch, open};
 pub use stats::{StoreStats, TableStats};
 pub use wreck::{Wreck, is_of};
@@ -54,6 +56,9 @@ pub struct RowChange {
     pub value: Option<Vec<u8>>,
 }
 
+/// What is done with each row; an error ends it.
+pub type EachRow<'e> = dyn FnMut(Table, TableRow) -> Result<(), StoreError> + Send + 'e;
+
 /// The rows of a store.
 #[async_trait]
 pub trait Maintain: Store {
@@ -68,6 +73,11 @@ pub trait Maintain: Store {
 
     /// The value of a key.
     async fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Gives every row as it was at one moment, table by table, in order, while others write. It holds the thread that
+    /// it runs on, and what others write meanwhile takes room that is not used again before it ends; sled lets them
+    /// wait.
+    async fn snapshot(&self, each: &mut EachRow<'_>) -> Result<(), StoreError>;
 
     /// Writes and removes rows, all or nothing. Durable when this returns.
     async fn change(&self, rows: Vec<RowChange>) -> Result<(), StoreError>;

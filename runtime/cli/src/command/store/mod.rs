@@ -1,13 +1,15 @@
 //! `pawl store`: looking after the store.
 //!
-//! What looks at runs or removes them (`stats`, `export`, `prune`) goes through the process that holds the folder, as
+//! What looks at runs or removes them (`stats`, `export`, `prune`, `backup`) goes through the process that holds the folder, as
 //! other commands do. What works on rows needs the store for itself, and is refused while another process has it.
 
+mod backup;
 mod compact;
 mod copy;
 mod export;
 mod prune;
 mod rebuild;
+mod restore;
 mod salvage;
 mod stats;
 
@@ -42,6 +44,10 @@ enum StoreCommand {
     Rebuild(JustData),
     /// Copy everything into a new store, of the same engine or the other
     Copy(copy::CopyArgs),
+    /// Copy the store as it is now, while others use it, and check the copy
+    Backup(backup::BackupArgs),
+    /// Make a store of a backup, in a data folder that holds none
+    Restore(restore::RestoreArgs),
     /// Make the store smaller
     Compact(JustData),
     /// Remove runs that are over, and blobs that nothing names any more
@@ -65,6 +71,8 @@ impl StoreArgs {
             StoreCommand::Stats(args) | StoreCommand::Rebuild(args) | StoreCommand::Compact(args) => {
                 args.data.folder.clone()
             }
+            StoreCommand::Backup(args) => args.data.folder.clone(),
+            StoreCommand::Restore(args) => args.data.folder.clone(),
             StoreCommand::Prune(args) => args.data.folder.clone(),
             StoreCommand::Export(args) => args.data.folder.clone(),
             StoreCommand::Copy(_) | StoreCommand::Salvage(_) => None,
@@ -80,6 +88,8 @@ pub(crate) async fn run(args: StoreArgs, place: Place, out: Output) -> Result<Ex
         StoreCommand::Stats(_) => stats::run(place, out).await,
         StoreCommand::Rebuild(_) => rebuild::run(&place, out).await,
         StoreCommand::Copy(args) => copy::run(&args, out).await,
+        StoreCommand::Backup(args) => backup::run(&args, place, out).await,
+        StoreCommand::Restore(args) => restore::run(&args, &place, out).await,
         StoreCommand::Compact(_) => compact::run(&place, out).await,
         StoreCommand::Prune(args) => prune::run(&args, place, out).await,
         StoreCommand::Export(args) => export::run(args, place, out).await,
