@@ -145,6 +145,13 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether it takes its time to end when it is asked to, and a second signal ends it at once.
+    pub(crate) const fn drains(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
+}
+
 impl Cli {
     /// The data folder: named after the command, else before it, else by default.
     pub(crate) fn place(&self) -> Place {

@@ -16,6 +16,7 @@ mod drive;
 mod exit;
 mod fault;
 mod inspect;
+mod notify;
 mod output;
 mod place;
 mod progress;
@@ -94,7 +95,7 @@ fn run(cli: Cli, out: Output) -> Result<Exit, Fault> {
 /// Carries the command out, until its end or until a signal comes, whatever it waits for then.
 async fn until_stopped(cli: Cli, out: Output) -> Result<Exit, Fault> {
     let mut stop = Stop::listen()?;
-    let (place, drives) = (cli.place(), cli.command.drives());
+    let (place, drives, drains) = (cli.place(), cli.command.drives(), cli.command.drains());
     // In a task, so that a signal is heard even while the command keeps its thread busy.
     let mut under_way = tokio::spawn(command::run(cli.command, place, out, stop.clone()));
     let exit = tokio::select! {
@@ -104,7 +105,13 @@ async fn until_stopped(cli: Cli, out: Output) -> Result<Exit, Fault> {
             Err(Err(_)) => return Err(Fault::failed("the command was cut off")),
         },
         // Who drives a run says itself how to go on with it.
-        exit = async { if drives { stop.overdue().await } else { stop.wait().await } } => exit,
+        exit = async {
+            match (drains, drives) {
+                (true, _) => stop.again().await,
+                (false, true) => stop.overdue().await,
+                (false, false) => stop.wait().await,
+            }
+        } => exit,
     };
     under_way.abort();
     // The socket's file goes with it.

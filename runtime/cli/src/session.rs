@@ -75,6 +75,12 @@ impl Session {
         Ok(exit)
     }
 
+    /// Ends at once: whatever is under way goes on after the next start.
+    pub(crate) async fn cut_off(self) {
+        drop(self.listener);
+        self.backend.close().await;
+    }
+
     /// Those who were served meanwhile are not left in the middle of a step.
     async fn close(self, exit: Exit) {
         match (self.listener, exit) {

@@ -65,6 +65,14 @@ impl Stop {
         }
     }
 
+    /// Returns when a second signal has come.
+    pub(crate) async fn again(&mut self) -> Exit {
+        match self.came.wait_for(|came| came.count > 1).await.map(|came| came.first) {
+            Ok(first) => first.unwrap_or(Exit::TERMINATED),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Returns some time after a signal has come, or when a second one has.
     pub(crate) async fn overdue(&mut self) -> Exit {
         let exit = self.wait().await;

@@ -5,6 +5,7 @@
 //! holds no key: only where one is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use crate::budget::Price;
 use crate::guard::Policy;
@@ -30,6 +31,28 @@ pub struct Operator {
     pub trusted_keys: BTreeMap<String, TrustedKey>,
     /// What is to know of registries, by their hosts.
     pub registries: BTreeMap<String, Registry>,
+    /// How the server listens and ends.
+    pub server: ServerSetting,
+    /// Which runs that are over are kept.
+    pub retention: KeepSetting,
+}
+
+/// How the server listens and ends; what is absent is as usual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServerSetting {
+    /// Where it listens.
+    pub listen: Option<SocketAddr>,
+    /// How long steps that are under way may take to end when it is stopped.
+    pub drain: Option<Duration>,
+}
+
+/// Which runs that are over are kept; all, where nothing is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeepSetting {
+    /// Not those that ended longer ago.
+    pub keep_for: Option<Duration>,
+    /// But the newest, so many of them.
+    pub keep_runs: Option<u64>,
 }
 
 /// One MCP server: how it is reached, and what is believed of it.

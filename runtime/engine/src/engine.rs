@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mps
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::{Follower, Notices};
 use crate::journal::RunHistory;
+use crate::operator::Standing;
 use crate::plugins::{Catalog, LockMode, PluginEntry, locked_plugins};
 use crate::progress::{ProgressHub, Said};
 use crate::routes::{RoutedPlugin, Routes, standings};
@@ -114,6 +115,7 @@ impl Engine {
             catalog,
             definitions: Definitions::default(),
             mailbox: Mailbox::new(inside),
+            standing: Standing::new(&config),
             routes: Routes::default(),
             progress: ProgressHub::new(),
             grown: grown.downgrade(),
@@ -263,7 +265,7 @@ impl Engine {
             prices: workflow.prices.clone(),
             priority: None,
             parent: None,
-            policy: self.context.config.policy.clone(),
+            policy: self.context.standing.now().policy.clone(),
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);
@@ -427,6 +429,12 @@ impl Engine {
     pub async fn definition_of(&self, run: RunId) -> Result<Arc<Definition>, EngineError> {
         let digest = journal::fold(self.store().as_ref(), run).await?.0.definition();
         self.context.definitions.pinned(self.store().as_ref(), run, digest).await
+    }
+
+    /// Begins no attempt from now on, and comes back when none is under way: then [`Engine::shut_down`] cuts nothing
+    /// off. Commands are taken all the while; what they lead to goes on after the next start.
+    pub async fn drain(&self) -> Result<(), EngineError> {
+        self.ask(Message::Drain).await
     }
 
     /// Stops the loop. What was accepted is on disk, and what the store has in hand is waited for, unless it

@@ -108,7 +108,13 @@ impl Engine {
         by: Actor,
     ) -> Result<RunId, EngineError> {
         if let Some(model) = &how.model
-            && self.context.config.models.as_ref().is_none_or(|models| !models.names().contains(model))
+            && self
+                .context
+                .standing
+                .now()
+                .models
+                .as_ref()
+                .is_none_or(|models| !models.names().contains(model))
         {
             let text = format!("there is no model '{model}' in pawl.yaml to ask in place of the others");
             return Err(EngineError::Refused(Refusal::CannotFork(text)));

@@ -4,11 +4,11 @@
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::plugin::Ceiling;
 
-use crate::{EngineConfig, EngineError};
+use crate::{EngineError, OperatorSays};
 
 /// What the operator's file withholds of what a workflow grants or does.
-pub(crate) fn check(definition: &Definition, file: &str, config: &EngineConfig) -> Result<(), EngineError> {
-    let ceiling = &config.policy.grants;
+pub(crate) fn check(definition: &Definition, file: &str, says: &OperatorSays) -> Result<(), EngineError> {
+    let ceiling = &says.policy.grants;
     let mut withheld = granted(definition, ceiling);
     for step in &definition.steps {
         match &step.verb {
@@ -25,7 +25,7 @@ pub(crate) fn check(definition: &Definition, file: &str, config: &EngineConfig) 
             _ => {}
         }
     }
-    refused(file, &config.policy_file, withheld, "add it to `grants` there, or take it out of the workflow")
+    refused(file, &says.policy_file, withheld, "add it to `grants` there, or take it out of the workflow")
 }
 
 /// What a step that starts a run of a workflow withholds of what that grants.

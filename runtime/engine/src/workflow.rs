@@ -78,7 +78,7 @@ async fn prepare_within(
 ) -> Result<Workflow, EngineError> {
     let loaded = source::load(file, text)?;
     locking.check_routes(&loaded.definition, file)?;
-    withhold::check(&loaded.definition, file, &context.config)?;
+    withhold::check(&loaded.definition, file, &context.standing.now())?;
     for (by, ceiling) in &around.ceilings {
         withhold::check_child(&loaded.definition, file, by, ceiling)?;
     }
@@ -105,7 +105,8 @@ async fn prepare_within(
         blobs.extend(child.blobs.iter().cloned());
         below.extend(child.warnings);
     }
-    let models = context.config.models.as_ref();
+    let says = context.standing.now();
+    let models = says.models.as_ref();
     let models = models.map(|models| KnownModels { names: models.names(), prices: models.prices() });
     let problems = source::check_plugins(&loaded, file, text, &plugins, &others, &shapes, models.as_ref());
     if problems.has_errors() {

@@ -33,7 +33,9 @@ use serde_json::Value;
 pub(crate) use backup::{NOTE as BACKUP_NOTE, copy_files};
 pub(crate) use feed::{Feed, Next};
 pub(crate) use open::{in_memory, open};
-pub(crate) use operator::{configured, registries, servers, trusted_keys, unasked};
+pub(crate) use operator::{
+    configured, read as read_operator, registries, reloaded, servers, trusted_keys, unasked,
+};
 pub(crate) use protocol::{
     About, Answered, BackedUp, Latest, Opened, Replayed, Reply, Request, Signalled, Verified,
 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pawl_core::PublicKey;
 use pawl_core::operator::{Operator, TrustedKey};
 use pawl_core::source::operator;
-use pawl_engine::{EngineConfig, EngineError, read_text};
+use pawl_engine::{EngineConfig, EngineError, OperatorSays, read_text};
 use pawl_mcp::{Hub, Servers};
 use pawl_models::{ModelsError, Profiles};
 use pawl_registry::{Registries, TrustedKeys};
@@ -34,6 +34,28 @@ pub(crate) fn configured(place: &Place) -> Result<EngineConfig, Fault> {
     })
 }
 
+/// What the operator says now, for an engine that was opened with what it said before. MCP servers are kept where the
+/// file says the same of them.
+pub(crate) fn reloaded(
+    place: &Place,
+    before: &Operator,
+    servers: Option<Arc<dyn Servers>>,
+) -> Result<(Operator, OperatorSays), Fault> {
+    let (operator, folder) = read(place)?;
+    let models = Arc::new(Profiles::new(&operator, &folder, read_text)?);
+    let mcp = if operator.mcp == before.mcp { servers } else { Some(hub(&operator, &folder)?) };
+    let policy_file =
+        place.config().map_or_else(|| "pawl.yaml".to_owned(), |path| path.display().to_string());
+    let says = OperatorSays {
+        models: Some(models),
+        mcp,
+        offers: Arc::new(operator.plugins.clone()),
+        policy: operator.policy.clone(),
+        policy_file,
+    };
+    Ok((operator, says))
+}
+
 /// The MCP servers that the operator names; none where there is no file. None of them is started by this.
 pub(crate) fn servers(place: &Place) -> Result<Arc<dyn Servers>, Fault> {
     let (operator, folder) = read(place)?;
@@ -53,7 +75,7 @@ fn hub(operator: &Operator, folder: &Path) -> Result<Arc<dyn Servers>, Fault> {
 }
 
 /// The operator's file and its folder.
-fn read(place: &Place) -> Result<(Operator, PathBuf), Fault> {
+pub(crate) fn read(place: &Place) -> Result<(Operator, PathBuf), Fault> {
     let Some(path) = place.config() else { return Ok((Operator::default(), PathBuf::new())) };
     let file = path.display().to_string();
     let text = read_text(&path).map_err(|error| {

@@ -67,7 +67,7 @@ pub(crate) fn engine_config(place: &Place) -> Result<EngineConfig, Fault> {
 
 impl Service {
     pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
-        let retention = retention::setting()?;
+        let retention = retention::setting(operator::read(place)?.0.retention)?;
         let config = EngineConfig { retention, ..operator::configured(place)? };
         let engine = Engine::open(store, config).await?;
         Ok(Self { engine, plugins: place.plugins(), driven: Arc::default(), in_hand: Arc::default() })
@@ -352,12 +352,17 @@ impl Service {
     /// Returns when nothing that was asked for is in the middle of a step, or nobody can be asked
     /// to wait for that any longer. Gives whether it is so.
     pub(super) async fn settle(&self) -> bool {
+        self.settle_within(Duration::from_millis(SETTLE_MAX_MS)).await
+    }
+
+    /// The same, and how long that may take is said.
+    pub(super) async fn settle_within(&self, longest: Duration) -> bool {
         let quiet = async {
             while !self.is_quiet().await {
                 tokio::time::sleep(Duration::from_millis(QUIET_POLL_MS)).await;
             }
         };
-        tokio::time::timeout(Duration::from_millis(SETTLE_MAX_MS), quiet).await.is_ok()
+        tokio::time::timeout(longest, quiet).await.is_ok()
     }
 
     pub(super) async fn shut_down(&self) {

@@ -1,52 +1,139 @@
 //! `pawl serve`: the API and the console, and all runs go on.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
+use pawl_core::operator::Operator;
+use pawl_engine::Engine;
 use pawl_server::{Server, ServerConfig, ServerError};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::DataArgs;
+use crate::backend;
 use crate::exit::Exit;
 use crate::fault::Fault;
+use crate::notify;
 use crate::output::Output;
 use crate::place::Place;
 use crate::session::Session;
 use crate::stop::Stop;
 
+/// How long steps that are under way may take to end when the server is stopped, in milliseconds, where nothing else is
+/// said.
+const DRAIN_MS: u64 = 30_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8917")]
-    listen: SocketAddr,
+    /// Where to listen; port 0 takes a free one (default: `$PAWL_LISTEN`, else `server.listen` in pawl.yaml,
+    /// else 127.0.0.1:8917)
+    #[arg(long, value_name = "ADDRESS:PORT", env = "PAWL_LISTEN", hide_env = true)]
+    listen: Option<SocketAddr>,
+    /// How long steps that are under way may take to end when it is stopped: 30s, 5m (default: `$PAWL_DRAIN`, else
+    /// `server.drain` in pawl.yaml, else 30s)
+    #[arg(long, value_name = "TIME", env = "PAWL_DRAIN", hide_env = true)]
+    drain: Option<pawl_core::Duration>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
 }
 
 pub(crate) async fn run(args: ServeArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
     let session = Session::serving(place, out, stop).await?;
-    let ended = serve(&args, &session).await;
-    session.end(ended).await
+    match serve(&args, &session).await {
+        // What is still under way was waited for as long as it may take.
+        Ok(()) => {
+            session.cut_off().await;
+            Ok(Exit::Ok)
+        }
+        Err(fault) => session.end(Err(fault)).await,
+    }
 }
 
-async fn serve(args: &ServeArgs, session: &Session) -> Result<Exit, Fault> {
+async fn serve(args: &ServeArgs, session: &Session) -> Result<(), Fault> {
     if session.is_remote() {
         return Err(Fault::unusable("another process holds the data folder")
             .hint("stop it, or serve another folder with --data DIR"));
     }
+    let (operator, _) = backend::read_operator(&session.place)?;
     let engine = session.backend.engine()?;
-    let config = ServerConfig { listen: args.listen };
-    let server = Server::bind(engine.clone(), &config).await?;
-    session.backend.recover().await?;
+    let usual = ServerConfig::default();
+    let listen = args.listen.or(operator.server.listen).unwrap_or(usual.listen);
+    let server = Server::bind(engine.clone(), &ServerConfig { listen }).await?;
+    engine.recover().await?;
+    let drain = args.drain.or(operator.server.drain).map_or(DRAIN_MS, |drain| drain.0);
+    let reloading = tokio::spawn(reload(session.place.clone(), engine.clone(), operator));
     let url = format!("http://{}", server.address());
     session.out.document(&json!({ "url": url, "pid": std::process::id() }));
     session.out.note(&format!("serves {url}; stop it with Ctrl-C"));
+    notify::notify(notify::READY);
+    let ended = until_drained(session, server, engine, Duration::from_millis(drain)).await;
+    reloading.abort();
+    ended
+}
+
+/// Serves until it is stopped. Then no more is taken and no step begun, and what is under way is waited for.
+async fn until_drained(
+    session: &Session,
+    server: Server,
+    engine: &Engine,
+    longest: Duration,
+) -> Result<(), Fault> {
     let mut stop = session.stop.clone();
     let ended = async move {
         stop.wait().await;
+        notify::notify(notify::STOPPING);
     };
-    server.serve(ended).await?;
-    Ok(Exit::Ok)
+    let mut stop = session.stop.clone();
+    let (out, draining) = (session.out, engine.clone());
+    let overdue = async move {
+        stop.wait().await;
+        out.note("ends when the steps under way are done; a second signal ends it at once");
+        let drained = tokio::time::timeout(longest, draining.drain()).await.is_ok();
+        if !drained {
+            out.note("the steps under way took too long and are cut off; they go on after the next start");
+        }
+    };
+    // Whoever is still answered then has had as long as the steps.
+    let (served, ()) = tokio::join!(
+        async {
+            tokio::select! {
+                served = server.serve(ended) => served,
+                () = overdue_and_quiet(session.stop.clone(), longest) => Ok(()),
+            }
+        },
+        overdue
+    );
+    Ok(served?)
+}
+
+/// Some time after a signal has come.
+async fn overdue_and_quiet(mut stop: Stop, longest: Duration) {
+    stop.wait().await;
+    tokio::time::sleep(longest).await;
+}
+
+/// Reads the operator's file anew whenever SIGHUP comes. One that does not read changes nothing.
+async fn reload(place: Place, engine: Engine, mut operator: Operator) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return tracing::warn!("SIGHUP cannot be listened to: pawl.yaml is read once");
+    };
+    while hangup.recv().await.is_some() {
+        notify::reloading();
+        match backend::reloaded(&place, &operator, engine.servers()) {
+            Ok((now, says)) => {
+                engine.reload(says).await;
+                operator = now;
+                tracing::warn!(
+                    "pawl.yaml was read anew: its models, MCP servers, plugins and policies hold from now on"
+                );
+            }
+            Err(fault) => {
+                tracing::error!("pawl.yaml does not read, and what was read before holds: {}", fault.text())
+            }
+        }
+        notify::notify(notify::READY);
+    }
 }
 
 impl From<ServerError> for Fault {

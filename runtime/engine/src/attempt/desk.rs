@@ -206,7 +206,7 @@ impl Desk {
         // The sandbox checked it before; what plays an agent in a test is checked here.
         let asked = ChatRequest::read(asked)
             .map_err(|wrong| Failure::new(FailureKind::InvalidInput, format!("models.chat: {wrong}")))?;
-        let Some(models) = &self.context.config.models else {
+        let Some(models) = self.context.standing.now().models.clone() else {
             let message = format!("there is no model '{profile}': this pawl was given none");
             return Err(Failure::new(FailureKind::InvalidInput, message));
         };

@@ -7,6 +7,7 @@ use pawl_store::Store;
 use tokio::sync::{Mutex, RwLock, Semaphore, broadcast, mpsc};
 
 use super::message::{Acknowledged, Message, Queued, Reply};
+use crate::operator::Standing;
 use crate::plugins::Catalog;
 use crate::progress::ProgressHub;
 use crate::routes::Routes;
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) definitions: Definitions,
     pub(crate) config: EngineConfig,
+    /// What the operator said last.
+    pub(crate) standing: Standing,
     /// How plugins did of late, for who chooses among them.
     pub(crate) routes: Routes,
     pub(crate) mailbox: Mailbox,

@@ -29,7 +29,7 @@ impl Driver {
                 Effect::WakeAt(at) => wake_at = Some(at),
                 Effect::Route { visit, query, failed, waits } => {
                     let Some(request) = active.request(visit, query, failed) else { continue };
-                    if active.state.is_suspended() {
+                    if active.state.is_suspended() || self.draining.is_some() {
                         continue;
                     }
                     if waits {
@@ -45,7 +45,8 @@ impl Driver {
                 }
                 Effect::Attempt { visit, attempt, work } => {
                     wanted.insert((visit, attempt));
-                    if active.live.contains_key(&(visit, attempt)) || active.state.is_suspended() {
+                    let held = active.state.is_suspended() || self.draining.is_some();
+                    if active.live.contains_key(&(visit, attempt)) || held {
                         continue;
                     }
                     let Some(task) = active.task(visit, work) else { continue };

@@ -158,6 +158,8 @@ pub(crate) enum Message {
     WhenQuiet(oneshot::Sender<()>),
     /// From outside: how many runs are in memory.
     Count(oneshot::Sender<usize>),
+    /// From outside: begin no attempt any more, and tell when none is under way.
+    Drain(oneshot::Sender<()>),
     /// From outside: end, when what the store has in hand is done.
     Stop,
     /// From outside: end at once.

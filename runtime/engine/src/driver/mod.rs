@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use pawl_core::RunId;
 use pawl_store::StoreError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use active::ActiveRun;
 pub(crate) use active::{subscriptions, tickets};
@@ -63,6 +63,8 @@ pub(crate) struct Driver {
     seekers: Seekers,
     /// How many instances of attempts were begun.
     instances: u64,
+    /// Who waits until nothing is under way, once no attempt is begun any more.
+    draining: Option<Vec<oneshot::Sender<()>>>,
     /// Why the store takes nothing more in this process, once it is so: the loop ends with it.
     failed: Option<StoreError>,
 }
@@ -86,6 +88,7 @@ impl Driver {
             timers: Timers::default(),
             letters: Letters::default(),
             instances: 0,
+            draining: None,
             failed: None,
         }
     }
@@ -117,6 +120,7 @@ impl Driver {
                 Message::CutOff => return self.cut_off(),
                 message => self.handle(message),
             }
+            self.tell_drained();
             if let Some(error) = self.failed.take() {
                 return self.fall(&error);
             }
@@ -164,7 +168,21 @@ impl Driver {
             Message::Count(reply) => {
                 let _ = reply.send(self.residents.len());
             }
+            Message::Drain(reply) => self.draining.get_or_insert_default().push(reply),
             Message::Stop | Message::CutOff => {}
+        }
+    }
+
+    /// Tells those who wait for it that nothing is under way, when it is so.
+    fn tell_drained(&mut self) {
+        let Some(waiting) = self.draining.as_ref().filter(|waiting| !waiting.is_empty()) else { return };
+        let is_loading = self.residents.values().any(|resident| matches!(resident, Resident::Loading(_)));
+        if is_loading || self.active().any(|active| !active.is_idle()) {
+            return;
+        }
+        tracing::info!(waiting = waiting.len(), "nothing is under way");
+        for reply in self.draining.iter_mut().flat_map(std::mem::take) {
+            let _ = reply.send(());
         }
     }
 

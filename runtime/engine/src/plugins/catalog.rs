@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use pawl_core::definition::Schema;
 use pawl_core::oci::Reference;
@@ -54,7 +54,7 @@ pub(crate) struct Catalog {
     trusted: Arc<TrustedKeys>,
     registries: Arc<Registries>,
     ready: Mutex<HashMap<Digest, Arc<ReadyPlugin>>>,
-    servers: Option<Arc<dyn Servers>>,
+    servers: RwLock<Option<Arc<dyn Servers>>>,
     described: DescribedTools,
     /// What is known of plugins for routes.
     pub(crate) registry: Registry,
@@ -73,14 +73,19 @@ impl Catalog {
             trusted: Arc::clone(&config.trusted_keys),
             registries: Arc::clone(&config.registries),
             ready: Mutex::default(),
-            servers: config.mcp.clone(),
+            servers: RwLock::new(config.mcp.clone()),
             described: DescribedTools::default(),
             registry: Registry::default(),
         }
     }
 
-    pub(crate) const fn servers(&self) -> Option<&Arc<dyn Servers>> {
-        self.servers.as_ref()
+    pub(crate) fn servers(&self) -> Option<Arc<dyn Servers>> {
+        self.servers.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on the servers are these; gives those from before.
+    pub(crate) fn replace_servers(&self, servers: Option<Arc<dyn Servers>>) -> Option<Arc<dyn Servers>> {
+        std::mem::replace(&mut *self.servers.write().unwrap_or_else(PoisonError::into_inner), servers)
     }
 
     /// The schemas of a pinned server's tools.
@@ -110,7 +115,7 @@ impl Catalog {
     }
 
     fn server_names(&self) -> impl Iterator<Item = String> {
-        self.servers.iter().flat_map(|servers| servers.names())
+        self.servers().into_iter().flat_map(|servers| servers.names())
     }
 
     pub(crate) fn folder_files(&self) -> Result<Vec<PathBuf>, EngineError> {
@@ -213,7 +218,7 @@ impl Catalog {
     /// Loads an entry that is trusted, checks it against its manifest, and pins it. An MCP server, which the operator
     /// names itself, is asked for its tools.
     pub(crate) async fn pin(&self, entry: &PluginEntry) -> Result<(PluginPin, Blob), EngineError> {
-        if let (PluginOrigin::Mcp(server), Some(servers)) = (&entry.origin, &self.servers) {
+        if let (PluginOrigin::Mcp(server), Some(servers)) = (&entry.origin, self.servers()) {
             return pinned_server(servers.as_ref(), server).await;
         }
         self.trust(entry)?;

@@ -65,8 +65,9 @@ pub(crate) async fn registered(
     }
     in_folder(context, &mut found).await?;
     shipped(context, &mut found).await;
+    let says = context.standing.now();
     for (name, plugin) in &mut found {
-        if let (Ok(plugin), Some(setting)) = (plugin, context.config.offers.get(name)) {
+        if let (Ok(plugin), Some(setting)) = (plugin, says.offers.get(name)) {
             plugin.offer = plugin.offer.clone().with(setting, &plugin.description);
         }
     }

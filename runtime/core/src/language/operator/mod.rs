@@ -8,6 +8,7 @@ mod plugin;
 mod policy;
 mod profile;
 mod script;
+mod server;
 mod supply;
 
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub use plugin::PLUGIN;
 pub use policy::{GRANTS, POLICY};
 pub use profile::{KEY, OPERATOR, PRICE, PROFILE};
 pub use script::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN, SCRIPT};
+pub use server::{RETENTION, SERVER};
 pub use supply::{REGISTRY, TRUSTED_KEY};
 
 use super::schema::schema_of;
@@ -26,7 +28,7 @@ use super::{Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 11] = [
+pub static OPERATOR_PLACES: [&Place; 13] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -38,6 +40,8 @@ pub static OPERATOR_PLACES: [&Place; 11] = [
     &GRANTS,
     &TRUSTED_KEY,
     &REGISTRY,
+    &SERVER,
+    &RETENTION,
 ];
 
 /// Every place of a script, the file's own first; the others stand in test files as well.

@@ -1,6 +1,8 @@
 //! The top of `pawl.yaml`, and its models.
 
-use super::{GRANTS, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, Shape, TRUSTED_KEY};
+use super::{
+    GRANTS, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SERVER, Shape, TRUSTED_KEY,
+};
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 
@@ -64,6 +66,20 @@ pub static OPERATOR: Place = Place {
             Shape::Named(&Shape::Map(&REGISTRY)),
             "What is to know of registries of plugins, by their hosts.",
             "{ registry.example.com: { username: ann, password: { env: REGISTRY_PASSWORD } } }",
+        )
+        .default("{}"),
+        Key::optional(
+            "server",
+            Shape::Map(&SERVER),
+            "How `pawl serve` listens and ends.",
+            "{ listen: \"127.0.0.1:9000\" }",
+        )
+        .default("{}"),
+        Key::optional(
+            "retention",
+            Shape::Map(&RETENTION),
+            "Which runs that are over a process keeps that drives runs.",
+            "{ keep_for: 30d, keep_runs: 1000 }",
         )
         .default("{}"),
     ],

@@ -6,6 +6,7 @@ mod plugin;
 mod policy;
 mod profile;
 mod script;
+mod server;
 mod supply;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub const REQUESTS_PER_MINUTE_MAX: u32 = 10_000;
 pub const MODEL_RULES_MAX: usize = 1_000;
 /// The most MCP servers of a file.
 pub const MCP_SERVERS_MAX: usize = 100;
+/// The most runs that `keep_runs` can name.
+pub const KEEP_RUNS_MAX: u32 = 1_000_000_000;
 /// The last turn that a rule can be for.
 pub const TURN_MAX: u32 = 10_000;
 
@@ -53,7 +56,11 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
         let policy = policy::policy(lower, keys);
         let trusted_keys = get(keys, "trusted_keys").map(|node| supply::trusted_keys(lower, node));
         let registries = get(keys, "registries").map(|node| supply::registries(lower, node));
+        let server = get(keys, "server").map(|node| server::server(lower, node));
+        let retention = get(keys, "retention").map(|node| server::retention(lower, node));
         Operator {
+            server: server.unwrap_or_default(),
+            retention: retention.unwrap_or_default(),
             models,
             mcp,
             plugins,

@@ -1,0 +1,86 @@
+//! What the operator says, which may change while runs go on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use pawl_core::guard::Policy;
+use pawl_core::route::OfferSetting;
+use pawl_mcp::Servers;
+use pawl_models::Models;
+
+use crate::{Engine, EngineConfig};
+
+/// What the operator says: the part of [`EngineConfig`] that can be given anew, with [`Engine::reload`].
+#[derive(Debug, Clone)]
+pub struct OperatorSays {
+    /// The models that agents may ask.
+    pub models: Option<Arc<dyn Models>>,
+    /// The MCP servers whose tools can be called.
+    pub mcp: Option<Arc<dyn Servers>>,
+    /// What routes shall take plugins for, by their names.
+    pub offers: Arc<BTreeMap<String, OfferSetting>>,
+    /// What is asked of every run that is started from now on.
+    pub policy: Policy,
+    /// The file that the policy comes from, for messages.
+    pub policy_file: String,
+}
+
+impl OperatorSays {
+    /// What an engine is begun with.
+    pub fn of(config: &EngineConfig) -> Self {
+        Self {
+            models: config.models.clone(),
+            mcp: config.mcp.clone(),
+            offers: Arc::clone(&config.offers),
+            policy: config.policy.clone(),
+            policy_file: config.policy_file.clone(),
+        }
+    }
+}
+
+/// What the operator said last.
+#[derive(Debug)]
+pub(crate) struct Standing(RwLock<Arc<OperatorSays>>);
+
+impl Standing {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        Self(RwLock::new(Arc::new(OperatorSays::of(config))))
+    }
+
+    /// As it is now; what is begun with it goes on with it.
+    pub(crate) fn now(&self) -> Arc<OperatorSays> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, says: OperatorSays) -> Arc<OperatorSays> {
+        let mut standing = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut standing, Arc::new(says))
+    }
+}
+
+impl Engine {
+    /// The MCP servers as they were given last.
+    pub fn servers(&self) -> Option<Arc<dyn Servers>> {
+        self.context.catalog.servers()
+    }
+
+    /// From now on models, MCP servers, offers and the policy are these. Runs that were started before keep the policy
+    /// that they were started under, and a question that is under way is answered by the model that it was put to. MCP
+    /// servers that are not the same any more are closed: a call that is under way with one fails, and may be tried
+    /// again with the new one.
+    pub async fn reload(&self, says: OperatorSays) {
+        let servers = says.mcp.clone();
+        let before = self.context.standing.replace(says);
+        let is_same = match (&before.mcp, &servers) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            return;
+        }
+        if let Some(old) = self.context.catalog.replace_servers(servers) {
+            old.close().await;
+        }
+    }
+}
