@@ -12,7 +12,7 @@ use pawl_engine::ManualClock;
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
 use pawl_store::maintain::{EngineKind, Maintain, Table, TableRow, Walk, open};
 use pawl_store::sled::{SledOptions, SledStore};
-use pawl_store::{Store, StoreError};
+use pawl_store::{Batch, RecordChange, Store, StoreError};
 use pawl_tests::{BEGIN, Scene, patiently, person};
 use serde_json::{Value, json};
 
@@ -127,6 +127,8 @@ impl Home {
         let home = Self::new(kind)?;
         let scene = home.scene().await?;
         let runs = fill(&scene).await?;
+        let records = vec![RecordChange::put("noted", "beside", json!({ "runs": [] }))];
+        scene.engine.store().commit(&Batch { records, ..Batch::default() }).await?;
         scene.stop().await?;
         Ok((home, runs))
     }

@@ -37,6 +37,33 @@ pub struct Operator {
     pub retention: KeepSetting,
 }
 
+impl Operator {
+    /// Everything that is kept elsewhere: what it is for, and where it is.
+    pub fn kept(&self) -> Vec<(String, &KeyPlace)> {
+        let models = self.models.iter().filter_map(|(name, profile)| match &profile.provider {
+            Provider::Remote(remote) => Some((format!("the key of model '{name}'"), remote.key.as_ref()?)),
+            Provider::Scripted { .. } => None,
+        });
+        let servers = self.mcp.iter().flat_map(|(name, server)| {
+            let values: Vec<&KeptValue> = match &server.reached {
+                McpReached::Program { env, .. } => {
+                    let kept = env.values().filter_map(|value| match value {
+                        McpValue::Kept(kept) => Some(kept),
+                        McpValue::Plain(_) => None,
+                    });
+                    kept.collect()
+                }
+                McpReached::Http { headers, .. } => headers.values().collect(),
+            };
+            values.into_iter().map(move |kept| (format!("a value of MCP server '{name}'"), &kept.place))
+        });
+        let logins = self.registries.iter().filter_map(|(host, registry)| {
+            Some((format!("the password of {host}"), &registry.login.as_ref()?.password))
+        });
+        models.chain(servers).chain(logins).collect()
+    }
+}
+
 /// How the server listens and ends; what is absent is as usual.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerSetting {

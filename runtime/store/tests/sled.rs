@@ -68,6 +68,35 @@ async fn a_snapshot_that_a_kill_left_half_written_is_removed() {
     assert_eq!(store.journal(sample::run(1), 1).await.unwrap().len(), 3);
 }
 
+#[tokio::test]
+async fn a_store_of_the_first_format_gets_the_tables_that_it_lacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.commit(&batch([append(sample::run(1), 0, 3)])).await.unwrap();
+    drop(store);
+    let place = dir.path().join("sled");
+    let db = sled::Config::new().path(&place).flush_every_ms(None).open().unwrap();
+    for table in ["changes", "records"] {
+        assert!(db.drop_tree(table).unwrap());
+    }
+    db.open_tree("meta").unwrap().insert("format", &1_u32.to_be_bytes()).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    for _ in 0..2 {
+        let store = open(dir.path());
+        assert_eq!(store.info().await.unwrap().format, 2);
+        assert_eq!(store.journal(sample::run(1), 1).await.unwrap().len(), 3);
+        assert_eq!(store.remembers().await.unwrap(), None);
+    }
+    // Any other table that is missing is damage, as before.
+    let db = sled::Config::new().path(&place).flush_every_ms(None).open().unwrap();
+    assert!(db.drop_tree("runs").unwrap());
+    db.flush().unwrap();
+    drop(db);
+    let error = SledStore::open(dir.path(), SledOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("a table is missing"), "{error}");
+}
+
 #[test]
 fn memory_stays_bounded_over_many_commits() {
     let dir = tempfile::tempdir().unwrap();

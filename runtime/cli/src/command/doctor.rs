@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use clap::Args;
+use pawl_core::operator::KeyPlace;
 use pawl_core::view::Status;
 use pawl_engine::{Engine, StartOptions};
 use serde_json::{Value, json};
@@ -47,6 +48,7 @@ pub(crate) async fn run(place: Place, out: Output) -> Result<Exit, Fault> {
         Finding { what: "data folder", outcome: data_folder(&place, existed) },
         Finding { what: "store", outcome: store(&place).await },
         Finding { what: "cache folder", outcome: cache(&place) },
+        Finding { what: "pawl.yaml", outcome: operator(&place) },
     ];
     match workbench(&place).await {
         Ok(engine) => {
@@ -95,6 +97,34 @@ fn data_folder(place: &Place, existed: bool) -> Result<String, Fault> {
     let above = absolute.ancestors().skip(1).find(|folder| folder.exists());
     writable(above.unwrap_or_else(|| Path::new("/")))?;
     Ok(format!("{} is not there yet, and can be made", place.folder.display()))
+}
+
+/// Whether the operator's file reads, and what it names is where it says. Nothing of it is shown.
+fn operator(place: &Place) -> Result<String, Fault> {
+    let Some(file) = place.config() else { return Ok("there is none: no models, no MCP servers".to_owned()) };
+    let (operator, folder) = backend::read_operator(place)?;
+    let mut missing = Vec::new();
+    for (what, kept) in operator.kept() {
+        let reason = match kept {
+            KeyPlace::Env(name) => match std::env::var_os(name) {
+                Some(value) if !value.is_empty() => continue,
+                _ => format!("the variable {name} is not set"),
+            },
+            KeyPlace::File(path) => match std::fs::metadata(folder.join(path)) {
+                Ok(about) if about.is_file() && about.len() > 0 => continue,
+                Ok(_) => format!("the file {path} is empty"),
+                Err(error) => format!("the file {path}: {error}"),
+            },
+        };
+        missing.push(format!("{what}: {reason}"));
+    }
+    let (models, servers) = (operator.models.len(), operator.mcp.len());
+    if missing.is_empty() {
+        return Ok(format!("{} reads: {models} models, {servers} MCP servers", file.display()));
+    }
+    Err(Fault::failed(format!("{}: {}", file.display(), missing.join("; "))).hint(
+        "set the variable for the process that runs, or name another place under `key`, `env` or `headers`",
+    ))
 }
 
 fn writable(folder: &Path) -> Result<String, Fault> {

@@ -163,6 +163,11 @@ impl Holder {
         }
     }
 
+    /// What it has said so far.
+    pub(crate) fn heard(&self) -> &str {
+        &self.heard
+    }
+
     /// Waits for its end.
     pub(crate) fn said(mut self) -> Said {
         let mut stdout = String::new();

@@ -16,6 +16,7 @@ mod plugins;
 mod private;
 mod routes;
 mod runs;
+mod serve;
 mod shared;
 mod signals;
 mod signatures;

@@ -33,7 +33,7 @@ fn figures_are_shown_directly_and_through_the_process_that_holds_the_folder() {
     let home = filled("lmdb:");
     let said = home.pawl(&["store", "stats"]);
     let lines: Vec<_> = said.stdout.lines().collect();
-    assert_eq!(lines[0], "store    lmdb format 4 in data", "{}", said.show());
+    assert_eq!(lines[0], "store    lmdb format 5 in data", "{}", said.show());
     assert!(lines[1].starts_with("on disk  "), "{}", said.show());
     assert_eq!(lines[2], "runs     4: 1 waiting, 3 completed");
     assert!(said.stdout.contains("\nTABLE          ROWS  KEYS AND VALUES\n"), "{}", said.show());

@@ -1,0 +1,202 @@
+//! `pawl serve`: how it starts, what it reads anew, how it ends, and backups of what it holds.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use pawl_store::maintain::EngineKind;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::home::{Holder, Home, PAUSE, Said, eventually, until, workflow};
+
+/// A server on a free port, and its address.
+fn served(home: &Home, args: &[&str]) -> (Holder, String) {
+    let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+    let holder = home.holder(&args, "; stop it with");
+    let at = holder.heard().split("http://").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    (holder, at)
+}
+
+/// Asks over a connection of its own; gives the status and the body.
+fn ask(at: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer[9..12].parse().unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+/// A tool that takes a while: a component that waits for its deadline would be cut off, so many calls are made instead.
+const SLOW: &str = "\
+pawl: 1
+workflow: slow
+version: 1.0.0
+steps:
+  - { id: first, wait: 300ms }
+  - { id: second, tool: echo.say, with: { text: hi } }
+";
+
+fn start(at: &str, source: &str) -> String {
+    let (status, run) = ask(at, "POST", "/v1/runs", Some(&json!({ "source": source })));
+    assert_eq!(status, 201, "{run}");
+    run["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_server_runs_what_it_is_given_and_commands_reach_it() {
+    let home = Home::new();
+    let (holder, at) = served(&home, &[]);
+    assert_eq!(ask(&at, "GET", "/healthz", None).0, 200);
+    assert_eq!(ask(&at, "GET", "/readyz", None).0, 200);
+    let run = start(&at, SLOW);
+    let done =
+        || (ask(&at, "GET", &format!("/v1/runs/{run}"), None).1["status"] == "completed").then_some(());
+    eventually(done);
+    // The same through the socket, in the same shape.
+    let shown = home.json(&["runs"]);
+    assert_eq!(shown[0], ask(&at, "GET", &format!("/v1/runs/{run}"), None).1);
+    let second = home.pawl(&["serve"]);
+    assert_eq!(second.code, Some(4), "{}", second.show());
+    assert!(second.stderr.contains("another process holds the data folder"), "{}", second.show());
+    holder.signal(Signal::TERM);
+    let said = holder.said();
+    assert_eq!(said.code, Some(0), "{}", said.show());
+}
+
+#[test]
+fn where_it_listens_is_said_by_the_flag_then_the_environment_then_the_file() {
+    let home = Home::new();
+    home.write("pawl.yaml", "server: { listen: \"203.0.113.1:1\" }\n");
+    // Nobody listens at addresses of others: which one was tried stands in the error.
+    let refused = |env: Option<&str>, args: &[&str]| {
+        let mut command = home.command(&[&["serve"], args].concat());
+        if let Some(env) = env {
+            command.env("PAWL_LISTEN", env);
+        }
+        let said = Said::from(command.output().unwrap());
+        assert_eq!(said.code, Some(2), "{}", said.show());
+        said.stderr
+    };
+    assert!(refused(None, &[]).contains("cannot listen at 203.0.113.1:1"));
+    assert!(refused(Some("203.0.113.2:2"), &[]).contains("cannot listen at 203.0.113.2:2"));
+    let flag = refused(Some("203.0.113.2:2"), &["--listen", "203.0.113.3:3"]);
+    assert!(flag.contains("cannot listen at 203.0.113.3:3"), "{flag}");
+    home.write("pawl.yaml", "server: { listen: nowhere }\n");
+    assert!(refused(None, &[]).contains("'nowhere' cannot be listened at"));
+}
+
+#[test]
+fn what_is_under_way_is_waited_for_and_nothing_new_begins() {
+    let home = Home::new();
+    let (mut holder, at) = served(&home, &["--drain", "1m"]);
+    let run = start(&at, PAUSE);
+    eventually(|| (home.json(&["runs"])[0]["status"] == "waiting").then_some(()));
+    holder.signal(Signal::INT);
+    holder.says("ends when the steps under way are done");
+    let said = holder.said();
+    assert_eq!(said.code, Some(0), "{}", said.show());
+    assert!(!said.stderr.contains("cut off"), "{}", said.show());
+    assert_eq!(home.json(&["runs"])[0]["id"], run.as_str());
+    assert_eq!(home.pawl(&["verify"]).code, Some(0));
+}
+
+#[test]
+fn the_operators_file_is_read_anew_and_a_wrong_one_changes_nothing() {
+    let home = Home::new();
+    home.write("pawl.yaml", "");
+    home.write("pawl.yaml", "description: nothing yet\n");
+    let (mut holder, at) = served(&home, &[]);
+    let asks = std::fs::read_to_string(workflow("hello.yaml")).unwrap();
+    let guarded = |status: &str| {
+        let run = start(&at, &asks);
+        eventually(|| {
+            let shown = ask(&at, "GET", &format!("/v1/runs/{run}"), None).1;
+            (shown["status"] == status).then_some(())
+        });
+    };
+    guarded("completed");
+    home.write("pawl.yaml", "policies: [{ tool: \"*.*\", approval: required, nonsense: 1 }]\n");
+    holder.signal(Signal::HUP);
+    holder.says("what was read before holds");
+    guarded("completed");
+    home.write("pawl.yaml", "policies: [{ tool: echo.say, approval: required }]\n");
+    holder.signal(Signal::HUP);
+    holder.says("pawl.yaml was read anew");
+    guarded("waiting");
+}
+
+#[test]
+fn a_backup_of_a_store_in_use_is_restored_to_what_it_was() {
+    for engine in EngineKind::ALL {
+        let store = format!("{}:", engine.name());
+        let home = Home::new();
+        let (holder, at) = served(&home, &["--store", &store]);
+        for _ in 0..5 {
+            start(&at, SLOW);
+        }
+        let made = home.json(&["--store", &store, "store", "backup", "kept"]);
+        assert_eq!(made["journals"], 5, "{made}");
+        until("all are done", || {
+            let runs = home.json(&["--store", &store, "runs"]);
+            runs.as_array().unwrap().iter().all(|run| run["status"] == "completed")
+        });
+        // One folder holds one backup.
+        let again = home.pawl(&["--store", &store, "store", "backup", "kept"]);
+        assert_eq!(again.code, Some(2), "{}", again.show());
+        holder.signal(Signal::TERM);
+        assert_eq!(holder.said().code, Some(0));
+        let restore = ["store", "restore", "kept", "--data", "restored"];
+        let restored = home.json(&[&["--store", &store], &restore[..]].concat());
+        assert_eq!(restored["events"], made["events"], "{restored}");
+        let verify = home.pawl(&["--store", &store, "verify", "--data", "restored"]);
+        assert_eq!(verify.code, Some(0), "{}", verify.show());
+        let resumed = home.pawl(&["--store", &store, "resume", "--data", "restored"]);
+        assert_eq!(resumed.code, Some(0), "{}", resumed.show());
+        let refused = home.pawl(&[&["--store", &store], &restore[..]].concat());
+        assert_eq!(refused.code, Some(4), "{}", refused.show());
+    }
+}
+
+#[test]
+fn the_doctor_says_which_keys_are_missing_and_shows_none() {
+    let home = Home::new();
+    home.write("key", "k-canary-1");
+    home.write(
+        "pawl.yaml",
+        "models:
+  a: { provider: openai, model: m, key: { env: PAWL_TEST_NO_SUCH_KEY } }
+  b: { provider: openai, model: m, key: { file: key } }
+mcp: { web: { url: \"http://127.0.0.1:1/\", headers: { authorization: { file: gone } } } }
+",
+    );
+    let said = home.pawl(&["doctor"]);
+    assert_eq!(said.code, Some(1), "{}", said.show());
+    assert!(
+        said.stdout.contains("the key of model 'a': the variable PAWL_TEST_NO_SUCH_KEY is not set"),
+        "{}",
+        said.show()
+    );
+    assert!(said.stdout.contains("a value of MCP server 'web': the file gone"), "{}", said.show());
+    assert!(!said.show().contains("model 'b'") && !said.show().contains("k-canary-1"), "{}", said.show());
+}
+
+#[test]
+fn what_is_no_backup_is_not_restored() {
+    let home = Home::new();
+    home.write("note", "");
+    std::fs::create_dir(home.path("half")).unwrap();
+    let said = home.pawl(&["store", "restore", "half"]);
+    assert_eq!(said.code, Some(2), "{}", said.show());
+    assert!(said.stderr.contains("half is no backup"), "{}", said.show());
+    assert!(!home.path("data/lmdb").exists());
+}
