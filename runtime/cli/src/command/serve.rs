@@ -1,6 +1,7 @@
 //! `pawl serve`: the API and the console, and all runs go on.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -82,35 +83,28 @@ async fn until_drained(
     let mut stop = session.stop.clone();
     let ended = async move {
         stop.wait().await;
-        notify::notify(notify::STOPPING);
     };
     let mut stop = session.stop.clone();
-    let (out, draining) = (session.out, engine.clone());
-    let overdue = async move {
-        stop.wait().await;
-        out.note("ends when the steps under way are done; a second signal ends it at once");
-        let drained = tokio::time::timeout(longest, draining.drain()).await.is_ok();
-        if !drained {
-            out.note("the steps under way took too long and are cut off; they go on after the next start");
-        }
-    };
-    // Whoever is still answered then has had as long as the steps.
-    let (served, ()) = tokio::join!(
-        async {
-            tokio::select! {
-                served = server.serve(ended) => served,
-                () = overdue_and_quiet(session.stop.clone(), longest) => Ok(()),
-            }
-        },
-        overdue
-    );
-    Ok(served?)
-}
-
-/// Some time after a signal has come.
-async fn overdue_and_quiet(mut stop: Stop, longest: Duration) {
-    stop.wait().await;
-    tokio::time::sleep(longest).await;
+    let mut serving = pin!(server.serve(ended));
+    tokio::select! {
+        // First: whoever is asked to stop may have served its last request at the same moment.
+        biased;
+        _ = stop.wait() => {}
+        served = &mut serving => return Ok(served?),
+    }
+    notify::notify(notify::STOPPING);
+    session.out.note("ends when the steps under way are done; a second signal ends it at once");
+    let (drained, served) =
+        tokio::join!(tokio::time::timeout(longest, engine.drain()), tokio::time::timeout(longest, serving));
+    if drained.is_err() {
+        session
+            .out
+            .note("the steps under way took too long and are cut off; they go on after the next start");
+    }
+    if let Ok(served) = served {
+        served?;
+    }
+    Ok(())
 }
 
 /// Reads the operator's file anew whenever SIGHUP comes. One that does not read changes nothing.
