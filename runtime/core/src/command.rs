@@ -9,6 +9,7 @@ use crate::event::{Actor, Candidate, LogLine, Origin, RunStarted};
 use crate::fork::Restart;
 use crate::plugin::PluginPin;
 use crate::taint::Sources;
+use crate::upgrade::{Upgrade, Verdict};
 use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
 
 /// What can be asked of a run.
@@ -147,6 +148,8 @@ pub enum Command {
     },
     /// Go on with what was taken from another run. Given by [`crate::fork::fork`] alone.
     Fork(Box<Restart>),
+    /// Go on with another definition.
+    Upgrade(Box<Upgrade>),
     /// End the run.
     Cancel {
         /// Who.
@@ -270,6 +273,9 @@ pub enum Refusal {
     /// A fork there makes no sense.
     #[error("{0}")]
     CannotFork(String),
+    /// The run cannot go on with that definition.
+    #[error("{0}")]
+    CannotMove(Box<Verdict>),
     /// The attempt or call is not the one under way; its result is not wanted any more.
     #[error("visit {visit}, attempt {attempt} is not under way any more")]
     Stale {

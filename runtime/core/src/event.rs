@@ -36,6 +36,7 @@ use crate::taint::Tainted;
 use crate::travel::{
     InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
 };
+use crate::upgrade::DefinitionChanged;
 use crate::{Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 pub use approval::{ApprovalDecided, ApprovalOpened, Asker};
@@ -414,6 +415,9 @@ pub enum Event {
     InputsChanged(Box<InputsChanged>),
     /// A step of a forked run has another output.
     OutputChanged(Box<OutputChanged>),
+    /// An operator moved the run to another definition of its workflow. Nothing is under way, and nothing that was
+    /// recorded changes but for the inputs' new defaults.
+    DefinitionChanged(Box<DefinitionChanged>),
     /// Running → cancelled. What was under way is stopped, open approvals are closed.
     RunCancelled {
         /// Who.
@@ -486,6 +490,7 @@ impl Event {
             Self::RunForked(_) => "run-forked",
             Self::InputsChanged(_) => "inputs-changed",
             Self::OutputChanged(_) => "output-changed",
+            Self::DefinitionChanged(_) => "definition-changed",
             Self::RunCancelled { .. } => "run-cancelled",
         }
     }

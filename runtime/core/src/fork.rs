@@ -169,7 +169,9 @@ fn no_place(
     let (mut before, mut behind) = (None, None);
     for envelope in envelopes {
         state.apply(envelope.time, &envelope.event);
-        let near = envelope.seq.abs_diff(seq) <= NEAR_MAX_EVENTS as u64;
+        // Under another definition its places are others.
+        let same = state.definition() == there.definition();
+        let near = same && envelope.seq.abs_diff(seq) <= NEAR_MAX_EVENTS as u64;
         if near && behind.is_none() && place(&state, definition, &envelope.event).is_some() {
             if envelope.seq < seq { before = Some(envelope.seq) } else { behind = Some(envelope.seq) }
         }

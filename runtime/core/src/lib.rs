@@ -45,6 +45,7 @@ pub mod state;
 pub mod taint;
 pub mod topic;
 pub mod travel;
+pub mod upgrade;
 pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, value_bytes, within_depth};

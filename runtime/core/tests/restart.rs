@@ -17,6 +17,8 @@ mod routes;
 mod slots;
 #[path = "restart/travel.rs"]
 mod travel;
+#[path = "restart/upgrade.rs"]
+mod upgrade;
 #[path = "restart/written.rs"]
 mod written;
 
@@ -191,7 +193,7 @@ struct World {
     state: RunState,
     head: Head,
     journal: Vec<Vec<u8>>,
-    /// How many events there are beside those of budgets: restarts may add to these alone.
+    /// How many events there are beside those of budgets and moves: restarts may add to these alone.
     counted: usize,
     now: Timestamp,
     seed: u64,
@@ -247,7 +249,7 @@ impl World {
                     folded.apply(time, event);
                 }
                 assert_eq!(folded, self.state, "the fold of the events is not the decided state");
-                self.counted += events.iter().filter(|event| !budgets::is_of_budget(event)).count();
+                self.counted += events.iter().filter(|event| counts(event)).count();
                 self.journal.extend(journal::encode(&mut self.head, time, &events));
                 if self.restarts == Restarts::AfterEveryCommit {
                     self.restart();
@@ -353,6 +355,11 @@ impl World {
             if trapped { Err(Failure::new(FailureKind::Trap, "fell over")) } else { Ok(json!("done")) };
         self.command(Command::EndCall { at, request, response, silent });
     }
+}
+
+/// Whether what is drawn next depends on an event: not on what restarts and moves add.
+fn counts(event: &pawl_core::event::Event) -> bool {
+    !budgets::is_of_budget(event) && !matches!(event, pawl_core::event::Event::DefinitionChanged(_))
 }
 
 fn person() -> Actor {

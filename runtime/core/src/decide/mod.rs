@@ -31,6 +31,7 @@ mod taint;
 mod tick;
 mod undo;
 mod unknown;
+mod upgrade;
 mod vars;
 
 pub use agents::{AGENTS_MAX_DEPTH, HANDOVERS_MAX};
@@ -58,7 +59,7 @@ pub const RUN_MAX_VISITS: u32 = 100_000;
 
 /// Decides a command. The state moves on with the events that come back.
 ///
-/// The definition is the one whose digest the run started with.
+/// The definition is the one that the state names: that of the run's start, or the one that it was moved to.
 pub fn decide(
     state: &mut RunState,
     definition: &Definition,
@@ -74,6 +75,9 @@ pub fn decide(
         (Phase::Completed(_), _) => return Err(Refusal::Ended(Status::Completed.name())),
         (Phase::Failed(_), _) => return Err(Refusal::Ended(Status::Failed.name())),
         (Phase::Cancelled, _) => return Err(Refusal::Ended(Status::Cancelled.name())),
+    }
+    if let Command::Upgrade(upgrade) = command {
+        return upgrade::carry_out(state, definition, *upgrade, moment);
     }
     let mut draft = Draft::new(state, definition, moment);
     match command {
@@ -105,6 +109,8 @@ pub fn decide(
         Command::Resume { by } => draft.resume(by)?,
         Command::Fork(restart) => draft.fork(*restart),
         Command::Cancel { by, reason } => draft.cancel(by, reason),
+        // Decided before: it goes by another definition.
+        Command::Upgrade(_) => {}
     }
     draft.settle_all();
     Ok(draft.events)
@@ -208,6 +214,7 @@ impl<'a> Draft<'a> {
             | Event::RunForked(_)
             | Event::InputsChanged(_)
             | Event::OutputChanged(_)
+            | Event::DefinitionChanged(_)
             | Event::RunCancelled { .. } => {}
         }
         self.state.apply(self.now, &event);

@@ -67,6 +67,7 @@ impl Event {
             Self::RunCompleted { outputs } => Some(outputs),
             Self::InputsChanged(changed) => Some(&mut changed.inputs),
             Self::OutputChanged(changed) => Some(&mut changed.output),
+            Self::DefinitionChanged(changed) => changed.inputs.as_mut(),
             Self::StepStarted { .. }
             | Self::StepSkipped { .. }
             | Self::DeadlineSet { .. }

@@ -32,6 +32,10 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         }
         // A step with an `undo` is only done when that is kept; the new run does not keep it.
         Event::UndoKept { visit, .. } => after(state, definition, *visit),
+        // What a run begins with is made before it comes to a step; what a move adds, while it rests at one.
+        Event::VarsSet { visit: None, .. } if state.active().next().is_some() => {
+            is_quiet(state, definition, None).then_some(Place::Rest)
+        }
         // What follows from these is not to be seen in the state.
         Event::FrameCompleted { .. }
         | Event::FrameFailed { .. }
@@ -59,6 +63,11 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::RunForked(_)
         | Event::InputsChanged(_)
         | Event::OutputChanged(_) => None,
+        Event::DefinitionChanged(_) => {
+            let made = |(name, _): &(String, _)| state.vars.get(name).is_some();
+            let all_made = state.is_queued() || definition.vars.iter().all(made);
+            (all_made && is_quiet(state, definition, None)).then_some(Place::Rest)
+        }
         Event::ApprovalDecided(decided)
             if matches!(
                 state.approvals.get(&decided.approval)?.asker,

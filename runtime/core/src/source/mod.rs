@@ -47,6 +47,7 @@ pub(crate) use keys::read;
 pub use places::Places;
 pub use plugins::{KnownModels, WorkflowShape, check_plugins};
 pub use route::check_routes;
+pub(crate) use sites::{Moment as SiteMoment, Site, sites};
 
 use crate::definition::Definition;
 use crate::diagnostic::{Code, Diagnostics};

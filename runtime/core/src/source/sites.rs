@@ -6,7 +6,7 @@ use crate::expression::{Expression, Template};
 
 /// When an expression is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(crate) enum Moment {
     /// Before the first step, when the variable with this number is first made.
     Start(usize),
     /// Before the step at an index has an output of this visit.
@@ -21,10 +21,10 @@ pub(super) enum Moment {
 
 /// An expression, when it is evaluated, and where it stands.
 #[derive(Debug)]
-pub(super) struct Site<'d> {
-    pub(super) moment: Moment,
+pub(crate) struct Site<'d> {
+    pub(crate) moment: Moment,
     pub(super) pointer: String,
-    pub(super) expression: &'d Expression,
+    pub(crate) expression: &'d Expression,
 }
 
 impl Site<'_> {
@@ -44,7 +44,7 @@ impl Site<'_> {
 }
 
 /// All of them, in the order of the definition.
-pub(super) fn sites<'d>(definition: &'d Definition, places: &Places) -> Vec<Site<'d>> {
+pub(crate) fn sites<'d>(definition: &'d Definition, places: &Places) -> Vec<Site<'d>> {
     let mut sites = Vec::new();
     for (number, (name, value)) in definition.vars.iter().enumerate() {
         let pointer = format!("/vars/{}", crate::expression::escaped(name));

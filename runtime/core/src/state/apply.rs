@@ -92,6 +92,7 @@ impl RunState {
             Event::RunForked(forked) => self.fork(time, forked),
             Event::InputsChanged(changed) => self.change_inputs(changed),
             Event::OutputChanged(changed) => self.change_output(changed),
+            Event::DefinitionChanged(changed) => self.change_definition(changed),
         }
     }
 

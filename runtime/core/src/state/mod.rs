@@ -19,6 +19,7 @@ mod slot;
 mod taint;
 mod travel;
 mod undo;
+mod upgrade;
 mod visit;
 mod wreck;
 
@@ -181,7 +182,7 @@ impl RunState {
         matches!(self.phase, Phase::Open)
     }
 
-    /// The definition that it started with.
+    /// The definition that it goes by: the one that it started with, unless it was moved.
     pub const fn definition(&self) -> Digest {
         self.definition
     }
@@ -196,7 +197,7 @@ impl RunState {
         &self.vars
     }
 
-    /// The plugins that it started with.
+    /// The plugins of its definition, and those that were chosen for it.
     pub const fn plugins(&self) -> &Arc<PluginPins> {
         &self.plugins
     }

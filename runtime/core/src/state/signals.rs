@@ -46,6 +46,11 @@ impl Signals {
         self.kept.iter().find(|(_, signal)| signal.name == name).map(|(number, signal)| (*number, signal))
     }
 
+    /// Those that wait to be taken, in the order in which they came.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Signal> {
+        self.kept.values()
+    }
+
     pub(super) fn receive(&mut self, signal: &SignalReceived) {
         let data = signal.data.share();
         self.kept.insert(signal.number, Signal { name: signal.name.clone(), data });

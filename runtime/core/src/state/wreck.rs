@@ -98,6 +98,7 @@ impl RunState {
             | Event::RunForked(_)
             | Event::InputsChanged(_)
             | Event::OutputChanged(_)
+            | Event::DefinitionChanged(_)
             | Event::RunCancelled { .. } => {
                 self.wreck = None;
                 return;

@@ -22,19 +22,24 @@ impl World {
             if *self.state.phase() != Phase::Open {
                 return;
             }
-            self.now = Timestamp(self.now.0 + 1);
-            if let Some((visit, attempt, work)) = self.attempt() {
-                self.carry_out(visit, attempt, &work);
-            } else if !self.slot() && !self.route() && !self.answer() {
-                let due = effects(&self.state).into_iter().find_map(|effect| match effect {
-                    Effect::WakeAt(at) => Some(at),
-                    Effect::Attempt { .. } | Effect::Route { .. } => None,
-                });
-                self.now = due.expect("an open run has something to wait for").max(self.now);
-                self.command(Command::Tick);
-            }
+            self.go();
         }
         panic!("the run does not come to an end: {:?}", self.state);
+    }
+
+    /// Drives an open run one thing further.
+    pub(super) fn go(&mut self) {
+        self.now = Timestamp(self.now.0 + 1);
+        if let Some((visit, attempt, work)) = self.attempt() {
+            self.carry_out(visit, attempt, &work);
+        } else if !self.slot() && !self.route() && !self.answer() {
+            let due = effects(&self.state).into_iter().find_map(|effect| match effect {
+                Effect::WakeAt(at) => Some(at),
+                Effect::Attempt { .. } | Effect::Route { .. } => None,
+            });
+            self.now = due.expect("an open run has something to wait for").max(self.now);
+            self.command(Command::Tick);
+        }
     }
 
     fn carry_out(&mut self, visit: VisitId, attempt: u32, work: &Work) {
