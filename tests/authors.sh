@@ -18,7 +18,7 @@ has() {
   return 1
 }
 
-guides=(docs/guides/first-agent.md docs/guides/rust-plugin.md)
+guides=(docs/guides/first-agent.md docs/guides/upgrades.md docs/guides/rust-plugin.md)
 js=""
 if has npm "JavaScript"; then
   guides+=(docs/guides/javascript-plugin.md)

@@ -52,5 +52,6 @@ mod tools;
 mod torture;
 mod travel;
 mod trouble;
+mod upgrades;
 mod upkeep;
 mod workflows;

@@ -108,6 +108,10 @@ pub(crate) enum Command {
     Explain(command::explain::ExplainArgs),
     /// Look at plugins, make, try and add them
     Plugin(command::plugin::PluginArgs),
+    /// Keep workflows by name and version, and start them by name
+    Workflow(command::workflow::WorkflowArgs),
+    /// Let runs go on with another version of their workflow
+    Upgrade(command::upgrade::UpgradeArgs),
     /// See what agents keep beyond their runs, and have it forgotten
     Memory(command::memory::MemoryArgs),
     /// Look after the store: figures, copies, what to keep, what to repair
@@ -178,6 +182,8 @@ impl Cli {
             Command::Test(args) => args.data.folder.clone(),
             Command::Graph(args) => args.data.folder.clone(),
             Command::Plugin(args) => args.folder(),
+            Command::Workflow(args) => args.folder(),
+            Command::Upgrade(args) => args.folder(),
             Command::Memory(args) => args.folder(),
             Command::Store(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),

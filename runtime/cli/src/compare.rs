@@ -124,6 +124,20 @@ fn trail(envelopes: &[Envelope]) -> Trail {
                 trail.start.retain(|(what, _)| *what != "inputs");
                 trail.start.push(("inputs", changed.inputs.clone().into_value()));
             }
+            Event::DefinitionChanged(changed) => {
+                let to = json!({ "version": changed.version, "definition": changed.to });
+                for (what, value) in &mut trail.start {
+                    match (*what, &changed.inputs) {
+                        ("moved to", _) => {
+                            if let Value::Array(moves) = value {
+                                moves.push(to.clone());
+                            }
+                        }
+                        ("inputs", Some(inputs)) => *value = inputs.clone().into_value(),
+                        _ => {}
+                    }
+                }
+            }
             Event::StepStarted { visit, because, step, frame }
             | Event::StepSkipped { visit, because, step, frame } => {
                 names.latest.insert((*frame, step.clone()), *visit);
@@ -240,6 +254,7 @@ fn start_of(started: &RunStarted) -> Vec<(&'static str, Value)> {
         ("workflow", json!(format!("{} {}", started.workflow, started.version))),
         ("definition", json!(started.definition)),
         ("plugins", plugins.into()),
+        ("moved to", json!([])),
         ("inputs", started.inputs.clone().into_value()),
     ]
 }

@@ -130,6 +130,8 @@ impl From<EngineError> for Fault {
             | EngineError::Untrusted { .. }
             | EngineError::Lock(_)
             | EngineError::NoDigest { .. }
+            | EngineError::NotRegistered { .. }
+            | EngineError::UnfitName(_)
             | EngineError::WorkflowsTooDeep { .. } => with_hint(FaultKind::Usage, &text),
             EngineError::Plugin { .. } => {
                 with_hint(FaultKind::Usage, &text).or_hint("`pawl plugin inspect FILE` says what it is")
@@ -142,6 +144,9 @@ impl From<EngineError> for Fault {
             EngineError::Refused(refusal) => refusal.into(),
             EngineError::Store(error) => error.into(),
             EngineError::Journal(error) => error.into(),
+            EngineError::RegisteredOtherwise { .. } | EngineError::ActiveChanged { .. } => {
+                with_hint(FaultKind::Failed, &text)
+            }
             EngineError::Registry { .. } | EngineError::Missing { .. } => with_hint(FaultKind::Failed, &text),
             // It may have been done, so it was not refused: as with a connection that ends.
             EngineError::Closed => Self::unusable("the process that holds the data folder ended first")

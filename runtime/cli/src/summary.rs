@@ -75,9 +75,7 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::ChildEnded { .. }
         | Event::ChildCancelled { .. } => of_outside(event),
         Event::StepCompleted { visit, output } => format!("visit {visit}: {}", payload(output)),
-        Event::StepFailed { visit, failure } => {
-            format!("visit {visit}: {}", failed(failure))
-        }
+        Event::StepFailed { visit, failure } => format!("visit {visit}: {}", failed(failure)),
         Event::RunCompleted { .. }
         | Event::RunFailed { .. }
         | Event::RunCancelled { .. }
@@ -87,6 +85,7 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::RunResumed(_)
         | Event::RunForked(_)
         | Event::InputsChanged(_)
+        | Event::DefinitionChanged(_)
         | Event::OutputChanged(_) => of_run(event),
     }
 }
@@ -295,6 +294,17 @@ fn of_run(event: &Event) -> String {
         Event::RunResumed(resumed) => format!("by {}", resumed.by.name),
         Event::RunForked(forked) => format!("by {}{}", forked.by.name, rehearsed(forked)),
         Event::InputsChanged(changed) => format!("by {}: {}", changed.by.name, payload(&changed.inputs)),
+        Event::DefinitionChanged(changed) => {
+            let reason = changed.reason.as_deref().map(|text| format!(": {}", one_line(text)));
+            let (from, to) = (&changed.from_version, &changed.version);
+            format!(
+                "{} to {} by {}{}",
+                one_line(from),
+                one_line(to),
+                changed.by.name,
+                reason.unwrap_or_default()
+            )
+        }
         Event::OutputChanged(changed) => {
             let place = in_frame(changed.frame);
             format!("{}{place} by {}: {}", changed.step, changed.by.name, payload(&changed.output))

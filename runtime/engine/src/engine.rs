@@ -15,7 +15,7 @@ use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
 use pawl_registry::Locked;
 use pawl_sandbox::Sandbox;
-use pawl_store::{Page, RecordChange, RunFilter, Store};
+use pawl_store::{Blob, Page, RecordChange, RunFilter, Store};
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mpsc, oneshot};
 
@@ -325,8 +325,19 @@ impl Engine {
     }
 
     pub(crate) async fn command(&self, run: RunId, command: Command) -> Result<(), EngineError> {
+        self.command_with(run, command, Vec::new()).await
+    }
+
+    /// Gives a run a command; what the events that come of it name by digest is stored with them.
+    pub(crate) async fn command_with(
+        &self,
+        run: RunId,
+        command: Command,
+        blobs: Vec<Blob>,
+    ) -> Result<(), EngineError> {
         let (reply, answer) = Reply::new(Some(self.turn().await?));
-        self.send(Message::Command { run, queued: Queued::answered(command, reply) }).await?;
+        let queued = Queued { blobs, ..Queued::answered(command, reply) };
+        self.send(Message::Command { run, queued }).await?;
         answer.await.map_err(|_| EngineError::Closed)??;
         Ok(())
     }

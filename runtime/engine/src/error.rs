@@ -116,6 +116,38 @@ pub enum EngineError {
         /// The file that it starts.
         path: String,
     },
+    /// No workflow of this name is registered, or none of its versions is what is asked for.
+    #[error("{what}; {hint}")]
+    NotRegistered {
+        /// What is missing.
+        what: String,
+        /// What there is, or what to do.
+        hint: String,
+    },
+    /// A version is registered already, with other bytes.
+    #[error(
+        "version {version} of '{workflow}' is registered with other bytes: {}; give the changed one a version of its own",
+        differences.join(", ")
+    )]
+    RegisteredOtherwise {
+        /// The workflow.
+        workflow: String,
+        /// The version.
+        version: String,
+        /// What is other than it was, one text each.
+        differences: Vec<String>,
+    },
+    /// Another version is active than was expected.
+    #[error("'{workflow}' has {found} active, not the version that was expected; look at it again")]
+    ActiveChanged {
+        /// The workflow.
+        workflow: String,
+        /// What is active.
+        found: String,
+    },
+    /// A name that is too long to be registered, or is none.
+    #[error("{0}")]
+    UnfitName(String),
     /// The sandbox cannot be set up.
     #[error("the sandbox cannot be set up: {0}")]
     Sandbox(#[from] SandboxError),

@@ -60,6 +60,16 @@ pub(crate) async fn read_on(
     Ok(envelopes)
 }
 
+/// The definition that a run went by at an event.
+pub(crate) fn definition_at(envelopes: &[Envelope], seq: u64) -> Option<Digest> {
+    let until = envelopes.iter().take_while(|envelope| envelope.seq <= seq);
+    until.fold(None, |found, envelope| match &envelope.event {
+        Event::RunStarted(started) => Some(started.definition),
+        Event::DefinitionChanged(changed) => Some(changed.to),
+        _ => found,
+    })
+}
+
 /// Events as they are stored: values above the limit replaced by their digests.
 pub(crate) fn move_out(mut events: Vec<Event>, inline_max_bytes: usize) -> (Vec<Event>, Vec<Blob>) {
     let mut blobs = Vec::new();

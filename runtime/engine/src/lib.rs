@@ -36,10 +36,12 @@ mod operator;
 mod plugins;
 mod progress;
 mod publish;
+mod register;
 mod replay;
 mod rest;
 mod routes;
 mod travel;
+mod upgrade;
 mod withhold;
 mod workflow;
 
@@ -57,8 +59,12 @@ pub use journal::RunHistory;
 pub use operator::OperatorSays;
 pub use plugins::{LockMode, PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::{ProgressNote, Said};
+pub use register::{
+    ActiveVersion, REGISTERED_NAME_MAX_BYTES, Registered, RegisteredVersion, RegisteredWorkflow, WorkflowName,
+};
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
 pub use routes::RoutedPlugin;
 pub use travel::{Rehearse, Replacement};
+pub use upgrade::{RunVerdict, UpgradePage};
 pub use upkeep::{Pruned, Retention, RetentionSetting};
 pub use workflow::{WORKFLOWS_MAX_DEPTH, Workflow};

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::driver::{Message, subscriptions};
-use crate::journal::{fetch, move_out};
+use crate::journal::{definition_at, fetch, move_out};
 use crate::{Engine, EngineError, PluginEntry, StartOptions, Workflow};
 
 /// How a forked run is rehearsed: what it asks is answered from the journal of the run that it is made of, where
@@ -174,7 +174,8 @@ impl Engine {
             None => Default::default(),
         };
         let rehearsal = how.map(|how| Rehearsal { run, dry: how.dry, model: how.model });
-        let definition = self.definition_of(run).await?;
+        let at = definition_at(&history.envelopes, seq).unwrap_or_else(|| history.state.definition());
+        let definition = self.context.definitions.pinned(self.store().as_ref(), run, at).await?;
         let config = &self.context.config;
         let new = config.chance.run_id();
         let moment = Moment { now: config.clock.now(), entropy: Entropy::new(config.chance.bytes(new, 0)) };

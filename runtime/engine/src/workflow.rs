@@ -267,7 +267,7 @@ pub(crate) struct Definitions {
 }
 
 impl Definitions {
-    fn keep(&self, definition: Definition) -> Arc<Definition> {
+    pub(crate) fn keep(&self, definition: Definition) -> Arc<Definition> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= DEFINITIONS_MAX {
             held.clear();

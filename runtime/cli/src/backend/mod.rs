@@ -8,10 +8,12 @@
 mod backup;
 mod client;
 mod feed;
+mod kept;
 mod memory;
 mod open;
 mod operator;
 mod protocol;
+mod register;
 mod retention;
 mod server;
 mod service;
@@ -26,12 +28,13 @@ use std::path::PathBuf;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId};
-use pawl_engine::{Pruned, Retention};
+use pawl_engine::{ActiveVersion, Pruned, RegisteredWorkflow, Retention};
 use pawl_store::maintain::StoreStats;
 use serde_json::Value;
 
 pub(crate) use backup::{NOTE as BACKUP_NOTE, copy_files};
 pub(crate) use feed::{Feed, Next};
+pub(crate) use kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 pub(crate) use open::{in_memory, open};
 pub(crate) use operator::{
     configured, read as read_operator, registries, reloaded, servers, trusted_keys, unasked,
@@ -198,6 +201,43 @@ impl Backend {
     /// The source of a definition that the store keeps.
     pub(crate) async fn source(&self, definition: Digest) -> Result<String, Fault> {
         expect_reply!(self.call(Request::Source { definition }).await?, Source)
+    }
+
+    /// Keeps a workflow under its name and version.
+    pub(crate) async fn register(&self, register: Request) -> Result<Registering, Fault> {
+        expect_reply!(self.call(register).await?, Registered).map(|registered| *registered)
+    }
+
+    /// The workflows that are kept.
+    pub(crate) async fn workflows(&self) -> Result<Vec<RegisteredWorkflow>, Fault> {
+        expect_reply!(self.call(Request::Workflows).await?, Workflows)
+    }
+
+    /// The versions of a workflow that is kept.
+    pub(crate) async fn versions(&self, name: String) -> Result<KeptWorkflow, Fault> {
+        expect_reply!(self.call(Request::Versions { name }).await?, Versions).map(|kept| *kept)
+    }
+
+    /// Makes a version the one that a start by name starts.
+    pub(crate) async fn activate(&self, activate: Request) -> Result<ActiveVersion, Fault> {
+        expect_reply!(self.call(activate).await?, Activated).map(|active| *active)
+    }
+
+    /// Which runs can go on with another version.
+    pub(crate) async fn check_upgrade(&self, check: Request) -> Result<Checked, Fault> {
+        expect_reply!(self.call(check).await?, Checked).map(|checked| *checked)
+    }
+
+    /// Moves runs to another version.
+    pub(crate) async fn upgrade(&self, upgrade: Request) -> Result<Upgraded, Fault> {
+        expect_reply!(self.call(upgrade).await?, Upgraded).map(|upgraded| *upgraded)
+    }
+
+    /// Returns when no run that this process was asked to go on with is in the middle of a step.
+    pub(crate) async fn settle(&self) {
+        if let Self::Direct(service) = self {
+            service.settle().await;
+        }
     }
 
     /// From now on, serves what time brings; gives every run that has not ended.

@@ -13,11 +13,14 @@ use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, StepId};
-use pawl_engine::{ProgressNote, Pruned, Rehearse, ReplayReport, Retention, Said};
+use pawl_engine::{
+    ActiveVersion, ProgressNote, Pruned, RegisteredWorkflow, Rehearse, ReplayReport, Retention, Said,
+};
 use pawl_store::maintain::StoreStats;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
@@ -221,6 +224,68 @@ pub(crate) enum Request {
         #[serde(default)]
         aloud: bool,
     },
+    /// Keep a workflow under its name and version.
+    Register {
+        /// Its file.
+        workflow: Latest,
+        /// Whether it is to be the active version.
+        activate: bool,
+        /// Whether its plugins must be those of the lock beside it.
+        locked: bool,
+        /// Who.
+        by: Actor,
+    },
+    /// The workflows that are kept.
+    Workflows,
+    /// The versions of one.
+    Versions {
+        /// Its name.
+        name: String,
+    },
+    /// Make a version the active one.
+    Activate {
+        /// The workflow's name.
+        name: String,
+        /// The version.
+        version: String,
+        /// Who.
+        by: Actor,
+    },
+    /// Start a run of a workflow that is kept.
+    StartKept {
+        /// Its name.
+        name: String,
+        /// The version; the active one, when absent.
+        version: Option<String>,
+        /// Its inputs.
+        inputs: Value,
+        /// Hosts that the operator allows.
+        allow_http: BTreeSet<String>,
+        /// Who starts it.
+        by: Actor,
+    },
+    /// Say which runs can go on with another version of their workflow.
+    CheckUpgrade {
+        /// The other version.
+        to: WorkflowAt,
+        /// Only this run.
+        run: Option<RunId>,
+        /// Those that come after this one.
+        after: Option<RunId>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Move runs to another version of their workflow.
+    Upgrade {
+        /// The other version.
+        to: WorkflowAt,
+        /// Which.
+        runs: Vec<RunId>,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<String>,
+    },
     /// The source of a definition.
     Source {
         /// Its digest.
@@ -261,6 +326,10 @@ impl Request {
                 | Self::Retry { .. }
                 | Self::Suspend { .. }
                 | Self::Lift { .. }
+                | Self::Register { .. }
+                | Self::Activate { .. }
+                | Self::StartKept { .. }
+                | Self::Upgrade { .. }
                 | Self::Prune { .. }
                 | Self::Backup { .. }
         )
@@ -324,6 +393,18 @@ pub(crate) enum Reply {
     Pruned(Box<Pruned>),
     /// What a replay found.
     Replayed(Box<Replayed>),
+    /// The workflow is kept.
+    Registered(Box<Registering>),
+    /// The workflows that are kept.
+    Workflows(Vec<RegisteredWorkflow>),
+    /// The versions of one.
+    Versions(Box<KeptWorkflow>),
+    /// The active version.
+    Activated(Box<ActiveVersion>),
+    /// Which runs can be moved.
+    Checked(Box<Checked>),
+    /// Which runs were.
+    Upgraded(Box<Upgraded>),
 }
 
 /// A backup that was made, and found to be whole.
@@ -346,7 +427,7 @@ pub(crate) struct BackedUp {
 }
 
 /// A workflow's file as it is now.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Latest {
     /// The file's name, for messages.
     pub(crate) file: String,

@@ -113,6 +113,13 @@ impl Service {
             | Request::Suspend { .. }
             | Request::Lift { .. }
             | Request::Replay { .. } => self.travel(request).await,
+            Request::Register { .. }
+            | Request::Workflows
+            | Request::Versions { .. }
+            | Request::Activate { .. }
+            | Request::StartKept { .. }
+            | Request::CheckUpgrade { .. }
+            | Request::Upgrade { .. } => self.registry(request).await,
             Request::Source { definition } => self.source(definition).await,
             Request::Verify { run } => Ok(Reply::Verified(verify::verify(&self.engine, run).await?)),
             Request::About => self.about().await,

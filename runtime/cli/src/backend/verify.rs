@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use pawl_core::event::Event;
 use pawl_core::journal::{Envelope, Head};
 use pawl_core::view::RunHeader;
 use pawl_core::{Digest, RunId, RunState};
@@ -126,10 +127,19 @@ async fn check_approvals(store: &dyn Store, history: &RunHistory) -> Result<Vec<
 /// The definition and the components that the run is pinned to.
 async fn check_blobs(store: &dyn Store, history: &RunHistory) -> Result<Vec<String>, Fault> {
     let plugins = history.state.plugins().iter();
-    let components = plugins.map(|(name, pin)| (format!("plugin {name}"), pin.component));
-    let pinned = std::iter::once(("the definition".to_owned(), history.state.definition()));
+    let mut pinned: Vec<_> = plugins.map(|(name, pin)| (format!("plugin {name}"), pin.component)).collect();
+    for envelope in &history.envelopes {
+        match &envelope.event {
+            Event::RunStarted(started) => pinned.push(("the definition".to_owned(), started.definition)),
+            // What it did before was decided by the one before.
+            Event::DefinitionChanged(changed) => {
+                pinned.push((format!("the definition {}", changed.version), changed.to));
+            }
+            _ => {}
+        }
+    }
     let mut problems = Vec::new();
-    for (what, digest) in pinned.chain(components) {
+    for (what, digest) in pinned {
         match store.blob(&digest).await? {
             Some(bytes) if Digest::of(&bytes) == digest => {}
             Some(_) => problems.push(format!("{what} was altered in the store")),

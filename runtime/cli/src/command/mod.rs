@@ -28,7 +28,9 @@ pub(crate) mod signal;
 pub(crate) mod store;
 pub(crate) mod suspend;
 pub(crate) mod test;
+pub(crate) mod upgrade;
 pub(crate) mod verify;
+pub(crate) mod workflow;
 
 use crate::args::Command;
 use crate::exit::Exit;
@@ -65,6 +67,8 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Schema(args) => Ok(schema::run(&args, out)),
         Command::Explain(args) => explain::run(args, place, out).await,
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
+        Command::Workflow(args) => workflow::run(args, place, out).await,
+        Command::Upgrade(args) => upgrade::run(args, place, out).await,
         Command::Memory(args) => memory::run(args, place, out).await,
         Command::Store(args) => store::run(args, place, out).await,
         Command::Verify(args) => verify::run(args, place, out).await,

@@ -6,6 +6,7 @@ use clap::Args;
 use pawl_core::source;
 use serde_json::{Map, Value};
 
+use super::workflow::is_name;
 use crate::actor;
 use crate::args::DataArgs;
 use crate::backend::{Opened, Request};
@@ -20,7 +21,8 @@ use crate::values;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The workflow
+    /// The workflow: a file, or the name of one that is registered
+    #[arg(value_name = "FILE|NAME")]
     file: PathBuf,
     /// An input, read as its schema wants it; may be repeated
     #[arg(long = "input", value_name = "NAME=VALUE")]
@@ -49,13 +51,55 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) async fn run(args: RunArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
-    let start = request(&args)?;
+    let start = match kept(out, &args) {
+        None => Some(request(&args)?),
+        Some(_) => None,
+    };
     let mut session = Session::serving(place, out, stop).await?;
     session.aloud = args.tokens;
     // The first answer may be asked for before the run is followed.
     let _listening = args.tokens.then(|| session.backend.listen());
-    let ended = start_and_drive(&mut session, start, !args.no_interactive).await;
+    let start = match start {
+        Some(start) => Ok(start),
+        None => request_by_name(&session, &args).await,
+    };
+    let ended = match start {
+        Ok(start) => start_and_drive(&mut session, start, !args.no_interactive).await,
+        Err(fault) => Err(fault),
+    };
     session.end(ended).await
+}
+
+/// The name of a registered workflow, where the word that was given is no file.
+fn kept(out: Output, args: &RunArgs) -> Option<&str> {
+    let name = args.file.to_str().filter(|word| is_name(word))?;
+    if args.file.exists() {
+        out.note(&format!("'{name}' is the file here, not a registered workflow"));
+        return None;
+    }
+    Some(name)
+}
+
+/// The same for the active version of a workflow that is registered.
+async fn request_by_name(session: &Session, args: &RunArgs) -> Result<Request, Fault> {
+    let name = args.file.to_str().unwrap_or_default().to_owned();
+    if args.locked {
+        return Err(Fault::usage(
+            "--locked is about a file's plugins; those of a registered workflow never change",
+        )
+        .hint("leave --locked out, or give it to `pawl workflow register`"));
+    }
+    let versions = session.backend.versions(name.clone()).await?;
+    let Some(active) = versions.active else {
+        return Err(Fault::usage(format!("'{name}' has no active version"))
+            .hint(format!("`pawl workflow activate {name} VERSION` makes one it")));
+    };
+    let text = session.backend.source(active.definition).await?;
+    let inputs = Value::Object(inputs(args, &name, &text)?);
+    let allow_http = args.allow_http.iter().cloned().collect();
+    // The version whose schema the inputs were read by, even if another is activated meanwhile.
+    let version = Some(active.version);
+    Ok(Request::StartKept { name, version, inputs, allow_http, by: actor::operator() })
 }
 
 async fn start_and_drive(session: &mut Session, start: Request, interactive: bool) -> Result<Exit, Fault> {

@@ -27,3 +27,4 @@ mod terminal;
 mod tests;
 mod travel;
 mod unreadable;
+mod upgrades;

@@ -109,7 +109,7 @@ impl ActiveRun {
         let rehearsing =
             state.rehearsal().map(|what| Arc::new(Rehearsing::new(state.id(), Arc::clone(what))));
         let tracker = Tracker::of(&state);
-        let definition_has_slots = definition.has_slots();
+        let has_slots = definition.has_slots() || !tickets.is_empty();
         Self {
             state,
             definition,
@@ -121,7 +121,7 @@ impl ActiveRun {
             rehearsing,
             open,
             subscribed,
-            slots_changed: definition_has_slots,
+            slots_changed: has_slots,
             ignored_slot: false,
             tickets,
             shown,
@@ -144,9 +144,18 @@ impl ActiveRun {
                 _ => false,
             };
             let of_slot = matches!(command, Command::HearOfSlot { .. });
+            let moved_to = if let Command::Upgrade(upgrade) = &command {
+                Some(Arc::clone(&upgrade.to.definition))
+            } else {
+                None
+            };
             let seq = self.head.seq + decided.events.len() as u64;
             let moment = Moment { now, entropy: Entropy::new(chance.bytes(self.state.id(), seq)) };
             let outcome = decide(&mut self.state, &self.definition, command, moment).map(|events| {
+                // What is decided next, in the same round already, is decided by the new one.
+                if let Some(definition) = moved_to {
+                    self.definition = definition;
+                }
                 decided.precious |= precious && !events.is_empty();
                 if !events.is_empty() {
                     decided.blobs.extend(blobs);
@@ -248,6 +257,7 @@ const fn is_precious(command: &Command) -> bool {
         | Command::EndChild { .. }
         | Command::HearOfSlot { .. }
         | Command::ChooseRoute { .. }
+        | Command::Upgrade(_)
         | Command::Cancel { .. } => false,
     }
 }
@@ -271,6 +281,7 @@ const fn caller(command: &Command) -> Option<CallPlace> {
         | Command::EndChild { .. }
         | Command::HearOfSlot { .. }
         | Command::ChooseRoute { .. }
+        | Command::Upgrade(_)
         | Command::Cancel { .. } => None,
     }
 }

@@ -234,19 +234,22 @@ impl ActiveRun {
         let letters = letters_of(&self.state, self.head.seq, &events);
         // When a run stood still, its open approvals are due later.
         let moved = events.iter().any(|event| matches!(event, Event::RunResumed(_)));
+        let upgraded = events.iter().any(|event| matches!(event, Event::DefinitionChanged(_)));
         let (events, blobs) = move_out(events, inline_max_bytes);
         let mut head = self.head;
         let encoded = journal::encode(&mut head, self.state.updated_at(), &events);
         let status = self.state.status();
         // A run that goes on running shows nothing new.
-        let changed = status != Status::Running || self.shown != Some(Status::Running);
+        let changed = upgraded || status != Status::Running || self.shown != Some(Status::Running);
         let open: BTreeSet<_> =
             self.state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
         let listed = if moved { BTreeSet::new() } else { self.open.clone() };
         let opened = open.difference(&listed).filter_map(|id| self.state.open_approval(id)).collect();
         let closed = self.open.difference(&open).cloned().collect();
         let subscribed = subscriptions(&self.state);
-        let tickets = if self.definition.has_slots() { tickets(&self.state) } else { BTreeMap::new() };
+        // A run that was moved keeps the slots that its definition had it take.
+        let has_slots = self.definition.has_slots() || !self.tickets.is_empty();
+        let tickets = if has_slots { tickets(&self.state) } else { BTreeMap::new() };
         let commit = RunCommit {
             header: changed.then(|| self.state.header(head)),
             opened,

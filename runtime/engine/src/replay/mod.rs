@@ -7,10 +7,10 @@
 mod host;
 mod recorded;
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use pawl_core::definition::{Definition, Verb};
-use pawl_core::event::Work;
+use pawl_core::event::{Event, Work};
 use pawl_core::plugin::Permissions;
 use pawl_core::{FailureKind, Rank, RunId, RunState, StepId, VisitId};
 use pawl_sandbox::{AgentEnd, AgentTask};
@@ -70,10 +70,12 @@ impl Engine {
     /// Runs every attempt of the run's agents again, with the recorded answers.
     pub async fn replay(&self, run: RunId) -> Result<ReplayReport, EngineError> {
         let history = self.history(run).await?;
-        let definition = self.definition_of(run).await?;
+        let eras = self.eras(&history).await?;
         let mut attempts = Vec::new();
         for recorded in recorded(run, &history.envelopes) {
-            let difference = self.replay_attempt(&history, &definition, &recorded).await?;
+            let era = eras.iter().rev().find(|era| era.since <= recorded.seq);
+            let Some(era) = era else { continue };
+            let difference = self.replay_attempt(era, &recorded).await?;
             attempts.push(ReplayedAttempt {
                 step: recorded.step,
                 visit: recorded.visit,
@@ -86,13 +88,34 @@ impl Engine {
         Ok(ReplayReport { events: history.head.seq, attempts })
     }
 
+    /// The run as it was at the end of each time in which it had one definition: an agent is run again under the one
+    /// that it began under.
+    async fn eras(&self, history: &RunHistory) -> Result<Vec<Era>, EngineError> {
+        let run = history.state.id();
+        let (mut found, mut state, mut since) = (Vec::new(), RunState::new(run), 0);
+        for envelope in &history.envelopes {
+            if let Event::DefinitionChanged(_) = envelope.event {
+                found.push((since, state.clone()));
+                since = envelope.seq;
+            }
+            state.apply(envelope.time, &envelope.event);
+        }
+        found.push((since, state));
+        let mut eras = Vec::new();
+        for (since, state) in found {
+            let store = self.store().as_ref();
+            let definition = self.context.definitions.pinned(store, run, state.definition()).await?;
+            eras.push(Era { since, state, definition });
+        }
+        Ok(eras)
+    }
+
     async fn replay_attempt(
         &self,
-        history: &RunHistory,
-        definition: &Definition,
+        era: &Era,
         recorded: &Recorded,
     ) -> Result<Option<Difference>, EngineError> {
-        let (state, context) = (&history.state, &self.context);
+        let (state, context) = (&era.state, &self.context);
         let Work::Agent { agent, component, input, .. } = &*recorded.work else { return Ok(None) };
         let Some(pin) = state.plugins().get(agent) else { return Ok(None) };
         let ready = context.catalog.pinned(context.store.as_ref(), state.id(), *component).await?;
@@ -111,7 +134,7 @@ impl Engine {
             rank: Rank::new(recorded.started_at, state.priority(Some(recorded.visit))),
             now: recorded.started_at,
             seed: *state.attempt_seed(recorded.visit, recorded.attempt).as_bytes(),
-            grants: grants(definition, state, &recorded.step),
+            grants: grants(&era.definition, state, &recorded.step),
             limits: limits_of(pin, &context.config.limits),
             progress: None,
         };
@@ -120,6 +143,14 @@ impl Engine {
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(seen.difference.or_else(|| compare(recorded, seen.made, &end)))
     }
+}
+
+/// A run, while it had one definition.
+struct Era {
+    /// The event with which it got it.
+    since: u64,
+    state: RunState,
+    definition: Arc<Definition>,
 }
 
 /// What the step's agent may do, as it was when it ran.

@@ -59,7 +59,9 @@ impl Folded {
 
     /// Takes in the events of one commit, values in place, as the driver did when it wrote them.
     pub(super) fn commit(&mut self, envelopes: &[Envelope], head: Head) {
+        let mut upgraded = false;
         for Envelope { seq, time, event, .. } in envelopes {
+            upgraded |= matches!(event, Event::DefinitionChanged(_));
             self.state.apply(*time, event);
             if let Some(told) = told(event).filter(|_| is_told(event, self.state.parent().is_some())) {
                 self.told.insert(*seq, told);
@@ -73,7 +75,7 @@ impl Folded {
         self.head = head;
         let status = self.state.status();
         // A run that goes on running shows nothing new.
-        if status != Status::Running || self.shown != Some(Status::Running) {
+        if upgraded || status != Status::Running || self.shown != Some(Status::Running) {
             self.header = Some(self.state.header(head));
         }
         self.shown = Some(status);

@@ -6,7 +6,7 @@
 mod fold;
 mod prune;
 mod rebuild;
-mod references;
+pub(crate) mod references;
 mod salvage;
 mod sweep;
 

@@ -21,6 +21,12 @@ pub(super) fn pinned(event: &Event) -> Vec<Digest> {
             components(&forked.agents, &mut digests);
             return digests;
         }
+        Event::DefinitionChanged(changed) => {
+            let mut digests = vec![changed.to];
+            components(&changed.plugins, &mut digests);
+            workflows(&changed.workflows, &mut digests);
+            return digests;
+        }
         Event::RouteChosen(chosen) => return chosen.pin.iter().map(|pin| pin.component).collect(),
         _ => return Vec::new(),
     };
@@ -30,11 +36,11 @@ pub(super) fn pinned(event: &Event) -> Vec<Digest> {
     digests
 }
 
-fn components(pins: &PluginPins, digests: &mut Vec<Digest>) {
+pub(crate) fn components(pins: &PluginPins, digests: &mut Vec<Digest>) {
     digests.extend(pins.values().map(|pin| pin.component));
 }
 
-fn workflows(pins: &WorkflowPins, digests: &mut Vec<Digest>) {
+pub(crate) fn workflows(pins: &WorkflowPins, digests: &mut Vec<Digest>) {
     for pin in pins.values() {
         digests.push(pin.definition);
         components(&pin.plugins, digests);

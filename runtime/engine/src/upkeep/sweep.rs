@@ -1,4 +1,4 @@
-//! Blobs that no journal names any more.
+//! Blobs that no journal and no registered workflow names any more.
 //!
 //! Every journal is read for a part of the blobs at a time. A commit that comes meanwhile brings the blobs that it
 //! names, and the store spares those; what it only names by way of another run is in that one's journal, and no
@@ -11,8 +11,8 @@ use pawl_core::{Digest, RunId};
 use pawl_store::{Batch, Upkeep};
 
 use super::references;
-use crate::EngineError;
 use crate::driver::Context;
+use crate::{EngineError, register};
 
 /// Blobs that are looked for in all journals at once.
 const BLOBS_AT_ONCE_MAX: usize = 65_536;
@@ -65,6 +65,9 @@ async fn take_out_used(
     upkeep: &dyn Upkeep,
     unused: &mut HashSet<Digest>,
 ) -> Result<Option<RunId>, EngineError> {
+    for digest in register::named(context.store.as_ref()).await? {
+        unused.remove(&digest);
+    }
     let mut after = None;
     while !unused.is_empty() {
         let runs = upkeep.journals(after, PAGE_RUNS).await?;
