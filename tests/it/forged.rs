@@ -75,6 +75,7 @@ pub(crate) fn ask(visit: u32, id: u128, asker: Asker) -> Event {
         subject: None,
         due: None,
         on_timeout: None,
+        terms: pawl_core::terms::Terms::default(),
     };
     let (approval, digest) = (ApprovalId::from_bits(id), Digest::of(b"question"));
     Event::ApprovalOpened(Box::new(ApprovalOpened {
@@ -84,6 +85,7 @@ pub(crate) fn ask(visit: u32, id: u128, asker: Asker) -> Event {
         question,
         digest,
         due: None,
+        excluded: Vec::new(),
     }))
 }
 
@@ -95,6 +97,7 @@ pub(crate) fn decide(id: u128, action: &str, mark: &str) -> Event {
         by: person(),
         comment: Some(mark.into()),
         executes: None,
+        instead_of: None,
     }))
 }
 

@@ -79,6 +79,7 @@ fn rule(tool: &str) -> GuardRule {
         to: vec!["group:finance".to_owned()],
         due: None,
         on_timeout: None,
+        terms: pawl_core::terms::Terms::default(),
     }
 }
 

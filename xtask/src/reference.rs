@@ -133,6 +133,7 @@ fn value(shape: Shape) -> String {
         Shape::Tool => "`plugin.tool`".to_owned(),
         Shape::Version => "version".to_owned(),
         Shape::Person => "`user:…` or `group:…`".to_owned(),
+        Shape::Excluded => "`initiator`, `steps.…`, `user:…` or `group:…`".to_owned(),
         Shape::Duration => "duration".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::True => "`true`".to_owned(),

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Show(command::show::ShowArgs),
     /// Show the journal of a run
     Events(command::events::EventsArgs),
-    /// List what waits for a person
+    /// List what waits for a person; show, claim, delegate and comment it
     Approvals(command::approvals::ApprovalsArgs),
     /// Answer an approval with "approve", and go on with its run
     Approve(command::answer::NamedArgs),
@@ -164,7 +164,7 @@ impl Cli {
             Command::Runs(args) => args.data.folder.clone(),
             Command::Show(args) => args.data.folder.clone(),
             Command::Events(args) => args.data.folder.clone(),
-            Command::Approvals(args) => args.data.folder.clone(),
+            Command::Approvals(args) => args.folder(),
             Command::Approve(args) | Command::Reject(args) => args.answer.folder(),
             Command::Answer(args) => args.answer.folder(),
             Command::Signal(args) => args.folder(),

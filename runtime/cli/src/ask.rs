@@ -19,7 +19,7 @@ use crate::values;
 const LATER: &str = "later";
 
 /// What a person chose and filled in.
-type Filled = (String, Map<String, Value>);
+type Filled = (String, Map<String, Value>, Option<String>);
 
 /// What came of asking.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) async fn answer(session: &mut Session, open: &OpenApproval) -> Result
     loop {
         let asked = open.clone();
         let filled = tokio::task::spawn_blocking(move || prompt(&asked)).await;
-        let (action, data) = match filled.map_err(|error| Fault::failed(error.to_string()))? {
+        let (action, data, comment) = match filled.map_err(|error| Fault::failed(error.to_string()))? {
             Ok(Some(filled)) => filled,
             Ok(None) | Err(InquireError::OperationCanceled) => return Ok(Asked::Later),
             Err(InquireError::OperationInterrupted) => return Ok(Asked::Interrupted),
@@ -52,7 +52,7 @@ pub(crate) async fn answer(session: &mut Session, open: &OpenApproval) -> Result
             action,
             data: Value::Object(data),
             by: actor::operator(),
-            comment: None,
+            comment,
         };
         let Err(fault) = session.backend.answer(request).await else { return Ok(Asked::Answered) };
         if session.backend.approval(&open.id).await?.is_none() {
@@ -77,17 +77,23 @@ pub(crate) fn give_back_terminal() {
 }
 
 fn prompt(open: &OpenApproval) -> Result<Option<Filled>, InquireError> {
-    let mut choices: Vec<_> = open.actions.iter().map(|action| one_line(action)).collect();
+    let label = |action: &String| one_line(open.terms.labels.get(action).unwrap_or(action));
+    let mut choices: Vec<_> = open.actions.iter().map(label).collect();
     choices.push(LATER.to_owned());
     let chosen = Select::new("Answer?", choices).raw_prompt()?;
     let Some(action) = open.actions.get(chosen.index) else { return Ok(None) };
+    let reason = if open.terms.reason.contains(action) {
+        Some(Text::new("Why?").with_help_message("required").prompt()?)
+    } else {
+        None
+    };
     let mut data = Map::new();
     for field in open.form.as_ref().map(question::fields).unwrap_or_default() {
         if let Some(value) = fill_in_field(open.form.as_ref(), &field)? {
             data.insert(field.name.to_owned(), value);
         }
     }
-    Ok(Some((action.clone(), data)))
+    Ok(Some((action.clone(), data, reason)))
 }
 
 fn fill_in_field(form: Option<&Value>, field: &Field<'_>) -> Result<Option<Value>, InquireError> {

@@ -189,6 +189,9 @@ impl From<Refusal> for Fault {
             Refusal::NotAsked { .. } => {
                 Self::failed(text).hint("answer as one of them with --as user:NAME --group group:NAME")
             }
+            Refusal::Excluded { .. } | Refusal::AnsweredBefore { .. } => {
+                Self::failed(text).hint("answer as somebody else with --as user:NAME --group group:NAME")
+            }
             Refusal::AlreadyDecided { .. } => Self::failed(text).hint("`pawl approvals` lists what is open"),
             _ => with_hint(FaultKind::Failed, &text),
         }

@@ -15,6 +15,7 @@ mod compare;
 mod drive;
 mod exit;
 mod fault;
+mod inbox;
 mod inspect;
 mod notify;
 mod output;

@@ -124,6 +124,14 @@ impl Progress {
             Event::ApprovalOpened(opened) => self.asked(opened),
             Event::BudgetWarned(warned) => self.warned(warned),
             Event::ApprovalDecided(decided) => self.decided(&decided.approval, &answer(decided)),
+            Event::ApprovalVoted(voted) => {
+                let text = format!("{}, by {}; more must answer", voted.action, voted.by.name);
+                vec![inner(&summary::one_line(&text))]
+            }
+            Event::ApprovalEscalated(escalated) => {
+                let to = escalated.to.join(", ");
+                vec![inner(&summary::one_line(&format!("nobody answers: {to} may as well from now on")))]
+            }
             Event::FrameStarted { visit, entry, .. } => self.entered(*visit, entry),
             Event::RunSuspended(suspended) => vec![format!("  ‖ suspended by {}", suspended.by.name)],
             Event::RunRetried(retried) => self.step('▸', retried.visit, "tried again"),

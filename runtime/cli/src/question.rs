@@ -3,6 +3,7 @@
 use pawl_core::view::OpenApproval;
 use serde_json::Value;
 
+use crate::inbox;
 use crate::output::pretty;
 use crate::place::Place;
 use crate::summary::one_line;
@@ -27,6 +28,16 @@ pub(crate) fn describe(open: &OpenApproval) -> String {
         let fields: Vec<_> = fields.iter().map(Field::describe).collect();
         row("form", &fields.join(", "));
     }
+    if !open.terms.labels.is_empty() {
+        let labelled = |action: &String| match open.terms.labels.get(action) {
+            Some(label) => format!("{} ({})", one_line(action), one_line(label)),
+            None => one_line(action),
+        };
+        row("actions", &open.actions.iter().map(labelled).collect::<Vec<_>>().join(", "));
+    }
+    for (name, text) in inbox::rows(open) {
+        row(name, &text);
+    }
     if let Some(due) = open.due {
         let then = open.on_timeout.as_deref().map(|action| format!(", then {}", one_line(action)));
         row("due", &format!("{due}{}", then.unwrap_or_default()));
@@ -46,6 +57,9 @@ pub(crate) fn commands(open: &OpenApproval, place: &Place) -> Vec<String> {
         } else {
             vec!["answer".to_owned(), open.id.to_string(), quoted(action)]
         };
+        if open.terms.reason.contains(action) {
+            words.push("--comment WHY".to_owned());
+        }
         words.extend(fields.iter().filter(shown).map(|field| format!("--data {}", field.example())));
         place.command(&words.join(" "))
     };

@@ -337,8 +337,25 @@ impl Story {
                 step.ended = Some(time);
                 step.note = summary::one_line(&failure.to_string());
             }),
+            event if event.approval().is_some() => self.tell_of_inbox(event),
             _ => self.tell_of_wait(event),
         }
+    }
+
+    /// What is done with an open approval stands beside the step that asks.
+    fn tell_of_inbox(&mut self, event: &Event) {
+        let Some((visit, _)) = event.approval().and_then(|approval| self.asked(approval)) else { return };
+        let note = match event {
+            Event::ApprovalClaimed(claimed) => format!("held by {}", claimed.by.name),
+            Event::ApprovalReleased(_) => String::new(),
+            Event::ApprovalDelegated(delegated) => format!("delegated to {}", delegated.to.join(", ")),
+            Event::ApprovalVoted(voted) => {
+                format!("{}, by {}; more must answer", voted.action, voted.by.name)
+            }
+            Event::ApprovalEscalated(escalated) => format!("escalated to {}", escalated.to.join(", ")),
+            _ => return,
+        };
+        self.change(visit, |step| step.note = summary::one_line(&note));
     }
 
     fn tell_of_wait(&mut self, event: &Event) {

@@ -65,6 +65,12 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::BudgetRaised(_) => budgets::summary(event),
         Event::ApprovalOpened(opened) => asked(opened),
         Event::ApprovalDecided(decided) => decision(decided),
+        Event::ApprovalClaimed(_)
+        | Event::ApprovalReleased(_)
+        | Event::ApprovalDelegated(_)
+        | Event::ApprovalCommented(_)
+        | Event::ApprovalVoted(_)
+        | Event::ApprovalEscalated(_) => crate::inbox::summary(event),
         Event::WaitStarted { .. }
         | Event::ListenStarted { .. }
         | Event::SignalReceived(_)
@@ -208,7 +214,9 @@ fn decision(decided: &ApprovalDecided) -> String {
     let data = payload(&decided.data);
     let comment = comment.unwrap_or_default();
     let action = one_line(&decided.action);
-    format!("{} {action} by {by} via {via} with {data}{comment}", decided.approval)
+    let instead =
+        decided.instead_of.as_deref().map(|of| format!(" for {}", one_line(of))).unwrap_or_default();
+    format!("{} {action} by {by}{instead} via {via} with {data}{comment}", decided.approval)
 }
 
 /// Where a run comes from.
@@ -407,7 +415,7 @@ fn remembered_by(memory: Option<&MemoryScope>) -> String {
     memory.map(|memory| format!(" (memory of {})", one_line(&memory.to_string()))).unwrap_or_default()
 }
 
-fn payload(payload: &Payload) -> String {
+pub(crate) fn payload(payload: &Payload) -> String {
     match payload {
         Payload::Inline(inline) => value(inline),
         Payload::Blob(digest) => format!("(a value with digest {})", digest.short()),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::canonical::{canonical_json, canonical_text};
+use crate::terms::Terms;
 use crate::{Digest, Duration, Failure, MemoryScope};
 
 /// How a guest's log line is marked.
@@ -44,6 +45,9 @@ pub struct Question {
     /// The action taken when time is up; stands with `due`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_timeout: Option<String>,
+    /// By how many it is answered, by whom not, and what happens while nobody does.
+    #[serde(default, skip_serializing_if = "Terms::is_empty")]
+    pub terms: Terms,
 }
 
 /// One host call of an agent, as it crosses from the guest.

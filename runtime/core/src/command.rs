@@ -76,6 +76,40 @@ pub enum Command {
         /// Why, in their words.
         comment: Option<String>,
     },
+    /// A person holds an approval, so that nobody else answers it meanwhile.
+    Claim {
+        /// Which approval.
+        approval: ApprovalId,
+        /// Who, through which door.
+        by: Actor,
+    },
+    /// A person holds it no more.
+    Release {
+        /// Which approval.
+        approval: ApprovalId,
+        /// Who, through which door.
+        by: Actor,
+    },
+    /// A person asks others to answer in their place.
+    Delegate {
+        /// Which approval.
+        approval: ApprovalId,
+        /// Whom: users and groups.
+        to: Vec<String>,
+        /// Who, through which door.
+        by: Actor,
+        /// Why, in their words.
+        comment: Option<String>,
+    },
+    /// Somebody says something about an approval.
+    Comment {
+        /// Which approval.
+        approval: ApprovalId,
+        /// What.
+        text: String,
+        /// Who, through which door.
+        by: Actor,
+    },
     /// A signal comes in.
     Signal {
         /// Its name.
@@ -380,6 +414,86 @@ pub enum Refusal {
         /// Who may.
         asked: Vec<String>,
     },
+    /// Somebody whom `not_by` shuts out.
+    #[error("{who} may not answer this one: {why}; somebody else has to")]
+    Excluded {
+        /// Who tried, or was named.
+        who: String,
+        /// Why not.
+        why: String,
+    },
+    /// The same person again, where several must answer.
+    #[error("{who} has answered '{action}' before, and each person counts once; somebody else has to")]
+    AnsweredBefore {
+        /// Who tried.
+        who: String,
+        /// What they chose.
+        action: String,
+    },
+    /// The voice that somebody has was used by whom it was given to, or by who gave it.
+    #[error("{by} has answered with the voice of {of}, which counts once; somebody else has to")]
+    VoiceUsed {
+        /// Whose voice.
+        of: String,
+        /// Who used it.
+        by: String,
+    },
+    /// Somebody else holds it.
+    #[error(
+        "{by} holds the approval until {until}; ask them to release it, or take it over as an operator with \
+         `pawl approvals claim ID`"
+    )]
+    Claimed {
+        /// Who.
+        by: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// What is not held cannot be let go of.
+    #[error("{who} does not hold the approval; {}", held(holder.as_deref()))]
+    NotClaimed {
+        /// Who tried.
+        who: String,
+        /// Who holds it.
+        holder: Option<String>,
+    },
+    /// The action needs a reason.
+    #[error("'{action}' needs a reason; give it with --comment")]
+    ReasonMissing {
+        /// Which.
+        action: String,
+    },
+    /// There is nothing in the comment.
+    #[error("the comment is empty; say something")]
+    EmptyComment,
+    /// A comment or a reason is too long.
+    #[error("the comment has {bytes} bytes, comment_max_bytes allows {max}; say it in fewer words")]
+    CommentTooLong {
+        /// How long it is.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// It cannot be delegated so.
+    #[error("it cannot be delegated: {problem}")]
+    InvalidDelegate {
+        /// Why not.
+        problem: String,
+    },
+    /// So much was done with one approval that no more is recorded.
+    #[error("the approval has {max} {what}, and {limit} allows no more; answer it")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The limit's name.
+        limit: &'static str,
+        /// The limit.
+        max: u32,
+    },
+}
+
+fn held(holder: Option<&str>) -> String {
+    holder.map_or_else(|| "nobody does".to_owned(), |holder| format!("{holder} does"))
 }
 
 fn signals(known: &[String]) -> String {

@@ -6,6 +6,7 @@
 
 mod actor;
 mod approval;
+mod approval_news;
 mod budget;
 mod entry;
 mod outside;
@@ -40,6 +41,9 @@ use crate::upgrade::DefinitionChanged;
 use crate::{Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
 pub use approval::{ApprovalDecided, ApprovalOpened, Asker};
+pub use approval_news::{
+    ApprovalClaimed, ApprovalCommented, ApprovalDelegated, ApprovalEscalated, ApprovalReleased, ApprovalVoted,
+};
 
 /// A fact of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -214,6 +218,18 @@ pub enum Event {
     ApprovalOpened(Box<ApprovalOpened>),
     /// The approval is closed; what it allows starts in the same commit.
     ApprovalDecided(Box<ApprovalDecided>),
+    /// The approval is open, and one person holds it.
+    ApprovalClaimed(Box<ApprovalClaimed>),
+    /// The approval is held → nobody holds it.
+    ApprovalReleased(Box<ApprovalReleased>),
+    /// The approval is open, and others may answer in somebody's place.
+    ApprovalDelegated(Box<ApprovalDelegated>),
+    /// Something was said about an open approval.
+    ApprovalCommented(Box<ApprovalCommented>),
+    /// One of several people has answered; the approval stays open.
+    ApprovalVoted(Box<ApprovalVoted>),
+    /// The approval has been open for so long that others are asked as well.
+    ApprovalEscalated(Box<ApprovalEscalated>),
     /// A `wait` step waits.
     WaitStarted {
         /// The visit.
@@ -452,6 +468,12 @@ impl Event {
             Self::OutcomeUnknown { .. } => "outcome-unknown",
             Self::ApprovalOpened(_) => "approval-opened",
             Self::ApprovalDecided(_) => "approval-decided",
+            Self::ApprovalClaimed(_) => "approval-claimed",
+            Self::ApprovalReleased(_) => "approval-released",
+            Self::ApprovalDelegated(_) => "approval-delegated",
+            Self::ApprovalCommented(_) => "approval-commented",
+            Self::ApprovalVoted(_) => "approval-voted",
+            Self::ApprovalEscalated(_) => "approval-escalated",
             Self::WaitStarted { .. } => "wait-started",
             Self::ListenStarted { .. } => "listen-started",
             Self::SignalReceived(_) => "signal-received",

@@ -147,10 +147,10 @@ fn copied(taken: &[Envelope], from: RunId, seq: u64, entropy: &mut Entropy) -> V
             let id = ApprovalId::from_bits(entropy.bits());
             let before = std::mem::replace(&mut opened.approval, id.clone());
             ids.insert(before, id);
-        } else if let Event::ApprovalDecided(decided) = &mut event
-            && let Some(id) = ids.get(&decided.approval)
+        } else if let Some(named) = event.approval_mut()
+            && let Some(id) = ids.get(named)
         {
-            decided.approval = id.clone();
+            *named = id.clone();
         }
         (envelope.time, event)
     };

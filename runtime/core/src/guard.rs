@@ -14,6 +14,7 @@ use crate::Duration;
 use crate::expression::{Expression, InvalidExpression, Layer, Scope};
 use crate::plugin::{Ceiling, Permissions};
 use crate::taint::Sources;
+use crate::terms::Terms;
 
 /// The most rules of one list.
 pub const GUARD_RULES_MAX: usize = 100;
@@ -21,6 +22,8 @@ pub const GUARD_RULES_MAX: usize = 100;
 pub const APPROVE: &str = "approve";
 /// The action that does not.
 pub const REJECT: &str = "reject";
+/// What a rule names to be about an agent's questions to people; no `*` stands for it.
+pub const ASK: &str = "human.ask";
 /// The field of a question's subject that names the tool.
 pub(crate) const TOOL: &str = "tool";
 /// What the expression of a rule may use; the field of a subject and of a form with the same in it.
@@ -48,6 +51,9 @@ pub struct GuardRule {
     /// What is chosen when time is up; stands with `due`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_timeout: Option<String>,
+    /// By how many it is answered, by whom not, and what happens while nobody does.
+    #[serde(default, skip_serializing_if = "Terms::is_empty")]
+    pub terms: Terms,
 }
 
 /// What holds for a run from outside its workflow.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::inbox::Inbox;
 use crate::journal::Head;
+use crate::terms::Terms;
 use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp};
 
 /// Where a run or a step stands.
@@ -213,4 +215,25 @@ pub struct OpenApproval {
     pub digest: Digest,
     /// When it was opened.
     pub created_at: Timestamp,
+    /// By how many it is answered, by whom not, and what happens while nobody does.
+    #[serde(default, skip_serializing_if = "Terms::is_empty")]
+    pub terms: Terms,
+    /// How far it is: who holds it, what was said so far, who else was asked.
+    #[serde(default)]
+    pub inbox: Inbox,
+}
+
+impl OpenApproval {
+    /// Whether somebody may answer it who is or belongs to these, `user:ann`, `group:finance`: they are asked, `not_by`
+    /// does not shut them out as far as is known, and they have not answered yet.
+    pub fn is_asked(&self, names: &[String]) -> bool {
+        let named = |who: &String| names.contains(who);
+        let inbox = &self.inbox;
+        let delegated = inbox.delegations.iter().flat_map(|delegation| &delegation.to);
+        let asked = self.to.iter().chain(&inbox.escalated_to).chain(delegated);
+        let out = self.terms.not_by.iter().chain(&inbox.excluded);
+        (self.to.is_empty() || asked.into_iter().any(named))
+            && !out.into_iter().any(named)
+            && !inbox.votes.iter().any(|vote| named(&vote.by))
+    }
 }

@@ -59,6 +59,8 @@ enum Verb {
     Agent,
     Human {
         due: bool,
+        /// Two people must agree, and others are asked while they do not.
+        several: bool,
     },
     Set,
     Switch,
@@ -111,7 +113,7 @@ fn steps(at_most_once: bool) -> impl Strategy<Value = Vec<Step>> {
             let kind = if tool { "tool" } else { "agent" };
             Verb::Route { kind, failover, waits, retries }
         }),
-        2 => any::<bool>().prop_map(|due| Verb::Human { due }),
+        3 => (any::<bool>(), any::<bool>()).prop_map(|(due, several)| Verb::Human { due, several }),
         1 => Just(Verb::Set),
         1 => Just(Verb::Switch),
         1 => Just(Verb::Wait),

@@ -475,3 +475,27 @@ fn a_fork_does_not_undo_what_the_other_run_did() {
     assert_eq!(fork.state.status(), Status::Failed);
     assert!(!fork.events.iter().any(|envelope| envelope.event.name() == "undo-started"));
 }
+
+#[test]
+fn answers_so_far_stay_with_the_run_that_they_were_given_to() {
+    let mut bench = Bench::start("  - { id: ask, human: { title: Go?, quorum: 2, not_by: initiator } }\n");
+    let somebody = |name: &str| Actor { name: name.into(), ..ann() };
+    let asked = |bench: &Bench| bench.state.approvals().next().expect("a question").0.clone();
+    let decide = |bench: &mut Bench, name: &str| {
+        let (approval, action, data) = (asked(bench), "approve".to_owned(), Value::Null);
+        bench.tell(Command::Decide { approval, action, data, by: somebody(name), comment: None })
+    };
+    decide(&mut bench, "user:bob").expect("an answer");
+    let claim = Command::Claim { approval: asked(&bench), by: somebody("user:cleo") };
+    bench.tell(claim).expect("a claim");
+    let mut forked = bench.forked(bench.seq("approval-claimed", 0), Vec::new()).expect("a fork");
+    let open = forked.state.open_approval(&asked(&forked)).expect("an open question");
+    assert!(open.inbox.votes.is_empty() && open.inbox.claim.is_none(), "{open:?}");
+    assert_ne!(open.id, asked(&bench));
+    // What was allowed there is not allowed here.
+    assert!(matches!(decide(&mut forked, "user:ann"), Err(Refusal::Excluded { .. })));
+    decide(&mut forked, "user:bob").expect("an answer");
+    assert_eq!(forked.state.status(), Status::Waiting);
+    decide(&mut forked, "user:cleo").expect("an answer");
+    assert_eq!(forked.state.status(), Status::Completed);
+}

@@ -1,7 +1,9 @@
 //! The JSON of runs, approvals and events. These shapes are part of the interface.
 
 use pawl_core::Timestamp;
+use pawl_core::inbox::{Delegation, Vote};
 use pawl_core::journal::Envelope;
+use pawl_core::terms::Rung;
 use pawl_core::view::{OpenApproval, RunHeader, Waiting};
 use serde_json::{Value, json};
 
@@ -45,8 +47,11 @@ fn waiting(waiting: &Waiting) -> Value {
     }
 }
 
-/// `{id, run, step, title, actions, form, due, digest, workflow, to, subject, on_timeout, created_at}`.
+/// `{id, run, step, title, actions, form, due, digest, workflow, to, subject, on_timeout, created_at}`, with how it is
+/// answered and how far it is: `{quorum, at_once, not_by, excluded, reason, labels, claimed_by, claimed_until, decisions,
+/// delegations, comments, escalation}`.
 pub fn approval(open: &OpenApproval) -> Value {
+    let inbox = &open.inbox;
     json!({
         "id": open.id,
         "run": open.run,
@@ -61,7 +66,48 @@ pub fn approval(open: &OpenApproval) -> Value {
         "subject": open.subject,
         "on_timeout": open.on_timeout,
         "created_at": open.created_at.to_string(),
+        "quorum": open.terms.quorum.unwrap_or(1),
+        "at_once": open.terms.at_once,
+        "not_by": open.terms.not_by,
+        "excluded": inbox.excluded,
+        "reason": open.terms.reason,
+        "labels": open.terms.labels,
+        "claimed_by": inbox.claim.as_ref().map(|claim| &claim.by),
+        "claimed_until": inbox.claim.as_ref().map(|claim| claim.until.to_string()),
+        "decisions": inbox.votes.iter().map(vote).collect::<Vec<_>>(),
+        "delegations": inbox.delegations.iter().map(delegation).collect::<Vec<_>>(),
+        "comments": inbox.comments,
+        "escalation": {
+            "level": inbox.level,
+            "to": inbox.escalated_to,
+            "next": inbox.escalates.map(|at| at.to_string()),
+            "rungs": open.terms.escalate.iter().map(rung).collect::<Vec<_>>(),
+        },
     })
+}
+
+fn vote(vote: &Vote) -> Value {
+    json!({
+        "action": vote.action,
+        "by": vote.by,
+        "instead_of": vote.instead_of,
+        "comment": vote.comment,
+        "at": vote.at.to_string(),
+        "executes": vote.executes,
+    })
+}
+
+fn delegation(delegation: &Delegation) -> Value {
+    json!({
+        "by": delegation.by,
+        "voice": delegation.voice,
+        "to": delegation.to,
+        "at": delegation.at.to_string(),
+    })
+}
+
+fn rung(rung: &Rung) -> Value {
+    json!({ "after": rung.after.to_string(), "to": rung.to })
 }
 
 /// The fields of events that are instants.

@@ -257,7 +257,7 @@ impl Store for MemoryStore {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut approvals: Vec<OpenApproval> = self.with(|state| {
             let later = state.approvals.range((after, Bound::Unbounded)).map(|(_, approval)| approval);
-            let asked = later.filter(|approval| filter.run.is_none_or(|run| run == approval.run));
+            let asked = later.filter(|approval| filter.matches(approval));
             asked.take(page.rows() + 1).cloned().collect()
         });
         let more = approvals.len() > page.rows();

@@ -55,6 +55,24 @@ pub struct RunPage {
 pub struct ApprovalFilter {
     /// Of this run.
     pub run: Option<RunId>,
+    /// Those that somebody may answer who is this person and belongs to these groups; any, when empty.
+    pub asked: Vec<String>,
+    /// Those that somebody holds at an instant, or that nobody does.
+    pub claimed: Option<(bool, Timestamp)>,
+}
+
+impl ApprovalFilter {
+    /// Those of a run.
+    pub fn of_run(run: Option<RunId>) -> Self {
+        Self { run, ..Self::default() }
+    }
+
+    /// Whether an approval is among them.
+    pub fn matches(&self, open: &OpenApproval) -> bool {
+        self.run.is_none_or(|run| run == open.run)
+            && (self.asked.is_empty() || open.is_asked(&self.asked))
+            && self.claimed.is_none_or(|(claimed, now)| open.inbox.held(now).is_some() == claimed)
+    }
 }
 
 /// Open approvals, oldest first.

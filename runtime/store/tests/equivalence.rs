@@ -103,7 +103,8 @@ async fn everything(store: &dyn Store) -> Vec<String> {
     for run in [None, Some(sample::run(1))] {
         let mut after = None;
         loop {
-            let page = store.approvals(&ApprovalFilter { run }, &Page { after, limit: 2 }).await.unwrap();
+            let page =
+                store.approvals(&ApprovalFilter::of_run(run), &Page { after, limit: 2 }).await.unwrap();
             seen.push(format!("{page:?}"));
             after = page.next;
             if after.is_none() {

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use crate::ledger::Ledger;
 use crate::report::Finding;
 
+/// Who answers where an entry does not say.
+const OPERATOR: &str = "user:operator";
+
 /// A question that is open.
 #[derive(Debug)]
 pub(crate) struct Question {
@@ -23,6 +26,8 @@ pub(crate) struct Question {
     visit: VisitId,
     asker: Asker,
     opened_at: Timestamp,
+    /// Who has answered already, where several must.
+    voted: Vec<String>,
 }
 
 /// The answer to a question, and when it comes.
@@ -58,6 +63,7 @@ impl Question {
             visit: approval.visit,
             asker: approval.asker,
             opened_at: open.created_at,
+            voted: open.inbox.votes.iter().map(|vote| vote.by.clone()).collect(),
         })
     }
 
@@ -102,7 +108,9 @@ impl<'t> People<'t> {
     }
 
     fn turn(&mut self, question: &Question, crashed: bool, ledger: &Ledger) -> Option<Turn> {
-        let entry = self.assigned.get(&question.approval).copied().or_else(|| self.assign(question));
+        let assigned = self.assigned.get(&question.approval).copied();
+        let entry =
+            assigned.filter(|entry| !self.has_voted(*entry, question)).or_else(|| self.assign(question));
         let Some(entry) = entry else {
             if !crashed || !question.is_unknown() || self.given_up.contains(&question.approval) {
                 return None;
@@ -131,6 +139,14 @@ impl<'t> People<'t> {
                 comment: answers.comment.clone(),
             },
             entry: Some(entry),
+        })
+    }
+
+    /// Whether an entry has done its part: where several people must answer, the question is still open then.
+    fn has_voted(&self, entry: usize, question: &Question) -> bool {
+        self.entries[entry].answers.as_ref().is_some_and(|answers| {
+            let by = answers.by.as_deref().unwrap_or(OPERATOR);
+            !answers.refused && question.voted.iter().any(|voted| voted == by)
         })
     }
 
@@ -206,5 +222,5 @@ fn nobody() -> Actor {
 
 /// Who may answer everything.
 pub(crate) fn operator() -> Actor {
-    Actor { name: "user:operator".to_owned(), operator: true, ..nobody() }
+    Actor { name: OPERATOR.to_owned(), operator: true, ..nobody() }
 }

@@ -112,10 +112,7 @@ impl Way {
     }
 
     fn asker(&self, event: &Event) -> Option<VisitId> {
-        match event {
-            Event::ApprovalDecided(decided) => self.approvals.get(decided.approval.as_str()).copied(),
-            _ => None,
-        }
+        self.approvals.get(event.approval()?.as_str()).copied()
     }
 }
 

@@ -65,6 +65,7 @@ fn request(verb: &str, with: &Value) -> CallRequest {
             subject: None,
             due: None,
             on_timeout: None,
+            terms: pawl_core::terms::Terms::default(),
         })),
         "sleep" => CallRequest::Sleep { duration: Duration(with.as_u64().unwrap_or_default()) },
         "signal" => CallRequest::Signal { name: text(&with[0]), due: with[1].as_u64().map(Duration) },

@@ -201,6 +201,8 @@ fn approval(number: u64, seq: u64) -> OpenApproval {
         on_timeout: None,
         digest: Digest::of(b"question"),
         created_at: Timestamp(seq),
+        terms: pawl_core::terms::Terms::default(),
+        inbox: pawl_core::inbox::Inbox::default(),
     }
 }
 
@@ -312,7 +314,7 @@ async fn of_run(store: &dyn Store, number: u64, least: u64) -> Result<u64> {
     let wanted = (seq > 0).then(|| header(number, seq));
     let found = store.run(id).await?;
     ensure!(found == wanted, "after {seq} events its header is {found:?}");
-    let filter = ApprovalFilter { run: Some(id) };
+    let filter = ApprovalFilter::of_run(Some(id));
     let open = store.approvals(&filter, &Page { after: None, limit: 10 }).await?.approvals;
     let wanted: Vec<_> = (seq > 0).then(|| approval(number, seq)).into_iter().collect();
     ensure!(open == wanted, "after {seq} events its open approvals are {open:?}");

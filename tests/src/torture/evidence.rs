@@ -130,7 +130,7 @@ impl Evidence {
                 return Ok(());
             }
         };
-        let of_run = ApprovalFilter { run: Some(run) };
+        let of_run = ApprovalFilter::of_run(Some(run));
         let approvals = store.approvals(&of_run, &Page { after: None, limit: PAGE_ROWS }).await?.approvals;
         self.books.insert(run, Book { run, envelopes, header, approvals, tickets: Vec::new() });
         Ok(())

@@ -25,6 +25,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId};
@@ -40,7 +41,7 @@ pub(crate) use operator::{
     configured, read as read_operator, registries, reloaded, servers, trusted_keys, unasked,
 };
 pub(crate) use protocol::{
-    About, Answered, BackedUp, Latest, Opened, Replayed, Reply, Request, Signalled, Verified,
+    About, Answered, BackedUp, InboxAct, Latest, Opened, Replayed, Reply, Request, Signalled, Verified,
 };
 pub(crate) use server::Listener;
 pub(crate) use service::{Service, engine_config};
@@ -155,7 +156,34 @@ impl Backend {
 
     /// Open approvals, oldest first.
     pub(crate) async fn approvals(&self, run: Option<RunId>) -> Result<Vec<OpenApproval>, Fault> {
-        expect_reply!(self.call(Request::Approvals { run }).await?, Approvals)
+        let request = Request::Approvals { run, asked: Vec::new(), claimed: None };
+        expect_reply!(self.call(request).await?, Approvals)
+    }
+
+    /// Those of them that somebody may answer who is or belongs to these, or that somebody holds.
+    pub(crate) async fn approvals_for(
+        &self,
+        run: Option<RunId>,
+        asked: Vec<String>,
+        claimed: Option<bool>,
+    ) -> Result<Vec<OpenApproval>, Fault> {
+        expect_reply!(self.call(Request::Approvals { run, asked, claimed }).await?, Approvals)
+    }
+
+    /// The run of an approval, open or closed.
+    pub(crate) async fn run_of_approval(&self, id: &ApprovalId) -> Result<Option<RunId>, Fault> {
+        expect_reply!(self.call(Request::RunOfApproval { id: id.clone() }).await?, RunOfApproval)
+    }
+
+    /// Does something with an approval beside answering it; gives it as it is then, if it is still open.
+    pub(crate) async fn inbox(
+        &self,
+        approval: ApprovalId,
+        act: InboxAct,
+        by: Actor,
+    ) -> Result<Option<OpenApproval>, Fault> {
+        let reply = self.call(Request::Inbox { approval, act, by }).await?;
+        expect_reply!(reply, Approval).map(|open| open.map(|open| *open))
     }
 
     /// The memories that runs share and that hold something.

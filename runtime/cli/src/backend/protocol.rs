@@ -93,6 +93,12 @@ pub(crate) enum Request {
     Approvals {
         /// Of this run.
         run: Option<RunId>,
+        /// That somebody may answer who is this person and belongs to these groups; any, when empty.
+        #[serde(default)]
+        asked: Vec<String>,
+        /// That somebody holds, or nobody does.
+        #[serde(default)]
+        claimed: Option<bool>,
     },
     /// The memories that runs share and that hold something.
     Memories,
@@ -112,6 +118,20 @@ pub(crate) enum Request {
     Approval {
         /// Which.
         id: ApprovalId,
+    },
+    /// The run of an approval, open or closed.
+    RunOfApproval {
+        /// Which.
+        id: ApprovalId,
+    },
+    /// Do something with an open approval beside answering it.
+    Inbox {
+        /// Which.
+        approval: ApprovalId,
+        /// What.
+        act: InboxAct,
+        /// Who.
+        by: Actor,
     },
     /// Answer an approval.
     Answer {
@@ -319,6 +339,7 @@ impl Request {
             self,
             Self::Start { .. }
                 | Self::Answer { .. }
+                | Self::Inbox { .. }
                 | Self::Signal { .. }
                 | Self::Cancel { .. }
                 | Self::Rerun { .. }
@@ -357,6 +378,28 @@ pub(crate) enum Line {
     Moved,
 }
 
+/// What is done with an approval beside answering it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum InboxAct {
+    /// Hold it.
+    Claim,
+    /// Let go of it.
+    Release,
+    /// Ask others to answer it.
+    Delegate {
+        /// Whom.
+        to: Vec<String>,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// Say something about it.
+    Comment {
+        /// What.
+        text: String,
+    },
+}
+
 /// What a request gives.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -375,6 +418,8 @@ pub(crate) enum Reply {
     Memory(BTreeMap<String, Value>),
     /// An approval, if it is open.
     Approval(Option<Box<OpenApproval>>),
+    /// The run of an approval, if there was such an approval.
+    RunOfApproval(Option<RunId>),
     /// The answer is on disk.
     Answered(Answered),
     /// The source of a definition.

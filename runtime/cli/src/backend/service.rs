@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use pawl_core::event::Actor;
 use pawl_core::plugin::Permissions;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, RunId};
@@ -16,7 +17,7 @@ use pawl_sandbox::SandboxConfig;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
 use serde_json::json;
 
-use super::protocol::{About, Answered, Opened, Reply, Request, Signalled};
+use super::protocol::{About, Answered, InboxAct, Opened, Reply, Request, Signalled};
 use super::{Feed, backup, memory, operator, retention, verify};
 use crate::fault::Fault;
 use crate::place::Place;
@@ -89,7 +90,15 @@ impl Service {
                 Ok(Reply::Runs(self.runs(RunFilter { statuses, workflow }, limit, after).await?))
             }
             Request::FindRun { text } => Ok(Reply::Run(Box::new(self.find_run(&text).await?))),
-            Request::Approvals { run } => Ok(Reply::Approvals(open_approvals(self.store(), run).await?)),
+            Request::Approvals { run, asked, claimed } => {
+                let claimed = claimed.map(|claimed| (claimed, SystemClock.now()));
+                let filter = ApprovalFilter { run, asked, claimed };
+                Ok(Reply::Approvals(listed_approvals(self.store(), filter).await?))
+            }
+            Request::RunOfApproval { id } => {
+                Ok(Reply::RunOfApproval(self.store().run_of_approval(&id).await?))
+            }
+            Request::Inbox { approval, act, by } => self.inbox(&approval, act, by).await,
             Request::Memories => Ok(Reply::Memories(memory::memories(self.store()).await?)),
             Request::Memory { scope } => Ok(Reply::Memory(self.store().memory(&scope).await?)),
             Request::Forget { scope, key } => {
@@ -187,6 +196,17 @@ impl Service {
         let run = self.engine.answer(approval, answer).await?;
         self.drive(run);
         Ok(Reply::Answered(Answered { run, from_seq: before + 1 }))
+    }
+
+    /// Carries out what is done with an approval, and gives it as it is then.
+    async fn inbox(&self, approval: &ApprovalId, act: InboxAct, by: Actor) -> Result<Reply, Fault> {
+        match act {
+            InboxAct::Claim => self.engine.claim(approval, by).await?,
+            InboxAct::Release => self.engine.release(approval, by).await?,
+            InboxAct::Delegate { to, comment } => self.engine.delegate(approval, to, by, comment).await?,
+            InboxAct::Comment { text } => self.engine.comment(approval, text, by).await?,
+        };
+        Ok(Reply::Approval(self.store().approval(approval).await?.map(Box::new)))
     }
 
     async fn signal(&self, request: Request) -> Result<Reply, Fault> {
@@ -383,7 +403,13 @@ pub(super) async fn open_approvals(
     store: &dyn Store,
     run: Option<RunId>,
 ) -> Result<Vec<pawl_core::view::OpenApproval>, Fault> {
-    let filter = ApprovalFilter { run };
+    listed_approvals(store, ApprovalFilter::of_run(run)).await
+}
+
+async fn listed_approvals(
+    store: &dyn Store,
+    filter: ApprovalFilter,
+) -> Result<Vec<pawl_core::view::OpenApproval>, Fault> {
     let mut page = Page { after: None, limit: PAGE_ROWS };
     let mut open = Vec::new();
     loop {

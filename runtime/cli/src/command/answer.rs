@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::actor::ActorArgs;
 use crate::backend::{Answered, Request};
+use crate::command::approvals::id;
 use crate::drive::drive;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -72,10 +73,7 @@ impl AnswerArgs {
 }
 
 pub(crate) async fn run(args: AnyArgs, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
-    let approval: ApprovalId = args.answer.id.parse().map_err(|error| {
-        Fault::from(error)
-            .hint(format!("it has 26 letters and digits; `{}` lists them", place.command("approvals")))
-    })?;
+    let approval = id(&args.answer.id, &place)?;
     let by = args.answer.by.actor()?;
     let fields = values::fields(&args.answer.fields)?;
     let mut session = Session::serving(place, out, stop).await?;

@@ -9,6 +9,7 @@ mod faces;
 mod failures;
 mod guards;
 mod home;
+mod inbox;
 mod lock;
 mod memory;
 mod models;

@@ -1,21 +1,24 @@
 //! A person answers.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Draft;
 use super::budget::{self, RAISE};
+use super::inbox::check_length;
+use super::rights::voice;
 use super::unknown::SUCCEEDED;
-use crate::ApprovalId;
-use crate::call::{CallRequest, Question};
+use crate::call::Question;
 use crate::command::{Refusal, empty_object};
 use crate::definition::Schema;
-use crate::event::{Actor, ApprovalDecided, Asker, Event};
-use crate::guard::APPROVE;
+use crate::event::{Actor, ApprovalDecided, ApprovalVoted, Asker, Event};
+use crate::inbox::Vote;
 use crate::state::{Approval, CallProgress, RunState};
+use crate::terms::{Terms, VOTES_MAX};
+use crate::{ApprovalId, Digest};
 
 impl Draft<'_> {
-    /// Checks an answer against what was asked, and consumes it in the same
-    /// commit that starts what it allows.
+    /// Checks an answer against what was asked. One that decides is consumed in the same commit that
+    /// starts what it allows; one of several that must agree is recorded.
     pub(super) fn answer(
         &mut self,
         id: &ApprovalId,
@@ -24,30 +27,56 @@ impl Draft<'_> {
         by: Actor,
         comment: Option<String>,
     ) -> Result<(), Refusal> {
-        let approval = self.state.approvals.get(id).ok_or_else(|| Refusal::UnknownApproval(id.clone()))?;
+        let approval = self.open_approval(id)?;
         let form = form_of(&approval.question)?;
         let data = filled(form.as_ref(), if data.is_null() { empty_object() } else { data });
-        check(self.state, approval, form.as_ref(), action, &data, &by)?;
+        let executes = approval.executes(action, &data);
+        let instead_of = voice(self.state, approval, &by, |vote| stands(vote, executes))?;
+        self.not_held(approval, &by)?;
+        check(self.state, approval, form.as_ref(), action, &data)?;
+        check_reason(&approval.question.terms, action, comment.as_deref())?;
         self.check_edited(approval, action, &data)?;
         self.check_end(approval.asker, approval.visit, action)?;
-        let stands_still = self.state.is_suspended();
-        if let Some(due) = approval.due.filter(|due| *due <= self.now && !stands_still) {
-            return Err(Refusal::TooLate { due });
+        self.in_time(approval)?;
+        if !is_enough(approval, action, executes) {
+            return self.vote(id, action, data, Said { by, instead_of, comment, executes });
         }
-        self.consume(id, action, &data, by, comment);
+        self.consume(id, action, &data, Said { by, instead_of, comment, executes });
+        Ok(())
+    }
+
+    /// One of those who must agree has answered.
+    fn vote(&mut self, id: &ApprovalId, action: &str, data: Value, said: Said) -> Result<(), Refusal> {
+        let approval = self.open_approval(id)?;
+        if approval.votes >= VOTES_MAX {
+            return Err(Refusal::TooMany { what: "answers", limit: "votes_max", max: VOTES_MAX });
+        }
+        let Said { by, instead_of, comment, executes } = said;
+        self.push(Event::ApprovalVoted(Box::new(ApprovalVoted {
+            approval: id.clone(),
+            action: action.to_owned(),
+            data: data.into(),
+            by,
+            instead_of,
+            comment,
+            executes,
+        })));
         Ok(())
     }
 
     /// Time is up: the action that the question names is taken.
     pub(super) fn answer_late(&mut self, id: &ApprovalId) {
-        let Some(question) = self.state.approvals.get(id).map(|approval| &approval.question) else { return };
+        let Some(approval) = self.state.approvals.get(id) else { return };
+        let question = &approval.question;
         let Some(action) = question.on_timeout.clone() else { return };
         // Nobody filled the form in, so nothing but its defaults is in it, whatever it requires.
         let data = filled(form_of(question).ok().flatten().as_ref(), empty_object());
-        self.consume(id, &action, &data, Actor::timer(), None);
+        let executes = approval.executes(&action, &data);
+        let said = Said { by: Actor::timer(), instead_of: None, comment: None, executes };
+        self.consume(id, &action, &data, said);
     }
 
-    fn consume(&mut self, id: &ApprovalId, action: &str, data: &Value, by: Actor, comment: Option<String>) {
+    fn consume(&mut self, id: &ApprovalId, action: &str, data: &Value, said: Said) {
         let Some(approval) = self.state.approvals.get(id) else { return };
         let (visit, asker) = (approval.visit, approval.asker);
         let request = self.state.visit(visit).and_then(|at| {
@@ -55,9 +84,9 @@ impl Draft<'_> {
             let CallProgress::Unknown(request, _) = &at.calls.get(call)?.progress else { return None };
             Some(request.clone())
         });
+        let Said { by, instead_of, comment, executes } = said;
         let name = by.name.clone();
         let guarded = approval.guarded(action, data);
-        let executes = guarded.as_ref().filter(|_| action == APPROVE).map(CallRequest::digest);
         self.push(Event::ApprovalDecided(Box::new(ApprovalDecided {
             approval: id.clone(),
             action: action.to_owned(),
@@ -65,13 +94,14 @@ impl Draft<'_> {
             by,
             comment,
             executes,
+            instead_of,
         })));
         if let Some(request) = guarded {
             return self.settle_guarded((visit, asker), action, request, &said_by(&name, data));
         }
         match (asker, request) {
             (Asker::Step, _) => {
-                let output = serde_json::json!({ "action": action, "data": data, "by": name });
+                let output = self.answer_of(id, action, data, &name);
                 self.complete_step(visit, output);
             }
             (Asker::BudgetStep, _) => self.raise_or_end(visit, None, action, data),
@@ -84,6 +114,49 @@ impl Draft<'_> {
             (Asker::Call(_) | Asker::UnknownCall(_) | Asker::GuardedStep | Asker::GuardedCall(_), _) => {}
         }
     }
+
+    /// The output of a `human` step; where several must agree, with what each of them said.
+    fn answer_of(&self, id: &ApprovalId, action: &str, data: &Value, by: &str) -> Value {
+        let mut output = json!({ "action": action, "data": data, "by": by });
+        let approval = self.state.approvals.get(id);
+        if let Some(approval) = approval.filter(|approval| approval.question.terms.quorum.is_some()) {
+            let said = approval.inbox.votes.iter().zip(&approval.filled);
+            let said = said.map(|(vote, data)| {
+                json!({ "action": vote.action, "data": data, "by": vote.by, "comment": vote.comment })
+            });
+            output["decisions"] = said.collect();
+        }
+        output
+    }
+}
+
+/// Who says something, and what goes with it.
+struct Said {
+    by: Actor,
+    instead_of: Option<String>,
+    comment: Option<String>,
+    executes: Option<Digest>,
+}
+
+/// Whether an answer that was given stands beside one that allows this: it allows nothing else.
+fn stands(vote: &Vote, executes: Option<Digest>) -> bool {
+    executes.is_none() || vote.executes.is_none() || vote.executes == executes
+}
+
+/// Whether an answer decides, with those that say the same.
+fn is_enough(approval: &Approval, action: &str, executes: Option<Digest>) -> bool {
+    let needed = approval.question.terms.needed(action) as usize;
+    let same = |vote: &&Vote| vote.action == action && vote.executes == executes;
+    approval.inbox.votes.iter().filter(same).count().saturating_add(1) >= needed
+}
+
+fn check_reason(terms: &Terms, action: &str, comment: Option<&str>) -> Result<(), Refusal> {
+    check_length(comment)?;
+    let is_given = comment.is_some_and(|text| !text.trim().is_empty());
+    if !is_given && terms.reason.iter().any(|asked| asked == action) {
+        return Err(Refusal::ReasonMissing { action: action.to_owned() });
+    }
+    Ok(())
 }
 
 /// Who rejected something, and why.
@@ -112,21 +185,8 @@ fn check(
     form: Option<&Schema>,
     action: &str,
     data: &Value,
-    by: &Actor,
 ) -> Result<(), Refusal> {
-    if let Some((action, by)) = approval.decision.clone() {
-        return Err(Refusal::AlreadyDecided { action, by });
-    }
-    if !approval.open {
-        return Err(Refusal::AlreadyDecided { action: "closed".into(), by: "the end of its step".into() });
-    }
     let question = &approval.question;
-    let asked = question.to.is_empty()
-        || by.operator
-        || question.to.iter().any(|who| *who == by.name || by.groups.contains(who));
-    if !asked {
-        return Err(Refusal::NotAsked { who: by.name.clone(), asked: question.to.clone() });
-    }
     if !question.actions.iter().any(|offered| offered == action) {
         let offered = question.actions.clone();
         return Err(Refusal::UnknownAction { action: action.to_owned(), offered });

@@ -252,6 +252,7 @@ impl Draft<'_> {
             subject,
             due: human.due.as_ref().map(|(due, _)| *due),
             on_timeout: human.due.as_ref().map(|(_, action)| action.clone()),
+            terms: human.terms.clone(),
         };
         self.ask(visit, Asker::Step, question);
         Ok(())

@@ -17,6 +17,7 @@ use crate::event::{
     Entry, Event, Shortage, Work,
 };
 use crate::state::{Meter, RunState};
+use crate::terms::Terms;
 use crate::{Failure, FailureKind, FrameId, RunId, VisitId};
 
 /// Give more: how much is in the form.
@@ -312,6 +313,7 @@ impl Draft<'_> {
             subject: Some(subject),
             due: None,
             on_timeout: None,
+            terms: Terms::default(),
         }
     }
 }

@@ -59,7 +59,8 @@ impl Draft<'_> {
                 self.record_silent(visit, silent)?;
                 let request = CallRequest::Human(question.clone());
                 self.push(Event::CallStarted { visit, call, request, until: None });
-                self.ask(visit, Asker::Call(call), *question);
+                let question = self.ruled(visit, *question);
+                self.ask(visit, Asker::Call(call), question);
             }
             CallRequest::Sleep { duration } => {
                 self.record_silent(visit, silent)?;

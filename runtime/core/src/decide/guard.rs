@@ -11,9 +11,10 @@ use crate::call::{CallRequest, Question};
 use crate::command::{CallPlace, Refusal};
 use crate::definition::{Schema, Verb};
 use crate::event::{Actor, Asker};
-use crate::guard::{APPROVE, ARGUMENTS, GuardRule, Policy, REJECT, TOOL, covers};
+use crate::guard::{APPROVE, ARGUMENTS, ASK, GuardRule, Policy, REJECT, TOOL, covers};
 use crate::plugin::{Ceiling, ToolDescription, split_tool};
 use crate::state::{Approval, CallProgress};
+use crate::terms::STEPS;
 use crate::{Digest, Failure, FailureKind, VisitId};
 
 impl Draft<'_> {
@@ -85,9 +86,37 @@ impl Draft<'_> {
             })),
             due: rule.due,
             on_timeout: rule.on_timeout,
+            terms: rule.terms,
         };
         self.ask(visit, asker, question);
         true
+    }
+
+    /// What an agent asks a person, with what rules for `human.ask` add: an agent cannot choose whom it asks where
+    /// somebody else has chosen, nor how many.
+    pub(super) fn ruled(&self, visit: VisitId, mut question: Question) -> Question {
+        let mut rules = self.rules(visit).filter(|rule| rule.tool == ASK).peekable();
+        if rules.peek().is_none() {
+            return question;
+        }
+        let asked = serde_json::to_value(&question).unwrap_or_default();
+        let sources = self.state.visit(visit).map(|visit| visit.taint.clone()).unwrap_or_default();
+        let mut people: Option<Vec<String>> = None;
+        for rule in rules {
+            if rule.holds(ASK, &asked, &sources).is_none() {
+                continue;
+            }
+            if people.is_none() && !rule.to.is_empty() {
+                people = Some(rule.to.clone());
+            }
+            let is_late = |action: &String| question.due.is_none() && question.actions.contains(action);
+            if let Some(action) = rule.on_timeout.clone().filter(is_late) {
+                (question.due, question.on_timeout) = (rule.due, Some(action));
+            }
+            question.terms.add(&rule.terms, &question.actions);
+        }
+        question.to = people.unwrap_or(question.to);
+        question
     }
 
     /// Whether somebody whom a rule asks has allowed this call.
@@ -165,6 +194,19 @@ impl Draft<'_> {
         }
     }
 
+    /// A rule as it binds a run that a step starts: that one has neither these steps nor these initiators.
+    fn rule_of_child(&self, rule: &GuardRule) -> GuardRule {
+        let mut rule = rule.clone();
+        if !rule.terms.not_by.is_empty() {
+            let names = self.excluded(&rule.terms);
+            rule.terms.not_by.retain(|entry| !entry.starts_with(STEPS));
+            let new = names.into_iter().filter(|name| !rule.terms.not_by.contains(name));
+            let new: Vec<_> = new.collect();
+            rule.terms.not_by.extend(new);
+        }
+        rule
+    }
+
     /// What a run is bound by that a step starts: what binds this one, and what this one's workflow asks.
     pub(super) fn policy_of_child(&self, visit: VisitId) -> Policy {
         let own = &self.state.policy;
@@ -174,7 +216,7 @@ impl Draft<'_> {
             _ => Ceiling::default(),
         };
         Policy {
-            approvals: self.rules(visit).cloned().collect(),
+            approvals: self.rules(visit).map(|rule| self.rule_of_child(rule)).collect(),
             untrusted: own.untrusted.clone(),
             grants: own.grants.clone(),
             around: own.around.within(&ceiling),
@@ -189,13 +231,22 @@ impl Draft<'_> {
     }
 }
 
-/// Whether who allowed a call is somebody whom a rule asks.
+/// Whether who allowed a call is somebody whom a rule asks, in the way that it asks.
 fn meets(rule: &GuardRule, approval: &Approval, by: &Actor) -> bool {
+    let question = &approval.question;
+    let is_own = question.to == rule.to && question.terms == rule.terms;
     // Time answers the question that was asked, and no other.
     if *by == Actor::timer() {
-        return approval.question.to == rule.to && rule.on_timeout.as_deref() == Some(APPROVE);
+        return is_own && rule.on_timeout.as_deref() == Some(APPROVE);
     }
-    rule.to.is_empty() || by.operator || rule.to.iter().any(|who| *who == by.name || by.groups.contains(who))
+    // What was asked so was answered so, by those who were asked or by whom they asked in their place.
+    if is_own {
+        return true;
+    }
+    let asks = rule.to.is_empty()
+        || by.operator
+        || rule.to.iter().any(|who| *who == by.name || by.groups.contains(who));
+    asks && !rule.terms.is_strict()
 }
 
 fn form() -> Value {

@@ -16,12 +16,14 @@ mod fork;
 mod frame;
 mod graph;
 mod guard;
+mod inbox;
 mod listen;
 mod map;
 mod parallel;
 mod recover;
 mod repeat;
 mod retry;
+mod rights;
 mod route;
 mod settle;
 mod slot;
@@ -71,7 +73,16 @@ pub fn decide(
         (Phase::New, _) => return Err(Refusal::NotStarted),
         (_, Command::Start(_)) => return Err(Refusal::AlreadyStarted),
         // An answer to an ended run's approval says what became of the approval.
-        (Phase::Open, _) | (_, Command::Decide { .. }) | (Phase::Failed(_), Command::Retry { .. }) => {}
+        (Phase::Open, _)
+        | (
+            _,
+            Command::Decide { .. }
+            | Command::Claim { .. }
+            | Command::Release { .. }
+            | Command::Delegate { .. }
+            | Command::Comment { .. },
+        )
+        | (Phase::Failed(_), Command::Retry { .. }) => {}
         (Phase::Completed(_), _) => return Err(Refusal::Ended(Status::Completed.name())),
         (Phase::Failed(_), _) => return Err(Refusal::Ended(Status::Failed.name())),
         (Phase::Cancelled, _) => return Err(Refusal::Ended(Status::Cancelled.name())),
@@ -95,6 +106,10 @@ pub fn decide(
         Command::Decide { approval, action, data, by, comment } => {
             draft.answer(&approval, &action, data, by, comment)?;
         }
+        Command::Claim { approval, by } => draft.claim(&approval, by)?,
+        Command::Release { approval, by } => draft.release(&approval, by)?,
+        Command::Delegate { approval, to, by, comment } => draft.delegate(&approval, to, by, comment)?,
+        Command::Comment { approval, text, by } => draft.comment(&approval, text, by)?,
         Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
         Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
         Command::EndChild { visit, child, result, tainted, spent } => {
@@ -176,6 +191,12 @@ impl<'a> Draft<'a> {
             | Event::OutcomeUnknown { .. }
             | Event::ApprovalOpened(_)
             | Event::ApprovalDecided(_)
+            | Event::ApprovalClaimed(_)
+            | Event::ApprovalReleased(_)
+            | Event::ApprovalDelegated(_)
+            | Event::ApprovalCommented(_)
+            | Event::ApprovalVoted(_)
+            | Event::ApprovalEscalated(_)
             | Event::WaitStarted { .. }
             | Event::ListenStarted { .. }
             | Event::SignalReceived(_)

@@ -14,6 +14,7 @@ enum Due {
     SleepOver(VisitId, u32),
     CallNotHeard(VisitId, u32),
     Unanswered(ApprovalId),
+    Rung(ApprovalId),
     Deadline(VisitId),
     /// A visit took too long as a whole.
     Total(VisitId),
@@ -38,6 +39,7 @@ impl Draft<'_> {
                 Due::SleepOver(visit, call) => self.end_sleep(visit, call),
                 Due::CallNotHeard(visit, call) => self.call_not_heard(visit, call),
                 Due::Unanswered(approval) => self.answer_late(&approval),
+                Due::Rung(approval) => self.escalate(&approval),
                 Due::Deadline(visit) => self.time_out(visit),
                 Due::Total(visit) => self.time_out_as_a_whole(visit),
                 Due::Run => self.time_out_run(),
@@ -59,7 +61,15 @@ impl Draft<'_> {
             .filter(|(_, approval)| approval.open && approval.due.is_some_and(|due| due <= now))
             .min_by_key(|(_, approval)| approval.due)
             .map(|(id, _)| Due::Unanswered(id.clone()));
-        unanswered.or_else(|| self.state.active().find_map(|(id, visit)| due_of(id, visit, now)))
+        // An approval whose time is up needs nobody else to be asked.
+        let next = unanswered.or_else(|| self.rung_due());
+        next.or_else(|| self.state.active().find_map(|(id, visit)| due_of(id, visit, now)))
+    }
+
+    fn rung_due(&self) -> Option<Due> {
+        let open = self.state.approvals.iter().filter(|(_, approval)| approval.open);
+        let due = open.filter_map(|(id, approval)| Some((approval.inbox.escalates?, id)));
+        due.filter(|(at, _)| *at <= self.now).min().map(|(_, id)| Due::Rung(id.clone()))
     }
 
     fn time_out(&mut self, id: VisitId) {

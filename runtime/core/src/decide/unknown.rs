@@ -6,6 +6,7 @@ use super::Draft;
 use crate::call::{CallRequest, Question};
 use crate::event::{ApprovalOpened, Asker, Event, Work};
 use crate::state::CallProgress;
+use crate::terms::Terms;
 use crate::{ApprovalId, Digest, Failure, FailureKind, VisitId};
 
 /// Try it again: it did not happen.
@@ -22,7 +23,8 @@ impl Draft<'_> {
             serde_json::to_value(&question).map_or_else(|_| Digest::of(&[]), |q| Digest::of_json(&q));
         let due = question.due.map(|due| self.now.after(due));
         let approval = ApprovalId::from_bits(self.entropy.bits());
-        let opened = ApprovalOpened { visit, approval, asker, question, digest, due };
+        let excluded = self.excluded(&question.terms);
+        let opened = ApprovalOpened { visit, approval, asker, question, digest, due, excluded };
         self.push(Event::ApprovalOpened(Box::new(opened)));
     }
 
@@ -109,5 +111,6 @@ fn question(name: &str, reason: &str, arguments: &Value) -> Question {
         subject: Some(arguments.clone()),
         due: None,
         on_timeout: None,
+        terms: Terms::default(),
     }
 }

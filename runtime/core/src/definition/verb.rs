@@ -3,6 +3,7 @@
 use super::{BlockIndex, Route, Schema, Target};
 use crate::expression::{Expression, Template};
 use crate::plugin::{Ceiling, Permissions};
+use crate::terms::Terms;
 use crate::{Duration, FailureKind};
 
 /// What a step does.
@@ -113,6 +114,8 @@ pub struct HumanStep {
     pub subject: Option<Template>,
     /// How long to wait, and the action at the end of it.
     pub due: Option<(Duration, String)>,
+    /// By how many it is answered, by whom not, and what happens while nobody does.
+    pub terms: Terms,
 }
 
 /// Chooses a way: the first case that holds.

@@ -44,6 +44,10 @@ pub struct ApprovalOpened {
     /// When `on_timeout` is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
+    /// Who may not answer by `not_by`, by name, as far as is known. Whoever answers a step that it names while this
+    /// is open may not either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
 }
 
 /// An approval's end.
@@ -64,4 +68,7 @@ pub struct ApprovalDecided {
     /// about where the arguments were edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executes: Option<Digest>,
+    /// In whose place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }

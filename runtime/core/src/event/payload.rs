@@ -57,6 +57,7 @@ impl Event {
             }),
             Self::CallCompleted { response, .. } => response.as_mut().ok(),
             Self::ApprovalDecided(decided) => Some(&mut decided.data),
+            Self::ApprovalVoted(voted) => Some(&mut voted.data),
             Self::SignalReceived(signal) => Some(&mut signal.data),
             Self::TopicHeard { data, .. } | Self::Emitted { data, .. } => Some(data),
             Self::ChildStarted { inputs, .. } => Some(inputs),
@@ -83,6 +84,11 @@ impl Event {
             | Self::TaskHandedOver { .. }
             | Self::OutcomeUnknown { .. }
             | Self::ApprovalOpened(_)
+            | Self::ApprovalClaimed(_)
+            | Self::ApprovalReleased(_)
+            | Self::ApprovalDelegated(_)
+            | Self::ApprovalCommented(_)
+            | Self::ApprovalEscalated(_)
             | Self::WaitStarted { .. }
             | Self::ListenStarted { .. }
             | Self::SignalTaken { .. }

@@ -93,6 +93,12 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::OutcomeUnknown { .. }
         | Event::ApprovalOpened(_)
         | Event::ApprovalDecided(_)
+        | Event::ApprovalClaimed(_)
+        | Event::ApprovalReleased(_)
+        | Event::ApprovalDelegated(_)
+        | Event::ApprovalCommented(_)
+        | Event::ApprovalVoted(_)
+        | Event::ApprovalEscalated(_)
         | Event::WaitStarted { .. }
         | Event::ListenStarted { .. }
         | Event::SlotRequested(_)

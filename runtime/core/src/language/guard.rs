@@ -1,9 +1,10 @@
 //! Calls that stop at an approval.
 
+use super::terms::{AT_ONCE, CLAIM_FOR, ESCALATE, NOT_BY, QUORUM, REASON};
 use super::{Key, Place, Shape};
 
 /// What a rule of a workflow and one of `pawl.yaml` have in common.
-pub(super) static RULE: [Key; 6] = [
+pub(super) static RULE: [Key; 12] = [
     Key::required(
         "tool",
         Shape::Text,
@@ -42,6 +43,12 @@ pub(super) static RULE: [Key; 6] = [
     )
     .otherwise("required with `due`, refused without")
     .beside(&["due"]),
+    QUORUM,
+    AT_ONCE,
+    NOT_BY,
+    REASON,
+    CLAIM_FOR,
+    ESCALATE,
 ];
 
 /// `approvals`, of a workflow and of a step.

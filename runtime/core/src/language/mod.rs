@@ -20,6 +20,7 @@ mod route;
 mod schema;
 mod shape;
 mod step;
+mod terms;
 pub mod test_file;
 mod verbs;
 mod workflow;
@@ -38,11 +39,12 @@ pub use schema::{SCHEMA_ID, schema};
 pub use shape::Shape;
 pub(crate) use shape::TYPES;
 pub use step::{BRANCH, STEP};
+pub use terms::ESCALATION;
 pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 22] = [
+pub static PLACES: [&Place; 23] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
@@ -58,6 +60,7 @@ pub static PLACES: [&Place; 22] = [
     &PERMISSIONS,
     &APPROVAL,
     &HUMAN,
+    &ESCALATION,
     &WAIT,
     &SIGNAL,
     &EMIT,

@@ -103,6 +103,7 @@ fn shape(of: Shape) -> Value {
         Shape::Tool => pattern(r"^[^.]+\..+$"),
         Shape::Version => pattern(r"^[0-9]{1,9}(\.[0-9]{1,9}){2}([-+][0-9A-Za-z.+-]*)?$"),
         Shape::Person => pattern("^(user|group):."),
+        Shape::Excluded => pattern(r"^(initiator$|steps\..|user:.|group:.)"),
         Shape::Duration => pattern("^[0-9]+(ms|s|m|h|d)$"),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::True => json!({ "const": true }),

@@ -25,6 +25,8 @@ pub enum Shape {
     Version,
     /// `user:…` or `group:…`.
     Person,
+    /// A person, or `initiator`, or `steps.…`.
+    Excluded,
     /// A whole number and a unit, `30s`.
     Duration,
     /// `true` or `false`.

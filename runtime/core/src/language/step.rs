@@ -46,7 +46,7 @@ pub static STEP: Place = Place {
             "Calls a tool of a plugin, which it names or which is chosen by a route.", "What the tool returns.",
             "orders.lookup",
         ),
-        Key::verb("human", Shape::Map(&HUMAN), "Asks a person and waits.", "`{action, data, by}`.", "{ title: Refund this order? }"),
+        Key::verb("human", Shape::Map(&HUMAN), "Asks a person and waits.", "`{action, data, by}`, and `decisions` with a `quorum`.", "{ title: Refund this order? }"),
         Key::verb("set", Shape::Template, "Gives a value.", "The value.", "{ total: \"${{ inputs.amount * 2 }}\" }"),
         Key::verb(
             "switch",

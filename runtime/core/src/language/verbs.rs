@@ -1,5 +1,6 @@
 //! The bodies of `human`, `wait` and `fail`.
 
+use super::terms::{AT_ONCE, CLAIM_FOR, ESCALATE, NOT_BY, QUORUM, REASON};
 use super::{Key, Place, Shape};
 
 /// `human`: a question.
@@ -45,6 +46,19 @@ pub static HUMAN: Place = Place {
         Key::optional("on_timeout", Shape::Name("-"), "The action taken when time is up.", "reject")
             .otherwise("required with `due`, refused without")
             .beside(&["due"]),
+        Key::optional(
+            "labels",
+            Shape::Named(&Shape::Text),
+            "What the actions are called where people read them.",
+            "{ approve: Pay it }",
+        )
+        .default("{}"),
+        QUORUM,
+        AT_ONCE,
+        NOT_BY,
+        REASON,
+        CLAIM_FOR,
+        ESCALATE,
     ],
     shared: &[],
 };

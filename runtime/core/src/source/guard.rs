@@ -3,12 +3,13 @@
 use super::human::people;
 use super::keys::{Keys, get};
 use super::lower::Lower;
+use super::terms::{Beside, terms};
 use super::tree::Node;
 use crate::Duration;
 use crate::definition::{Definition, Verb};
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::expression::Root;
-use crate::guard::{APPROVE, ARGUMENTS, GUARD_RULES_MAX, GuardRule, REJECT, compile, covers};
+use crate::guard::{APPROVE, ARGUMENTS, ASK, GUARD_RULES_MAX, GuardRule, REJECT, compile, covers};
 use crate::language::{APPROVAL, Place};
 use crate::source::Places;
 
@@ -48,7 +49,9 @@ fn rule(lower: &mut Lower, node: &Node, place: &'static Place, by: &str) -> Opti
     let tainted = get(keys, "tainted").and_then(|node| lower.flag(node, "tainted")).unwrap_or_default();
     let to = get(keys, "to").map(|node| people(lower, node)).unwrap_or_default();
     let (due, on_timeout) = due(lower, keys).unzip();
-    Some(GuardRule { by: by.to_owned(), tool: tool?, when, tainted, to, due, on_timeout })
+    let actions = [APPROVE, REJECT].map(str::to_owned);
+    let terms = terms(lower, keys, &Beside { to: &to, actions: &actions, due });
+    Some(GuardRule { by: by.to_owned(), tool: tool?, when, tainted, to, due, on_timeout, terms })
 }
 
 /// `plugin.tool`, `plugin.*`, `mcp.server.*` or `*`.
@@ -128,6 +131,7 @@ pub(super) fn check(definition: &Definition, places: &Places, problems: &mut Dia
             called.push(format!("{}.{}", tool.plugin, tool.tool));
         } else if let Verb::Agent(agent) = &step.verb {
             called.extend(agent.permissions.tools.iter().cloned());
+            called.extend(agent.permissions.human.then(|| ASK.to_owned()));
         } else if let Verb::Workflow(_) = &step.verb {
             // What the other workflow calls is known when it is started.
             return;

@@ -3,6 +3,7 @@
 use super::inputs;
 use super::keys::{Keys, get};
 use super::lower::Lower;
+use super::terms::{Beside, labels, terms};
 use super::tree::Node;
 use crate::Duration;
 use crate::definition::{HumanStep, Verb};
@@ -26,7 +27,10 @@ pub(super) fn human(lower: &mut Lower, node: &Node) -> Option<Verb> {
     let form = get(entries, "form").map(|node| inputs::form(lower, node));
     let subject = get(entries, "subject").map(|node| lower.template(node));
     let due = due(lower, entries, &actions);
-    Some(Verb::Human(HumanStep { title: title?, to, actions, form, subject, due }))
+    let beside = Beside { to: &to, actions: &actions, due: due.as_ref().map(|(due, _)| *due) };
+    let mut terms = terms(lower, entries, &beside);
+    terms.labels = get(entries, "labels").map(|node| labels(lower, node, &actions)).unwrap_or_default();
+    Some(Verb::Human(HumanStep { title: title?, to, actions, form, subject, due, terms }))
 }
 
 pub(super) fn people(lower: &mut Lower, node: &Node) -> Vec<String> {

@@ -32,6 +32,7 @@ mod route;
 mod scalar;
 mod sites;
 mod step;
+mod terms;
 pub mod test_file;
 mod timeouts;
 mod tree;

@@ -196,7 +196,12 @@ pub(super) fn own_schema(step: &Step) -> Value {
         Verb::Human(human) => {
             let data = human.form.as_ref().map_or_else(|| json!({}), |form| form.json().clone());
             let text = json!({ "type": "string" });
-            json!({ "type": "object", "properties": { "action": text, "data": data, "by": {} } })
+            let mut schema =
+                json!({ "type": "object", "properties": { "action": text, "data": data, "by": {} } });
+            if human.terms.quorum.is_some() {
+                schema["properties"]["decisions"] = json!({ "type": "array" });
+            }
+            schema
         }
         Verb::Set(template) => template_schema(template),
         Verb::Switch(_) => json!({ "type": "object", "properties": { "case": { "type": "integer" } } }),

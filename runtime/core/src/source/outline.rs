@@ -9,6 +9,9 @@ use super::tree::{Kind, Node};
 use crate::definition::StepIndex;
 use crate::language::STEP;
 
+/// The verbs whose steps may ask somebody.
+const ASKING: [&str; 3] = ["human", "tool", "agent"];
+
 /// The steps of a source, those within steps too.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
@@ -18,6 +21,8 @@ pub(super) struct Outline {
     pub(super) steps: Vec<(bool, usize)>,
     /// The names under `workflows`.
     pub(super) workflows: BTreeSet<String>,
+    /// The steps at which somebody may be asked: by the step itself, or by a rule that guards what it calls.
+    pub(super) asking: BTreeSet<String>,
     /// How many lists there are.
     lists: usize,
 }
@@ -41,6 +46,9 @@ impl Outline {
             self.steps.push((step.get("max_visits").is_some(), number));
             if let Some(id) = step.get("id").and_then(Node::as_text) {
                 self.ids.entry(id.to_owned()).or_insert(index);
+                if ASKING.iter().any(|verb| step.get(verb).is_some()) {
+                    self.asking.insert(id.to_owned());
+                }
             }
             for inner in lists_within(step) {
                 self.add(inner);

@@ -326,3 +326,33 @@ fn lists_of_steps_have_a_depth_and_branches_a_number() {
     assert_eq!(codes(&at_once(MAP_MAX_PARALLEL)), []);
     assert_eq!(codes(&at_once(MAP_MAX_PARALLEL + 1)), [Code::OutOfRange]);
 }
+
+#[test]
+fn labels_people_and_rungs_have_limits() {
+    use crate::terms::{ACTION_LABEL_MAX_BYTES, ESCALATIONS_MAX, PEOPLE_MAX, PERSON_MAX_BYTES, QUORUM_MAX};
+    let codes = |keys: &str| -> Vec<Code> {
+        let step = format!("  - id: a\n    human: {{ title: Sure?, {keys} }}\n");
+        let text = format!("pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n{step}");
+        let problems = load("w.yaml", &text).map_or_else(|problems| problems, |loaded| loaded.warnings);
+        problems.list.iter().map(|problem| problem.code).collect()
+    };
+    let label = |bytes| format!("labels: {{ approve: {} }}", "x".repeat(bytes));
+    let people = |count: usize, bytes: usize| {
+        let name = |number| format!("user:{number:0>width$}", width = bytes - "user:".len());
+        format!("not_by: [{}]", (0..count).map(name).collect::<Vec<_>>().join(", "))
+    };
+    let rungs = |count: usize| {
+        let rungs: Vec<_> = (1..=count).map(|hour| format!("{{ after: {hour}h, to: user:b }}")).collect();
+        format!("escalate: [{}]", rungs.join(", "))
+    };
+    for (fits, beyond, code) in [
+        (label(ACTION_LABEL_MAX_BYTES), label(ACTION_LABEL_MAX_BYTES + 1), Code::OutOfRange),
+        (people(PEOPLE_MAX, 10), people(PEOPLE_MAX + 1, 10), Code::OutOfRange),
+        (people(1, PERSON_MAX_BYTES), people(1, PERSON_MAX_BYTES + 1), Code::InvalidValue),
+        (rungs(ESCALATIONS_MAX), rungs(ESCALATIONS_MAX + 1), Code::OutOfRange),
+        (format!("quorum: {QUORUM_MAX}"), format!("quorum: {}", QUORUM_MAX + 1), Code::OutOfRange),
+    ] {
+        assert!(codes(&fits).is_empty(), "{fits}: {:?}", codes(&fits));
+        assert_eq!(codes(&beyond), [code], "{beyond}");
+    }
+}

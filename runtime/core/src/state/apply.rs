@@ -50,6 +50,12 @@ impl RunState {
             | Event::OutcomeUnknown { .. } => self.apply_call(time, event),
             Event::ApprovalOpened(opened) => self.take_question(time, opened),
             Event::ApprovalDecided(decided) => self.take_decision(time, decided),
+            Event::ApprovalClaimed(_)
+            | Event::ApprovalReleased(_)
+            | Event::ApprovalDelegated(_)
+            | Event::ApprovalCommented(_)
+            | Event::ApprovalVoted(_)
+            | Event::ApprovalEscalated(_) => self.apply_inbox(time, event),
             Event::WaitStarted { visit, until } => self.set_activity(*visit, Activity::Waiting(*until)),
             Event::ListenStarted { .. }
             | Event::SignalReceived(_)
@@ -154,6 +160,7 @@ impl RunState {
         self.prices.clone_from(&started.prices);
         self.priority = started.priority;
         self.by = Some(started.by.clone());
+        self.initiators = vec![started.by.name.clone()];
         self.created_at = time;
         self.facts = Arc::new(json!({
             "id": self.id.to_string(),
@@ -376,24 +383,13 @@ impl RunState {
             }
         }
         let attempt = self.visits.get(&opened.visit).map_or(0, |visit| visit.attempt);
-        let approval = Approval {
-            visit: opened.visit,
-            asker: opened.asker,
-            question: opened.question.clone(),
-            digest: opened.digest,
-            due: opened.due,
-            opened_at: time,
-            decision: None,
-            attempt,
-            allowed: None,
-            open: true,
-        };
-        self.approvals.insert(id, approval);
+        self.approvals.insert(id, Approval::opened(time, opened, attempt));
     }
 
     fn take_decision(&mut self, time: Timestamp, decided: &ApprovalDecided) {
         let Some(approval) = self.approvals.get_mut(&decided.approval) else { return };
         approval.shut();
+        approval.settle(time, decided);
         approval.decision = Some((decided.action.clone(), decided.by.name.clone()));
         approval.allowed = decided.executes.map(|digest| (digest, decided.by.clone()));
         if let Asker::GuardedCall(call) = approval.asker {
@@ -440,11 +436,5 @@ impl RunState {
         self.undoing = None;
         self.kept = Vec::new();
         self.kept_bytes = 0;
-    }
-}
-
-impl Approval {
-    pub(super) const fn shut(&mut self) {
-        self.open = false;
     }
 }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{Approval, CallProgress, CallState, RunState};
-use crate::Timestamp;
 use crate::call::{CallRequest, Question};
 use crate::event::{ApprovalDecided, ApprovalOpened, Asker};
 use crate::guard::{APPROVE, ARGUMENTS, TOOL};
+use crate::{Digest, Timestamp};
 
 impl Question {
     /// The guarded call that it is about: what is shown is what is made.
@@ -29,6 +29,13 @@ impl Approval {
             }
             (request, _) => Some(request),
         }
+    }
+}
+
+impl Approval {
+    /// What an answer allows of a guarded call, SHA-256 of its tool and arguments.
+    pub(crate) fn executes(&self, action: &str, data: &Value) -> Option<Digest> {
+        self.guarded(action, data).filter(|_| action == APPROVE).as_ref().map(CallRequest::digest)
     }
 }
 

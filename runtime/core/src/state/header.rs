@@ -44,7 +44,8 @@ impl RunState {
                 None
             }
         });
-        let due = self.approvals.values().filter(|a| a.open && a.visit == id).filter_map(|a| a.due).min();
+        let asked = self.approvals.values().filter(|a| a.open && a.visit == id);
+        let due = asked.flat_map(|a| [a.due, a.inbox.escalates]).flatten().min();
         [own, sleeps.min(), due, visit.deadline].into_iter().flatten().min()
     }
 
@@ -133,9 +134,14 @@ impl RunState {
 
     /// An approval as a listing shows it, while it is open.
     pub fn open_approval(&self, id: &ApprovalId) -> Option<OpenApproval> {
-        let approval = self.approvals.get(id).filter(|approval| approval.open)?;
-        let Approval { visit, question, digest, due, opened_at, .. } = approval;
-        Some(OpenApproval {
+        self.approval(id).filter(|(_, is_open)| *is_open).map(|(approval, _)| approval)
+    }
+
+    /// An approval as a listing shows it or would show it, and whether it is open.
+    pub fn approval(&self, id: &ApprovalId) -> Option<(OpenApproval, bool)> {
+        let approval = self.approvals.get(id)?;
+        let Approval { visit, question, digest, due, opened_at, inbox, .. } = approval;
+        let shown = OpenApproval {
             id: id.clone(),
             run: self.id,
             workflow: self.workflow.clone(),
@@ -149,7 +155,10 @@ impl RunState {
             on_timeout: question.on_timeout.clone(),
             digest: *digest,
             created_at: *opened_at,
-        })
+            terms: question.terms.clone(),
+            inbox: inbox.clone(),
+        };
+        Some((shown, approval.open))
     }
 }
 

@@ -107,6 +107,8 @@ pub struct RunState {
     pub(crate) workflows: Arc<WorkflowPins>,
     pub(crate) parent: Option<Parent>,
     pub(crate) by: Option<Actor>,
+    /// Who started it, and who forked it.
+    pub(crate) initiators: Vec<String>,
     pub(crate) priority: Option<u8>,
     /// The run's own slot, asked for or taken.
     pub(crate) slot: Option<Box<Slot>>,
@@ -157,6 +159,7 @@ impl RunState {
             workflows: Arc::default(),
             parent: None,
             by: None,
+            initiators: Vec::new(),
             priority: None,
             slot: None,
             allowance: Amounts::default(),

@@ -68,6 +68,11 @@ impl RunState {
 
     pub(super) fn fork(&mut self, time: Timestamp, forked: &RunForked) {
         self.created_at = time;
+        self.initiators.push(forked.by.name.clone());
+        // What somebody allowed they allowed the other run.
+        for approval in self.approvals.values_mut().filter(|approval| approval.open) {
+            approval.begin_anew();
+        }
         self.keep_nothing();
         if !forked.agents.is_empty() {
             Arc::make_mut(&mut self.plugins).extend(forked.agents.clone());
@@ -105,7 +110,7 @@ impl RunState {
             }
         }
         for approval in self.approvals.values_mut().filter(|approval| approval.open) {
-            approval.due = approval.due.map(|due| due.after(by));
+            approval.move_due(by);
         }
     }
 }

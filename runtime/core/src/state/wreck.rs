@@ -62,6 +62,12 @@ impl RunState {
             | Event::OutcomeUnknown { .. }
             | Event::ApprovalOpened(_)
             | Event::ApprovalDecided(_)
+            | Event::ApprovalClaimed(_)
+            | Event::ApprovalReleased(_)
+            | Event::ApprovalDelegated(_)
+            | Event::ApprovalCommented(_)
+            | Event::ApprovalVoted(_)
+            | Event::ApprovalEscalated(_)
             | Event::WaitStarted { .. }
             | Event::ListenStarted { .. }
             | Event::SignalReceived(_)

@@ -190,6 +190,7 @@ pub(crate) fn rule(tool: &str, to: &[&str]) -> GuardRule {
         to: to.iter().map(|who| (*who).to_owned()).collect(),
         due: None,
         on_timeout: None,
+        terms: pawl_core::terms::Terms::default(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod bench;
 mod calls;
+mod inbox;
 mod routes;
+mod several;
 mod steps;
 mod taint;

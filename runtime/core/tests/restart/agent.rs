@@ -21,6 +21,7 @@ impl World {
             subject: None,
             due: None,
             on_timeout: None,
+            terms: pawl_core::terms::Terms::default(),
         };
         let helper = CallRequest::Agent { name: "helper".into(), task: json!({ "n": 7 }) };
         let own = [

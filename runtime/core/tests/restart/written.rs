@@ -114,10 +114,15 @@ fn verb_lines(verb: &Verb, index: usize, next: &str) -> Vec<String> {
             lines
         }
         Verb::Agent => vec!["  agent: thinker".into(), format!("  with: {{ step: {index} }}")],
-        Verb::Human { due } => {
+        Verb::Human { due, several } => {
             let mut lines = vec!["  human:".into(), "    title: Go on with ${{ inputs.n }}?".into()];
             if *due {
                 lines.extend(["    due: 1h".into(), "    on_timeout: reject".into()]);
+            }
+            if *several {
+                let rungs = "[{ after: 20m, to: user:bob }, { after: 40m, to: group:leads }]";
+                lines.extend(["    quorum: 2".into(), "    claim_for: 10m".into()]);
+                lines.push(format!("    escalate: {rungs}"));
             }
             lines
         }

@@ -246,6 +246,10 @@ const fn is_precious(command: &Command) -> bool {
         Command::Start(_)
         | Command::BeginCall { .. }
         | Command::Decide { .. }
+        | Command::Claim { .. }
+        | Command::Release { .. }
+        | Command::Delegate { .. }
+        | Command::Comment { .. }
         | Command::Tick
         | Command::Recover
         | Command::Retry { .. }
@@ -270,6 +274,10 @@ const fn caller(command: &Command) -> Option<CallPlace> {
         | Command::EndAttempt { .. }
         | Command::HandOver { .. }
         | Command::Decide { .. }
+        | Command::Claim { .. }
+        | Command::Release { .. }
+        | Command::Delegate { .. }
+        | Command::Comment { .. }
         | Command::Tick
         | Command::Recover
         | Command::Retry { .. }

@@ -235,6 +235,7 @@ impl ActiveRun {
         // When a run stood still, its open approvals are due later.
         let moved = events.iter().any(|event| matches!(event, Event::RunResumed(_)));
         let upgraded = events.iter().any(|event| matches!(event, Event::DefinitionChanged(_)));
+        let news: BTreeSet<_> = events.iter().filter_map(Event::approval).cloned().collect();
         let (events, blobs) = move_out(events, inline_max_bytes);
         let mut head = self.head;
         let encoded = journal::encode(&mut head, self.state.updated_at(), &events);
@@ -243,7 +244,7 @@ impl ActiveRun {
         let changed = upgraded || status != Status::Running || self.shown != Some(Status::Running);
         let open: BTreeSet<_> =
             self.state.approvals().filter(|(_, a)| a.open).map(|(id, _)| id.clone()).collect();
-        let listed = if moved { BTreeSet::new() } else { self.open.clone() };
+        let listed = if moved { BTreeSet::new() } else { self.open.difference(&news).cloned().collect() };
         let opened = open.difference(&listed).filter_map(|id| self.state.open_approval(id)).collect();
         let closed = self.open.difference(&open).cloned().collect();
         let subscribed = subscriptions(&self.state);

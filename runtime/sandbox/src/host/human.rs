@@ -117,7 +117,8 @@ fn checked(
     }
     let due = asked.due_ms.map(Duration);
     let (title, to, on_timeout) = (asked.title, asked.to, asked.on_timeout);
-    Ok(Question { title, to, actions, form, subject, due, on_timeout })
+    let terms = pawl_core::terms::Terms::default();
+    Ok(Question { title, to, actions, form, subject, due, on_timeout, terms })
 }
 
 fn check_entries(what: &str, entries: &[String], is_good: impl Fn(&str) -> bool) -> Result<(), String> {

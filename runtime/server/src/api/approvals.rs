@@ -36,7 +36,7 @@ pub(crate) async fn list(
     Query(which): Query<ApprovalsQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Listing>, Problem> {
-    let filter = ApprovalFilter { run: which.run.as_deref().map(run_id).transpose()? };
+    let filter = ApprovalFilter::of_run(which.run.as_deref().map(run_id).transpose()?);
     let page = Page { limit: page.rows()?, after: page.cursor };
     let found = app.engine.store().approvals(&filter, &page).await?;
     Ok(Json(Listing { items: found.approvals.iter().map(shape::approval).collect(), next: found.next }))

@@ -121,7 +121,7 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
             assert_eq!(store.next_due().await.expect(at), wake_at.map(Timestamp), "{at}");
         }
         Step::Approvals(run, limit, pages) => {
-            let (filter, mut after) = (ApprovalFilter { run: *run }, None);
+            let (filter, mut after) = (ApprovalFilter::of_run(*run), None);
             for (number, rows) in pages.iter().enumerate() {
                 let page = store.approvals(&filter, &Page { after, limit: *limit }).await.expect(at);
                 assert_eq!(page.approvals, *rows, "{at}");

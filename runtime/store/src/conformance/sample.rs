@@ -62,6 +62,8 @@ pub fn approval(number: u64, run: RunId, created_at: u64) -> OpenApproval {
         on_timeout: Some("reject".into()),
         digest: Digest::of(b"question"),
         created_at: Timestamp(created_at),
+        terms: pawl_core::terms::Terms::default(),
+        inbox: pawl_core::inbox::Inbox::default(),
     }
 }
 

@@ -220,7 +220,10 @@ pub(super) fn approvals(
     for (place, row) in rows.range(Table::Approvals, from, Bound::Unbounded)?.enumerate() {
         let (key, value) = row?;
         if filter.run.is_none_or(|run| value.starts_with(run.as_bytes())) {
-            approvals.push(open_approval(&value)?);
+            let approval = open_approval(&value)?;
+            if filter.matches(&approval) {
+                approvals.push(approval);
+            }
         }
         if approvals.len() == wanted || place + 1 == SCAN_MAX_ROWS {
             return Ok((approvals, Some(key.into_owned())));

@@ -122,10 +122,19 @@ fn asked(visit: u32) -> [Event; 2] {
         subject: None,
         due: None,
         on_timeout: None,
+        terms: pawl_core::terms::Terms::default(),
     };
     let (approval, digest) = (ApprovalId::from_bits(7), Digest::of(b"question"));
     let (visit_id, asker) = (VisitId(visit), Asker::Step);
-    let opened = ApprovalOpened { visit: visit_id, approval, asker, question, digest, due: None };
+    let opened = ApprovalOpened {
+        visit: visit_id,
+        approval,
+        asker,
+        question,
+        digest,
+        due: None,
+        excluded: Vec::new(),
+    };
     [step(visit), Event::ApprovalOpened(Box::new(opened))]
 }
 
@@ -137,6 +146,7 @@ fn decided() -> Event {
         by: somebody(),
         comment: None,
         executes: None,
+        instead_of: None,
     }))
 }
 

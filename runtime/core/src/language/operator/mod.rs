@@ -22,13 +22,13 @@ pub use server::{RETENTION, SERVER};
 pub use supply::{REGISTRY, TRUSTED_KEY};
 
 use super::schema::schema_of;
-use super::{Key, Place, Shape};
+use super::{ESCALATION, Key, Place, Shape};
 
 /// What the schema of `pawl.yaml` calls itself.
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 13] = [
+pub static OPERATOR_PLACES: [&Place; 14] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -37,6 +37,7 @@ pub static OPERATOR_PLACES: [&Place; 13] = [
     &MCP_VALUE,
     &PLUGIN,
     &POLICY,
+    &ESCALATION,
     &GRANTS,
     &TRUSTED_KEY,
     &REGISTRY,

@@ -63,6 +63,10 @@ fn around(place: &Place, inner: &Value) -> Value {
         "profile" => json!({ "models": { "extra": extra, "mine": inner } }),
         "plugin" => json!({ "plugins": { "triage": inner } }),
         "policy" => json!({ "policies": [inner] }),
+        "escalation" => {
+            let rule = json!({ "approval": "required", "tool": "bank.pay", "escalate": [inner] });
+            json!({ "policies": [rule] })
+        }
         "grants" => json!({ "grants": inner }),
         "price" => {
             json!({ "models": { "mine": { "provider": "ollama", "model": "m", "price": inner } } })

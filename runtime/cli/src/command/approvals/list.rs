@@ -12,26 +12,36 @@ use crate::session::Session;
 use crate::{question, shape};
 
 #[derive(Debug, Args)]
-pub(crate) struct ApprovalsArgs {
+pub(super) struct ListArgs {
     /// Only those of this run: its id, or its start or end
     #[arg(long)]
     run: Option<String>,
+    /// Only those that this person, or somebody in this group, may answer; may be repeated
+    #[arg(long = "for", value_name = "user:NAME | group:NAME")]
+    asked: Vec<String>,
+    /// Only those that somebody holds
+    #[arg(long)]
+    claimed: bool,
+    /// Only those that nobody holds
+    #[arg(long, conflicts_with = "claimed")]
+    unclaimed: bool,
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(super) data: DataArgs,
 }
 
-pub(crate) async fn run(args: ApprovalsArgs, place: Place, out: Output) -> Result<Exit, Fault> {
+pub(super) async fn run(args: ListArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     let session = Session::open(place, out).await?;
-    let listed = list(&session, args.run.as_deref()).await;
+    let listed = list(&session, args).await;
     session.end(listed).await
 }
 
-async fn list(session: &Session, run: Option<&str>) -> Result<Exit, Fault> {
-    let run = match run {
+async fn list(session: &Session, args: ListArgs) -> Result<Exit, Fault> {
+    let run = match args.run.as_deref() {
         Some(run) => Some(session.backend.find_run(run).await?.id),
         None => None,
     };
-    let open = session.backend.approvals(run).await?;
+    let claimed = args.claimed.then_some(true).or(args.unclaimed.then_some(false));
+    let open = session.backend.approvals_for(run, args.asked, claimed).await?;
     session.out.document(&open.iter().map(shape::approval).collect());
     if open.is_empty() {
         session.out.text("nothing waits for a person");
