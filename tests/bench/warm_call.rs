@@ -79,5 +79,6 @@ fn call(number: usize) -> ToolCall {
         grants: Permissions::default(),
         limits: Limits::default(),
         progress: None,
+        trace: None,
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> 
         allowance: pawl_core::budget::Amounts::default(),
         prices: pawl_core::budget::Prices::new(),
         ancestor: None,
+        trace: None,
         policy: pawl_core::guard::Policy::default(),
     }))
 }

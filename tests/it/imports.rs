@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
@@ -13,7 +13,11 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("pawl-models", &["pawl-core", "pawl-wire"]),
     ("pawl-mcp", &["pawl-core", "pawl-wire"]),
     ("pawl-registry", &["pawl-core", "pawl-wire"]),
-    ("pawl-engine", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-registry"]),
+    (
+        "pawl-engine",
+        &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-wire"],
+    ),
+    ("pawl-telemetry", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
     ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
     (
         "pawl",
@@ -25,6 +29,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "pawl-mcp",
             "pawl-registry",
             "pawl-engine",
+            "pawl-telemetry",
             "pawl-testing",
         ],
     ),
@@ -43,8 +48,8 @@ const OWNED: [(&str, &[&str]); 16] = [
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),
-    ("hyper", &["pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry"]),
-    ("tokio-rustls", &["pawl-models", "pawl-mcp", "pawl-registry"]),
+    ("hyper", &["pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
+    ("tokio-rustls", &["pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
     ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry"]),
     ("rmcp", &["pawl-mcp"]),
     ("ring", &["pawl-registry"]),

@@ -46,6 +46,8 @@ mod shipped_agents;
 mod slots;
 mod slots_trouble;
 mod stand_in;
+mod telemetry;
+mod telemetry_metrics;
 mod testing;
 mod time;
 mod together;

@@ -66,6 +66,7 @@ async fn call(sandbox: &Sandbox, plugin: &LoadedPlugin, tool: &str, arguments: V
         grants: Permissions::default(),
         limits: Limits::default(),
         progress: None,
+        trace: None,
     };
     Ok(sandbox.call_tool(plugin, call).await.result?)
 }

@@ -3,6 +3,7 @@
 //! benchmarks measure with.
 
 mod binary;
+mod collector;
 mod measure;
 mod scene;
 mod tally;
@@ -12,6 +13,7 @@ pub mod power;
 pub mod torture;
 
 pub use binary::{Outcome, Pawl, binary, root, workflow};
+pub use collector::{Collector, Received};
 pub use measure::{Pattern, at_ms, cores, cpu_time, memory_mib, timed};
 pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
 pub(crate) use tally::calls_of;

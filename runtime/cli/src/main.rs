@@ -17,6 +17,7 @@ mod exit;
 mod fault;
 mod inbox;
 mod inspect;
+mod log;
 mod notify;
 mod output;
 mod place;
@@ -36,7 +37,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use args::Cli;
 use exit::Exit;
@@ -58,8 +58,8 @@ fn main() -> ExitCode {
         Err(error) => return refused(&error).into(),
     };
     let out = Output::new(cli.global.json);
-    trace(cli.global.verbose);
-    run(cli, out)
+    log::begin(cli.global.verbose)
+        .and_then(|()| run(cli, out))
         .unwrap_or_else(|fault| {
             out.fault(&fault);
             fault.exit()
@@ -119,24 +119,4 @@ async fn until_stopped(cli: Cli, out: Output) -> Result<Exit, Fault> {
     let _ = tokio::time::timeout(Duration::from_millis(CLEAN_UP_MAX_MS), under_way).await;
     out.stopped(exit);
     Ok(exit)
-}
-
-fn trace(verbose: u8) {
-    let filter = match verbose {
-        // What passes between pawl and MCP servers is in nobody's log.
-        0 => "warn,rmcp=off",
-        1 => {
-            "warn,rmcp=off,pawl=info,pawl_engine=info,pawl_mcp=info,pawl_models=info,pawl_store=info,pawl_sandbox=info"
-        }
-        _ => {
-            "info,rmcp=off,pawl=debug,pawl_engine=debug,pawl_mcp=debug,pawl_models=debug,pawl_store=debug,pawl_sandbox=debug"
-        }
-    };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(|| output::Log)
-        .with_ansi(false)
-        .with_target(verbose > 0)
-        .without_time()
-        .init();
 }

@@ -46,6 +46,7 @@ pub mod state;
 pub mod taint;
 pub mod terms;
 pub mod topic;
+pub mod trace;
 pub mod travel;
 pub mod upgrade;
 pub mod view;

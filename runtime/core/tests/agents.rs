@@ -54,6 +54,7 @@ impl Bench {
             by: Actor { name: "user:ann".into(), groups: vec![], operator: true, via: "test".into() },
             seed: Digest::of(b"seed"),
             ancestor: None,
+            trace: None,
             policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,

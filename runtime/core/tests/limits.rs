@@ -39,6 +39,7 @@ impl Bench {
             by: ann(),
             seed: Digest::of(b"seed"),
             ancestor: None,
+            trace: None,
             policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,

@@ -74,6 +74,7 @@ impl Bench {
             prices: pawl_core::budget::Prices::new(),
             parent: Some(Parent { run: RunId::from_bytes([2; 16]), visit: VisitId(7) }),
             ancestor: None,
+            trace: None,
             policy: pawl_core::guard::Policy::default(),
         };
         bench.tell(Command::Start(Box::new(started))).expect("started");

@@ -289,6 +289,7 @@ impl World {
             by: person(),
             seed: Digest::of(&self.seed.to_be_bytes()),
             ancestor: None,
+            trace: None,
             policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,

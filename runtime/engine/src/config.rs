@@ -45,6 +45,9 @@ pub struct EngineConfig {
     pub retention: Option<RetentionSetting>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Whether models, servers and hosts that are asked are told of the trace that they are asked in, also where
+    /// nobody outside began one.
+    pub traced: bool,
     /// Where chance comes from.
     pub chance: Arc<dyn Chance>,
     /// The models that agents may ask. Without any, workflows that grant some are not checked for their names.
@@ -82,6 +85,7 @@ impl Default for EngineConfig {
             commands_max: 4_096,
             retention: None,
             clock: Arc::new(SystemClock),
+            traced: false,
             chance: Arc::new(SystemChance),
             models: None,
             mcp: None,

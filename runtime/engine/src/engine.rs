@@ -10,6 +10,7 @@ use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::Head;
 use pawl_core::plugin::Permissions;
 use pawl_core::route::RouteQuery;
+use pawl_core::trace::TraceContext;
 use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
@@ -43,7 +44,7 @@ pub struct Engine {
     pub(crate) context: Arc<Context>,
     outside: mpsc::Sender<Message>,
     /// One for each command that may be unanswered at once.
-    turns: Arc<Semaphore>,
+    pub(crate) turns: Arc<Semaphore>,
 }
 
 /// How a run is started.
@@ -57,11 +58,13 @@ pub struct StartOptions {
     pub run: Option<RunId>,
     /// Records that are written in the same commit; one that says what it does not expect refuses the start.
     pub records: Vec<RecordChange>,
+    /// The trace that they are in, which the run's own spans become a part of.
+    pub trace: Option<TraceContext>,
 }
 
 impl Default for StartOptions {
     fn default() -> Self {
-        Self { by: library(), allowed: Permissions::default(), run: None, records: Vec::new() }
+        Self { by: library(), allowed: Permissions::default(), run: None, records: Vec::new(), trace: None }
     }
 }
 
@@ -111,6 +114,7 @@ impl Engine {
         let (inside, from_inside) = mpsc::unbounded_channel();
         let grown = broadcast::Sender::new(NOTICES_MAX);
         let context = Arc::new(Context {
+            metrics: Arc::default(),
             store,
             catalog,
             definitions: Definitions::default(),
@@ -266,6 +270,7 @@ impl Engine {
             priority: None,
             parent: None,
             policy: self.context.standing.now().policy.clone(),
+            trace: options.trace,
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);
@@ -431,6 +436,11 @@ impl Engine {
     /// all that hold one are.
     pub async fn settled(&self, run: RunId) -> Result<RunHeader, EngineError> {
         self.clone().rest(run, Vec::new()).await
+    }
+
+    /// Which runs have new events, as they come. Who lags behind too far misses some, and is told so.
+    pub fn growing(&self) -> Option<broadcast::Receiver<RunId>> {
+        self.context.grown.upgrade().map(|grown| grown.subscribe())
     }
 
     /// How many runs are in memory: those that are loaded, decided, committed or carried out now.

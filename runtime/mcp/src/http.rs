@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use pawl_core::Failure;
+use pawl_wire::trace::{TRACEPARENT, TRACESTATE};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
@@ -137,8 +138,9 @@ impl Client {
         &self,
         message: ClientJsonRpcMessage,
         session: Option<Arc<str>>,
-        headers: HashMap<HeaderName, HeaderValue>,
+        mut headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Error> {
+        headers.extend(trace_of(&message));
         let has_session = session.is_some();
         let response = self.request(Method::POST, serde_json::to_vec(&message)?, session, headers).await?;
         let status = response.status();
@@ -203,6 +205,18 @@ impl Client {
 fn discovery(message: &ClientJsonRpcMessage) -> Option<RequestId> {
     let ClientJsonRpcMessage::Request(request) = message else { return None };
     matches!(request.request, ClientRequest::DiscoverRequest(_)).then(|| request.id.clone())
+}
+
+/// The trace of a call, as headers: what stands between looks at no bodies.
+fn trace_of(message: &ClientJsonRpcMessage) -> Vec<(HeaderName, HeaderValue)> {
+    let ClientJsonRpcMessage::Request(request) = message else { return Vec::new() };
+    let ClientRequest::CallToolRequest(call) = &request.request else { return Vec::new() };
+    let Some(meta) = &call.params.meta else { return Vec::new() };
+    let header = |name: &'static str| {
+        let value = HeaderValue::from_str(meta.get(name)?.as_str()?).ok()?;
+        Some((HeaderName::from_static(name), value))
+    };
+    [TRACEPARENT, TRACESTATE].into_iter().filter_map(header).collect()
 }
 
 fn strange(what: &str) -> Error {

@@ -10,6 +10,7 @@ use http::HeaderName;
 use pawl_core::operator::{McpReached, McpServer, McpValue};
 use pawl_core::plugin::ToolDescription;
 use pawl_core::{Failure, FailureKind};
+use pawl_wire::trace::{TRACEPARENT, TRACESTATE};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, PaginatedRequestParams, ProtocolVersion, SubscriptionFilter,
 };
@@ -327,7 +328,7 @@ impl Live {
     pub(crate) async fn call(&self, tool: &str, arguments: &Value, key: &str) -> Result<Value, Lost> {
         let mut params = CallToolRequestParams::new(tool.to_owned());
         params.arguments = Some(arguments.as_object().cloned().unwrap_or_default());
-        params.meta = Some(Map::from_iter([(KEY.to_owned(), json!(key))]).into());
+        params.meta = Some(meta(key).into());
         let answer = self.peer.call_tool_once(params).await;
         let result = match answer.map_err(|error| lost(&error, true))? {
             CallToolResponse::Complete(result) => crate::result::response(result),
@@ -417,6 +418,16 @@ fn sent(error: &HttpError, may_act: bool) -> Lost {
         }
         error => Lost::Broken { reason: error.to_string(), was_done: may_act && !error.was_not_done() },
     }
+}
+
+/// What a call has with it: its key, and the trace that it belongs to.
+fn meta(key: &str) -> Map<String, Value> {
+    let mut meta = Map::from_iter([(KEY.to_owned(), json!(key))]);
+    if let Some(trace) = pawl_wire::trace::current() {
+        meta.insert(TRACEPARENT.to_owned(), json!(trace.parent));
+        meta.extend(trace.state.map(|state| (TRACESTATE.to_owned(), json!(state))));
+    }
+    meta
 }
 
 /// Why a server does not begin, with what its program said last.

@@ -11,6 +11,7 @@ use pawl_core::{Failure, FailureKind};
 use pawl_mcp::{
     Hub, MCP_CALLS_AT_ONCE_MAX, MCP_FAULTS_MAX, MCP_MESSAGE_MAX_BYTES, MCP_TOOLS_MAX, McpCall, Servers as _,
 };
+use pawl_wire::trace::{TraceHeaders, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -189,6 +190,23 @@ async fn a_call_has_its_key_and_the_operators_headers_and_no_secret_comes_back()
     let missing = failure(call(&hub, &tools[0]).await);
     assert_eq!(missing.kind, FailureKind::Denied);
     assert!(missing.message.contains("`headers` in pawl.yaml names, cannot be read"), "{missing}");
+}
+
+#[tokio::test]
+async fn a_call_says_which_trace_it_belongs_to_and_nothing_where_it_has_none() {
+    let server = Server::start(vec![tool("read")], says("hello")).await;
+    let (hub, _folder) = server.hub("");
+    let tools = described(&hub).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    call(&hub, &tools[0]).await.unwrap();
+    let trace = TraceHeaders { parent: parent.to_owned(), state: Some("a=1".to_owned()) };
+    within(Some(trace), call(&hub, &tools[0])).await.unwrap();
+    let calls = server.calls();
+    assert!(!calls[0].contains("traceparent") && !calls[0].contains("tracestate"), "{}", calls[0]);
+    let (head, body) = calls[1].split_once("\r\n\r\n").unwrap();
+    let head = head.to_lowercase();
+    assert!(head.contains(&format!("traceparent: {parent}")) && head.contains("tracestate: a=1"), "{head}");
+    assert!(body.contains(&format!("\"traceparent\":\"{parent}\"")), "{body}");
 }
 
 #[tokio::test]

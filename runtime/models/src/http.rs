@@ -85,6 +85,9 @@ impl Address {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| self.broken(&error))?;
         request.headers_mut().extend(headers);
+        if let Some(trace) = pawl_wire::trace::current() {
+            trace.add_to(request.headers_mut());
+        }
         let connection =
             TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| self.broken(&e))?;
         if !self.tls {

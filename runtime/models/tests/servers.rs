@@ -10,6 +10,7 @@ use pawl_core::chat::ChatRequest;
 use pawl_core::source::operator;
 use pawl_core::{Failure, FailureKind};
 use pawl_models::{Listener, MODEL_RESPONSE_MAX_BYTES, Models as _, Profiles};
+use pawl_wire::trace::{TraceHeaders, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -336,4 +337,16 @@ fn a_script_that_cannot_be_used_is_told_when_the_models_are_made() {
     std::fs::write(folder.path().join("s.yaml"), "ruls: []").unwrap();
     let wrong = Profiles::new(&operator, folder.path(), read_script).unwrap_err().to_string();
     assert!(wrong.contains("no key 'ruls'"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_question_says_which_trace_it_belongs_to_and_nothing_where_it_has_none() {
+    let server = Server::start(vec![says("one"), says("two")]).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    ask(&server, "retries: 0", "").await.unwrap();
+    let trace = TraceHeaders { parent: parent.to_owned(), state: None };
+    within(Some(trace), ask(&server, "retries: 0", "")).await.unwrap();
+    let requests = server.requests();
+    assert!(!requests[0].to_lowercase().contains("traceparent"), "{}", requests[0]);
+    assert!(requests[1].to_lowercase().contains(&format!("traceparent: {parent}\r\n")), "{}", requests[1]);
 }

@@ -82,6 +82,7 @@ impl Sandbox {
         let mut state =
             HostState::new(Role::Tool, call.limits, call.now, call.seed, &call.grants.http, active);
         state.notes = Notes::new(call.progress);
+        state.hooks.trace = call.trace;
         let context = tool_guest::CallContext {
             idempotency_key: call.idempotency_key,
             run: call.run,

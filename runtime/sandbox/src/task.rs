@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pawl_core::call::{CallRequest, CallResponse, LogLevel, SharedResponse};
 use pawl_core::plugin::Permissions;
+use pawl_core::trace::TraceContext;
 use pawl_core::{Failure, Rank, Timestamp};
 use serde_json::Value;
 
@@ -40,6 +41,8 @@ pub struct ToolCall {
     pub limits: Limits,
     /// Who hears how far it is.
     pub progress: Option<ProgressSink>,
+    /// The trace that its requests belong to, and where in it.
+    pub trace: Option<TraceContext>,
 }
 
 /// How a tool's call ended.

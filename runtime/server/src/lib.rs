@@ -12,6 +12,7 @@ mod problem;
 mod router;
 mod server;
 mod stream;
+mod trace;
 
 pub mod shape;
 

@@ -7,10 +7,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{approvals, health, runs};
+use crate::api::{approvals, health, metrics, runs};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::stream;
+use crate::{stream, trace};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -23,6 +23,7 @@ fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(runs::list, runs::start))
         .routes(routes!(runs::show))
         .routes(routes!(runs::journal))
@@ -44,5 +45,6 @@ pub(crate) fn router(app: App) -> Router {
     let (api, document) = documented().split_for_parts();
     api.route("/openapi.json", get(async move || Json(document)))
         .fallback(async || Problem::no_such_path())
+        .layer(axum::middleware::from_fn(trace::logged))
         .with_state(app)
 }

@@ -30,7 +30,7 @@ pub mod conformance;
 
 pub use batch::{Batch, Blob, Removal, RunCommit, Subscription};
 pub use change::{CHANGES_MAX, Change, Changed, Remembers};
-pub use embedded::{CommitStats, EmbeddedStore};
+pub use embedded::{CommitStats, EmbeddedStore, TRANSACTION_SIZES};
 pub use error::StoreError;
 pub use maintain::{Maintain, RowChange};
 pub use query::{ApprovalFilter, ApprovalPage, PAGE_MAX_ROWS, Page, RunFilter, RunPage};

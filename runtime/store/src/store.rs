@@ -12,8 +12,8 @@ use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp, Visit
 use serde_json::Value;
 
 use crate::{
-    ApprovalFilter, ApprovalPage, Batch, Change, Maintain, Page, Record, Remembers, RunFilter, RunPage,
-    StoreError, Upkeep,
+    ApprovalFilter, ApprovalPage, Batch, Change, CommitStats, Maintain, Page, Record, Remembers, RunFilter,
+    RunPage, StoreError, Upkeep,
 };
 
 /// Whose slot a ticket is for: a run's own, or that of a visit of it.
@@ -116,6 +116,11 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// What the store says of itself.
     async fn info(&self) -> Result<StoreInfo, StoreError>;
+
+    /// What was written since the store was opened, where it counts that.
+    fn commit_stats(&self) -> CommitStats {
+        CommitStats::default()
+    }
 
     /// What retention needs beside these verbs; nothing where runs are not removed.
     fn upkeep(&self) -> Option<&dyn Upkeep> {

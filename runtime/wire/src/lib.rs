@@ -4,6 +4,8 @@
 
 #![warn(missing_docs)]
 
+pub mod trace;
+
 use std::error::Error;
 use std::io;
 use std::pin::Pin;

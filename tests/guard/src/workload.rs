@@ -58,6 +58,7 @@ impl Workload {
             by: Actor { name: "user:ann".into(), groups: Vec::new(), operator: true, via: "guard".into() },
             seed: Digest::of(b"seed"),
             ancestor: None,
+            trace: None,
             policy: pawl_core::guard::Policy::default(),
             workflows: BTreeMap::new(),
             priority: None,

@@ -18,6 +18,7 @@ mod retention;
 mod server;
 mod service;
 mod settings;
+mod telemetry;
 mod travel;
 mod verify;
 mod wire;

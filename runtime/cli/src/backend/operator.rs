@@ -1,11 +1,12 @@
 //! The operator's file: its models and MCP servers, whose plugins are trusted and where they come from, and what it
 //! asks of every run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pawl_core::PublicKey;
-use pawl_core::operator::{Operator, TrustedKey};
+use pawl_core::operator::{Operator, Profile, Provider, TrustedKey};
 use pawl_core::source::operator;
 use pawl_engine::{EngineConfig, EngineError, OperatorSays, read_text};
 use pawl_mcp::{Hub, Servers};
@@ -72,6 +73,16 @@ pub(crate) fn unasked(place: &Place) -> Result<EngineConfig, Fault> {
 fn hub(operator: &Operator, folder: &Path) -> Result<Arc<dyn Servers>, Fault> {
     let hub = Hub::new(operator, folder).map_err(|error| Fault::usage(error.to_string()))?;
     Ok(Arc::new(hub))
+}
+
+/// Who provides each model, as traces call it.
+pub(super) fn providers(place: &Place) -> Result<BTreeMap<String, String>, Fault> {
+    let provider = |profile: &Profile| match &profile.provider {
+        Provider::Scripted { .. } => "pawl.scripted",
+        Provider::Remote(remote) => remote.protocol.name(),
+    };
+    let models = read(place)?.0.models;
+    Ok(models.iter().map(|(name, profile)| (name.clone(), provider(profile).to_owned())).collect())
 }
 
 /// The operator's file and its folder.

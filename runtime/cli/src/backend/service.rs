@@ -15,10 +15,11 @@ use pawl_engine::{
 };
 use pawl_sandbox::SandboxConfig;
 use pawl_store::{ApprovalFilter, Page, RunFilter, Store};
+use pawl_telemetry::Telemetry;
 use serde_json::json;
 
 use super::protocol::{About, Answered, InboxAct, Opened, Reply, Request, Signalled};
-use super::{Feed, backup, memory, operator, retention, verify};
+use super::{Feed, backup, memory, operator, retention, telemetry, verify};
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -45,6 +46,8 @@ pub(crate) struct Service {
     driven: Arc<Mutex<HashSet<RunId>>>,
     /// Requests of others that are being carried out.
     in_hand: Arc<AtomicUsize>,
+    /// What sends spans, until it is closed.
+    telemetry: Arc<Mutex<Option<Telemetry>>>,
 }
 
 /// A request that is being carried out, until it is dropped.
@@ -69,9 +72,17 @@ pub(crate) fn engine_config(place: &Place) -> Result<EngineConfig, Fault> {
 impl Service {
     pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
         let retention = retention::setting(operator::read(place)?.0.retention)?;
-        let config = EngineConfig { retention, ..operator::configured(place)? };
+        let spans = telemetry::settings(place)?;
+        let config = EngineConfig { retention, traced: spans.is_some(), ..operator::configured(place)? };
         let engine = Engine::open(store, config).await?;
-        Ok(Self { engine, plugins: place.plugins(), driven: Arc::default(), in_hand: Arc::default() })
+        let telemetry = spans.map(|spans| telemetry::start(&engine, spans, place)).transpose()?;
+        Ok(Self {
+            engine,
+            plugins: place.plugins(),
+            driven: Arc::default(),
+            in_hand: Arc::default(),
+            telemetry: Arc::new(Mutex::new(telemetry)),
+        })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -395,6 +406,10 @@ impl Service {
     pub(super) async fn shut_down(&self) {
         // It was shut down before, then: that is what was wanted.
         let _ = self.engine.shut_down().await;
+        let telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(telemetry) = telemetry {
+            telemetry.close().await;
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Actor, Payload};
 use crate::budget::{Amounts, Prices};
 use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
+use crate::trace::TraceContext;
 use crate::travel::Ancestor;
 use crate::{Digest, RunId, VisitId};
 
@@ -51,6 +52,9 @@ pub struct RunStarted {
     /// What its operator, and the runs around it, ask for beyond its workflow.
     #[serde(default, skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,
+    /// The trace that whoever started it was in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// The step that started a run, and waits for it.

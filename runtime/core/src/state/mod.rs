@@ -46,6 +46,7 @@ use crate::budget::{Amounts, Prices};
 use crate::event::{Actor, Origin, Parent};
 use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
+use crate::trace::TraceContext;
 use crate::travel::Rehearsal;
 use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
 
@@ -120,6 +121,8 @@ pub struct RunState {
     pub(crate) signals: Signals,
     /// The events of other runs that it has heard.
     pub(crate) heard: BTreeSet<Origin>,
+    /// The trace that whoever started it was in.
+    pub(crate) trace: Option<Arc<TraceContext>>,
 }
 
 impl RunState {
@@ -167,12 +170,18 @@ impl RunState {
             budgets: Budgets::default(),
             signals: Signals::default(),
             heard: BTreeSet::new(),
+            trace: None,
         }
     }
 
     /// The run's id.
     pub const fn id(&self) -> RunId {
         self.id
+    }
+
+    /// The trace that whoever started it was in.
+    pub const fn trace(&self) -> Option<&Arc<TraceContext>> {
+        self.trace.as_ref()
     }
 
     /// Where it stands as a whole.

@@ -73,6 +73,8 @@ impl RunState {
         for approval in self.approvals.values_mut().filter(|approval| approval.open) {
             approval.begin_anew();
         }
+        // Whoever started the other run did not ask for this one.
+        self.trace = None;
         self.keep_nothing();
         if !forked.agents.is_empty() {
             Arc::make_mut(&mut self.plugins).extend(forked.agents.clone());

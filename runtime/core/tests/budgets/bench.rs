@@ -55,6 +55,7 @@ impl Bench {
             by: ann(),
             seed: Digest::of(b"seed"),
             ancestor: None,
+            trace: None,
             workflows: BTreeMap::new(),
             priority: None,
             allowance,

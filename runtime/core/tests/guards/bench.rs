@@ -48,6 +48,7 @@ impl Bench {
             by: somebody("user:starter"),
             seed: Digest::of(b"seed"),
             ancestor: None,
+            trace: None,
             allowance: pawl_core::budget::Amounts::default(),
             prices: pawl_core::budget::Prices::new(),
             policy,

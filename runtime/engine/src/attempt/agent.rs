@@ -300,7 +300,7 @@ impl Host {
                 put.await.map(|()| Value::Null)
             }
             CallRequest::Log { level, message } => {
-                trace(&self.desk.task, *level, message);
+                trace(*level, message);
                 Ok(Value::Null)
             }
             CallRequest::Tool { .. }

@@ -1,6 +1,7 @@
 //! Where an agent's calls are carried out and recorded: shared by those that are made together.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::chat::ChatRequest;
@@ -9,10 +10,11 @@ use pawl_core::{
     AnsweredCall, CallPlace, Command, Digest, Failure, FailureKind, Refusal, Timestamp, json_bytes,
     value_bytes,
 };
+use pawl_wire::trace::within;
 use serde_json::{Value, json};
 
 use super::tool::{self, ToolTry};
-use super::{AttemptTask, named, trace};
+use super::{AttemptTask, named, trace, trace_headers};
 use crate::EngineError;
 use crate::driver::{Acknowledged, Context};
 
@@ -211,10 +213,18 @@ impl Desk {
             return Err(Failure::new(FailureKind::InvalidInput, message));
         };
         let (key, task) = (self.key(call), &self.task);
-        let answer = match self.context.progress.listener(task.run, &task.step, (task.visit, call)) {
-            Some(listener) => models.chat_aloud(&key, profile, asked, &listener).await?,
-            None => models.chat(&key, profile, asked).await?,
+        let listener = self.context.progress.listener(task.run, &task.step, (task.visit, call));
+        let asking = async {
+            match &listener {
+                Some(listener) => models.chat_aloud(&key, profile, asked, listener).await,
+                None => models.chat(&key, profile, asked).await,
+            }
         };
+        let began = Instant::now();
+        let answer = within(task.trace_at(Some(call)).as_ref().map(trace_headers), asking).await;
+        let price = |name: &str| models.prices().get(name).copied();
+        self.context.metrics.model_asked(profile, began.elapsed(), answer.as_ref(), price);
+        let answer = answer?;
         let (bytes, max) = (value_bytes(&answer) as u64, self.context.config.limits.payload_max_bytes);
         if bytes > max {
             let message = format!(
@@ -253,10 +263,11 @@ impl Desk {
             grants: &grants,
             rank: task.rank,
             rehearsing: task.rehearsing.as_deref(),
+            trace: task.trace_at(Some(call)),
         };
         let (result, log) = tool::call(&self.context, call).await;
         for line in log {
-            trace(task, line.level, &format!("{plugin}.{tool}: {}", line.message));
+            trace(line.level, &format!("{plugin}.{tool}: {}", line.message));
         }
         result.map_err(|failure| named(failure, &format!("{plugin}.{tool}")))
     }

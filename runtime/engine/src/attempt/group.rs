@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::{Failure, FailureKind, Timestamp};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::desk::{Desk, Told, response_bytes};
 
@@ -66,7 +67,8 @@ impl Group {
                 }
                 let (desk, now) = (Arc::clone(&self.desk), self.began);
                 let place = desk.place(call, self.first);
-                under_way.spawn(async move { (call, desk.call_tool(place, request, now).await) });
+                let calling = async move { (call, desk.call_tool(place, request, now).await) };
+                under_way.spawn(calling.in_current_span());
             }
             match under_way.join_next().await {
                 None => break,

@@ -6,8 +6,10 @@ use pawl_core::call::CallResponse;
 use pawl_core::{Failure, FailureKind, value_bytes};
 use pawl_mcp::McpCall;
 use pawl_sandbox::ToolEnd;
+use pawl_wire::trace::within;
 
 use super::tool::{ToolTry, fits, unusable};
+use super::trace_headers;
 use crate::driver::Context;
 use crate::plugins::limits_of;
 
@@ -43,7 +45,8 @@ async fn ask(context: &Context, server: &str, call: &ToolTry<'_>) -> CallRespons
         let message = format!("the MCP server has no tool '{}'", call.tool);
         return Err(Failure::new(FailureKind::InvalidInput, message));
     };
-    let value = servers.call(McpCall { server, tool, arguments: &call.arguments, key: &call.key }).await?;
+    let asking = servers.call(McpCall { server, tool, arguments: &call.arguments, key: &call.key });
+    let value = within(call.trace.as_ref().map(trace_headers), asking).await?;
     let max = limits_of(call.pin, &context.config.limits).payload_max_bytes;
     let bytes = value_bytes(&value) as u64;
     if bytes > max {

@@ -18,14 +18,18 @@ pub use stand_in::{AgentPart, AgentWork, Component, StandIn, ToolWork};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use pawl_core::call::{CallResponse, LogLevel};
 use pawl_core::event::{LogLine, Work};
 use pawl_core::guard::covers;
 use pawl_core::plugin::{Permissions, PluginPins};
 use pawl_core::state::Calls;
+use pawl_core::trace::{SpanOf, TraceContext};
 use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
+use pawl_wire::trace::TraceHeaders;
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::driver::Context;
 use crate::plugins::ReadyPlugin;
@@ -51,6 +55,8 @@ pub(crate) struct AttemptTask {
     pub(crate) rank: Rank,
     /// Whether what it does counts in a budget, so that there must be room for each call before it is made.
     pub(crate) budgeted: bool,
+    /// The trace that the run is in, where whoever is asked is told of it.
+    pub(crate) trace: Option<TraceContext>,
     /// The calls that an agent made before.
     pub(crate) recorded: Calls,
     /// The run's memory as it stands.
@@ -62,6 +68,13 @@ pub(crate) struct AttemptTask {
 }
 
 impl AttemptTask {
+    /// What is told of the trace by the attempt, or by one of its calls.
+    pub(crate) fn trace_at(&self, call: Option<u32>) -> Option<TraceContext> {
+        let (visit, attempt) = (self.visit, self.attempt);
+        let of = call.map_or(SpanOf::Attempt(visit, attempt), |call| SpanOf::Call(visit, attempt, call));
+        self.trace.as_ref().map(|trace| trace.at(of.id(self.run, 0)))
+    }
+
     /// Whether a call of a tool may have to stop at a person.
     pub(crate) fn is_guarded(&self, tool: &str) -> bool {
         self.guarded.iter().any(|pattern| covers(pattern, tool))
@@ -79,8 +92,15 @@ pub(crate) enum AttemptEnd {
     Suspended,
 }
 
-/// Carries an attempt out.
+/// Carries an attempt out. Whatever is logged meanwhile says of which run and step it is; at the highest level, so
+/// that it does so also where little is logged.
 pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
+    let AttemptTask { run, step, visit, attempt, .. } = &task;
+    let span = tracing::error_span!("attempt", %run, %step, %visit, attempt);
+    carry_out_in(context, task).instrument(span).await
+}
+
+async fn carry_out_in(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
     let work = Arc::clone(&task.work);
     let name = match &*work {
         Work::Tool { plugin, .. } => plugin,
@@ -110,6 +130,7 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
                 grants: &task.grants,
                 rank: task.rank,
                 rehearsing: task.rehearsing.as_deref(),
+                trace: task.trace_at(None),
             };
             let (result, log) = tool::call(context, call).await;
             let result = result.map_err(|failure| explain(failure, &task.withheld));
@@ -118,7 +139,16 @@ pub(crate) async fn carry_out(context: &Arc<Context>, task: AttemptTask) -> Atte
         }
         Work::Agent { input, .. } => {
             let (input, who) = (input.clone().into_value(), name.clone());
+            let began = Instant::now();
             let mut end = agent::run(context, task, pin, input).await;
+            let outcome = match &end {
+                AttemptEnd::Ended { result, .. } => Some(result.as_ref().map(|_| ())),
+                AttemptEnd::HandedOver { .. } => Some(Ok(())),
+                AttemptEnd::Suspended => None,
+            };
+            if let Some(outcome) = outcome {
+                context.metrics.plugin_called(&who, began.elapsed(), outcome);
+            }
             if let AttemptEnd::Ended { result, .. } = &mut end {
                 *result = std::mem::replace(result, Ok(Value::Null)).map_err(|failure| named(failure, &who));
             }
@@ -153,14 +183,18 @@ fn said_of(failure: Failure, who: &str) -> Failure {
     Failure { message: format!("{who}: {}", failure.message), ..failure }
 }
 
-/// A line of a log, for whoever watches this process.
-fn trace(task: &AttemptTask, level: LogLevel, message: &str) {
-    let (run, step) = (task.run, &task.step);
+/// What others are told of the trace that they are asked in.
+fn trace_headers(trace: &TraceContext) -> TraceHeaders {
+    TraceHeaders { parent: trace.traceparent(), state: trace.state.clone() }
+}
+
+/// A line of a log, for whoever watches this process: of which run and step it is, the attempt around it says.
+fn trace(level: LogLevel, message: &str) {
     match level {
-        LogLevel::Debug => tracing::debug!(%run, %step, "{message}"),
-        LogLevel::Info => tracing::info!(%run, %step, "{message}"),
-        LogLevel::Warn => tracing::warn!(%run, %step, "{message}"),
-        LogLevel::Error => tracing::error!(%run, %step, "{message}"),
+        LogLevel::Debug => tracing::debug!("{message}"),
+        LogLevel::Info => tracing::info!("{message}"),
+        LogLevel::Warn => tracing::warn!("{message}"),
+        LogLevel::Error => tracing::error!("{message}"),
     }
 }
 

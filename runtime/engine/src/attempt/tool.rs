@@ -1,11 +1,13 @@
 //! One call of a tool, by a step or by an agent.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::definition::Schema;
 use pawl_core::event::LogLine;
 use pawl_core::plugin::{EffectClass, Permissions, PluginOrigin, PluginPin};
+use pawl_core::trace::TraceContext;
 use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
 use pawl_sandbox::{ProgressSink, ToolCall};
 use serde_json::Value;
@@ -35,6 +37,8 @@ pub(super) struct ToolTry<'a> {
     pub(super) grants: &'a Permissions,
     pub(super) rank: Rank,
     pub(super) rehearsing: Option<&'a Rehearsing>,
+    /// The trace that whoever the tool asks is told of.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// Calls a tool: arguments and result are checked against the schemas in its own description.
@@ -42,6 +46,14 @@ pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResp
     if let Some(answer) = call.rehearsed(context).await {
         return (answer, Vec::new());
     }
+    let (plugin, began) = (call.plugin, Instant::now());
+    let (result, lines) = make(context, call).await;
+    context.metrics.plugin_called(plugin, began.elapsed(), result.as_ref().map(|_| ()));
+    (result, lines)
+}
+
+/// Makes the call.
+async fn make(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResponse, Vec<LogLine>) {
     if let PluginOrigin::Mcp(server) = &call.pin.origin {
         return (mcp::call(context, server, &call).await, Vec::new());
     }
@@ -93,6 +105,7 @@ impl ToolTry<'_> {
             grants: self.grants.clone(),
             limits: limits_of(self.pin, &context.config.limits),
             progress: Some(ProgressSink::new(context.progress.of(self.run, self.step, self.visit))),
+            trace: self.trace,
         }
     }
 

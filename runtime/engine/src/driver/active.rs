@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 
 use super::message::{Acknowledged, Queued, Reply};
 use crate::attempt::Rehearsing;
+use crate::metrics::Tally;
 use crate::routes::Tracker;
 use crate::{Chance, EngineError};
 
@@ -48,6 +49,8 @@ pub(super) struct ActiveRun {
     pub(super) ignored_slot: bool,
     /// The status that the stored header shows.
     pub(super) shown: Option<Status>,
+    /// What is counted when the commit under way is durable.
+    pub(super) tallies: Vec<Tally>,
     /// How often the commit under way was given to the store in vain.
     pub(super) failures: u32,
 }
@@ -125,6 +128,7 @@ impl ActiveRun {
             ignored_slot: false,
             tickets,
             shown,
+            tallies: Vec::new(),
             failures: 0,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use pawl_core::call::CallRequest;
 use pawl_core::event::{Event, Origin};
@@ -18,6 +19,7 @@ use super::timers::TROUBLE_PAUSE;
 use super::{Driver, Resident};
 use crate::EngineError;
 use crate::journal::move_out;
+use crate::metrics::Tally;
 
 impl Driver {
     /// Begins a run.
@@ -55,6 +57,7 @@ impl Driver {
         }
         let mut decided = active.decide_queue(now, self.context.config.chance.as_ref());
         for event in &decided.events {
+            active.tallies.extend(Tally::of(event, &active.state, &active.definition));
             // What a rehearsal shows, the run that it is made of has shown.
             if let Some(seen) = active.tracker.take(now, event)
                 && active.rehearsing.is_none()
@@ -93,7 +96,9 @@ impl Driver {
             Message::Committed { run, outcome: Err(lost()), batch }
         });
         tokio::spawn(async move {
+            let began = Instant::now();
             let outcome = context.store.commit(&batch).await;
+            context.metrics.committed(began.elapsed(), outcome.is_ok());
             context.mailbox.send(Message::Committed { run, outcome, batch });
             drop(panicked);
         });
@@ -109,6 +114,7 @@ impl Driver {
         if std::mem::take(&mut active.failures) > 0 {
             tracing::info!(%run, "the commit that failed before is in the store now");
         }
+        self.context.metrics.count(&active.definition.name, active.tallies.drain(..));
         active.head = pending.head;
         active.shown = pending.shown;
         active.open = pending.open;

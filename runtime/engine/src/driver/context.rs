@@ -7,6 +7,7 @@ use pawl_store::Store;
 use tokio::sync::{Mutex, RwLock, Semaphore, broadcast, mpsc};
 
 use super::message::{Acknowledged, Message, Queued, Reply};
+use crate::metrics::Metrics;
 use crate::operator::Standing;
 use crate::plugins::Catalog;
 use crate::progress::ProgressHub;
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     /// How plugins did of late, for who chooses among them.
     pub(crate) routes: Routes,
     pub(crate) mailbox: Mailbox,
+    /// What is counted while it runs.
+    pub(crate) metrics: Arc<Metrics>,
     /// What plugins say of their progress.
     pub(crate) progress: ProgressHub,
     /// Tells followers which run has new events, as long as the loop runs.

@@ -8,6 +8,7 @@ use pawl_core::definition::{Step, Verb};
 use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
 use pawl_core::state::Activity;
+use pawl_core::trace::{SpanOf, TraceContext, TraceId};
 use pawl_core::{Command, Effect, Failure, FailureKind, Rank, RunId, RunState, VisitId, effects};
 
 use super::active::{ActiveRun, Live};
@@ -49,7 +50,7 @@ impl Driver {
                     if active.live.contains_key(&(visit, attempt)) || held {
                         continue;
                     }
-                    let Some(task) = active.task(visit, work) else { continue };
+                    let Some(task) = active.task(visit, work, self.context.config.traced) else { continue };
                     let context = Arc::clone(&self.context);
                     *instances += 1;
                     let instance = *instances;
@@ -143,8 +144,18 @@ impl ActiveRun {
         self.state.policy().approvals.iter().chain(own).map(|rule| rule.tool.clone()).collect()
     }
 
+    /// The trace that the run is in: that of whoever started it, or its own, where there is to be one.
+    fn trace(&self, traced: bool) -> Option<TraceContext> {
+        if let Some(trace) = self.state.trace() {
+            return Some(trace.as_ref().clone());
+        }
+        let run = self.state.id();
+        let (trace, span) = (TraceId::of(run), SpanOf::Run.id(run, 0));
+        traced.then_some(TraceContext { trace, span, sampled: true, state: None })
+    }
+
     /// What an attempt needs to know of its run.
-    fn task(&self, id: VisitId, work: Arc<Work>) -> Option<AttemptTask> {
+    fn task(&self, id: VisitId, work: Arc<Work>, traced: bool) -> Option<AttemptTask> {
         let visit = self.state.visit(id)?;
         let step = self.definition.step(self.definition.index_of(&visit.step)?)?;
         let declared = self.state.policy().narrow(&declared(step));
@@ -170,6 +181,7 @@ impl ActiveRun {
             recorded: visit.calls.clone(),
             memory: self.state.memory().clone(),
             rehearsing: self.rehearsing.clone(),
+            trace: self.trace(traced),
             guarded: self.guarded(step),
         })
     }

@@ -310,6 +310,8 @@ async fn prepare_child(
         priority: Some(start.priority),
         ancestor: None,
         policy: start.policy.clone(),
+        // A trace of its own, which says that it belongs to the other.
+        trace: None,
     });
     // What it is made of was stored with the first run of the tree.
     Ok(Ok(Some(NewRun { run, started, definition, blobs: Arc::default(), records: Vec::new(), reply: None })))

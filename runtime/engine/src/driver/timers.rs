@@ -9,6 +9,7 @@ use pawl_store::StoreError;
 use super::Driver;
 use super::message::{Message, Queued};
 use crate::EngineError;
+use crate::metrics::Metrics;
 
 /// How many due runs are taken from the store at once.
 const DUE_PAGE_RUNS: usize = 256;
@@ -86,13 +87,14 @@ impl Timers {
         self.in_hand.remove(&run);
     }
 
-    fn take_due(&mut self, now: Timestamp) -> Vec<RunId> {
+    fn take_due(&mut self, now: Timestamp, metrics: &Metrics) -> Vec<RunId> {
         let mut due = Vec::new();
         while let Some((at, run)) = self.by_time.first().copied() {
             if at > now {
                 break;
             }
             self.clear(run);
+            metrics.served_late(now.since(at));
             due.push(run);
         }
         due
@@ -102,7 +104,7 @@ impl Timers {
 impl Driver {
     pub(super) fn time_has_come(&mut self) {
         let now = self.context.config.clock.now();
-        for run in self.timers.take_due(now) {
+        for run in self.timers.take_due(now, &self.context.metrics) {
             self.enqueue(run, Queued::new(Command::Tick));
         }
         let stored = self.timers.store_next.is_some_and(|next| next <= now);
@@ -120,7 +122,12 @@ impl Driver {
             let due = context.store.due(now, DUE_PAGE_RUNS).await;
             let next = context.store.next_due().await;
             let (runs, next) = match (due, next) {
-                (Ok(due), Ok(next)) => (due.into_iter().map(|(_, run)| run).collect(), next),
+                (Ok(due), Ok(next)) => {
+                    for (at, _) in &due {
+                        context.metrics.served_late(now.since(*at));
+                    }
+                    (due.into_iter().map(|(_, run)| run).collect(), next)
+                }
                 (Err(error @ StoreError::Failed(_)), _) | (_, Err(error @ StoreError::Failed(_))) => {
                     return context.mailbox.send(Message::StoreFailed(error));
                 }

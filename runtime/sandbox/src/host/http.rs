@@ -10,9 +10,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pawl_core::call::LogLevel;
+use pawl_core::trace::TraceContext;
 use tokio::sync::Semaphore;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource};
@@ -50,6 +51,10 @@ const AUTHORITY_MAX_BYTES: usize = 1 << 10;
 const PATH_MAX_BYTES: usize = 16 << 10;
 /// What a request's body may be ahead of the network, in pieces of this size.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// What a request says of the trace that it belongs to.
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(Response<WasiBody>, Rest), Error>> + Send>;
@@ -132,6 +137,8 @@ pub(crate) struct HttpHooks {
     requests: u32,
     requests_max: u32,
     at_once: Arc<Semaphore>,
+    /// The trace that requests belong to.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// One entry of `permissions.http`.
@@ -167,6 +174,7 @@ impl HttpHooks {
             requests: 0,
             requests_max: limits.host_calls_max,
             at_once: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
+            trace: None,
         }
     }
 
@@ -223,6 +231,10 @@ impl WasiHttpHooks for HttpHooks {
             self.note(format!("a request to {authority} was denied: permissions.http does not list it"));
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
+        let mut request = request;
+        if let Some(trace) = &self.trace {
+            tell_trace(trace, request.headers_mut());
+        }
         let (options, wait, max) = (self.options(options), self.wait, self.body_max_bytes);
         let at_once = Arc::clone(&self.at_once);
         Box::new(async move {
@@ -248,6 +260,19 @@ impl WasiHttpHooks for HttpHooks {
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK_BYTES
+    }
+}
+
+/// Says which trace a request belongs to, where the guest does not say it itself.
+fn tell_trace(trace: &TraceContext, headers: &mut HeaderMap) {
+    if headers.contains_key(TRACEPARENT) {
+        return;
+    }
+    let state = trace.state.clone().map(|state| (TRACESTATE, state));
+    for (name, value) in [(TRACEPARENT, trace.traceparent())].into_iter().chain(state) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 }
 

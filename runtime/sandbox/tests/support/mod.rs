@@ -34,6 +34,7 @@ pub fn call(limits: Limits) -> ToolCall {
         grants: Permissions::default(),
         limits,
         progress: None,
+        trace: None,
     }
 }
 

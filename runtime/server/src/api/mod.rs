@@ -2,5 +2,6 @@
 
 pub(crate) mod approvals;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod runs;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::page::{Listing, PageQuery};
 use crate::app::App;
 use crate::caller::Caller;
+use crate::trace::Trace;
 use crate::{Problem, shape};
 
 /// Which runs.
@@ -92,10 +93,11 @@ pub(crate) struct StartRun {
 pub(crate) async fn start(
     State(app): State<App>,
     caller: Caller,
+    Trace(trace): Trace,
     Json(start): Json<StartRun>,
 ) -> Result<Response, Problem> {
     let workflow = app.engine.prepare_workflow("workflow.yaml", &start.source, FilePath::new(".")).await?;
-    let options = StartOptions { by: caller.actor, ..StartOptions::default() };
+    let options = StartOptions { by: caller.actor, trace, ..StartOptions::default() };
     let run = app.engine.start(&workflow, start.inputs, options).await?;
     let header = header(&app, run).await?;
     let place = [("location", format!("/v1/runs/{run}"))];

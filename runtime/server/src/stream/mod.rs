@@ -30,7 +30,13 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 }
 
 fn events(app: &App, stream: impl Stream<Item = Event> + Send + 'static) -> Events {
-    let stream = stream.map(Ok).take_until(app.closing.clone().cancelled_owned());
+    let reader = app.engine.metrics().reader();
+    let stream = stream.map(move |event| {
+        // Counted as long as the stream is there.
+        let _ = &reader;
+        Ok(event)
+    });
+    let stream = stream.take_until(app.closing.clone().cancelled_owned());
     let stream: std::pin::Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(stream);
     Sse::new(stream).keep_alive(KeepAlive::default())
 }

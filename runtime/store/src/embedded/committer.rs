@@ -22,6 +22,9 @@ pub(crate) struct Limits {
     pub(crate) group_max_bytes: usize,
 }
 
+/// Up to how many batches a durable transaction had in it, one number for each of [`CommitStats::sizes`].
+pub const TRANSACTION_SIZES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
 /// What the committer did since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommitStats {
@@ -29,6 +32,9 @@ pub struct CommitStats {
     pub commits: u64,
     /// Durable transactions that they took.
     pub transactions: u64,
+    /// How many transactions had so many batches in them, each counted in the first of [`TRANSACTION_SIZES`] that it
+    /// does not exceed.
+    pub sizes: [u64; TRANSACTION_SIZES.len()],
 }
 
 /// [`CommitStats`] as they are counted.
@@ -36,13 +42,23 @@ pub struct CommitStats {
 pub(super) struct Counters {
     commits: AtomicU64,
     transactions: AtomicU64,
+    sizes: [AtomicU64; TRANSACTION_SIZES.len()],
 }
 
 impl Counters {
+    fn count(&self, batches: u64) {
+        self.commits.fetch_add(batches, Ordering::Relaxed);
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        if let Some(place) = TRANSACTION_SIZES.iter().position(|size| batches <= *size) {
+            self.sizes[place].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn stats(&self) -> CommitStats {
         CommitStats {
             commits: self.commits.load(Ordering::Relaxed),
             transactions: self.transactions.load(Ordering::Relaxed),
+            sizes: std::array::from_fn(|place| self.sizes[place].load(Ordering::Relaxed)),
         }
     }
 }
@@ -172,8 +188,7 @@ impl<E: Engine> Committer<E> {
     fn acknowledge(&self, group: Group) {
         let written = group.outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         if written > 0 {
-            self.counters.commits.fetch_add(written as u64, Ordering::Relaxed);
-            self.counters.transactions.fetch_add(1, Ordering::Relaxed);
+            self.counters.count(written as u64);
         }
         for (member, outcome) in group.members.into_iter().zip(group.outcomes) {
             let _ = member.reply.send(outcome);

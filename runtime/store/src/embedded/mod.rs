@@ -19,7 +19,7 @@ mod sweep;
 mod table;
 mod write;
 
-pub use committer::CommitStats;
+pub use committer::{CommitStats, TRANSACTION_SIZES};
 pub use store::EmbeddedStore;
 pub use table::Table;
 

@@ -255,6 +255,10 @@ impl<E: Engine> Store for EmbeddedStore<E> {
         })
     }
 
+    fn commit_stats(&self) -> CommitStats {
+        self.counters.stats()
+    }
+
     fn upkeep(&self) -> Option<&dyn Upkeep> {
         Some(self)
     }

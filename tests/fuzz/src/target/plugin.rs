@@ -92,6 +92,7 @@ async fn used(sandbox: &Sandbox, plugin: &LoadedPlugin) {
                     grants: Permissions::default(),
                     limits: limits(),
                     progress: None,
+                    trace: None,
                 };
                 if let Err(failure) = sandbox.call_tool(plugin, call).await.result {
                     assert!(!failure.message.is_empty() || failure.kind.name() != "trap", "{failure:?}");

@@ -77,6 +77,7 @@ fn started(parent: Option<Parent>, ancestor: Option<Ancestor>) -> Event {
         prices: pawl_core::budget::Prices::new(),
         ancestor,
         policy: pawl_core::guard::Policy::default(),
+        trace: None,
     }))
 }
 
