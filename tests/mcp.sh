@@ -59,7 +59,8 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   const answer = (result) => send({ id, result });
   if (id === "q") {
     note(`answer ${JSON.stringify(message.error ?? message.result)}`);
-    send({ id: waiting, result: { content: [{ type: "text", text: "nobody answers" }], isError: true } });
+    const text = message.result ? `answered ${JSON.stringify(message.result)}` : "nobody answers";
+    send({ id: waiting, result: { content: [{ type: "text", text }], isError: !message.result } });
   } else if (method === "initialize") {
     answer({ protocolVersion: params.protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo: { name: "odd", version: "1" } });
   } else if (method === "tools/list") {
@@ -83,6 +84,7 @@ cat >modern.mjs <<'JS'
 import { McpServer, inputRequired } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { z } from "zod";
+import fs from "node:fs";
 serveStdio(() => {
   const server = new McpServer({ name: "modern", version: "1.0.0" }, { capabilities: { tools: {} } });
   server.registerTool(
@@ -91,9 +93,16 @@ serveStdio(() => {
       annotations: { readOnlyHint: true } },
     async ({ n }) => ({ content: [{ type: "text", text: "doubled" }], structuredContent: { twice: 2 * n } }),
   );
-  server.registerTool("ask", { description: "Asks first.", inputSchema: z.object({}) }, async () =>
-    inputRequired({ inputRequests: { which: inputRequired.elicit({ message: "Which one?", requestedSchema: { type: "object", properties: {} } }) } }),
-  );
+  const city = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+  const elicit = (message) => inputRequired.elicit({ message, requestedSchema: city });
+  server.registerTool("ask", { description: "Asks twice.", inputSchema: z.object({}) }, async (_, { mcpReq }) => {
+    const state = typeof mcpReq.requestState === "function" ? mcpReq.requestState() : mcpReq.requestState;
+    fs.appendFileSync("modern.log", `call ${state} ${JSON.stringify(mcpReq.inputResponses ?? null)}\n`);
+    const { from, to, back } = mcpReq.inputResponses ?? {};
+    if (back) return { content: [{ type: "text", text: `${state}, back from ${back.action}` }] };
+    if (from) return inputRequired({ inputRequests: { back: elicit("And back?") }, requestState: `${from.content.city}-${to.content.city}` });
+    return inputRequired({ inputRequests: { from: elicit("From where?"), to: elicit("Where to?") }, requestState: "asked" });
+  });
   return server;
 }, { legacy: "reject" });
 JS
@@ -126,12 +135,22 @@ mcp:
     env: { TOKEN: { env: MCP_TOKEN } }
     timeout: 2s
     effects: { ends-once: pure }
+    elicitation: false
+  asks:
+    command: node
+    args: [odd.js, $work/odd]
+    timeout: 2s
+    elicitation: { to: [group:office], due: 30d, on_timeout: cancel, hold: 1h }
+  slow: { command: node, args: [odd.js, $work/odd], effects: { hangs: pure } }
+  brief: { command: node, args: [odd.js, $work/odd], elicitation: { hold: 100ms } }
   few: { command: node, args: [odd.js, $work/odd], tools: [shifts], idle: 200ms }
   gone: { command: no-such-program }
   mute: { command: node, args: [-e, "console.error('cannot find ' + process.env.TOKEN); process.exit(3)"], env: { TOKEN: { env: MCP_TOKEN } } }
 YAML
 cat >says.yaml <<'YAML'
 rules:
+  - { when: { last: Travel. }, calls: [{ tool: mcp.modern.ask }, { tool: mcp.near.trigger-elicitation-request }, { tool: mcp.asks.asks }] }
+  - { when: { last: answered }, reply: All is answered. }
   - { when: { turn: 0 }, calls: [{ tool: mcp.files.read_text_file, arguments: { path: a.txt } }] }
   - { when: { last: one line }, reply: It has one line. }
 YAML
@@ -186,9 +205,6 @@ has "$environment" 'WORD' "its environment"
 has "$environment" '[key]' "its environment"
 grep -q "MCP_TOKEN\|CARGO\|PWD" <<<"$environment" && fail "it has more of the environment than it should: $environment"
 has "$(call modern double '{"n":4}')" '"twice": 8' "the newest protocol"
-asked="$(call modern ask)" && fail "a question was answered: $asked"
-has "$asked" "elicitation" "a server of the newest protocol that asks people"
-
 # A server that behaves badly.
 asked="$(call odd ends || true)"
 has "$asked" "broke before it answered" "a server that ends"
@@ -198,12 +214,91 @@ hung="$(call odd hangs || true)"
 has "$hung" 'no answer within its `timeout` (2000 ms)' "a server that hangs"
 has "$(call odd floods || true)" "mcp_message_max_bytes (8388608)" "a server that floods"
 asked="$(call odd asks || true)"
-has "$asked" "Which one?" "a server that asks people"
-has "$(cat odd/odd.log)" 'answer {"code":-32600' "a server that asks people"
+has "$asked" "Which one?" "a server that may not ask people"
+has "$(cat odd/odd.log)" 'answer {"code":-32600' "a server that may not ask people"
 has "$(call odd fails || true)" "there is no such file: [key]" "a secret in an error"
 # The key is the same for both tries of a call.
 [[ "$(grep "call ends-once" odd/odd.log | sort -u | wc -l)" == 1 && "$(grep -c "call ends-once" odd/odd.log)" == 2 ]] ||
   fail "keys: $(cat odd/odd.log)"
+
+# What a server asks is an approval of the run: of a step and of an agent, over all protocols and both ways, answered
+# while the call waits, and after pawl was killed while it did.
+approval() { "$pawl" --data data approvals --json | field "const one = it.find((one) => one.title.includes('$1')); one && one.id"; }
+field() { node -e "const it = JSON.parse(require('fs').readFileSync(0)); const said = eval(process.argv[1]); console.log(said ?? '')" "$1"; }
+answer() { "$pawl" --data data answer "$(approval "$1")" "${@:2}" --no-interactive 2>>answers.log; }
+for server in near far; do
+  given="$("$pawl" --data data plugin run "mcp.$server" --call trigger-elicitation-request --answer 'accept {"name":"Ann"}' --no-interactive 2>&1)" ||
+    fail "a question over $server: $given"
+  has "$given" "Name: Ann" "a question over $server"
+done
+for action in decline cancel; do
+  given="$("$pawl" --data data plugin run mcp.near --call trigger-elicitation-request --answer "$action" --no-interactive 2>&1)"
+  has "$given" "$action" "a question that is not answered"
+done
+workflow travel "steps: [{ id: one, tool: mcp.modern.ask }]" 'outputs: { said: "${{ steps.one.output.text }}" }'
+run travel >travel.out || [[ $? == 3 ]] || fail "a step whose server asks: $(cat travel.out travel.log)"
+wrong="$("$pawl" --data data answer "$(approval "From where?")" accept --data town=Bonn --no-interactive 2>&1)" && fail "a form was not checked: $wrong"
+has "$wrong" "city" "a form is checked"
+answer "From where?" accept --data city=Bonn >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+answer "Where to?" accept --data city=Rome >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+[[ "$(wc -l <modern.log)" == 2 ]] || fail "it is called again when all is answered, and then once: $(cat modern.log)"
+has "$(answer "And back?" decline)" "Bonn-Rome, back from decline" "answers and state go back"
+[[ "$(wc -l <modern.log)" == 3 ]] || fail "calls: $(cat modern.log)"
+
+workflow office "steps:" "  - id: both" "    parallel:" "      join: any" "      branches:" \
+  "        ask: [{ id: ask, tool: mcp.asks.asks }]" "        busy: [{ id: busy, tool: mcp.slow.hangs }]" \
+  'outputs: { said: "${{ steps.both.output }}" }'
+# open_office: a process that has something to do and holds the run, whose server waits for an answer.
+open_office() {
+  calls="$(grep -c "call asks" odd/odd.log || true)"
+  "$pawl" --data data run office.yaml --no-interactive >office.out 2>office.log &
+  held=$!
+  for _ in $(seq 300); do
+    asked="$(approval "Which one?" 2>/dev/null || true)"
+    [[ -n "$asked" ]] && return
+    kill -0 "$held" 2>/dev/null || break
+    sleep 0.1
+  done
+  fail "it does not ask: $(cat office.out office.log)"
+}
+open_office
+[[ "$("$pawl" --data data approvals --json | field "it[0].to + it[0].on_timeout")" == "group:officecancel" ]] || fail "of whom it is asked"
+# The process that holds the folder has it answered: the call that waits goes on.
+"$pawl" --data data answer "$asked" accept --no-wait 2>>answers.log >/dev/null || fail "an answer: $(cat answers.log)"
+wait "$held" || fail "a call that waits: $(cat office.out office.log)"
+has "$(cat office.out)" 'answered {' "a call that waits"
+[[ "$(grep -c "call asks" odd/odd.log)" == "$((calls + 1))" ]] || fail "it was called more than once: $(cat odd/odd.log)"
+# Killed while the approval is open: it stands, and the call is made again and gets the answer.
+open_office
+kill -9 "$held"
+wait "$held" 2>/dev/null || true
+[[ "$(approval "Which one?")" == "$asked" ]] || fail "the approval is gone"
+[[ "$(grep -c "call asks" odd/odd.log)" == "$((calls + 1))" ]] || fail "it was called without an answer"
+given="$("$pawl" --data data answer "$asked" accept --no-interactive 2>>answers.log)" || fail "an answer after a kill: $(cat answers.log)"
+has "$given" 'answered {' "an answer after a kill"
+[[ "$(grep "call asks" odd/odd.log | tail -n 2 | sort -u | wc -l)" == 1 && "$(grep -c "call asks" odd/odd.log)" == "$((calls + 2))" ]] ||
+  fail "the call is made again, with the same key: $(cat odd/odd.log)"
+"$pawl" --data data answer "$asked" accept --no-interactive >again.out 2>&1 && fail "answered twice: $(cat again.out)"
+# One that waits longer than `hold` is given up, and made again with the answer.
+sed 's/mcp.asks.asks/mcp.brief.asks/' office.yaml >brief.yaml
+mv brief.yaml office.yaml
+open_office
+sleep 0.5
+"$pawl" --data data answer "$asked" accept --no-wait 2>>answers.log >/dev/null || fail "an answer: $(cat answers.log)"
+wait "$held" || fail "a call that was given up: $(cat office.out office.log)"
+[[ "$(grep -c "call asks" odd/odd.log)" == "$((calls + 2))" ]] || fail "it was not called again: $(cat odd/odd.log)"
+
+# An agent, three of whose calls ask at once; killed between each answer and the next.
+workflow agent "permissions: { models: [default], tools: [mcp.modern.ask, mcp.near.trigger-elicitation-request, mcp.asks.asks] }" "steps:" \
+  "  - { id: ask, agent: assistant, with: { task: Travel. } }" 'outputs: { said: "${{ steps.ask.output.answer }}" }'
+run agent >agent.out || [[ $? == 3 ]] || fail "an agent whose tools ask: $(cat agent.out agent.log)"
+[[ "$("$pawl" --data data approvals --json | field "it.length")" == 3 ]] || fail "three calls ask: $("$pawl" --data data approvals)"
+answer "From where?" accept --data city=Bonn >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+answer "Please provide inputs" accept --data name=Ann >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+answer "Which one?" accept >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+answer "Where to?" accept --data city=Rome >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+said="$(answer "And back?" accept --data city=Bonn)" || fail "the last answer: $(cat answers.log)"
+has "$said" "All is answered." "an agent whose tools ask"
 
 # An outcome that nobody knows: a person is asked, and the call is not made again by itself.
 workflow unknown "steps: [{ id: one, tool: mcp.odd.ends }]"
@@ -216,12 +311,17 @@ workflow shift "steps:" \
   "  - id: pause" "    human: { title: Go on?, actions: [approve, reject], due: 1h, on_timeout: reject }" \
   "  - { id: shift, tool: mcp.odd.shifts, with: { a: 1 } }"
 run shift >shift.out || [[ $? == 3 ]] || fail "a run that asks: $(cat shift.out shift.log)"
+"$pawl" --data data lock shift.yaml >/dev/null || fail "a lock"
+grep -q 'name = "mcp.odd"' pawl.lock || fail "the server is not in the lock: $(cat pawl.lock)"
+"$pawl" --data data check --locked shift.yaml >/dev/null || fail "a server that is as it was locked"
 touch odd/shifted
 approval="$("$pawl" --data data approvals --json | node -e 'const open = JSON.parse(require("fs").readFileSync(0)); console.log(open.find((one) => one.title === "Go on?").id)')"
 before="$(grep -c "call shifts" odd/odd.log || true)"
 shifted="$("$pawl" --data data approve "$approval" 2>&1)" && fail "a tool that has changed was called: $shifted"
 has "$shifted" "mcp.odd.shifts takes other arguments now" "a tool that has changed"
 [[ "$(grep -c "call shifts" odd/odd.log || true)" == "$before" ]] || fail "the tool was called"
+shifted="$("$pawl" --data data check --locked shift.yaml 2>&1)" && fail "a server that is another passed the lock"
+has "$shifted" "mcp.odd" "a server that is another than was locked"
 
 # Closed when nobody needs it, and none is left when pawl has ended, however stubborn.
 touch odd/stubborn
@@ -229,13 +329,29 @@ workflow idle "steps:" "  - { id: one, tool: mcp.few.shifts }" "  - { id: pause,
 starts="$(grep -c start odd/odd.log)"
 run idle >idle.out || fail "a server that was closed is started again: $(cat idle.out idle.log)"
 (($(grep -c start odd/odd.log) - starts >= 2)) || fail "it was not closed: $(cat odd/odd.log)"
-# Any program that has this folder as its own and is not the server that this script has started.
-for process in /proc/[0-9]*; do
-  pid="${process#/proc/}"
-  [[ "$(readlink "$process/cwd" 2>/dev/null)" == "$work" && "$pid" != "$far" ]] || continue
-  grep -qz '^node$' "$process/cmdline" 2>/dev/null && fail "the server $pid is left over: $(tr '\0' ' ' <"$process/cmdline")"
-done
+# left_over: any program that has this folder as its own and is not the server that this script has started.
+left_over() {
+  for process in /proc/[0-9]*; do
+    pid="${process#/proc/}"
+    [[ "$(readlink "$process/cwd" 2>/dev/null)" == "$work" && "$pid" != "$far" ]] || continue
+    grep -qz '^node$' "$process/cmdline" 2>/dev/null && echo "$pid" "$(tr '\0' ' ' <"$process/cmdline")"
+  done
+  true
+}
+[[ -z "$(left_over)" ]] || fail "servers are left over: $(left_over)"
 grep -q SIGTERM odd/odd.log || fail "nobody told a stubborn server to end: $(cat odd/odd.log)"
+# Nor when pawl is killed and can tell nobody.
+open_office
+[[ -n "$(left_over)" ]] || fail "its server does not run"
+kill -9 "$held"
+wait "$held" 2>/dev/null || true
+for _ in $(seq 200); do
+  left="$(left_over)"
+  [[ -n "$left" ]] || break
+  sleep 0.1
+done
+[[ -z "$left" ]] || fail "servers outlive a pawl that was killed: $left"
+"$pawl" --data data answer "$asked" cancel --no-wait 2>>answers.log >/dev/null || fail "an answer: $(cat answers.log)"
 
 if grep -rq "sk-canary" data ./*.log ./*.out; then
   fail "a secret was written down: $(grep -rl "sk-canary" data ./*.log ./*.out)"

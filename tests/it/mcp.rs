@@ -1,6 +1,6 @@
 //! Tools of MCP servers: pinned as they are described, called and recorded as any others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::io;
 use std::path::Path;
@@ -8,14 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
-use pawl_core::call::CallResponse;
-use pawl_core::event::Event;
+use pawl_core::call::Question;
+use pawl_core::elicit::{ACTIONS, ToolAsks};
+use pawl_core::event::{Event, ToolQuestion};
 use pawl_core::plugin::{EffectClass, PluginOrigin, ToolDescription};
+use pawl_core::route::OfferSetting;
 use pawl_core::source::operator;
+use pawl_core::state::Dialogue;
 use pawl_core::view::Status;
-use pawl_core::{Failure, FailureKind};
+use pawl_core::{Digest, Failure, FailureKind};
 use pawl_engine::{EngineConfig, ManualClock};
-use pawl_mcp::{McpCall, Servers};
+use pawl_mcp::{McpCall, McpEnd, Servers};
 use pawl_models::Profiles;
 use pawl_tests::{BEGIN, Disk, Scene, patiently};
 use serde_json::{Value, json};
@@ -37,23 +40,44 @@ steps:
 outputs: { said: '${{ steps.write.output.text }}' }
 ";
 
+type Gives = Result<McpEnd, Failure>;
+
 /// A server outside of pawl, which counts what reaches it.
 #[derive(Debug, Default)]
 struct Outside {
     /// What it gives to one call after the other; nothing, for ever, where it has none.
-    gives: Mutex<VecDeque<CallResponse>>,
+    gives: Mutex<VecDeque<Gives>>,
     calls: Mutex<Vec<(String, Value, String)>>,
+    /// What each call was given of what it had asked before.
+    dialogues: Mutex<Vec<Option<Dialogue>>>,
     reached: Notify,
     is_broken: bool,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands beside failures")]
-fn text(text: &str) -> CallResponse {
-    Ok(json!({ "text": text }))
+fn text(text: &str) -> Gives {
+    Ok(McpEnd::Result(json!({ "text": text })))
+}
+
+/// Asks a person for a city.
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside failures")]
+fn asks(message: &str) -> Gives {
+    let question = Question {
+        title: message.to_owned(),
+        to: Vec::new(),
+        actions: ACTIONS.map(str::to_owned).to_vec(),
+        form: Some(json!({ "type": "object", "properties": { "city": { "type": "string" } } })),
+        subject: None,
+        due: None,
+        on_timeout: None,
+    };
+    let digest = Digest::of(message.as_bytes());
+    let questions = vec![ToolQuestion { key: "which".to_owned(), digest, question }];
+    Ok(McpEnd::Asks(ToolAsks { questions, state: Some("halfway".to_owned()) }))
 }
 
 impl Outside {
-    fn new(gives: impl IntoIterator<Item = CallResponse>) -> Arc<Self> {
+    fn new(gives: impl IntoIterator<Item = Gives>) -> Arc<Self> {
         Arc::new(Self { gives: Mutex::new(gives.into_iter().collect()), ..Self::default() })
     }
 
@@ -103,7 +127,8 @@ impl Servers for Outside {
         ])
     }
 
-    async fn call(&self, call: McpCall<'_>) -> CallResponse {
+    async fn call(&self, call: McpCall<'_>) -> Gives {
+        self.dialogues.lock().unwrap_or_else(PoisonError::into_inner).push(call.dialogue.cloned());
         let recorded = (call.tool.name.clone(), call.arguments.clone(), call.key.to_owned());
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
         let gives = self.gives.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -228,9 +253,76 @@ async fn what_was_under_way_at_a_crash_is_called_again_or_asked_about() -> Resul
 }
 
 #[tokio::test]
+async fn what_a_server_asks_outlives_its_process_and_goes_with_the_next_call() -> Result<()> {
+    let server = Outside::new([asks("Which file?"), text("read"), asks("Really?")]);
+    let disk = Disk::new()?;
+    let open = async |clock| {
+        let given: Arc<dyn Servers> = Arc::clone(&server) as _;
+        Scene::on(disk.open().await?, clock, |config| config.mcp = Some(given)).await
+    };
+    let scene = open(ManualClock::new(BEGIN)).await?;
+    let run = scene.start(TEXT, json!({})).await?;
+    let first = scene.asked(run).await?;
+    let clock = scene.stop().await?;
+
+    // Nothing is called before somebody has answered; then the answer goes with the call.
+    let scene = open(clock).await?;
+    scene.engine.recover().await?;
+    assert_eq!((scene.asked(run).await?, server.calls().len()), (first.clone(), 1));
+    scene.answer(&first, "accept", json!({ "city": "Bonn" })).await?;
+    let second = scene.asked(run).await?;
+    assert_ne!(first, second);
+    // The next asks as well, and must happen at most once: it did not happen yet.
+    let clock = scene.stop().await?;
+    let scene = open(clock).await?;
+    scene.engine.recover().await?;
+    assert_eq!(scene.asked(run).await?, second);
+    server.gives.lock().unwrap_or_else(PoisonError::into_inner).push_back(text("written"));
+    scene.answer(&second, "decline", json!({})).await?;
+    let header = scene.ended(run).await?;
+    assert_eq!(header.outputs.context("outputs")?["said"], "written", "{:?}", header.error);
+
+    let calls = server.calls();
+    assert_eq!(calls.len(), 4);
+    ensure!(calls[0] == calls[1] && calls[2] == calls[3], "the same call, with the same key: {calls:?}");
+    let dialogues = server.dialogues.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    ensure!(dialogues[0].is_none() && dialogues[2].is_none(), "{dialogues:?}");
+    let (read, write) = (dialogues[1].clone().context("answers")?, dialogues[3].clone().context("answers")?);
+    assert_eq!((read.answers[0].key.as_str(), read.state.as_deref()), ("which", Some("halfway")));
+    assert_eq!(*read.answers[0].data, json!({ "city": "Bonn" }));
+    assert_eq!(write.answers[0].action, "decline");
+    scene.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agents_call_that_asks_is_made_again_and_its_replay_is_the_same() -> Result<()> {
+    let server = Outside::new([asks("Which file?"), text("nine lines")]);
+    let script = "rules:\n  - { when: { turn: 0 }, calls: [{ tool: mcp.files.read/file, arguments: { path: a.txt } }] }\n  \
+                  - { when: { last: nine lines }, reply: Nine. }\n";
+    let models = Profiles::new(
+        &operator::load("pawl.yaml", "models: { default: { provider: scripted, script: s.yaml } }")?,
+        Path::new(""),
+        |_| Ok::<_, io::Error>(script.to_owned()),
+    )?;
+    let scene = scene(&server, |config| config.models = Some(Arc::new(models))).await?;
+    let text = "pawl: 1\nworkflow: reads\nversion: 1.0.0\npermissions: { models: [default], tools: [mcp.files.*] }\nsteps:\n  \
+                - { id: ask, agent: assistant, with: { task: How many lines? } }\noutputs: { said: '${{ steps.ask.output.answer }}' }\n";
+    let run = scene.start(text, json!({})).await?;
+    let approval = scene.asked(run).await?;
+    scene.answer(&approval, "accept", json!({ "city": "Bonn" })).await?;
+    let header = scene.ended(run).await?;
+    assert_eq!(header.outputs.context("outputs")?["said"], "Nine.", "{:?}", header.error);
+    assert_eq!(server.calls().len(), 2);
+    let report = scene.engine.replay(run).await?;
+    ensure!(report.first_difference().is_none(), "{report:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_result_is_checked_and_bounded_as_that_of_any_tool() -> Result<()> {
     for (gives, part) in [
-        (Ok(json!({ "txt": "read" })), "not what the server's own description says"),
+        (Ok(McpEnd::Result(json!({ "txt": "read" }))), "not what the server's own description says"),
         (text(&"x".repeat(5_000)), "payload_max_bytes is 4000"),
         (Err(Failure::new(FailureKind::Permanent, "no such file")), "no such file"),
     ] {
@@ -240,6 +332,34 @@ async fn a_result_is_checked_and_bounded_as_that_of_any_tool() -> Result<()> {
         let failure = scene.ended(run).await?.error.context("a failure")?;
         ensure!(failure.message.contains(part), "{failure}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_route_finds_the_tools_of_servers_that_no_workflow_names() -> Result<()> {
+    let server = Outside::new([text("written"), text("again")]);
+    let store = BTreeMap::from([("store".to_owned(), Some("write".to_owned()))]);
+    let setting = OfferSetting { capabilities: Some(store), ..OfferSetting::default() };
+    let scene = scene(&server, |config| {
+        config.offers = Arc::new(BTreeMap::from([("mcp.files".to_owned(), setting)]));
+    })
+    .await?;
+    let routed = "pawl: 1\nworkflow: routed\nversion: 1.0.0\nsteps:\n  \
+                  - { id: any, tool: { match: { capability: store } }, with: { path: b.txt, text: x } }\noutputs: { said: '${{ steps.any.output.text }}' }\n";
+    let run = scene.start(routed, json!({})).await?;
+    let header = scene.ended(run).await?;
+    let outputs =
+        header.outputs.with_context(|| format!("outputs, not {:?}, {:?}", header.error, header.waiting))?;
+    assert_eq!(outputs["said"], "written");
+    let chosen = scene.named(run, "route-chosen").await?;
+    let Event::RouteChosen(chosen) = chosen.event else { anyhow::bail!("{chosen:?}") };
+    assert_eq!((chosen.chosen.as_str(), chosen.tool.as_deref()), ("mcp.files", Some("write")));
+    assert_eq!(server.calls()[0].0, "write");
+    // What a step grants bounds whom its route finds.
+    let bounded = routed.replace("with: {", "permissions: { tools: [mcp.files.read/file] }, with: {");
+    let run = scene.start(&bounded, json!({})).await?;
+    let header = scene.ended(run).await?;
+    assert_eq!((header.status, server.calls().len()), (Status::Failed, 1), "{:?}", header.error);
     Ok(())
 }
 

@@ -269,3 +269,43 @@ async fn a_dry_rehearsal_tells_nobody_and_starts_no_runs() -> Result<()> {
     ensure!(!names.contains(&"emitted") && !names.contains(&"child-started"), "{names:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn time_takes_none_and_a_dry_rehearsal_finds_what_it_would_have_remembered() -> Result<()> {
+    let disk = Disk::new()?;
+    let scene = disk.scene(ManualClock::new(BEGIN)).await?;
+    let text = "
+pawl: 1
+workflow: remembers
+version: 1.0.0
+plugins: { script: ./tests/guests/script.wasm, helper: ./tests/guests/script.wasm }
+permissions: { tools: [orders.*], agents: [helper], signals: [go], human: true, memory: true, timers: true }
+steps:
+  - { id: pause, wait: 2h }
+  - id: until
+    wait: { until: '2099-01-01T00:00:00Z' }
+  - id: put
+    agent: script
+    memory: { key: shared }
+    with: { steps: [{ put: [a, 1] }, { get: a }, { sleep: 3600000 }, { get: a }] }
+  - id: look
+    agent: script
+    memory: { key: shared }
+    with: { steps: [{ get: a }] }
+outputs: { put: '${{ steps.put.output }}', seen: '${{ steps.look.output }}' }
+";
+    // The run itself still waits, and the clock stands still.
+    let run = scene.start(text, json!({})).await?;
+    let waits = scene.named(run, "wait-started").await?.seq;
+    for at in [1, waits] {
+        let fork = scene.engine.rehearse(run, at, Vec::new(), dry(), ann()).await?;
+        let header = scene.ended(fork).await?;
+        let outputs = header.outputs.with_context(|| format!("outputs, not {:?}", header.error))?;
+        assert_eq!(outputs["seen"], json!([1]), "at {at}: {outputs}");
+        assert_eq!((&outputs["put"][1], &outputs["put"][3]), (&json!(1), &json!(1)), "{outputs}");
+        assert_eq!(scene.engine.replay(fork).await?.first_difference(), None);
+        assert_eq!(scene.engine.store().memories(None, 10).await?, [], "nothing goes into the memory itself");
+    }
+    assert_eq!(scene.settled(run).await?.status, Status::Waiting);
+    Ok(())
+}

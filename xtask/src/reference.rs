@@ -171,6 +171,7 @@ fn anchor(place: &Place) -> &'static str {
         "model-rule" | "model-when" | "model-call" | "model-usage" | "profile" => "models",
         "key" => "keys",
         "mcp-server" => "mcp-servers",
+        "mcp-elicitation" => "what-servers-ask",
         "mcp-value" => "values-that-are-kept-elsewhere",
         "plugin" => "plugins",
         "trusted-key" => "trusted-keys",

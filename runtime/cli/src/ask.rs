@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use crossterm::{cursor, event, terminal};
 use inquire::{Confirm, InquireError, Select, Text};
+use pawl_core::elicit::takes_form;
 use pawl_core::view::OpenApproval;
 use serde_json::{Map, Value};
 
@@ -88,7 +89,8 @@ fn prompt(open: &OpenApproval) -> Result<Option<Filled>, InquireError> {
         None
     };
     let mut data = Map::new();
-    for field in open.form.as_ref().map(question::fields).unwrap_or_default() {
+    let form = open.form.as_ref().filter(|_| takes_form(open, action));
+    for field in form.map(question::fields).unwrap_or_default() {
         if let Some(value) = fill_in_field(open.form.as_ref(), &field)? {
             data.insert(field.name.to_owned(), value);
         }

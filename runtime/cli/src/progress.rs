@@ -213,13 +213,14 @@ impl Progress {
     fn asked(&self, opened: &ApprovalOpened) -> Vec<String> {
         let title = summary::one_line(&opened.question.title);
         match opened.asker {
-            Asker::Step | Asker::GuardedStep => self.step('?', opened.visit, &title),
+            Asker::Step | Asker::GuardedStep | Asker::ToolStep => self.step('?', opened.visit, &title),
             Asker::Call(_) => vec![inner(&format!("asks \"{title}\""))],
             Asker::UnknownStep
             | Asker::UnknownCall(_)
             | Asker::GuardedCall(_)
             | Asker::BudgetStep
-            | Asker::BudgetCall(_) => vec![inner(&title)],
+            | Asker::BudgetCall(_)
+            | Asker::ToolCall(_) => vec![inner(&title)],
         }
     }
 

@@ -1,5 +1,6 @@
 //! An approval as people read it, and the commands that answer it.
 
+use pawl_core::elicit::takes_form;
 use pawl_core::view::OpenApproval;
 use serde_json::Value;
 
@@ -60,7 +61,8 @@ pub(crate) fn commands(open: &OpenApproval, place: &Place) -> Vec<String> {
         if open.terms.reason.contains(action) {
             words.push("--comment WHY".to_owned());
         }
-        words.extend(fields.iter().filter(shown).map(|field| format!("--data {}", field.example())));
+        let fields = fields.iter().filter(|_| takes_form(open, action));
+        words.extend(fields.filter(shown).map(|field| format!("--data {}", field.example())));
         place.command(&words.join(" "))
     };
     open.actions.iter().map(command).collect()

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pawl_core::call::CallRequest;
-use pawl_core::event::{ApprovalDecided, Asker, Awaited, Entry, Event, SlotRequested};
+use pawl_core::event::{ApprovalDecided, Asker, Awaited, Entry, Event, SlotRequested, ToolAsked};
 use pawl_core::journal::Envelope;
 use pawl_core::travel::RunRetried;
 use pawl_core::view::Status;
@@ -136,7 +136,9 @@ impl Story {
                         | Asker::GuardedStep
                         | Asker::GuardedCall(_)
                         | Asker::BudgetStep
-                        | Asker::BudgetCall(_) => Status::Waiting,
+                        | Asker::BudgetCall(_)
+                        | Asker::ToolStep
+                        | Asker::ToolCall(_) => Status::Waiting,
                         Asker::UnknownStep | Asker::UnknownCall(_) => Status::Unknown,
                     };
                     if opened.asker == Asker::Step {
@@ -149,6 +151,7 @@ impl Story {
                     }
                 });
             }
+            Event::ToolAsked(asked) => self.tool_asked(asked),
             Event::ApprovalDecided(decided) => self.decided(decided),
             Event::RunCancelled { .. } | Event::UndoStarted { .. } => {
                 for step in self.steps.values_mut().filter(|step| step.ended.is_none()) {
@@ -390,6 +393,15 @@ impl Story {
     }
 
     /// A limit that is nearly reached: told by its step, or by the run.
+    fn tool_asked(&mut self, asked: &ToolAsked) {
+        self.change(asked.visit, |step| {
+            step.status = Status::Waiting;
+            if let (Some(call), Some(request)) = (asked.call, &asked.request) {
+                step.open_call(call, request);
+            }
+        });
+    }
+
     fn warn(&mut self, of: Option<VisitId>, told: String) {
         match of {
             Some(visit) => self.change(visit, |step| step.note = told),

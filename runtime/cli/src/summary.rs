@@ -2,7 +2,8 @@
 
 use pawl_core::call::CallRequest;
 use pawl_core::event::{
-    ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, SlotRequested, Work,
+    ApprovalDecided, ApprovalOpened, Asker, Awaited, Because, Entry, Event, Payload, SlotRequested,
+    ToolAsked, Work,
 };
 use pawl_core::taint::Reached;
 use pawl_core::travel::{Ancestor, RunForked};
@@ -63,6 +64,7 @@ pub(crate) fn of(event: &Event) -> String {
         | Event::BudgetWarned(_)
         | Event::BudgetExceeded(_)
         | Event::BudgetRaised(_) => budgets::summary(event),
+        Event::ToolAsked(asked) => tool_asked(asked),
         Event::ApprovalOpened(opened) => asked(opened),
         Event::ApprovalDecided(decided) => decision(decided),
         Event::ApprovalClaimed(_)
@@ -193,6 +195,18 @@ pub(crate) fn awaited(awaited: &Awaited) -> String {
     }
 }
 
+fn tool_asked(asked: &ToolAsked) -> String {
+    let call = asked.call.map(|call| format!(", call {call}")).unwrap_or_default();
+    let request = asked.request.as_ref().map(|request| format!(": {}", self::call(request)));
+    let again = if asked.state.is_some() { ", with the server's state" } else { "" };
+    format!(
+        "visit {}{call}{}; {} asked{again}",
+        asked.visit,
+        request.unwrap_or_default(),
+        asked.questions.len()
+    )
+}
+
 fn asked(opened: &ApprovalOpened) -> String {
     let due = opened.due.map(|due| format!("; due {due}")).unwrap_or_default();
     let asker = match opened.asker {
@@ -201,6 +215,8 @@ fn asked(opened: &ApprovalOpened) -> String {
         Asker::UnknownStep | Asker::UnknownCall(_) => ", unknown outcome".into(),
         Asker::GuardedStep => ", guarded".into(),
         Asker::GuardedCall(call) => format!(", guarded call {call}"),
+        Asker::ToolStep => ", its tool".into(),
+        Asker::ToolCall(call) => format!(", the tool of call {call}"),
         Asker::BudgetStep => ", beyond its budget".into(),
         Asker::BudgetCall(call) => format!(", call {call} beyond its budget"),
     };

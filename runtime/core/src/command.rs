@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::budget::Amounts;
 use crate::call::{CallRequest, CallResponse};
 use crate::decide::SlotNews;
+use crate::elicit::ToolAsks;
 use crate::event::{Actor, Candidate, LogLine, Origin, RunStarted};
 use crate::fork::Restart;
 use crate::plugin::PluginPin;
@@ -63,6 +64,8 @@ pub enum Command {
         /// The calls since the last recorded one, unless `BeginCall` recorded them.
         silent: Vec<AnsweredCall>,
     },
+    /// A call asks a person before it goes on.
+    AskForTool(Box<AskedByTool>),
     /// A person answers.
     Decide {
         /// Which approval.
@@ -204,6 +207,21 @@ pub struct CallPlace {
     pub call: u32,
     /// The number of the first call that is made together with it; its own, where it is made alone.
     pub first: u32,
+}
+
+/// Which call asks, and what.
+#[derive(Debug, Clone)]
+pub struct AskedByTool {
+    /// The visit.
+    pub visit: VisitId,
+    /// The attempt.
+    pub attempt: u32,
+    /// The agent's call, and what was called; nothing for a tool step.
+    pub call: Option<(CallPlace, CallRequest)>,
+    /// What it asks.
+    pub asks: ToolAsks,
+    /// An agent's calls since the last recorded one.
+    pub silent: Vec<AnsweredCall>,
 }
 
 /// An agent's call that changed nothing outside and was answered at once.

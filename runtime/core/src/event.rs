@@ -14,6 +14,7 @@ mod payload;
 mod route;
 mod slot;
 mod started;
+mod tool_asked;
 mod work;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub use payload::Payload;
 pub use route::{Candidate, RouteAwaited, RouteChosen, RouteRequested};
 pub use slot::{Overflow, SlotRequested};
 pub use started::{Parent, RunStarted};
+pub use tool_asked::{ToolAsked, ToolQuestion};
 pub use work::{LogLine, Work};
 
 use crate::budget::Amounts;
@@ -214,6 +216,8 @@ pub enum Event {
         /// Why it is unknown.
         reason: String,
     },
+    /// Under way → a call asks a person before it goes on; the first question follows.
+    ToolAsked(Box<ToolAsked>),
     /// A visit or call waits for a person.
     ApprovalOpened(Box<ApprovalOpened>),
     /// The approval is closed; what it allows starts in the same commit.
@@ -466,6 +470,7 @@ impl Event {
             Self::TaskHandedOver { .. } => "task-handed-over",
             Self::CallCompleted { .. } => "call-completed",
             Self::OutcomeUnknown { .. } => "outcome-unknown",
+            Self::ToolAsked(_) => "tool-asked",
             Self::ApprovalOpened(_) => "approval-opened",
             Self::ApprovalDecided(_) => "approval-decided",
             Self::ApprovalClaimed(_) => "approval-claimed",

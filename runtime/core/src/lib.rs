@@ -28,6 +28,7 @@ pub mod call;
 pub mod chat;
 pub mod definition;
 pub mod diagnostic;
+pub mod elicit;
 pub mod event;
 pub mod expression;
 pub mod fork;
@@ -52,7 +53,9 @@ pub mod upgrade;
 pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, value_bytes, within_depth};
-pub use command::{AnsweredCall, CallPlace, Command, Entropy, Moment, Refusal, RouteFound, RouteOutcome};
+pub use command::{
+    AnsweredCall, AskedByTool, CallPlace, Command, Entropy, Moment, Refusal, RouteFound, RouteOutcome,
+};
 pub use decide::{
     AGENTS_MAX_DEPTH, HANDOVERS_MAX, MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX,
     SlotNews, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide,

@@ -97,6 +97,19 @@ pub struct McpServer {
     pub timeout: Duration,
     /// After how long without a call it is closed.
     pub idle: Duration,
+    /// Who is asked what it asks; nothing where it may not ask.
+    pub elicitation: Option<Elicitation>,
+}
+
+/// What becomes of what an MCP server asks people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elicitation {
+    /// Users and groups who may answer; empty means anyone.
+    pub to: Vec<String>,
+    /// How long an answer is waited for, and what is chosen then.
+    pub due: Option<(Duration, String)>,
+    /// How long a call is kept open in which an answer is waited for.
+    pub hold: Duration,
 }
 
 /// How an MCP server is spoken to.

@@ -8,7 +8,9 @@ use pawl_core::budget::Prices;
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::diagnostic::Diagnostics;
 use pawl_core::oci::Reference;
-use pawl_core::plugin::{Ceiling, Permissions, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins};
+use pawl_core::plugin::{
+    Ceiling, Permissions, PluginKind, PluginOrigin, PluginPins, WorkflowPin, WorkflowPins,
+};
 use pawl_core::route::Offer;
 use pawl_core::source::{self, KnownModels, WorkflowShape};
 use pawl_core::{Digest, RunId, StepId};
@@ -113,7 +115,8 @@ async fn prepare_within(
         return Err(problems.into());
     }
     let routed = loaded.definition.has_routes();
-    let offers = if routed { offers(context).await? } else { BTreeMap::new() };
+    let kind = if loaded.definition.has_routed_tools() { PluginKind::Tool } else { PluginKind::Agent };
+    let offers = if routed { offers(context, kind).await? } else { BTreeMap::new() };
     let unanswered = if routed {
         source::check_routes(&loaded, file, text, &with_pins(offers, &plugins))
     } else {
@@ -161,6 +164,7 @@ async fn pin_plugins(
         };
         locking.check(&entry)?;
         let (pin, blob) = context.catalog.pin(&entry).await?;
+        locking.check_server(name, &pin)?;
         plugins.insert(name.to_owned(), pin);
         blobs.push(blob);
     }

@@ -131,6 +131,7 @@ mod tests {
             trust_annotations: false,
             timeout: Duration(1),
             idle: Duration(1),
+            elicitation: None,
         }
     }
 

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::ClientHandler;
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ErrorData, Implementation,
+    ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
+    ElicitationCapability, ErrorData, FormElicitationCapability, Implementation,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
+use tokio::sync::oneshot;
 
+use crate::asking::{Asked, Callers};
 use crate::result::cut;
 
 /// The longest that is kept of a question or a line, in bytes.
@@ -36,32 +39,58 @@ impl Notes {
     }
 }
 
-/// Answers a server. It is told that pawl takes no questions; one that asks all the same is refused.
+/// Answers a server. What it may ask is forms for people, where its operator lets it; anything else is refused.
 #[derive(Debug, Clone)]
 pub(crate) struct Handler {
     pub(crate) notes: Arc<Notes>,
+    /// The calls for which it may ask.
+    pub(crate) callers: Arc<Callers>,
+    /// Whether it may.
+    pub(crate) asks: bool,
 }
 
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(
-            ClientCapabilities::default(),
-            Implementation::new("pawl", env!("CARGO_PKG_VERSION")),
-        )
+        let mut capabilities = ClientCapabilities::default();
+        capabilities.elicitation = self
+            .asks
+            .then(|| ElicitationCapability::default().with_form(FormElicitationCapability::default()));
+        ClientConfig::new(capabilities, Implementation::new("pawl", env!("CARGO_PKG_VERSION")))
     }
 
     async fn create_elicitation(
         &self,
         request: ElicitRequestParams,
-        _context: RequestContext<RoleClient>,
+        context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        let (ElicitRequestParams::FormElicitationParams { message, .. }
-        | ElicitRequestParams::UrlElicitationParams { message, .. }) = request
-        else {
-            return Err(ErrorData::invalid_request("pawl takes no questions from servers", None));
+        let refused = |message: String, why: &str| {
+            self.notes.asks(message);
+            Err(ErrorData::invalid_request(format!("pawl takes no such question: {why}"), None))
         };
-        self.notes.asks(message);
-        Err(ErrorData::invalid_request("pawl takes no questions from servers", None))
+        let (message, schema) = match request {
+            ElicitRequestParams::FormElicitationParams { message, requested_schema, .. } if self.asks => {
+                (message, serde_json::to_value(requested_schema).unwrap_or_default())
+            }
+            ElicitRequestParams::FormElicitationParams { message, .. } => {
+                return refused(message, "the operator does not let this server ask people");
+            }
+            ElicitRequestParams::UrlElicitationParams { message, .. } => {
+                return refused(message, "it shows people no addresses");
+            }
+            _ => return refused(String::new(), "its form is not known"),
+        };
+        let shown = message.clone();
+        let (reply, given) = oneshot::channel();
+        let asked = async {
+            match self.callers.hand_over(Asked { message, schema, reply }).await {
+                Ok(()) => Ok(given.await.unwrap_or_else(|_| ElicitResult::new(ElicitationAction::Cancel))),
+                Err(why) => refused(shown, why),
+            }
+        };
+        tokio::select! {
+            answered = asked => answered,
+            () = context.ct.cancelled() => Err(ErrorData::invalid_request("the question was taken back", None)),
+        }
     }
 
     async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
@@ -75,11 +104,20 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn servers_are_told_that_pawl_can_do_nothing_for_them() {
-        let handler = Handler { notes: Arc::default() };
-        assert_eq!(serde_json::to_value(handler.get_info().capabilities).unwrap(), json!({}));
-        handler.notes.asks("ä".repeat(LINE_MAX_BYTES));
-        let asked = handler.notes.take_asked().unwrap();
-        assert!(asked.len() <= LINE_MAX_BYTES + 3 && handler.notes.take_asked().is_none());
+    fn servers_are_told_that_they_may_ask_for_forms_and_nothing_else() {
+        let told = |asks| {
+            let handler = Handler { notes: Arc::default(), callers: Arc::default(), asks };
+            serde_json::to_value(handler.get_info().capabilities).unwrap()
+        };
+        assert_eq!(told(false), json!({}));
+        assert_eq!(told(true), json!({ "elicitation": { "form": {} } }));
+    }
+
+    #[test]
+    fn what_was_refused_is_kept_in_short() {
+        let notes = Notes::default();
+        notes.asks("ä".repeat(LINE_MAX_BYTES));
+        let asked = notes.take_asked().unwrap();
+        assert!(asked.len() <= LINE_MAX_BYTES + 3 && notes.take_asked().is_none());
     }
 }

@@ -5,13 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pawl_core::call::CallResponse;
 use pawl_core::operator::Operator;
 use pawl_core::plugin::ToolDescription;
 use pawl_core::{Failure, FailureKind};
 
 use crate::server::Server;
-use crate::{McpCall, McpError, Servers};
+use crate::{McpCall, McpEnd, McpError, Servers};
 
 /// The MCP servers of a `pawl.yaml`.
 #[derive(Debug, Default)]
@@ -44,7 +43,7 @@ impl Servers for Hub {
         self.get(server)?.describe().await
     }
 
-    async fn call(&self, call: McpCall<'_>) -> CallResponse {
+    async fn call(&self, call: McpCall<'_>) -> Result<McpEnd, Failure> {
         self.get(call.server)?.call(call).await
     }
 

@@ -8,6 +8,7 @@
 
 #![warn(missing_docs)]
 
+mod asking;
 mod connect;
 mod describe;
 mod error;
@@ -18,14 +19,17 @@ mod live;
 mod program;
 mod result;
 mod server;
+mod talk;
 mod value;
+mod watcher;
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use pawl_core::Failure;
-use pawl_core::call::CallResponse;
+use pawl_core::elicit::ToolAsks;
 use pawl_core::plugin::ToolDescription;
+use pawl_core::state::{Dialogue, ToolAnswer};
 use serde_json::Value;
 
 pub use describe::{MCP_DESCRIPTION_MAX_BYTES, MCP_TOOLS_MAX};
@@ -34,6 +38,7 @@ pub use hub::Hub;
 pub use live::MCP_MESSAGE_MAX_BYTES;
 pub use program::end_all;
 pub use server::{MCP_CALLS_AT_ONCE_MAX, MCP_FAULTS_MAX, MCP_FAULTS_WINDOW_MS};
+pub use talk::{MCP_QUESTION_MAX_BYTES, MCP_QUESTIONS_MAX};
 
 /// One call of a tool.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +51,25 @@ pub struct McpCall<'a> {
     pub arguments: &'a Value,
     /// The key that is the same for every try of one call, across crashes.
     pub key: &'a str,
+    /// What it has asked before, and what it was answered.
+    pub dialogue: Option<&'a Dialogue>,
+}
+
+impl<'a> McpCall<'a> {
+    /// What people have answered.
+    pub(crate) fn answers(&self) -> &'a [ToolAnswer] {
+        self.dialogue.map_or(&[], |dialogue| &dialogue.answers)
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum McpEnd {
+    /// What the tool gave.
+    Result(Value),
+    /// It asks a person first, and is to be called again with the answers. Whether its server waits meanwhile is no
+    /// matter of the caller's.
+    Asks(ToolAsks),
 }
 
 /// Where an engine's calls of MCP tools go.
@@ -58,7 +82,7 @@ pub trait Servers: Debug + Send + Sync + 'static {
     async fn describe(&self, server: &str) -> Result<Vec<ToolDescription>, Failure>;
 
     /// Calls a tool. Dropping the future gives the call up.
-    async fn call(&self, call: McpCall<'_>) -> CallResponse;
+    async fn call(&self, call: McpCall<'_>) -> Result<McpEnd, Failure>;
 
     /// Closes all servers. A call that comes later starts its server again.
     async fn close(&self);

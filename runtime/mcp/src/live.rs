@@ -7,13 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderName;
+use pawl_core::call::CallResponse;
 use pawl_core::operator::{McpReached, McpServer, McpValue};
 use pawl_core::plugin::ToolDescription;
 use pawl_core::{Failure, FailureKind};
-use pawl_wire::trace::{TRACEPARENT, TRACESTATE};
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, PaginatedRequestParams, ProtocolVersion, SubscriptionFilter,
-};
+use rmcp::model::{PaginatedRequestParams, ProtocolVersion, SubscriptionFilter};
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, Peer, RoleClient, RunningService,
     ServiceError,
@@ -22,10 +20,11 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
 use rmcp::transport::streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::Instant;
 
+use crate::asking::Callers;
 use crate::connect::Address;
 use crate::describe;
 use crate::handler::{Handler, Notes};
@@ -47,12 +46,14 @@ const RESUME_PAUSE_MS: u64 = 500;
 /// How long a connection may take to be closed, in milliseconds.
 const CLOSE_MAX_MS: u64 = 2_000;
 /// Under which name of `_meta` a call has its key.
-const KEY: &str = "dev.pawl/idempotency-key";
+pub(crate) const KEY: &str = "dev.pawl/idempotency-key";
 
 /// A connection to a server that runs.
 #[derive(Debug)]
 pub(crate) struct Live {
-    peer: Peer<RoleClient>,
+    pub(crate) peer: Peer<RoleClient>,
+    /// The calls under way, for which the server may ask.
+    pub(crate) callers: Arc<Callers>,
     /// What ends with the connection; taken by whoever closes it.
     held: Mutex<Option<Held>>,
     pub(crate) notes: Arc<Notes>,
@@ -174,7 +175,9 @@ impl Live {
     /// Starts or reaches a server, and asks what tools it has.
     pub(crate) async fn start(name: &str, spec: &McpServer, reach: &Reach) -> Result<Arc<Self>, Failure> {
         let (notes, secrets) = (Arc::<Notes>::default(), Secrets::default());
-        let handler = Handler { notes: Arc::clone(&notes) };
+        let callers = Arc::<Callers>::default();
+        let asks = spec.elicitation.is_some();
+        let handler = Handler { notes: Arc::clone(&notes), callers: Arc::clone(&callers), asks };
         let (service, program) = match reach {
             Reach::Program { command, args, env, folder } => {
                 let env = env.iter().map(|(name, value)| match value {
@@ -219,6 +222,7 @@ impl Live {
         let list = List { at: Instant::now(), tools: BTreeMap::new() };
         let live = Self {
             peer,
+            callers,
             held: Mutex::new(Some(Held { service, program })),
             notes,
             secrets,
@@ -248,6 +252,11 @@ impl Live {
                 notes.changed.store(true, Ordering::Release);
             }
         });
+    }
+
+    /// Whether a call that asks is over, and is made again with the answers.
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.peer.peer_info().is_some_and(|info| info.protocol_version >= ProtocolVersion::V_2026_07_28)
     }
 
     /// Uses it, from now on until what this gives is dropped; nothing where it is about to be closed.
@@ -324,28 +333,12 @@ impl Live {
         Ok(())
     }
 
-    /// Calls a tool once.
-    pub(crate) async fn call(&self, tool: &str, arguments: &Value, key: &str) -> Result<Value, Lost> {
-        let mut params = CallToolRequestParams::new(tool.to_owned());
-        params.arguments = Some(arguments.as_object().cloned().unwrap_or_default());
-        params.meta = Some(meta(key).into());
-        let answer = self.peer.call_tool_once(params).await;
-        let result = match answer.map_err(|error| lost(&error, true))? {
-            CallToolResponse::Complete(result) => crate::result::response(result),
-            CallToolResponse::InputRequired(_) => Err(Failure::new(
-                FailureKind::Permanent,
-                "the server wants to be answered by a person first, and pawl takes no questions from servers",
-            )),
-            _ => Err(Failure::new(
-                FailureKind::Permanent,
-                "the server wants to do it later, which pawl does not wait for",
-            )),
-        };
+    /// What a tool gave, without anything that is secret.
+    pub(crate) fn shown(&self, result: CallResponse) -> Result<Value, Lost> {
         result.map(|value| self.secrets.out_of_value(value)).map_err(|mut failure| {
             if let Some(question) = self.notes.take_asked() {
                 failure.message = format!(
-                    "{}; before that the server wanted to ask a person \"{question}\", and pawl takes no questions \
-                     from servers",
+                    "{}; before that the server wanted to ask a person \"{question}\", and was refused",
                     failure.message
                 );
             }
@@ -384,7 +377,7 @@ impl Live {
 }
 
 /// What came of a request that has no answer of its own.
-fn lost(error: &ServiceError, may_act: bool) -> Lost {
+pub(crate) fn lost(error: &ServiceError, may_act: bool) -> Lost {
     match error {
         ServiceError::McpError(error) => {
             let kind = match error.code.0 {
@@ -418,16 +411,6 @@ fn sent(error: &HttpError, may_act: bool) -> Lost {
         }
         error => Lost::Broken { reason: error.to_string(), was_done: may_act && !error.was_not_done() },
     }
-}
-
-/// What a call has with it: its key, and the trace that it belongs to.
-fn meta(key: &str) -> Map<String, Value> {
-    let mut meta = Map::from_iter([(KEY.to_owned(), json!(key))]);
-    if let Some(trace) = pawl_wire::trace::current() {
-        meta.insert(TRACEPARENT.to_owned(), json!(trace.parent));
-        meta.extend(trace.state.map(|state| (TRACESTATE.to_owned(), json!(state))));
-    }
-    meta
 }
 
 /// Why a server does not begin, with what its program said last.

@@ -16,6 +16,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use crate::handler::{LINE_MAX_BYTES, Notes};
 use crate::value::Secrets;
+use crate::watcher::Watcher;
 
 /// How long a server may take to end after its input did, and again after it was told to, in milliseconds.
 const END_MAX_MS: u64 = 2_000;
@@ -27,8 +28,15 @@ const LAST_LINES: usize = 3;
 const LAST_LOOK_MS: u64 = 10;
 const LAST_LOOKS_MAX: u32 = 50;
 
-/// The process groups of all servers that run.
-static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// The servers that run.
+static RUNNING: Mutex<Running> = Mutex::new(Running { groups: BTreeSet::new(), watcher: Watcher::new() });
+
+#[derive(Debug)]
+struct Running {
+    /// Their process groups.
+    groups: BTreeSet<i32>,
+    watcher: Watcher,
+}
 
 /// A process with all that it starts. Dropping it ends them at once.
 #[derive(Debug)]
@@ -64,7 +72,12 @@ impl Program {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        running().extend(group.map(|group| group.as_raw_nonzero().get()));
+        if let Some(group) = group {
+            let running = &mut *running();
+            let group = group.as_raw_nonzero().get();
+            running.groups.insert(group);
+            running.watcher.begun(group, &running.groups);
+        }
         let gone = || io::Error::other("it has no input or output");
         let ends = (child.stdout.take().ok_or_else(gone)?, child.stdin.take().ok_or_else(gone)?);
         let last_lines = Arc::<Mutex<Vec<String>>>::default();
@@ -111,18 +124,22 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
         if let Some(group) = self.group {
-            running().remove(&group.as_raw_nonzero().get());
+            let running = &mut *running();
+            let group = group.as_raw_nonzero().get();
+            running.groups.remove(&group);
+            running.watcher.ended(group);
         }
     }
 }
 
-fn running() -> std::sync::MutexGuard<'static, BTreeSet<i32>> {
+fn running() -> std::sync::MutexGuard<'static, Running> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends all servers that still run, for the end of the process: what was not closed before has no more use.
 pub fn end_all() {
-    let groups: Vec<Pid> = std::mem::take(&mut *running()).into_iter().filter_map(Pid::from_raw).collect();
+    let groups = std::mem::take(&mut running().groups);
+    let groups: Vec<Pid> = groups.into_iter().filter_map(Pid::from_raw).collect();
     let tell = |signal| {
         let told = groups.iter().filter(|group| {
             // Nobody else looks after it any more, and one that ended and was not looked after is still there.
@@ -140,10 +157,13 @@ pub fn end_all() {
     }
     if left > 0 {
         tell(Signal::KILL);
-        for group in groups {
+        for group in &groups {
             // It ends at once, if it is not gone already.
-            let _ = waitpid(Some(group), WaitOptions::empty());
+            let _ = waitpid(Some(*group), WaitOptions::empty());
         }
+    }
+    for group in groups {
+        running().watcher.ended(group.as_raw_nonzero().get());
     }
 }
 

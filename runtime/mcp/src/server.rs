@@ -1,18 +1,19 @@
 //! One server: started when it is needed, started again when it broke, closed when nobody needs it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use pawl_core::call::CallResponse;
 use pawl_core::operator::McpServer;
 use pawl_core::plugin::{EffectClass, ToolDescription};
 use pawl_core::{Failure, FailureKind};
 use tokio::time::Instant;
 
 use crate::live::{Live, Lost, MCP_MESSAGE_MAX_BYTES, Reach, Use};
-use crate::{McpCall, McpError};
+use crate::talk::{Heard, Talk};
+use crate::{McpCall, McpEnd, McpError};
 
 /// How long a server may take to start, in milliseconds.
 const START_MAX_MS: u64 = 30_000;
@@ -24,6 +25,14 @@ pub const MCP_FAULTS_WINDOW_MS: u64 = 60_000;
 pub const MCP_CALLS_AT_ONCE_MAX: usize = 64;
 /// How often a call that may be made again is, when its server breaks.
 const TRIES_MAX: u32 = 2;
+
+/// What came of one try of a call.
+enum Tried {
+    /// Its end, or a question.
+    Ended(Result<McpEnd, Failure>),
+    /// The connection broke.
+    Broken { reason: String, was_done: bool },
+}
 
 /// One server of `pawl.yaml`.
 #[derive(Debug)]
@@ -37,6 +46,12 @@ pub(crate) struct Server {
     turns: tokio::sync::Semaphore,
     /// When it broke.
     faults: Mutex<VecDeque<Instant>>,
+    /// Calls in which it waits for an answer, by their keys.
+    held: Mutex<HashMap<String, (u64, Talk)>>,
+    /// Whether it has asked in the middle of a call: from then on it gets one call at a time, so that it is clear in
+    /// which it asks.
+    asks: AtomicBool,
+    alone: tokio::sync::Mutex<()>,
 }
 
 impl Server {
@@ -55,6 +70,9 @@ impl Server {
             live: tokio::sync::Mutex::default(),
             turns: tokio::sync::Semaphore::new(MCP_CALLS_AT_ONCE_MAX),
             faults: Mutex::default(),
+            held: Mutex::default(),
+            asks: AtomicBool::default(),
+            alone: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -78,34 +96,33 @@ impl Server {
     }
 
     /// Calls a tool that is still what the run was started with.
-    pub(crate) async fn call(self: &Arc<Self>, call: McpCall<'_>) -> CallResponse {
+    pub(crate) async fn call(self: &Arc<Self>, call: McpCall<'_>) -> Result<McpEnd, Failure> {
         let Ok(_turn) = self.turns.acquire().await else {
             return Err(Failure::new(FailureKind::Cancelled, "pawl is about to end"));
         };
+        let _alone = if self.asks.load(Ordering::Acquire) { Some(self.alone.lock().await) } else { None };
+        if let Some(talk) = self.take_held(call.key).and_then(|talk| talk.go_on(&call)) {
+            let live = Arc::clone(talk.live());
+            match self.try_call(&live, &call, async { Ok(talk) }).await {
+                Tried::Ended(end) => return end,
+                // With the answers it can be called from the beginning.
+                Tried::Broken { reason, .. } => {
+                    tracing::warn!(server = self.name, "a held call broke: {reason}");
+                }
+            }
+        }
         let may_repeat = call.tool.effect != EffectClass::AtMostOnce;
         for tries_left in (0..TRIES_MAX).rev() {
             let using = self.live().await?;
-            let live = &using.live;
-            let end = tokio::time::timeout(self.timeout(), self.call_on(live, call)).await;
-            let (reason, was_done) = match end {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(Lost::Answered(failure))) => return Err(live.failed(Lost::Answered(failure))),
-                Ok(Err(Lost::Broken { reason, was_done })) => (reason, was_done),
-                Err(_) => {
-                    // What hangs once may hang for ever.
-                    self.retire(live, true).await;
-                    return Err(Failure::new(FailureKind::Timeout, self.too_slow()));
-                }
+            let live = Arc::clone(&using.live);
+            let begin = async {
+                using.live.unchanged(&self.name, &self.spec, call.tool).await?;
+                Ok(Talk::begin(using, &call))
             };
-            let flooded = live.notes.flooded.load(std::sync::atomic::Ordering::Acquire);
-            self.retire(live, true).await;
-            if flooded {
-                let message = format!(
-                    "the MCP server '{}' sent a message of more than mcp_message_max_bytes ({MCP_MESSAGE_MAX_BYTES})",
-                    self.name
-                );
-                return Err(Failure::new(FailureKind::Limit, message));
-            }
+            let (reason, was_done) = match self.try_call(&live, &call, begin).await {
+                Tried::Ended(end) => return end,
+                Tried::Broken { reason, was_done } => (reason, was_done),
+            };
             if tries_left == 0 || (was_done && !may_repeat) {
                 let words = live.last_words().await;
                 let reason = if words.is_empty() { reason } else { words };
@@ -128,13 +145,86 @@ impl Server {
         Err(Failure::new(FailureKind::Permanent, "the tool was never called, which is a fault of pawl"))
     }
 
-    async fn call_on(&self, live: &Live, call: McpCall<'_>) -> Result<serde_json::Value, Lost> {
-        live.unchanged(&self.name, &self.spec, call.tool).await?;
-        live.call(&call.tool.name, call.arguments, call.key).await
+    /// Makes a call, or goes on with one, until it ends or asks.
+    async fn try_call(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        call: &McpCall<'_>,
+        talk: impl Future<Output = Result<Talk, Lost>>,
+    ) -> Tried {
+        let hear = async { talk.await?.hear(call, self.spec.elicitation.as_ref()).await };
+        let heard = tokio::time::timeout(self.timeout(), hear).await;
+        let lost = match heard {
+            Ok(Ok(Heard::Asks(asks, waits))) => {
+                if let Some(talk) = waits {
+                    self.asks.store(true, Ordering::Release);
+                    self.hold(call.key, talk);
+                }
+                return Tried::Ended(Ok(McpEnd::Asks(asks)));
+            }
+            Ok(Ok(Heard::Result(result))) => match live.shown(result) {
+                Ok(value) => return Tried::Ended(Ok(McpEnd::Result(value))),
+                Err(lost) => lost,
+            },
+            Ok(Err(lost)) => lost,
+            Err(_) => {
+                // What hangs once may hang for ever.
+                self.retire(live, true).await;
+                return Tried::Ended(Err(Failure::new(FailureKind::Timeout, self.too_slow())));
+            }
+        };
+        let (reason, was_done) = match lost {
+            Lost::Broken { reason, was_done } => (reason, was_done),
+            answered @ Lost::Answered(_) => return Tried::Ended(Err(live.failed(answered))),
+        };
+        let flooded = live.notes.flooded.load(Ordering::Acquire);
+        self.retire(live, true).await;
+        if flooded {
+            let message = format!(
+                "the MCP server '{}' sent a message of more than mcp_message_max_bytes ({MCP_MESSAGE_MAX_BYTES})",
+                self.name
+            );
+            return Tried::Ended(Err(Failure::new(FailureKind::Limit, message)));
+        }
+        Tried::Broken { reason, was_done }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u64, Talk)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_held(&self, key: &str) -> Option<Talk> {
+        self.held().remove(key).map(|(_, talk)| talk)
+    }
+
+    /// Keeps a call open in which the server waits for an answer, for a while.
+    fn hold(self: &Arc<Self>, key: &str, talk: Talk) {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let Some(asks) = &self.spec.elicitation else { return };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut held = self.held();
+        // One that is too many is given up, and made again with its answer.
+        if held.len() >= MCP_CALLS_AT_ONCE_MAX {
+            return;
+        }
+        held.insert(key.to_owned(), (number, talk));
+        drop(held);
+        let (server, key) = (Arc::downgrade(self), key.to_owned());
+        let until = Instant::now() + Duration::from_millis(asks.hold.0);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(until).await;
+            let Some(server) = server.upgrade() else { return };
+            let mut held = server.held();
+            if held.get(&key).is_some_and(|(at, _)| *at == number) {
+                held.remove(&key);
+            }
+        });
     }
 
     /// Closes it. A call that comes later starts it again.
     pub(crate) async fn close(&self) {
+        // Nobody answers these any more.
+        std::mem::take(&mut *self.held());
         let live = self.live.lock().await.take();
         if let Some(live) = live {
             live.close().await;
@@ -189,6 +279,8 @@ impl Server {
 
     /// Lets go of a connection, which is closed when its last call has ended.
     async fn retire(self: &Arc<Self>, live: &Arc<Live>, broke: bool) {
+        // Calls that wait on it are made again.
+        self.held().retain(|_, (_, talk)| !Arc::ptr_eq(talk.live(), live));
         let mut slot = self.live.lock().await;
         if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, live)) {
             *slot = None;

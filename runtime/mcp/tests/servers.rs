@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use pawl_core::call::CallResponse;
 use pawl_core::plugin::ToolDescription;
 use pawl_core::source::operator;
-use pawl_core::{Failure, FailureKind};
+use pawl_core::state::{Dialogue, ToolAnswer};
+use pawl_core::{Digest, Failure, FailureKind};
 use pawl_mcp::{
-    Hub, MCP_CALLS_AT_ONCE_MAX, MCP_FAULTS_MAX, MCP_MESSAGE_MAX_BYTES, MCP_TOOLS_MAX, McpCall, Servers as _,
+    Hub, MCP_CALLS_AT_ONCE_MAX, MCP_FAULTS_MAX, MCP_MESSAGE_MAX_BYTES, MCP_QUESTION_MAX_BYTES,
+    MCP_QUESTIONS_MAX, MCP_TOOLS_MAX, McpCall, McpEnd, Servers as _,
 };
 use pawl_wire::trace::{TraceHeaders, within};
 use serde_json::{Value, json};
@@ -162,7 +164,12 @@ async fn described(hub: &Hub) -> Vec<ToolDescription> {
 }
 
 async fn call(hub: &Hub, tool: &ToolDescription) -> CallResponse {
-    hub.call(McpCall { server: "far", tool, arguments: &json!({ "a": 1 }), key: "key-1" }).await
+    let arguments = &json!({ "a": 1 });
+    let call = McpCall { server: "far", tool, arguments, key: "key-1", dialogue: None };
+    match hub.call(call).await? {
+        McpEnd::Result(value) => Ok(value),
+        McpEnd::Asks(asks) => panic!("{asks:?}"),
+    }
 }
 
 fn failure(response: CallResponse) -> Failure {
@@ -322,4 +329,77 @@ async fn a_server_that_cannot_be_reached_says_so() {
     );
     let unknown = hub.describe("fra").await.unwrap_err();
     assert!(unknown.message.contains("no MCP server 'fra'"), "{unknown}");
+}
+
+fn asked(message: &str) -> Does {
+    let params = json!({ "mode": "form", "message": message, "requestedSchema": { "type": "object", "properties": {
+        "city": { "type": "string" },
+    } } });
+    Does::Gives(json!({ "resultType": "input_required", "requestState": "halfway", "inputRequests": {
+        "which": { "method": "elicitation/create", "params": params },
+    } }))
+}
+
+/// A call with so many answers to what it asked before.
+async fn answered(hub: &Hub, tool: &ToolDescription, answers: usize) -> Result<McpEnd, Failure> {
+    let answer = |n: usize| ToolAnswer {
+        key: "which".to_owned(),
+        digest: Digest::of(&n.to_be_bytes()),
+        round: u32::try_from(n).unwrap() + 1,
+        action: "accept".to_owned(),
+        data: Arc::new(json!({ "city": "Bonn" })),
+    };
+    let mut dialogue = Dialogue::default();
+    dialogue.answers = (0..answers).map(answer).collect();
+    dialogue.round = u32::try_from(answers).unwrap();
+    dialogue.state = Some("halfway".to_owned());
+    let dialogue = Some(&dialogue).filter(|_| answers > 0);
+    hub.call(McpCall { server: "far", tool, arguments: &json!({}), key: "key-1", dialogue }).await
+}
+
+#[tokio::test]
+async fn a_question_is_asked_as_the_operator_says_and_questions_have_an_end() {
+    let server = Server::start(vec![tool("ask")], asked(&format!("Which {SECRET}?"))).await;
+    let (hub, _folder) = server.hub("elicitation: { to: group:office, due: 2d, on_timeout: decline }");
+    let tools = described(&hub).await;
+    let McpEnd::Asks(asks) = answered(&hub, &tools[0], 0).await.unwrap() else { panic!("it does not ask") };
+    let question = &asks.questions[0].question;
+    assert_eq!(
+        (question.title.as_str(), &question.to[..]),
+        ("mcp.far asks: Which [key]?", &["group:office".to_owned()][..])
+    );
+    assert_eq!(
+        (question.due.map(|due| due.0), question.on_timeout.as_deref()),
+        (Some(172_800_000), Some("decline"))
+    );
+    assert_eq!((asks.state.as_deref(), asks.questions[0].key.as_str()), (Some("halfway"), "which"));
+    let limit = answered(&hub, &tools[0], MCP_QUESTIONS_MAX).await.unwrap_err();
+    assert!(limit.message.contains("mcp_questions_max (20)") && limit.kind == FailureKind::Limit, "{limit}");
+    server.does(asked(&"x".repeat(MCP_QUESTION_MAX_BYTES)));
+    let limit = answered(&hub, &tools[0], 0).await.unwrap_err();
+    assert!(limit.message.contains("mcp_question_max_bytes (65536)"), "{limit}");
+
+    let (hub, _folder) = server.hub("elicitation: false");
+    server.does(asked("Which one?"));
+    let refused = answered(&hub, &tools[0], 0).await.unwrap_err();
+    assert!(refused.message.contains("`elicitation` in pawl.yaml does not let it"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_no_form_is_not_asked() {
+    let address =
+        json!({ "mode": "url", "message": "Open it", "url": "https://example.com", "elicitationId": "1" });
+    let server = Server::start(vec![tool("ask")], says("unused")).await;
+    let (hub, _folder) = server.hub("");
+    let tools = described(&hub).await;
+    for (request, part) in [
+        (json!({ "method": "elicitation/create", "params": address }), "pawl shows people none"),
+        (json!({ "method": "roots/list" }), "pawl has none for it"),
+    ] {
+        server.does(Does::Gives(
+            json!({ "resultType": "input_required", "inputRequests": { "one": request } }),
+        ));
+        let refused = answered(&hub, &tools[0], 0).await.unwrap_err();
+        assert!(refused.message.contains(part) && refused.kind == FailureKind::Permanent, "{refused}");
+    }
 }

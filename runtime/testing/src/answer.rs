@@ -81,7 +81,9 @@ impl Question {
             | Asker::GuardedStep
             | Asker::GuardedCall(_)
             | Asker::BudgetStep
-            | Asker::BudgetCall(_) => None,
+            | Asker::BudgetCall(_)
+            | Asker::ToolStep
+            | Asker::ToolCall(_) => None,
         };
         match ledger.latest(self.run, self.visit, call) {
             Some(CallResponse::Ok(output)) => ("succeeded", json!({ "output": output })),

@@ -151,6 +151,7 @@ fn visit(event: &Event) -> Option<VisitId> {
         | Event::RouteExhausted { visit, .. }
         | Event::StepFailed { visit, .. } => Some(*visit),
         Event::ApprovalOpened(opened) => Some(opened.visit),
+        Event::ToolAsked(asked) => Some(asked.visit),
         Event::RouteRequested(requested) => Some(requested.visit),
         Event::RouteChosen(chosen) => Some(chosen.visit),
         Event::RouteAwaited(awaited) => Some(awaited.visit),

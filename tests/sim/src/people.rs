@@ -77,6 +77,7 @@ pub(crate) fn reply(seed: u64, open: &OpenApproval, truth: &Truth) -> Option<Rep
             (["approve", "reject"][usize::from(drawn[0] % 2)], Value::Null)
         }
         Asker::BudgetStep | Asker::BudgetCall(_) => ("end", Value::Null),
+        Asker::ToolStep | Asker::ToolCall(_) => ("decline", Value::Null),
     };
     let after = Duration(u64::from(u16::from_be_bytes([drawn[1], drawn[2]])) * 20);
     let answer = Answer { action: action.to_owned(), data, by: somebody(), comment: None };

@@ -99,7 +99,9 @@ impl Facts {
                     | Asker::GuardedStep
                     | Asker::GuardedCall(_)
                     | Asker::BudgetStep
-                    | Asker::BudgetCall(_) => return None,
+                    | Asker::BudgetCall(_)
+                    | Asker::ToolStep
+                    | Asker::ToolCall(_) => return None,
                 };
                 self.unknown.insert(opened.approval.clone(), key);
                 None

@@ -479,6 +479,9 @@ pub(crate) struct Latest {
     pub(crate) text: String,
     /// What paths in it are relative to, absolute.
     pub(crate) base: PathBuf,
+    /// Whether only what is in the lock beside it may be used.
+    #[serde(default)]
+    pub(crate) locked: bool,
 }
 
 /// What a replay found.

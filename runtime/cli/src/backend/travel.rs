@@ -1,7 +1,7 @@
 //! Going back in a run, and making another of it.
 
 use pawl_core::RunId;
-use pawl_engine::ReplayReport;
+use pawl_engine::{LockMode, ReplayReport};
 
 use super::protocol::{Answered, Latest, Opened, Replayed, Reply, Request};
 use super::settings::Settings;
@@ -16,8 +16,9 @@ impl Service {
                 let inputs = engine.history(run).await?.state.inputs().as_ref().clone();
                 let header = self.header(run).await?;
                 let workflow = match &latest {
-                    Some(Latest { file, text, base }) => {
-                        let workflow = engine.prepare_workflow(file, text, base).await?;
+                    Some(Latest { file, text, base, locked }) => {
+                        let lock = if *locked { LockMode::Strict } else { LockMode::Free };
+                        let workflow = engine.prepare_by(lock, file, text, base).await?;
                         same_workflow(file, &workflow.definition.name, &header.workflow)?;
                         Some(workflow)
                     }

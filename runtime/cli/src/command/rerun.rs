@@ -26,6 +26,9 @@ pub(crate) struct RerunArgs {
     /// Use this file and the plugins as they are now, not the ones that the run started with
     #[arg(long, value_name = "FILE")]
     latest: Option<PathBuf>,
+    /// Refuse plugins that are not in the pawl.lock beside that file
+    #[arg(long, requires = "latest")]
+    locked: bool,
     /// Never ask on the terminal: print the commands that answer, and end
     #[arg(long)]
     no_interactive: bool,
@@ -37,7 +40,7 @@ pub(crate) async fn run(args: RerunArgs, place: Place, out: Output, stop: Stop) 
     let latest = match &args.latest {
         Some(path) => {
             let (file, text, base) = source(path)?;
-            Some(Latest { file, text, base })
+            Some(Latest { file, text, base, locked: args.locked })
         }
         None => None,
     };

@@ -107,7 +107,15 @@ fn locked_refuses_what_is_another_or_not_in_the_lock() {
     fs::write(home.path("parts/mine.wasm"), component).unwrap();
     refused(&["plugin 'mine' is not the one in", &old, &home.digest("parts/mine.wasm"), "run `pawl lock`"]);
     // Without it, the lock is no wall; and it is made anew when somebody wants that.
-    assert_eq!(home.pawl(&["run", "says.yaml"]).code, Some(0));
+    let run = home.json(&["run", "says.yaml"])["id"].as_str().unwrap().to_owned();
+    let again = ["rerun", &run, "--latest", "says.yaml"];
+    assert_eq!(home.pawl(&again).code, Some(0));
+    let said = home.pawl(&[&again[..], &["--locked"]].concat());
+    assert!(
+        said.code == Some(2) && said.show().contains("plugin 'mine' is not the one in"),
+        "{}",
+        said.show()
+    );
     assert!(
         home.pawl(&["plugin", "inspect", "parts/mine.wasm"]).stdout.contains(&format!("which has {old}"))
     );

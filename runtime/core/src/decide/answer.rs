@@ -10,6 +10,7 @@ use super::unknown::SUCCEEDED;
 use crate::call::Question;
 use crate::command::{Refusal, empty_object};
 use crate::definition::Schema;
+use crate::elicit::ACCEPT;
 use crate::event::{Actor, ApprovalDecided, ApprovalVoted, Asker, Event};
 use crate::inbox::Vote;
 use crate::state::{Approval, CallProgress, RunState};
@@ -28,7 +29,9 @@ impl Draft<'_> {
         comment: Option<String>,
     ) -> Result<(), Refusal> {
         let approval = self.open_approval(id)?;
-        let form = form_of(&approval.question)?;
+        let is_tools = matches!(approval.asker, Asker::ToolStep | Asker::ToolCall(_));
+        // Who does not answer a tool fills nothing in.
+        let form = if is_tools && action != ACCEPT { None } else { form_of(&approval.question)? };
         let data = filled(form.as_ref(), if data.is_null() { empty_object() } else { data });
         let executes = approval.executes(action, &data);
         let instead_of = voice(self.state, approval, &by, |vote| stands(vote, executes))?;
@@ -106,6 +109,8 @@ impl Draft<'_> {
             }
             (Asker::BudgetStep, _) => self.raise_or_end(visit, None, action, data),
             (Asker::BudgetCall(call), _) => self.raise_or_end(visit, Some(call), action, data),
+            (Asker::ToolStep, _) => self.go_on_with_tool(visit, None),
+            (Asker::ToolCall(call), _) => self.go_on_with_tool(visit, Some(call)),
             (Asker::UnknownStep, _) => self.settle_step(visit, action, data),
             (Asker::UnknownCall(call), Some(request)) => {
                 self.settle_call(visit, call, &request, action, data);

@@ -287,8 +287,11 @@ impl Draft<'_> {
         wait: &WaitStep,
     ) -> Result<Arrival, EvaluationError> {
         let until = match wait {
-            WaitStep::For(duration) => Ok(self.now.after(*duration)),
-            WaitStep::Until(template) => instant(&template.evaluate(&self.scope(frame))?),
+            WaitStep::For(duration) => Ok(self.later(*duration)),
+            WaitStep::Until(template) => {
+                let until = instant(&template.evaluate(&self.scope(frame))?);
+                until.map(|until| if self.state.rehearsal().is_some() { self.now } else { until })
+            }
             WaitStep::Topic { pattern, due } => return self.begin_topic(frame, visit, pattern, *due),
         };
         Ok(match until {

@@ -69,7 +69,7 @@ impl Draft<'_> {
         // Who asked for another attempt asked for its retries, too.
         let count = attempt.saturating_sub(visit.attempts_before);
         let pause = retry.and_then(|retry| retry.pause(count, &failure, fraction));
-        let retry_at = pause.map(|pause| self.now.after(pause));
+        let retry_at = pause.map(|pause| self.later(pause));
         self.push(Event::AttemptFailed { visit: id, attempt, failure: failure.clone(), retry_at });
         if retry_at.is_none() {
             self.fail_step(id, failure);

@@ -173,7 +173,7 @@ impl Draft<'_> {
         true
     }
 
-    fn settle_budget(&mut self, visit: VisitId, call: Option<u32>, spent: Amounts) {
+    pub(super) fn settle_budget(&mut self, visit: VisitId, call: Option<u32>, spent: Amounts) {
         self.push(Event::BudgetSettled(Box::new(BudgetSettled { visit, call, spent })));
         for warned in self.state.budgets().flat_map(|(of, meter)| nearly(of, meter)).collect::<Vec<_>>() {
             self.push(Event::BudgetWarned(Box::new(warned)));

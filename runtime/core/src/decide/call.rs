@@ -64,7 +64,7 @@ impl Draft<'_> {
             }
             CallRequest::Sleep { duration } => {
                 self.record_silent(visit, silent)?;
-                let until = Some(self.now.after(duration));
+                let until = Some(self.later(duration));
                 self.push(Event::CallStarted { visit, call, request, until });
             }
             CallRequest::Model { .. } => {
@@ -135,7 +135,7 @@ impl Draft<'_> {
 
     /// All calls before those that are made together with it must be answered, the silent ones
     /// counted, and it itself must be new, or one that a person cleared.
-    fn expect(&self, at: CallPlace, silent: &[AnsweredCall]) -> Result<(), Refusal> {
+    pub(super) fn expect(&self, at: CallPlace, silent: &[AnsweredCall]) -> Result<(), Refusal> {
         let CallPlace { visit, attempt, call, first } = at;
         let Some(calls) = self.state.visit(visit).map(|at| &at.calls) else {
             return Err(Refusal::Stale { visit, attempt });

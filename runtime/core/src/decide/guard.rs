@@ -190,7 +190,9 @@ impl Draft<'_> {
             | Asker::UnknownStep
             | Asker::UnknownCall(_)
             | Asker::BudgetStep
-            | Asker::BudgetCall(_) => {}
+            | Asker::BudgetCall(_)
+            | Asker::ToolStep
+            | Asker::ToolCall(_) => {}
         }
     }
 

@@ -12,6 +12,7 @@ mod attempt;
 mod budget;
 mod call;
 mod child;
+mod dialogue;
 mod fork;
 mod frame;
 mod graph;
@@ -50,7 +51,7 @@ use crate::event::{Because, Event, Payload};
 use crate::expression::{Layer, Scope};
 use crate::state::{Phase, RunState};
 use crate::view::Status;
-use crate::{Failure, FrameId, Timestamp, VisitId, value_bytes};
+use crate::{Duration, Failure, FrameId, Timestamp, VisitId, value_bytes};
 
 /// How many steps one command may go through before something is waited for.
 pub const TRANSITION_MAX_VISITS: u32 = 10_000;
@@ -110,6 +111,7 @@ pub fn decide(
         Command::Release { approval, by } => draft.release(&approval, by)?,
         Command::Delegate { approval, to, by, comment } => draft.delegate(&approval, to, by, comment)?,
         Command::Comment { approval, text, by } => draft.comment(&approval, text, by)?,
+        Command::AskForTool(asked) => draft.tool_asks(*asked)?,
         Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
         Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
         Command::EndChild { visit, child, result, tainted, spent } => {
@@ -163,6 +165,10 @@ impl<'a> Draft<'a> {
     }
 
     /// Records a fact.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "each kind of event is named here once, so that none is forgotten"
+    )]
     fn push(&mut self, event: Event) {
         self.let_go_of_children(&event);
         match &event {
@@ -189,6 +195,7 @@ impl<'a> Draft<'a> {
             | Event::TaskHandedOver { .. }
             | Event::CallCompleted { .. }
             | Event::OutcomeUnknown { .. }
+            | Event::ToolAsked(_)
             | Event::ApprovalOpened(_)
             | Event::ApprovalDecided(_)
             | Event::ApprovalClaimed(_)
@@ -240,6 +247,11 @@ impl<'a> Draft<'a> {
         }
         self.state.apply(self.now, &event);
         self.events.push(event);
+    }
+
+    /// The end of a pause, a sleep or a wait. In a rehearsal they take no time: nobody is waited for by them.
+    fn later(&self, by: Duration) -> Timestamp {
+        if self.state.rehearsal().is_some() { self.now } else { self.now.after(by) }
     }
 
     /// What expressions see in a frame.

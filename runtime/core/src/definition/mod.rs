@@ -118,6 +118,11 @@ impl Definition {
         self.steps.iter().any(|step| step.route().is_some())
     }
 
+    /// Whether tools are among them.
+    pub fn has_routed_tools(&self) -> bool {
+        self.steps.iter().any(|step| step.route().is_some() && matches!(step.verb, Verb::Tool(_)))
+    }
+
     /// The list at an index that came from this definition.
     pub fn block(&self, index: BlockIndex) -> Option<&Block> {
         self.blocks.get(index.0)

@@ -26,6 +26,10 @@ pub enum Asker {
     BudgetStep,
     /// pawl itself: an agent's call does not fit into a budget.
     BudgetCall(u32),
+    /// The tool of a tool step: its MCP server wants an answer before it goes on.
+    ToolStep,
+    /// The tool that an agent calls: the number of the call.
+    ToolCall(u32),
 }
 
 /// An approval as it was opened.

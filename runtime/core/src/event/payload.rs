@@ -83,6 +83,7 @@ impl Event {
             | Self::AgentCalled { .. }
             | Self::TaskHandedOver { .. }
             | Self::OutcomeUnknown { .. }
+            | Self::ToolAsked(_)
             | Self::ApprovalOpened(_)
             | Self::ApprovalClaimed(_)
             | Self::ApprovalReleased(_)

@@ -55,6 +55,7 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         | Event::BudgetSettled(_)
         | Event::BudgetWarned(_)
         | Event::BudgetExceeded(_)
+        | Event::ToolAsked(_)
         | Event::PrioritySet { .. }
         | Event::SlotTaken { .. }
         | Event::RouteChosen(_)
@@ -71,7 +72,7 @@ pub(super) fn place(state: &RunState, definition: &Definition, event: &Event) ->
         Event::ApprovalDecided(decided)
             if matches!(
                 state.approvals.get(&decided.approval)?.asker,
-                Asker::UnknownCall(_) | Asker::GuardedCall(_) | Asker::BudgetCall(_)
+                Asker::UnknownCall(_) | Asker::GuardedCall(_) | Asker::BudgetCall(_) | Asker::ToolCall(_)
             ) =>
         {
             None
@@ -159,8 +160,12 @@ fn is_quiet(state: &RunState, definition: &Definition, except: Option<FrameId>) 
         })
 }
 
-/// Whether a person allowed what is under way: they allowed it once, and another run would do it again.
+/// Whether a person allowed what is under way: they allowed it once, and another run would do it again. So would one
+/// that is made of a run whose tool has asked something: it would go on with the same call.
 fn is_allowed(state: &RunState, id: VisitId, visit: &Visit) -> bool {
+    if !visit.dialogues.is_empty() {
+        return true;
+    }
     let mut approvals = state.approvals.values().filter(|approval| approval.visit == id);
     let of_step = approvals
         .any(|approval| approval.asker == Asker::GuardedStep && approval.allowed.is_some() && !approval.open);

@@ -67,7 +67,7 @@ fn actions(lower: &mut Lower, node: &Node) -> Vec<String> {
 }
 
 /// `due` and `on_timeout` stand together: what happens at the end of a wait is never left open.
-fn due(lower: &mut Lower, entries: Keys<'_>, actions: &[String]) -> Option<(Duration, String)> {
+pub(super) fn due(lower: &mut Lower, entries: Keys<'_>, actions: &[String]) -> Option<(Duration, String)> {
     let (due, on_timeout) = (get(entries, "due"), get(entries, "on_timeout"));
     let duration = due.and_then(|node| lower.duration(node, "due"));
     let action = on_timeout.and_then(|node| Some((lower.text(node, "on_timeout")?, node)));

@@ -48,6 +48,7 @@ impl RunState {
             | Event::TaskHandedOver { .. }
             | Event::CallCompleted { .. }
             | Event::OutcomeUnknown { .. } => self.apply_call(time, event),
+            Event::ToolAsked(asked) => self.take_tool_questions(asked),
             Event::ApprovalOpened(opened) => self.take_question(time, opened),
             Event::ApprovalDecided(decided) => self.take_decision(time, decided),
             Event::ApprovalClaimed(_)
@@ -224,6 +225,7 @@ impl RunState {
         visit.activity = activity;
         visit.ended_at = Some(time);
         visit.calls = Calls::default();
+        visit.dialogues.clear();
         visit.work = None;
         visit.deadline = None;
         visit.total_at = None;
@@ -256,6 +258,7 @@ impl RunState {
         visit.deadline = None;
         visit.work = None;
         visit.calls = Calls::default();
+        visit.dialogues.clear();
         if let Entry::Catch { .. } | Entry::Finally { .. } = entry {
             visit.total_at = None;
             // One that is held is held until all is done; one that never came is not waited for any more.
@@ -331,6 +334,9 @@ impl RunState {
         deadline: Option<Timestamp>,
     ) {
         if let Some(visit) = self.visits.get_mut(&id) {
+            if visit.attempt != attempt {
+                visit.dialogues.clear();
+            }
             visit.activity = Activity::Attempting;
             visit.attempt = attempt;
             visit.attempt_at = time;
@@ -350,6 +356,7 @@ impl RunState {
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.deadline = None;
             visit.calls = Calls::default();
+            visit.dialogues.clear();
             visit.activity = retry_at.map_or(Activity::Arrived, Activity::BackingOff);
             if let Some(route) = &mut visit.route {
                 route.failure = Some(failure.clone());
@@ -363,6 +370,9 @@ impl RunState {
 
     fn take_question(&mut self, time: Timestamp, opened: &ApprovalOpened) {
         let id = opened.approval.clone();
+        if let Asker::ToolCall(_) = opened.asker {
+            self.with_callers(opened.visit, |visit| visit.deadline = None);
+        }
         if let Some(visit) = self.visits.get_mut(&opened.visit) {
             match opened.asker {
                 Asker::Call(call) => {
@@ -376,8 +386,14 @@ impl RunState {
                     let CallProgress::Paused(request, _) = progress else { return None };
                     Some(CallProgress::Paused(request.clone(), Some(id.clone())))
                 }),
+                Asker::ToolCall(call) => visit.calls.progress(call, |progress| {
+                    let (CallProgress::Paused(request, _) | CallProgress::Cleared(request)) = progress else {
+                        return None;
+                    };
+                    Some(CallProgress::Paused(request.clone(), Some(id.clone())))
+                }),
                 Asker::UnknownStep => visit.activity = Activity::Unknown(Some(id.clone())),
-                Asker::Step | Asker::GuardedStep | Asker::BudgetStep => {
+                Asker::Step | Asker::GuardedStep | Asker::BudgetStep | Asker::ToolStep => {
                     visit.activity = Activity::Asking(id.clone());
                 }
                 Asker::GuardedCall(call) => self.guard_call(opened, call),
@@ -393,11 +409,21 @@ impl RunState {
         approval.settle(time, decided);
         approval.decision = Some((decided.action.clone(), decided.by.name.clone()));
         approval.allowed = decided.executes.map(|digest| (digest, decided.by.clone()));
-        if let Asker::GuardedCall(call) = approval.asker {
-            return self.clear_guarded(time, decided, call);
+        let (id, asker) = (approval.visit, approval.asker);
+        match asker {
+            Asker::GuardedCall(call) => return self.clear_guarded(time, decided, call),
+            Asker::ToolStep => self.take_tool_answer(id, None, decided),
+            Asker::ToolCall(call) => self.take_tool_answer(id, Some(call), decided),
+            Asker::Step
+            | Asker::Call(_)
+            | Asker::UnknownStep
+            | Asker::UnknownCall(_)
+            | Asker::GuardedStep
+            | Asker::BudgetStep
+            | Asker::BudgetCall(_) => {}
         }
-        let Some(visit) = self.visits.get_mut(&approval.visit) else { return };
-        match approval.asker {
+        let Some(visit) = self.visits.get_mut(&id) else { return };
+        match asker {
             Asker::Call(call) => {
                 let answer = json!({
                     "action": decided.action,
@@ -408,7 +434,7 @@ impl RunState {
                 visit.calls.progress(call, |_| Some(answered));
             }
             // Anything else than `retry` and `raise` is followed by a `CallCompleted` in the same commit.
-            Asker::UnknownCall(call) | Asker::BudgetCall(call) => {
+            Asker::UnknownCall(call) | Asker::BudgetCall(call) | Asker::ToolCall(call) => {
                 visit.calls.progress(call, |progress| {
                     let (CallProgress::Unknown(request, _) | CallProgress::Paused(request, _)) = progress
                     else {
@@ -416,10 +442,9 @@ impl RunState {
                     };
                     Some(CallProgress::Cleared(request.clone()))
                 });
-                let id = approval.visit;
                 self.resume_time(time, id, call);
             }
-            Asker::Step | Asker::UnknownStep | Asker::GuardedStep | Asker::BudgetStep => {
+            Asker::Step | Asker::UnknownStep | Asker::GuardedStep | Asker::BudgetStep | Asker::ToolStep => {
                 visit.activity = Activity::Arrived;
             }
             Asker::GuardedCall(_) => {}

@@ -33,7 +33,7 @@ pub enum CallProgress {
     Listening(String, Option<Timestamp>),
     /// It may or may not have happened; a person is asked.
     Unknown(CallRequest, Option<ApprovalId>),
-    /// It does not fit into a budget, and is not made before a person lets it.
+    /// It does not go on before a person lets it: it does not fit into a budget, or its tool has asked something.
     Paused(CallRequest, Option<ApprovalId>),
     /// A person wants it made, or tried again. What is made is this: a person may have changed the arguments
     /// that the agent gave, whose digest the call keeps.
@@ -206,14 +206,23 @@ impl RunState {
         digest: Digest,
         response: &Result<Payload, Failure>,
     ) {
-        // What goes beyond the run is the store's to keep.
-        if let (Some(CallRequest::MemoryPut { key, value, scope: None }), Ok(_)) = (request, response) {
-            self.memory.insert(key.clone(), value.clone());
+        if let (Some(CallRequest::MemoryPut { key, value, scope }), Ok(_)) = (request, response) {
+            match scope {
+                None => {
+                    self.memory.insert(key.clone(), value.clone());
+                }
+                // What goes beyond the run is the store's to keep, but for what shall not go there.
+                Some(scope) if self.is_dry() => {
+                    self.dry_memory.entry(scope.clone()).or_default().insert(key.clone(), value.clone());
+                }
+                Some(_) => {}
+            }
         }
         self.end_called(time, id, call, response);
         let Some(visit) = self.visits.get_mut(&id) else { return };
         let silent = request.is_some_and(CallRequest::is_silent);
         let response = response.as_ref().map(Payload::share).map_err(Clone::clone);
+        visit.dialogues.remove(&Some(call));
         let at = (!silent).then_some(time);
         visit.calls.set(call, CallState { digest, progress: CallProgress::Answered { response, at } });
     }

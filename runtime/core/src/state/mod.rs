@@ -9,6 +9,7 @@ mod approval;
 mod budget;
 mod called;
 mod calls;
+mod dialogue;
 mod frame;
 mod guard;
 mod header;
@@ -31,6 +32,7 @@ use serde_json::Value;
 pub use approval::Approval;
 pub use budget::{Budgets, Meter};
 pub use calls::{CallProgress, CallState, Calls};
+pub use dialogue::{Dialogue, ToolAnswer};
 pub use frame::{Frame, Inside};
 pub use route::Routing;
 pub use signals::{Signal, Signals};
@@ -48,7 +50,7 @@ use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
 use crate::trace::TraceContext;
 use crate::travel::Rehearsal;
-use crate::{ApprovalId, Digest, Failure, FrameId, RunId, StepId, Timestamp, VisitId};
+use crate::{ApprovalId, Digest, Failure, FrameId, MemoryScope, RunId, StepId, Timestamp, VisitId};
 
 /// Where a run stands as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +101,8 @@ pub struct RunState {
     pub(crate) has_undone: bool,
     pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
     pub(crate) memory: BTreeMap<String, Value>,
+    /// What a dry rehearsal would have put into memories that runs share.
+    pub(crate) dry_memory: BTreeMap<MemoryScope, BTreeMap<String, Value>>,
     /// Who suspended it; nothing while it goes on.
     pub(crate) suspension: Option<Suspension>,
     /// Steps that begin when it is resumed.
@@ -156,6 +160,7 @@ impl RunState {
             has_undone: false,
             approvals: BTreeMap::new(),
             memory: BTreeMap::new(),
+            dry_memory: BTreeMap::new(),
             suspension: None,
             held: Vec::new(),
             wreck: None,
@@ -277,6 +282,11 @@ impl RunState {
     /// The last output of a step of the workflow's own list that has one.
     pub fn output(&self, step: &str) -> Option<&Value> {
         self.frame(FrameId::ROOT)?.outputs.get(&StepId::new(step)).map(AsRef::as_ref)
+    }
+
+    /// What it would have put into a memory that runs share, where it is a dry rehearsal; null takes a value away.
+    pub fn dry_memory(&self, scope: &MemoryScope) -> Option<&BTreeMap<String, Value>> {
+        self.dry_memory.get(scope)
     }
 
     /// What its agents keep in memory.

@@ -84,6 +84,25 @@ impl RunState {
             self.give_slots_back();
         }
         self.resume(forked.moved);
+        if self.rehearsal.is_some() {
+            self.hurry(time);
+        }
+    }
+
+    /// What waits for time alone waits no more.
+    fn hurry(&mut self, now: Timestamp) {
+        for id in &self.active {
+            let Some(visit) = self.visits.get_mut(id) else { continue };
+            if let Activity::BackingOff(until) | Activity::Waiting(until) = &mut visit.activity {
+                *until = now.min(*until);
+            }
+            for call in visit.calls.open().map(|(call, _)| call).collect::<Vec<_>>() {
+                visit.calls.progress(call, |progress| {
+                    let CallProgress::Sleeping(until) = progress else { return None };
+                    Some(CallProgress::Sleeping(now.min(*until)))
+                });
+            }
+        }
     }
 
     pub(super) fn change_inputs(&mut self, changed: &InputsChanged) {

@@ -1,8 +1,9 @@
 //! One arrival at a step, and how far it got.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Calls, Inside, Routing, Slot};
+use super::{Calls, Dialogue, Inside, Routing, Slot};
 use crate::event::{Awaited, Because, Work};
 use crate::taint::Sources;
 use crate::view::Status;
@@ -43,6 +44,8 @@ pub struct Visit {
     pub timeout: Option<Duration>,
     /// The calls of the agent's attempt under way.
     pub calls: Calls,
+    /// What tools have asked in the attempt under way, by the agent's call; without one for a tool step.
+    pub dialogues: BTreeMap<Option<u32>, Dialogue>,
     /// The call of another agent that it belongs to: the caller's visit and the call's number.
     pub caller: Option<(VisitId, u32)>,
     /// How often the task was handed over to another agent.
@@ -114,6 +117,7 @@ impl Visit {
             frame,
             inside: None,
             calls: Calls::default(),
+            dialogues: BTreeMap::new(),
             caller: None,
             handovers: 0,
             acted_once: false,

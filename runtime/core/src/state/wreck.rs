@@ -60,6 +60,7 @@ impl RunState {
             | Event::TaskHandedOver { .. }
             | Event::CallCompleted { .. }
             | Event::OutcomeUnknown { .. }
+            | Event::ToolAsked(_)
             | Event::ApprovalOpened(_)
             | Event::ApprovalDecided(_)
             | Event::ApprovalClaimed(_)

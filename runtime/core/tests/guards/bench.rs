@@ -111,7 +111,7 @@ impl Bench {
         self.tell(Command::EndCall { at, request, response, silent: Vec::new() }).expect("an answer")
     }
 
-    fn place(&self, call: u32, first: u32) -> CallPlace {
+    pub(crate) fn place(&self, call: u32, first: u32) -> CallPlace {
         let (visit, at) = self.state.active().last().expect("an agent");
         CallPlace { visit, attempt: at.attempt, call, first }
     }

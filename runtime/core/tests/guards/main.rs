@@ -3,6 +3,7 @@
 mod bench;
 mod calls;
 mod inbox;
+mod dialogue;
 mod routes;
 mod several;
 mod steps;

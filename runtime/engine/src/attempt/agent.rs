@@ -62,7 +62,7 @@ pub(super) async fn run(
         Work::Agent { memory, .. } => memory.clone(),
         Work::Tool { .. } => None,
     };
-    let (memory, now) = (Memory::new(scope, task.memory.clone()), task.started_at);
+    let (memory, now) = (Memory::new(scope, task.memory.clone(), task.dry_memory.clone()), task.started_at);
     let desk = Arc::new(Desk::new(Arc::clone(context), task));
     let host =
         Host { desk: Arc::clone(&desk), memory, now, made: 0, calls: Arc::clone(&calls), recorded_bytes: 0 };

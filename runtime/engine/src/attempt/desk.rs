@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::chat::ChatRequest;
+use pawl_core::elicit::ToolAsks;
 use pawl_core::plugin::{Description, EffectClass, Permissions, PluginPin, split_tool};
 use pawl_core::{
-    AnsweredCall, CallPlace, Command, Digest, Failure, FailureKind, Refusal, Timestamp, json_bytes,
-    value_bytes,
+    AnsweredCall, AskedByTool, CallPlace, Command, Digest, Failure, FailureKind, Refusal, Timestamp,
+    json_bytes, value_bytes,
 };
 use pawl_wire::trace::within;
 use serde_json::{Value, json};
 
-use super::tool::{self, ToolTry};
+use super::tool::{self, Called, ToolTry};
 use super::{AttemptTask, named, trace, trace_headers};
 use crate::EngineError;
 use crate::driver::{Acknowledged, Context};
@@ -142,7 +143,10 @@ impl Desk {
                 if is_told && !self.begin(at, &request).await? {
                     return Ok(Told::Wait);
                 }
-                self.try_tool(pin, tool, arguments.clone(), at.call, now).await
+                match self.try_tool(pin, tool, arguments.clone(), at.call, now).await {
+                    Called::Answered(response, _) => response,
+                    Called::Asks(asks) => return self.ask_for_tool(at, request, asks).await,
+                }
             }
         };
         self.record(at, request, response).await
@@ -160,6 +164,21 @@ impl Desk {
             return Ok(Told::Wait);
         }
         Ok(Told::Answer(response, acknowledged.at))
+    }
+
+    /// Records that a call asks a person before it goes on: the agent is put away until they have answered.
+    async fn ask_for_tool(
+        &self,
+        at: CallPlace,
+        request: CallRequest,
+        asks: ToolAsks,
+    ) -> Result<Told, Failure> {
+        let CallPlace { visit, attempt, .. } = at;
+        let call = Some((at, request));
+        let asked = self
+            .tell(|silent| Command::AskForTool(Box::new(AskedByTool { visit, attempt, call, asks, silent })));
+        asked.await.map_err(|error| not_recorded(&error))?;
+        Ok(Told::Wait)
     }
 
     /// Asks a model and records its answer. A question that was under way at a crash is asked again.
@@ -242,7 +261,7 @@ impl Desk {
         arguments: Value,
         call: u32,
         now: Timestamp,
-    ) -> CallResponse {
+    ) -> Called {
         let task = &self.task;
         // A tool below an agent gets the network of its step, and nothing that only agents have.
         let grants = Permissions { http: task.grants.http.clone(), ..Permissions::default() };
@@ -264,12 +283,18 @@ impl Desk {
             rank: task.rank,
             rehearsing: task.rehearsing.as_deref(),
             trace: task.trace_at(Some(call)),
+            dialogue: task.dialogues.get(&Some(call)),
         };
-        let (result, log) = tool::call(&self.context, call).await;
-        for line in log {
-            trace(line.level, &format!("{plugin}.{tool}: {}", line.message));
+        match tool::call(&self.context, call).await {
+            Called::Answered(result, log) => {
+                for line in log {
+                    trace(line.level, &format!("{plugin}.{tool}: {}", line.message));
+                }
+                let result = result.map_err(|failure| named(failure, &format!("{plugin}.{tool}")));
+                Called::Answered(result, Vec::new())
+            }
+            asks @ Called::Asks(_) => asks,
         }
-        result.map_err(|failure| named(failure, &format!("{plugin}.{tool}")))
     }
 
     /// The key that is the same for every try of this call.

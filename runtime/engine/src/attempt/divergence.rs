@@ -56,6 +56,7 @@ async fn recorded_request(context: &Context, run: RunId, visit: VisitId, call: u
         Event::BudgetExceeded(exceeded) if exceeded.visit == visit && exceeded.call == Some(call) => {
             exceeded.request
         }
+        Event::ToolAsked(asked) if asked.visit == visit && asked.call == Some(call) => asked.request,
         _ => None,
     });
     Some(shown(request?.to_json().to_string()))

@@ -18,6 +18,8 @@ pub(super) struct Memory {
     scope: Option<MemoryScope>,
     /// Absent until it is read from the store.
     held: Option<Held>,
+    /// What stands over what the store has: a dry rehearsal puts nothing into it, and finds again what it would have.
+    over: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(Debug)]
@@ -28,9 +30,13 @@ struct Held {
 
 impl Memory {
     /// That of the run, with its values, or one that runs share.
-    pub(super) fn new(scope: Option<MemoryScope>, of_run: BTreeMap<String, Value>) -> Self {
+    pub(super) fn new(
+        scope: Option<MemoryScope>,
+        of_run: BTreeMap<String, Value>,
+        over: Option<BTreeMap<String, Value>>,
+    ) -> Self {
         let held = scope.is_none().then(|| Held::new(of_run));
-        Self { scope, held }
+        Self { scope, held, over }
     }
 
     pub(super) const fn scope(&self) -> Option<&MemoryScope> {
@@ -64,6 +70,9 @@ impl Memory {
             }
         };
         if self.held(store).await?.put_within(key, value, max_bytes) {
+            if let Some(over) = &mut self.over {
+                over.insert(key.to_owned(), value.clone());
+            }
             return Ok(());
         }
         let message = format!("{what} would hold more than {limit} ({max_bytes})");
@@ -74,10 +83,14 @@ impl Memory {
         let held = match (self.held.take(), &self.scope) {
             (Some(held), _) => held,
             (None, None) => Held::new(BTreeMap::new()),
-            (None, Some(scope)) => Held::new(store.memory(scope).await.map_err(|error| {
-                let message = format!("the memory of {scope} cannot be read: {error}");
-                Failure::new(FailureKind::Transient, message)
-            })?),
+            (None, Some(scope)) => {
+                let mut values = store.memory(scope).await.map_err(|error| {
+                    let message = format!("the memory of {scope} cannot be read: {error}");
+                    Failure::new(FailureKind::Transient, message)
+                })?;
+                values.extend(self.over.iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+                Held::new(values)
+            }
         };
         Ok(self.held.insert(held))
     }

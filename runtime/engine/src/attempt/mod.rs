@@ -21,10 +21,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pawl_core::call::{CallResponse, LogLevel};
+use pawl_core::elicit::ToolAsks;
 use pawl_core::event::{LogLine, Work};
 use pawl_core::guard::covers;
 use pawl_core::plugin::{Permissions, PluginPins};
-use pawl_core::state::Calls;
+use pawl_core::state::{Calls, Dialogue};
 use pawl_core::trace::{SpanOf, TraceContext};
 use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
 use pawl_wire::trace::TraceHeaders;
@@ -59,8 +60,12 @@ pub(crate) struct AttemptTask {
     pub(crate) trace: Option<TraceContext>,
     /// The calls that an agent made before.
     pub(crate) recorded: Calls,
+    /// What tools have asked, and what they were answered, by the agent's call; without one for a tool step.
+    pub(crate) dialogues: BTreeMap<Option<u32>, Dialogue>,
     /// The run's memory as it stands.
     pub(crate) memory: BTreeMap<String, Value>,
+    /// What stands over the memory that runs share, since the run puts nothing into it: it is a dry rehearsal.
+    pub(crate) dry_memory: Option<BTreeMap<String, Value>>,
     /// What answers in place of tools and models, where the run is a rehearsal.
     pub(crate) rehearsing: Option<Arc<Rehearsing>>,
     /// The tools that rules are for, whose calls are told before they are made.
@@ -88,6 +93,8 @@ pub(crate) enum AttemptEnd {
     Ended { result: CallResponse, silent: Vec<AnsweredCall>, log: Vec<LogLine> },
     /// Another agent goes on.
     HandedOver { to: String, input: Value, silent: Vec<AnsweredCall> },
+    /// The tool asks a person, and is called again with the answer.
+    Asks(ToolAsks),
     /// The agent waits; its instance is gone.
     Suspended,
 }
@@ -131,8 +138,12 @@ async fn carry_out_in(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
                 rank: task.rank,
                 rehearsing: task.rehearsing.as_deref(),
                 trace: task.trace_at(None),
+                dialogue: task.dialogues.get(&None),
             };
-            let (result, log) = tool::call(context, call).await;
+            let (result, log) = match tool::call(context, call).await {
+                tool::Called::Answered(result, log) => (result, log),
+                tool::Called::Asks(asks) => return AttemptEnd::Asks(asks),
+            };
             let result = result.map_err(|failure| explain(failure, &task.withheld));
             let result = result.map_err(|failure| named(failure, &format!("{name}.{tool}")));
             AttemptEnd::Ended { result, silent: Vec::new(), log }

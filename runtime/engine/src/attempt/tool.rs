@@ -5,10 +5,13 @@ use std::time::Instant;
 
 use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::definition::Schema;
+use pawl_core::elicit::ToolAsks;
 use pawl_core::event::LogLine;
 use pawl_core::plugin::{EffectClass, Permissions, PluginOrigin, PluginPin};
 use pawl_core::trace::TraceContext;
+use pawl_core::state::Dialogue;
 use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
+use pawl_mcp::McpEnd;
 use pawl_sandbox::{ProgressSink, ToolCall};
 use serde_json::Value;
 
@@ -39,12 +42,23 @@ pub(super) struct ToolTry<'a> {
     pub(super) rehearsing: Option<&'a Rehearsing>,
     /// The trace that whoever the tool asks is told of.
     pub(super) trace: Option<TraceContext>,
+    /// What it has asked before, and what it was answered.
+    pub(super) dialogue: Option<&'a Dialogue>,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Called {
+    /// The tool's answer, and what it wrote to its log.
+    Answered(CallResponse, Vec<LogLine>),
+    /// It asks a person before it goes on.
+    Asks(ToolAsks),
 }
 
 /// Calls a tool: arguments and result are checked against the schemas in its own description.
-pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResponse, Vec<LogLine>) {
+pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> Called {
     if let Some(answer) = call.rehearsed(context).await {
-        return (answer, Vec::new());
+        return Called::Answered(answer, Vec::new());
     }
     let (plugin, began) = (call.plugin, Instant::now());
     let (result, lines) = make(context, call).await;
@@ -55,8 +69,17 @@ pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResp
 /// Makes the call.
 async fn make(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResponse, Vec<LogLine>) {
     if let PluginOrigin::Mcp(server) = &call.pin.origin {
-        return (mcp::call(context, server, &call).await, Vec::new());
+        return match mcp::call(context, server, &call).await {
+            Ok(McpEnd::Asks(asks)) => Called::Asks(asks),
+            Ok(McpEnd::Result(value)) => Called::Answered(Ok(value), Vec::new()),
+            Err(failure) => Called::Answered(Err(failure), Vec::new()),
+        };
     }
+    let (result, log) = in_sandbox(context, call).await;
+    Called::Answered(result, log)
+}
+
+async fn in_sandbox(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResponse, Vec<LogLine>) {
     let ready = match context.catalog.pinned(context.store.as_ref(), call.run, call.pin.component).await {
         Ok(ready) => ready,
         Err(error) => return (Err(unusable(&error)), Vec::new()),

@@ -246,7 +246,10 @@ pub(crate) fn tickets(state: &RunState) -> BTreeMap<Option<VisitId>, Ticket> {
 /// the failure and can give it again.
 const fn is_precious(command: &Command) -> bool {
     match command {
-        Command::EndAttempt { .. } | Command::HandOver { .. } | Command::EndCall { .. } => true,
+        Command::EndAttempt { .. }
+        | Command::HandOver { .. }
+        | Command::EndCall { .. }
+        | Command::AskForTool(_) => true,
         Command::Start(_)
         | Command::BeginCall { .. }
         | Command::Decide { .. }
@@ -271,8 +274,9 @@ const fn is_precious(command: &Command) -> bool {
 }
 
 /// The call of an agent that a command is about.
-const fn caller(command: &Command) -> Option<CallPlace> {
+fn caller(command: &Command) -> Option<CallPlace> {
     match command {
+        Command::AskForTool(asked) => asked.call.as_ref().map(|(at, _)| *at),
         Command::BeginCall { at, .. } | Command::EndCall { at, .. } => Some(*at),
         Command::Start(_)
         | Command::EndAttempt { .. }

@@ -1,7 +1,7 @@
 //! Effects are carried out, and what came of them comes back.
 
-use std::collections::HashSet;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use pawl_core::definition::{Step, Verb};
@@ -9,7 +9,10 @@ use pawl_core::event::Work;
 use pawl_core::plugin::Permissions;
 use pawl_core::state::Activity;
 use pawl_core::trace::{SpanOf, TraceContext, TraceId};
-use pawl_core::{Command, Effect, Failure, FailureKind, Rank, RunId, RunState, VisitId, effects};
+use pawl_core::{
+    AskedByTool, Command, Effect, Failure, FailureKind, Rank, RunId, RunState, VisitId, effects,
+};
+use serde_json::Value;
 
 use super::active::{ActiveRun, Live};
 use super::context::OnPanic;
@@ -98,6 +101,10 @@ impl Driver {
             AttemptEnd::HandedOver { to, input, silent } => {
                 Some(Command::HandOver { visit, attempt, to, input, silent })
             }
+            AttemptEnd::Asks(asks) => {
+                let asked = AskedByTool { visit, attempt, call: None, asks, silent: Vec::new() };
+                Some(Command::AskForTool(Box::new(asked)))
+            }
             AttemptEnd::Suspended => None,
         };
         active.queue.extend(command.map(Queued::new));
@@ -154,6 +161,12 @@ impl ActiveRun {
         traced.then_some(TraceContext { trace, span, sampled: true, state: None })
     }
 
+    /// What a dry rehearsal would have put into the memory of an agent that runs share.
+    fn dry_memory(&self, work: &Work) -> Option<BTreeMap<String, Value>> {
+        let Work::Agent { memory: Some(scope), .. } = work else { return None };
+        self.state.is_dry().then(|| self.state.dry_memory(scope).cloned().unwrap_or_default())
+    }
+
     /// What an attempt needs to know of its run.
     fn task(&self, id: VisitId, work: Arc<Work>, traced: bool) -> Option<AttemptTask> {
         let visit = self.state.visit(id)?;
@@ -168,6 +181,7 @@ impl ActiveRun {
             visit: id,
             attempt: visit.attempt,
             step: visit.step.clone(),
+            dry_memory: self.dry_memory(&work),
             work,
             grants: Permissions { http, ..declared },
             withheld,
@@ -179,6 +193,7 @@ impl ActiveRun {
             rank: Rank::new(visit.attempt_at, self.state.priority(Some(id))),
             budgeted: self.state.is_budgeted(id),
             recorded: visit.calls.clone(),
+            dialogues: visit.dialogues.clone(),
             memory: self.state.memory().clone(),
             rehearsing: self.rehearsing.clone(),
             trace: self.trace(traced),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use pawl_core::Digest;
 use pawl_core::definition::Definition;
 use pawl_core::oci::Reference;
-use pawl_core::plugin::{Permissions, PluginOrigin, PluginPins, WorkflowPins};
+use pawl_core::plugin::{MCP_PREFIX, Permissions, PluginOrigin, PluginPin, PluginPins, WorkflowPins};
 use pawl_registry::{LOCK_FILE, Lock, LockError, Locked, path_from};
 
 use super::{Catalog, PluginEntry};
@@ -53,13 +53,30 @@ impl Locking {
     /// Refuses what is not in the lock, before anything of it is compiled.
     pub(crate) fn check(&self, entry: &PluginEntry) -> Result<(), EngineError> {
         let Some(lock) = &self.strict else { return Ok(()) };
-        // The operator says which server it is, and what it describes may change with every start of it.
+        // An MCP server has no bytes, and is known by what it says when it is asked.
         if matches!(entry.origin, PluginOrigin::Mcp(_)) {
             return Ok(());
         }
-        let origin = origin_in(&entry.origin, &self.folder);
+        self.compare(lock, &entry.name, &entry.origin, &Digest::of(&entry.bytes))
+    }
+
+    /// Refuses an MCP server whose tools are not described as they were when it was locked.
+    pub(crate) fn check_server(&self, name: &str, pin: &PluginPin) -> Result<(), EngineError> {
+        match (&self.strict, &pin.origin) {
+            (Some(lock), PluginOrigin::Mcp(_)) => self.compare(lock, name, &pin.origin, &pin.component),
+            _ => Ok(()),
+        }
+    }
+
+    fn compare(
+        &self,
+        lock: &Lock,
+        name: &str,
+        origin: &PluginOrigin,
+        found: &Digest,
+    ) -> Result<(), EngineError> {
         let file = self.folder.join(LOCK_FILE).display().to_string();
-        Ok(lock.check(&file, &entry.name, &origin, &Digest::of(&entry.bytes))?)
+        Ok(lock.check(&file, name, &origin_in(origin, &self.folder), found)?)
     }
 
     /// Refuses a workflow whose plugins are chosen when its steps are reached: that may be any by then.
@@ -128,7 +145,6 @@ fn origin_in(origin: &PluginOrigin, folder: &Path) -> String {
         PluginOrigin::Folder(_) => "folder".to_owned(),
         PluginOrigin::Shipped => "shipped".to_owned(),
         PluginOrigin::Registry(reference) => reference.clone(),
-        // None of them is in a lock.
         PluginOrigin::Mcp(server) => format!("mcp.{server}"),
     }
 }
@@ -145,6 +161,11 @@ pub(crate) async fn locked_plugins(
     for (name, origin, digest) in found {
         let blob = workflow.blobs.iter().find(|blob| blob.digest == digest);
         let Some(blob) = blob else { continue };
+        // What a server needs is between it and the operator.
+        if name.starts_with(MCP_PREFIX) {
+            locked.push(Locked { name, origin, digest, needs: Vec::new() });
+            continue;
+        }
         let loaded = context.catalog.loaded(&blob.bytes).await?;
         // Each as `interface@version (what grants it)`.
         let needs = loaded.missing(&Permissions::default());
@@ -161,7 +182,7 @@ fn collect(
     folder: &Path,
     found: &mut BTreeSet<(String, String, Digest)>,
 ) {
-    for (name, pin) in plugins.iter().filter(|(_, pin)| !matches!(pin.origin, PluginOrigin::Mcp(_))) {
+    for (name, pin) in plugins {
         found.insert((name.clone(), origin_in(&pin.origin, folder), pin.component));
     }
     // As deep as workflows may start workflows, and no deeper.

@@ -122,6 +122,13 @@ impl Fold {
                     live.requests.entry(call).or_insert_with(|| request.to_json());
                 }
             }
+            Event::ToolAsked(asked) => {
+                if let (Some(live), Some(call), Some(request)) =
+                    (self.live.get_mut(&asked.visit), asked.call, &asked.request)
+                {
+                    live.requests.entry(call).or_insert_with(|| request.to_json());
+                }
+            }
             // The answer to a call of another agent is that agent's own end.
             Event::CallCompleted { visit, call, request: None, response: Ok(output), .. } => {
                 if let Some(called) = self.called(*visit, *call) {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use pawl_core::plugin::{Description, Permissions, PluginOrigin, PluginPin};
+use pawl_core::plugin::{Description, MCP_PREFIX, Permissions, PluginKind, PluginOrigin, PluginPin};
 use pawl_core::route::{Offer, OfferSetting};
-use pawl_core::{Digest, RunId};
+use pawl_core::{Digest, RunId, Timestamp};
 use pawl_registry::signature_place;
 use pawl_sandbox::{LoadedPlugin, Manifest};
 
@@ -47,17 +47,28 @@ pub(crate) type Registered = BTreeMap<String, Result<RoutedPlugin, String>>;
 pub(crate) struct Registry {
     files: Mutex<HashMap<PathBuf, (Stamp, Found)>>,
     shipped: Mutex<HashMap<&'static str, Found>>,
+    servers: Mutex<HashMap<String, (Timestamp, Described)>>,
 }
 
 /// When the files of a plugin were written, and how long they are.
 type Stamp = Vec<Option<(SystemTime, u64)>>;
+/// What an MCP server says of its tools, with its digest; why it says nothing.
+type Described = Result<(Digest, Description), String>;
 /// A component with what its manifest says.
 type Found = Result<(Arc<LoadedPlugin>, OfferSetting), String>;
 
-/// Everything that routes of a run may choose among; of no run, what any may.
+/// How long what an MCP server has said of its tools is believed, in milliseconds: a route that looks for somebody
+/// starts no server each time. Before one is chosen it is asked again.
+const SERVER_FRESH_MS: u64 = 600_000;
+/// The same of one that cannot be used.
+const SERVER_BROKEN_MS: u64 = 60_000;
+
+/// Everything that routes of a run may choose among; of no run, what any may. MCP servers are asked where tools are
+/// looked for.
 pub(crate) async fn registered(
     context: &Context,
     run: Option<(RunId, &BTreeMap<String, PluginPin>)>,
+    kind: PluginKind,
 ) -> Result<Registered, EngineError> {
     let mut found = Registered::new();
     if let Some((run, pins)) = run {
@@ -65,6 +76,9 @@ pub(crate) async fn registered(
     }
     in_folder(context, &mut found).await?;
     shipped(context, &mut found).await;
+    if kind == PluginKind::Tool {
+        servers(context, &mut found).await;
+    }
     let says = context.standing.now();
     for (name, plugin) in &mut found {
         if let (Ok(plugin), Some(setting)) = (plugin, says.offers.get(name)) {
@@ -74,9 +88,12 @@ pub(crate) async fn registered(
     Ok(found)
 }
 
-/// What all plugins offer, of those that can be loaded.
-pub(crate) async fn offers(context: &Context) -> Result<BTreeMap<String, Offer>, EngineError> {
-    let all = registered(context, None).await?;
+/// What all plugins offer, of those that can be loaded; with MCP servers where tools are looked for.
+pub(crate) async fn offers(
+    context: &Context,
+    kind: PluginKind,
+) -> Result<BTreeMap<String, Offer>, EngineError> {
+    let all = registered(context, None, kind).await?;
     Ok(all.into_iter().filter_map(|(name, plugin)| Some((name, plugin.ok()?.offer))).collect())
 }
 
@@ -156,6 +173,50 @@ async fn shipped(context: &Context, found: &mut Registered) {
         let made = it.map(|(loaded, setting)| made(PluginOrigin::Shipped, loaded, &setting));
         found.insert(plugin.name.to_owned(), made);
     }
+}
+
+/// The MCP servers that the operator names, each as it described itself when it was last asked.
+async fn servers(context: &Context, found: &mut Registered) {
+    // A test of a workflow starts no server that the workflow does not name.
+    let servers = context.catalog.servers().filter(|_| context.config.stand_in.is_none());
+    for server in servers.map(|servers| servers.names()).unwrap_or_default() {
+        let name = format!("{MCP_PREFIX}{server}");
+        if found.contains_key(&name) {
+            continue;
+        }
+        let origin = PluginOrigin::Mcp(server);
+        let made = described(context, &name).await.map(|(digest, description)| {
+            let offer = Offer::of(&description);
+            RoutedPlugin { origin, offer, digest, description, loaded: None }
+        });
+        found.insert(name, made);
+    }
+}
+
+async fn described(context: &Context, name: &str) -> Described {
+    let now = context.config.clock.now();
+    let held = &context.catalog.registry.servers;
+    if let Some((at, known)) = lock(held).get(name) {
+        let fresh_ms = if known.is_ok() { SERVER_FRESH_MS } else { SERVER_BROKEN_MS };
+        if now.since(*at).0 < fresh_ms {
+            return known.clone();
+        }
+    }
+    let asked = async {
+        let entry = context.catalog.find(name, None).await?;
+        context.catalog.pin(&entry).await
+    };
+    let described = match asked.await {
+        Ok((pin, _)) => Ok((pin.component, pin.description)),
+        Err(error) => Err(error.to_string()),
+    };
+    lock(held).insert(name.to_owned(), (now, described.clone()));
+    described
+}
+
+/// What an MCP server has said is believed no more: it says something else by now.
+pub(crate) fn forget_server(context: &Context, name: &str) {
+    lock(&context.catalog.registry.servers).remove(name);
 }
 
 fn made(origin: PluginOrigin, loaded: Arc<LoadedPlugin>, setting: &OfferSetting) -> RoutedPlugin {

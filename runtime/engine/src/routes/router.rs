@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pawl_core::event::Candidate;
 use pawl_core::plugin::{Ceiling, Permissions, PluginKind, PluginPins};
 use pawl_core::route::{ROUTE_CANDIDATES_MAX, RouteQuery};
-use pawl_core::{Digest, RouteFound, RouteOutcome, RunId, Timestamp, VisitId};
+use pawl_core::{RouteFound, RouteOutcome, RunId, Timestamp, VisitId};
 use pawl_store::Blob;
 use tokio::sync::Mutex;
 
@@ -14,7 +14,7 @@ use super::circuit::Circuit;
 use super::health::{Health, Observation};
 use super::history::recent;
 use super::rank::{rank, reason};
-use super::registry::{RoutedPlugin, registered};
+use super::registry::{RoutedPlugin, forget_server, registered};
 use crate::EngineError;
 use crate::driver::Context;
 
@@ -118,7 +118,7 @@ pub(crate) async fn route(
 
 /// Those that can be chosen, the best first, and those that almost can.
 async fn look(context: &Context, request: &Request) -> Result<(Vec<Looked>, Vec<Looked>), EngineError> {
-    let all = registered(context, Some((request.run, &*request.pins))).await?;
+    let all = registered(context, Some((request.run, &*request.pins)), request.query.kind).await?;
     let looked = context.routes.ask(context, |health, now| {
         let one = |(name, plugin)| judge(health, now, request, name, plugin);
         all.into_iter().map(one).collect::<Vec<Looked>>()
@@ -238,11 +238,13 @@ async fn pinned(
     if let Some(pin) = request.pins.get(name) {
         return Ok(Some((pin.clone(), Vec::new())));
     }
-    let is_same = |digest: Digest| digest == plugin.digest;
     match context.catalog.find(name, None).await {
         Ok(entry) => match context.catalog.pin(&entry).await {
-            Ok((pin, blob)) => Ok(is_same(pin.component).then(|| (pin, vec![blob]))),
-            Err(_) => Ok(None),
+            Ok((pin, blob)) if pin.component == plugin.digest => Ok(Some((pin, vec![blob]))),
+            Ok(_) | Err(_) => {
+                forget_server(context, name);
+                Ok(None)
+            }
         },
         Err(EngineError::NoPlugin { .. } | EngineError::Unreadable { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -268,7 +270,7 @@ async fn none(
         .map(|at| format!("{}: {}", at.name, at.left_out.as_deref().unwrap_or_default()))
         .collect();
     let there = if near.is_empty() {
-        let kinds = super::offers(context).await.unwrap_or_default();
+        let kinds = super::offers(context, request.query.kind).await.unwrap_or_default();
         let known = kinds.values().filter(|offer| offer.kind == request.query.kind);
         let known: BTreeSet<&str> =
             known.flat_map(|offer| offer.capabilities.keys().map(String::as_str)).collect();
@@ -299,7 +301,7 @@ pub(crate) async fn standings(
         grants: Permissions::default(),
         ceiling: Ceiling::default(),
     };
-    let all = registered(context, None).await?;
+    let all = registered(context, None, query.kind).await?;
     let looked = context.routes.ask(context, |health, now| {
         let one = |(name, plugin)| judge_for_listing(health, now, &request, name, plugin);
         all.into_iter().filter_map(one).collect::<Vec<Looked>>()

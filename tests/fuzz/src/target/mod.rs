@@ -2,6 +2,7 @@
 
 mod expression;
 mod journal;
+mod operator;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod schema;
@@ -89,6 +90,14 @@ pub const TARGETS: &[Target] = &[
         seeds: &[],
         form: Form::Text,
     },
+    Target {
+        name: "operator",
+        about: "pawl.yaml, and the script of a model: their problems, or what they say",
+        check: operator::file,
+        seeds: &[("", "pawl.yaml")],
+        form: Form::Text,
+    },
+    Target { name: "lock", about: "pawl.lock", check: operator::lock, seeds: &[], form: Form::Text },
     #[cfg(feature = "plugins")]
     Target {
         name: "manifest",

@@ -43,7 +43,9 @@ impl Truth {
                         | Asker::GuardedStep
                         | Asker::GuardedCall(_)
                         | Asker::BudgetStep
-                        | Asker::BudgetCall(_) => return,
+                        | Asker::BudgetCall(_)
+                        | Asker::ToolStep
+                        | Asker::ToolCall(_) => return,
                     };
                     *self.cleared.entry((run, approval.visit, call)).or_default() += 1;
                 }

@@ -68,6 +68,47 @@ pub static MCP_SERVER: Place = Place {
             "30s",
         )
         .default("5m"),
+        Key::optional(
+            "elicitation",
+            Shape::Either(&[Shape::Flag, Shape::Map(&MCP_ELICITATION)]),
+            "Whether the server may ask people, and whom. What it asks opens an approval of the run.",
+            "{ to: [group:office], due: 2d, on_timeout: cancel }",
+        )
+        .default("true"),
+    ],
+    shared: &[],
+};
+
+/// What becomes of a server's questions.
+pub static MCP_ELICITATION: Place = Place {
+    name: "mcp-elicitation",
+    what: "elicitation",
+    keys: &[
+        Key::optional(
+            "to",
+            Shape::OneOrMore(&Shape::Person),
+            "Who may answer: users and groups.",
+            "[group:office, user:ann]",
+        )
+        .otherwise("anyone"),
+        Key::optional("due", Shape::Duration, "How long to wait.", "2d")
+            .otherwise("for ever")
+            .beside(&["on_timeout"]),
+        Key::optional(
+            "on_timeout",
+            Shape::OneOf(&["accept", "decline", "cancel"]),
+            "What is chosen when time is up; `accept` with the form's defaults.",
+            "decline",
+        )
+        .otherwise("required with `due`, refused without")
+        .beside(&["due"]),
+        Key::optional(
+            "hold",
+            Shape::Duration,
+            "How long a call is kept open whose server waits for the answer in it (protocols before 2026-07-28). After it the call is given up, and made again with the answer.",
+            "1h",
+        )
+        .default("10m"),
     ],
     shared: &[],
 };

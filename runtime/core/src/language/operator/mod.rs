@@ -13,7 +13,7 @@ mod supply;
 
 use serde_json::Value;
 
-pub use mcp::{MCP_SERVER, MCP_VALUE};
+pub use mcp::{MCP_ELICITATION, MCP_SERVER, MCP_VALUE};
 pub use plugin::PLUGIN;
 pub use policy::{GRANTS, POLICY};
 pub use profile::{KEY, OPERATOR, PRICE, PROFILE};
@@ -35,6 +35,7 @@ pub static OPERATOR_PLACES: [&Place; 14] = [
     &KEY,
     &MCP_SERVER,
     &MCP_VALUE,
+    &MCP_ELICITATION,
     &PLUGIN,
     &POLICY,
     &ESCALATION,

@@ -76,7 +76,12 @@ fn around(place: &Place, inner: &Value) -> Value {
         "mcp-value" => {
             json!({ "mcp": { "mine": { "url": "http://h/mcp", "headers": { "X-Mine": inner } } } })
         }
+        "mcp-elicitation" => {
+            json!({ "mcp": { "mine": { "url": "http://h/mcp", "elicitation": inner } } })
+        }
         "trusted-key" => json!({ "trusted_keys": { "mine": inner } }),
+        "server" => json!({ "server": inner }),
+        "retention" => json!({ "retention": inner }),
         "registry" => json!({ "registries": { "localhost:5000": inner } }),
         other => panic!("nothing leads to {other}"),
     }

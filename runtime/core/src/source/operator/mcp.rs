@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::human::{due, people};
 use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
 use super::super::tree::{Entry, Node, Span};
@@ -9,12 +10,14 @@ use super::MCP_SERVERS_MAX;
 use super::profile::{filled, filled_key};
 use crate::Duration;
 use crate::diagnostic::{Code, among};
-use crate::language::operator::{MCP_SERVER, MCP_VALUE};
-use crate::operator::{KeptValue, KeyPlace, McpReached, McpServer, McpValue};
+use crate::elicit::ACTIONS;
+use crate::language::operator::{MCP_ELICITATION, MCP_SERVER, MCP_VALUE};
+use crate::operator::{Elicitation, KeptValue, KeyPlace, McpReached, McpServer, McpValue};
 use crate::plugin::EffectClass;
 
 const TIMEOUT_DEFAULT: Duration = Duration(60_000);
 const IDLE_DEFAULT: Duration = Duration(300_000);
+const HOLD_DEFAULT: Duration = Duration(600_000);
 /// Keys that only a program has, and those that only a server behind an address has.
 const OF_PROGRAMS: [&str; 3] = ["args", "env", "cwd"];
 const OF_ADDRESSES: [&str; 1] = ["headers"];
@@ -68,6 +71,7 @@ fn server(lower: &mut Lower, node: &Node) -> Option<McpServer> {
         get(keys, "trust_annotations").and_then(|node| lower.flag(node, "trust_annotations"));
     let timeout = some_time(lower, keys, "timeout").unwrap_or(TIMEOUT_DEFAULT);
     let idle = some_time(lower, keys, "idle").unwrap_or(IDLE_DEFAULT);
+    let elicitation = elicitation(lower, get(keys, "elicitation"));
     Some(McpServer {
         reached: reached?,
         tools,
@@ -75,7 +79,22 @@ fn server(lower: &mut Lower, node: &Node) -> Option<McpServer> {
         trust_annotations: trust_annotations.unwrap_or_default(),
         timeout,
         idle,
+        elicitation,
     })
+}
+
+/// Whether it may ask people, and whom.
+fn elicitation(lower: &mut Lower, node: Option<&Node>) -> Option<Elicitation> {
+    let asks = Elicitation { to: Vec::new(), due: None, hold: HOLD_DEFAULT };
+    let Some(node) = node else { return Some(asks) };
+    if node.as_map().is_none() {
+        return lower.flag(node, "elicitation")?.then_some(asks);
+    }
+    let keys = lower.map(node, &MCP_ELICITATION)?;
+    let to = get(keys, "to").map(|node| people(lower, node)).unwrap_or_default();
+    let due = due(lower, keys, &ACTIONS.map(str::to_owned));
+    let hold = some_time(lower, keys, "hold").unwrap_or(HOLD_DEFAULT);
+    Some(Elicitation { to, due, hold })
 }
 
 /// A duration that is not nothing.
