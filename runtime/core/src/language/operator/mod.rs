@@ -28,7 +28,7 @@ use super::{ESCALATION, Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 14] = [
+pub static OPERATOR_PLACES: [&Place; 15] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
