@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         "pawl-engine",
         &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-wire"],
     ),
+    ("pawl-server", &["pawl-core", "pawl-store", "pawl-engine"]),
     ("pawl-telemetry", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
     ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
     (
@@ -29,8 +30,10 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "pawl-mcp",
             "pawl-registry",
             "pawl-engine",
+            "pawl-server",
             "pawl-telemetry",
             "pawl-testing",
+            "pawl-wire",
         ],
     ),
 ];
@@ -48,8 +51,8 @@ const OWNED: [(&str, &[&str]); 16] = [
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),
-    ("hyper", &["pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
-    ("tokio-rustls", &["pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
+    ("hyper", &["pawl", "pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
+    ("tokio-rustls", &["pawl", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
     ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry"]),
     ("rmcp", &["pawl-mcp"]),
     ("ring", &["pawl-registry"]),

@@ -40,6 +40,7 @@ mod restart;
 mod retention;
 mod routes;
 mod salvage;
+mod served;
 mod several;
 mod shelf;
 mod shipped_agents;

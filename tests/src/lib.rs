@@ -6,6 +6,7 @@ mod binary;
 mod collector;
 mod measure;
 mod scene;
+mod serving;
 mod tally;
 mod web;
 
@@ -16,6 +17,7 @@ pub use binary::{Outcome, Pawl, binary, root, workflow};
 pub use collector::{Collector, Received};
 pub use measure::{Pattern, at_ms, cores, cpu_time, memory_mib, timed};
 pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
+pub use serving::{EventStream, Serving, StreamEvent, ask};
 pub(crate) use tally::calls_of;
 pub use tally::{Call, TALLY_HOST, TallyServer, TimedCall};
 pub use web::Web;

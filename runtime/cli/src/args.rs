@@ -37,6 +37,13 @@ pub(crate) struct GlobalArgs {
     /// the data folder, else in the current folder)
     #[arg(long, global = true, value_name = "FILE", env = "PAWL_CONFIG", hide_env = true)]
     pub(crate) config: Option<PathBuf>,
+    /// A server to ask, in place of the data folder: http://127.0.0.1:8917, https://HOST (default: `$PAWL_SERVER`).
+    /// With the token of `$PAWL_TOKEN`, or of a file
+    #[arg(long, global = true, value_name = "URL", env = "PAWL_SERVER", hide_env = true)]
+    pub(crate) server: Option<String>,
+    /// The file with the token that the server is asked with
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Say more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -195,6 +202,10 @@ impl Cli {
         let config = self.global.config.clone().filter(|path| !path.as_os_str().is_empty());
         Place::new(after.or_else(|| self.data.folder.clone()), store, self.global.ephemeral)
             .with_config(config)
+            .with_server(
+                self.global.server.clone().filter(|url| !url.is_empty()),
+                self.global.token_file.clone(),
+            )
     }
 }
 

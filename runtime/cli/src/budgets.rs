@@ -2,8 +2,9 @@
 
 use pawl_core::budget::Amounts;
 use pawl_core::event::{BudgetWarned, Event, Shortage};
+use pawl_core::journal::Envelope;
 use pawl_core::state::Meter;
-use pawl_core::{RunState, VisitId};
+use pawl_core::{RunId, RunState, VisitId};
 use serde_json::{Map, Value, json};
 
 use crate::backend::History;
@@ -11,12 +12,12 @@ use crate::output;
 use crate::summary::{call, one_line, whose};
 
 /// The budgets of a run: the run's own first, then those of its steps, in the order of arrival.
-fn meters(history: &History) -> Vec<(Option<String>, Meter)> {
-    if !history.envelopes.iter().any(|at| matches!(at.event, Event::BudgetSet(_))) {
+fn meters(run: RunId, envelopes: &[Envelope]) -> Vec<(Option<String>, Meter)> {
+    if !envelopes.iter().any(|at| matches!(at.event, Event::BudgetSet(_))) {
         return Vec::new();
     }
-    let mut state = RunState::new(history.header.id);
-    for envelope in &history.envelopes {
+    let mut state = RunState::new(run);
+    for envelope in envelopes {
         state.apply(envelope.time, &envelope.event);
     }
     let named = |of: VisitId| state.visit(of).map(|visit| visit.step.to_string()).unwrap_or_default();
@@ -24,8 +25,8 @@ fn meters(history: &History) -> Vec<(Option<String>, Meter)> {
 }
 
 /// `[{step, budget: {NAME: {used, limit}}, used: {NAME: …}, warn_at}]`; the run's own has no step.
-pub(crate) fn document(history: &History) -> Value {
-    let meters = meters(history).into_iter().map(|(step, meter)| {
+pub(crate) fn document(run: RunId, envelopes: &[Envelope]) -> Value {
+    let meters = meters(run, envelopes).into_iter().map(|(step, meter)| {
         let limits = meter.limits.iter().map(|(dimension, limit)| {
             let used = dimension.to_json(meter.used.used(dimension));
             (dimension.name().to_owned(), json!({ "used": used, "limit": dimension.to_json(limit) }))
@@ -42,7 +43,8 @@ pub(crate) fn document(history: &History) -> Value {
 
 /// A table of what was used of each limit; nothing for a run without budgets.
 pub(crate) fn table(history: &History) -> Option<String> {
-    let rows: Vec<_> = meters(history).into_iter().flat_map(|(step, meter)| rows(step, &meter)).collect();
+    let meters = meters(history.header.id, &history.envelopes);
+    let rows: Vec<_> = meters.into_iter().flat_map(|(step, meter)| rows(step, &meter)).collect();
     (!rows.is_empty()).then(|| output::table(["budget", "of", "used", "limit"], rows))
 }
 

@@ -29,6 +29,7 @@ mod shape;
 mod stop;
 mod story;
 mod summary;
+mod teller;
 mod usage;
 mod values;
 mod waits;

@@ -80,6 +80,10 @@ pub(crate) struct Place {
     pub(crate) ephemeral: bool,
     /// The operator's file that was named.
     config: Option<PathBuf>,
+    /// The server that is asked in place of the folder.
+    server: Option<String>,
+    /// Where the token is that it is asked with.
+    token_file: Option<PathBuf>,
 }
 
 /// How this program was called, so that what is suggested can be typed as it stands.
@@ -109,7 +113,15 @@ impl Place {
         let flags = flags.fold(String::new(), |flags, (flag, value)| {
             format!("{flags}{flag} {} ", crate::values::quoted(&value))
         });
-        Self { folder: data.unwrap_or(usual), store, flags, ephemeral, config: None }
+        Self {
+            folder: data.unwrap_or(usual),
+            store,
+            flags,
+            ephemeral,
+            config: None,
+            server: None,
+            token_file: None,
+        }
     }
 
     /// With the operator's file that was named.
@@ -119,6 +131,28 @@ impl Place {
                 format!("{}--config {} ", self.flags, crate::values::quoted(&path.display().to_string()));
         }
         Self { config, ..self }
+    }
+
+    /// With the server that was named, and where the token for it is.
+    pub(crate) fn with_server(mut self, server: Option<String>, token_file: Option<PathBuf>) -> Self {
+        if let Some(url) = server.as_ref().filter(|url| std::env::var("PAWL_SERVER").as_ref() != Ok(*url)) {
+            self.flags = format!("{}--server {} ", self.flags, crate::values::quoted(url));
+        }
+        if let Some(path) = &token_file {
+            self.flags =
+                format!("{}--token-file {} ", self.flags, crate::values::quoted(&path.display().to_string()));
+        }
+        Self { server, token_file, ..self }
+    }
+
+    /// The server that is asked in place of the folder.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// Where the token is that it is asked with; that of `PAWL_TOKEN`, where there is none.
+    pub(crate) fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
     }
 
     /// The operator's file: the one that was named, else `pawl.yaml` in the data folder, else in the current one.

@@ -448,6 +448,17 @@ impl Engine {
         self.ask(Message::Count).await
     }
 
+    /// Whether a command would be taken at once. Where none would, more wait until others are answered.
+    pub fn has_room(&self) -> bool {
+        self.turns.available_permits() > 0
+    }
+
+    /// How many commands from outside are not answered yet, and how many there may be before more wait.
+    pub fn commands_waiting(&self) -> (usize, usize) {
+        let max = self.context.config.commands_max.clamp(1, Semaphore::MAX_PERMITS);
+        (max.saturating_sub(self.turns.available_permits()), max)
+    }
+
     /// A run's journal as it grows, from a seq on (1 is the first).
     pub fn follow(&self, run: RunId, from_seq: u64) -> Follower {
         Follower::new(

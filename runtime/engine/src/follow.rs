@@ -43,6 +43,36 @@ impl Notices {
         while let Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) = self.0.try_recv() {}
         told
     }
+
+    /// Waits until something was committed since the last time, and says of which runs; nothing when the engine has
+    /// ended.
+    pub async fn runs(&mut self) -> Option<Grown> {
+        let mut grown = match self.0.recv().await {
+            Ok(run) => Grown::Runs(vec![run]),
+            Err(broadcast::error::RecvError::Lagged(_)) => Grown::Missed,
+            Err(broadcast::error::RecvError::Closed) => return None,
+        };
+        loop {
+            match self.0.try_recv() {
+                Ok(run) => {
+                    if let Grown::Runs(runs) = &mut grown {
+                        runs.push(run);
+                    }
+                }
+                Err(broadcast::error::TryRecvError::Lagged(_)) => grown = Grown::Missed,
+                Err(_) => return Some(grown),
+            }
+        }
+    }
+}
+
+/// Of which runs something was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grown {
+    /// Of these; one may be named more than once.
+    Runs(Vec<RunId>),
+    /// More than could be told: it may be any.
+    Missed,
 }
 
 /// What there is to tell of a run.

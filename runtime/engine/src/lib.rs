@@ -55,7 +55,7 @@ pub use config::EngineConfig;
 pub use engine::{Answer, Engine, StartOptions};
 pub use error::EngineError;
 pub use files::read_text;
-pub use follow::{Follower, News, Notices};
+pub use follow::{Follower, Grown, News, Notices};
 pub use journal::RunHistory;
 pub use metrics::{METRIC_NAMES_MAX, METRIC_ROWS_COUNTED_MAX, Metrics, Reader, SpanCounts};
 pub use operator::OperatorSays;

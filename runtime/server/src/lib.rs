@@ -8,14 +8,19 @@
 mod api;
 mod app;
 mod caller;
+mod limits;
 mod problem;
 mod router;
 mod server;
 mod stream;
+mod teller;
 mod trace;
 
+pub mod documents;
 pub mod shape;
 
-pub use problem::Problem;
+pub use limits::ServerLimits;
+pub use problem::{Code, Problem, reference as problems_reference};
 pub use router::openapi;
 pub use server::{Server, ServerConfig, ServerError};
+pub use teller::{Teller, Terse};

@@ -1,22 +1,28 @@
 //! Which path is answered by what. The document of the API is made of the same list.
 
 use axum::Router;
-use axum::response::Json;
-use axum::routing::get;
+use axum::middleware::from_fn_with_state;
+use axum::response::{Html, Json};
+use axum::routing::{get, post};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{approvals, health, metrics, runs};
+use crate::api::{approvals, health, inbox, metrics, pages, plugins, runs, system, topics, workflows};
 use crate::app::App;
-use crate::problem::Problem;
+use crate::limits;
+use crate::problem::{Code, Problem};
 use crate::{stream, trace};
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "pawl",
-    description = "Durable agent workflows: runs, their journals, and what waits for people."
-))]
+#[openapi(
+    info(
+        title = "pawl",
+        description = "Durable agent workflows: runs, their journals, and what waits for people. What is refused is \
+                       answered as RFC 9457 says, with a code that has a page at /problems."
+    ),
+    components(schemas(Problem))
+)]
 struct Document;
 
 fn documented() -> OpenApiRouter<App> {
@@ -24,15 +30,43 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
+        .merge(of_runs())
+        .routes(routes!(stream::changes))
+        .routes(routes!(approvals::list))
+        .routes(routes!(stream::inbox))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::decide))
+        .routes(routes!(inbox::claim))
+        .routes(routes!(inbox::release))
+        .routes(routes!(inbox::delegate))
+        .routes(routes!(inbox::comment))
+        .routes(routes!(workflows::check))
+        .routes(routes!(workflows::list, workflows::register))
+        .routes(routes!(workflows::show))
+        .routes(routes!(workflows::version))
+        .routes(routes!(workflows::activate))
+        .routes(routes!(plugins::list))
+        .routes(routes!(plugins::show))
+        .routes(routes!(topics::publish))
+        .routes(routes!(system::system))
+        .routes(routes!(system::me))
+}
+
+fn of_runs() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(runs::list, runs::start))
         .routes(routes!(runs::show))
         .routes(routes!(runs::journal))
-        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::graph))
+        .routes(routes!(runs::usage))
         .routes(routes!(stream::run))
-        .routes(routes!(stream::changes))
-        .routes(routes!(approvals::list))
-        .routes(routes!(approvals::show))
-        .routes(routes!(approvals::decide))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::suspend))
+        .routes(routes!(runs::resume))
+        .routes(routes!(runs::retry))
+        .routes(routes!(runs::rerun))
+        .routes(routes!(runs::fork))
+        .routes(routes!(runs::signal))
 }
 
 /// The OpenAPI document of what is served.
@@ -43,8 +77,18 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Answers everything.
 pub(crate) fn router(app: App) -> Router {
     let (api, document) = documented().split_for_parts();
+    let reference = pages::reference(&document);
     api.route("/openapi.json", get(async move || Json(document)))
+        .route("/docs", get(async move || Html(reference)))
+        .route("/problems", get(pages::problems))
+        .route("/problems/{code}", get(pages::problem))
+        // The document has topics as one part of the path: OpenAPI knows no others.
+        .route("/v1/topics/{topic}/{*rest}", post(topics::publish_below))
+        .method_not_allowed_fallback(async || {
+            Problem::of(Code::NoSuchMethod, "the header Allow names those that it takes")
+        })
         .fallback(async || Problem::no_such_path())
+        .layer(from_fn_with_state(app.clone(), limits::bound))
         .layer(axum::middleware::from_fn(trace::logged))
         .with_state(app)
 }

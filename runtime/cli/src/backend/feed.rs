@@ -10,6 +10,7 @@ use pawl_core::view::RunHeader;
 use pawl_engine::{EngineError, Follower, News, ProgressNote, Said};
 
 use super::Service;
+use super::api::ApiFeed;
 use super::client::RemoteFeed;
 use crate::fault::Fault;
 
@@ -39,6 +40,8 @@ pub(crate) enum Feed {
     Gone,
     /// What happens in another process.
     Remote(Box<RemoteFeed>),
+    /// What happens at a server.
+    Api(Box<ApiFeed>),
 }
 
 impl Feed {
@@ -65,6 +68,7 @@ impl Feed {
             Self::Live(live) => live.next().await,
             Self::Gone => Ok(Next::Moved),
             Self::Remote(remote) => remote.next().await,
+            Self::Api(feed) => feed.next().await,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! them out, [`Service`]. The socket only carries requests and replies, so a
 //! command prints the same whichever way it goes.
 
+mod api;
 mod backup;
 mod client;
 mod feed;
@@ -34,6 +35,7 @@ use pawl_engine::{ActiveVersion, Pruned, RegisteredWorkflow, Retention};
 use pawl_store::maintain::StoreStats;
 use serde_json::Value;
 
+pub(crate) use api::Api;
 pub(crate) use backup::{NOTE as BACKUP_NOTE, copy_files};
 pub(crate) use feed::{Feed, Next};
 pub(crate) use kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
@@ -57,6 +59,8 @@ pub(crate) enum Backend {
     Direct(Service),
     /// Another one does, and listens at this socket.
     Remote(PathBuf, Place),
+    /// A server does, which is asked over its API.
+    Api(Api),
 }
 
 /// A run's journal with its header.
@@ -91,6 +95,7 @@ async fn once_more(place: &Place, request: Request) -> Result<Reply, Fault> {
             service.shut_down().await;
             reply
         }
+        Backend::Api(api) => api.call(request).await,
         Backend::Remote(socket, place) => {
             client::call(&socket, &request).await?.ok_or_else(|| open::gone(&place))
         }
@@ -124,6 +129,7 @@ impl Backend {
     async fn call(&self, request: Request) -> Result<Reply, Fault> {
         match self {
             Self::Direct(service) => service.handle(request).await,
+            Self::Api(api) => api.call(request).await,
             Self::Remote(socket, place) => match client::call(socket, &request).await? {
                 Some(reply) => Ok(reply),
                 None => once_more(place, request).await,
@@ -136,6 +142,8 @@ impl Backend {
         match self {
             Self::Direct(service) => Ok(service.engine()),
             Self::Remote(..) => Err(strange()),
+            Self::Api(_) => Err(Fault::usage("this needs a data folder, and --server names a server")
+                .hint("leave out --server, on the machine that has the folder")),
         }
     }
 
@@ -309,6 +317,7 @@ impl Backend {
         if let Some(history) = collect(self.feed(Request::History { run }).await?).await? {
             return Ok(history);
         }
+        // Only a process that ends gives half of a journal.
         let Self::Remote(_, place) = self else { return Err(strange()) };
         let other = open(place).await?;
         let history = match other.feed(Request::History { run }).await {
@@ -329,7 +338,7 @@ impl Backend {
     pub(crate) fn listen(&self) -> Option<impl Sized + use<>> {
         match self {
             Self::Direct(service) => Some(service.engine().listen_to_models()),
-            Self::Remote(..) => None,
+            Self::Remote(..) | Self::Api(_) => None,
         }
     }
 
@@ -341,6 +350,7 @@ impl Backend {
     async fn feed(&self, request: Request) -> Result<Feed, Fault> {
         match self {
             Self::Direct(service) => service.feed(request).await,
+            Self::Api(api) => api.feed(request).await,
             // Whoever wants them looks for the run again.
             Self::Remote(socket, _) => Ok(client::feed(socket, &request).await?.unwrap_or_else(Feed::moved)),
         }

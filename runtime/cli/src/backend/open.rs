@@ -8,7 +8,7 @@ use pawl_store::memory::MemoryStore;
 use pawl_store::sled::{SledOptions, SledStore};
 use pawl_store::{Store, StoreError};
 
-use super::{Backend, Service, client};
+use super::{Api, Backend, Service, client};
 use crate::fault::Fault;
 use crate::place::{Place, StoreEngine};
 
@@ -20,6 +20,9 @@ const RETRY_MS: u64 = 25;
 
 /// Opens the store, or reaches the process that holds it.
 pub(crate) async fn open(place: &Place) -> Result<Backend, Fault> {
+    if let Some(server) = place.server() {
+        return Ok(Backend::Api(Api::new(server, place.token_file())?));
+    }
     if place.ephemeral {
         return in_memory(place).await;
     }

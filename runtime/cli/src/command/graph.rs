@@ -7,13 +7,13 @@ use clap::{Args, ValueEnum};
 use pawl_core::definition::Definition;
 use pawl_core::event::Event;
 use pawl_core::graph::{self, Mark, Marks};
+use pawl_core::journal::Envelope;
 use pawl_core::source;
 use pawl_core::view::Status;
 use pawl_engine::EngineError;
 use serde_json::json;
 
 use crate::args::DataArgs;
-use crate::backend::History;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
@@ -74,15 +74,15 @@ async fn show(session: &Session, run: &str, format: Format) -> Result<Exit, Faul
     let text = session.backend.source(history.header.definition).await?;
     let file = format!("the definition of run {run}");
     let definition = source::load(&file, &text).map_err(EngineError::from)?.definition;
-    print(session.out, &definition, format, Some(&marks(&history)));
+    print(session.out, &definition, format, Some(&marks(history.header.status, &history.envelopes)));
     Ok(Exit::Ok)
 }
 
 /// Where each step stands.
-fn marks(history: &History) -> Marks {
-    let story = Story::of(&history.envelopes);
-    let mut marks = Marks { status: history.header.status, steps: BTreeMap::new() };
-    for envelope in &history.envelopes {
+pub(crate) fn marks(status: Status, envelopes: &[Envelope]) -> Marks {
+    let story = Story::of(envelopes);
+    let mut marks = Marks { status, steps: BTreeMap::new() };
+    for envelope in envelopes {
         let (Event::StepStarted { visit, step, .. } | Event::StepSkipped { visit, step, .. }) =
             &envelope.event
         else {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -20,6 +21,7 @@ use crate::output::Output;
 use crate::place::Place;
 use crate::session::Session;
 use crate::stop::Stop;
+use crate::teller::Told;
 
 /// How long steps that are under way may take to end when the server is stopped, in milliseconds, where nothing else is
 /// said.
@@ -60,15 +62,18 @@ async fn serve(args: &ServeArgs, session: &Session) -> Result<(), Fault> {
     let engine = session.backend.engine()?;
     let usual = ServerConfig::default();
     let listen = args.listen.or(operator.server.listen).unwrap_or(usual.listen);
-    let server = Server::bind(engine.clone(), &ServerConfig { listen }).await?;
-    engine.recover().await?;
+    let config = ServerConfig { listen, teller: Arc::new(Told), ..usual };
+    let server = Server::bind(engine.clone(), &config).await?;
     let drain = args.drain.or(operator.server.drain).map_or(DRAIN_MS, |drain| drain.0);
     let reloading = tokio::spawn(reload(session.place.clone(), engine.clone(), operator));
     let url = format!("http://{}", server.address());
     session.out.document(&json!({ "url": url, "pid": std::process::id() }));
     session.out.note(&format!("serves {url}; stop it with Ctrl-C"));
     notify::notify(notify::READY);
-    let ended = until_drained(session, server, engine, Duration::from_millis(drain)).await;
+    // Beside it: what many runs take to be looked through, nobody waits for who asks.
+    let recovered = async { engine.recover().await.map(drop).map_err(Fault::from) };
+    let served = until_drained(session, server, engine, Duration::from_millis(drain));
+    let ended = tokio::try_join!(recovered, served).map(drop);
     reloading.abort();
     ended
 }

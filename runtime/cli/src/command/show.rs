@@ -1,10 +1,12 @@
 //! `pawl show`: one run as people see it.
 
 use clap::Args;
+use pawl_core::RunId;
 use pawl_core::event::Event;
+use pawl_core::journal::Envelope;
 use pawl_core::travel::Ancestor;
 use pawl_core::view::{OpenApproval, Status};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::args::DataArgs;
 use crate::backend::History;
@@ -49,8 +51,8 @@ async fn show(session: &Session, run: &str) -> Result<Exit, Fault> {
 }
 
 /// The run that it was made of.
-fn ancestor(history: &History) -> Option<Ancestor> {
-    match &history.envelopes.first()?.event {
+fn ancestor(envelopes: &[Envelope]) -> Option<Ancestor> {
+    match &envelopes.first()?.event {
         Event::RunStarted(started) => started.ancestor,
         _ => None,
     }
@@ -59,12 +61,22 @@ fn ancestor(history: &History) -> Option<Ancestor> {
 /// The run, with its steps.
 fn document(history: &History, story: &Story) -> Value {
     let mut run = shape::run(&history.header);
-    let steps: Vec<_> = story.steps().map(step).collect();
-    run["steps"] = steps.into();
-    run["budgets"] = budgets::document(history);
-    run["ancestor"] = json!(ancestor(history));
-    run["events"] = history.envelopes.len().into();
+    if let Value::Object(fields) = &mut run {
+        fields.extend(detail(history.header.id, &history.envelopes, story));
+    }
     run
+}
+
+/// What stands beside a run's own fields.
+pub(crate) fn detail(run: RunId, envelopes: &[Envelope], story: &Story) -> Map<String, Value> {
+    let steps: Vec<_> = story.steps().map(step).collect();
+    let fields = [
+        ("steps", steps.into()),
+        ("budgets", budgets::document(run, envelopes)),
+        ("ancestor", json!(ancestor(envelopes))),
+        ("events", envelopes.len().into()),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn step(step: &Step) -> Value {
@@ -92,7 +104,7 @@ fn text(history: &History, story: &Story, approvals: &[OpenApproval]) -> String 
         (None, note) => format!("{state}: {note}"),
     });
     lines.push(format!("started {}, last change {}", header.created_at, header.updated_at));
-    lines.extend(ancestor(history).map(|ancestor| format!("made {}", made_of(ancestor))));
+    lines.extend(ancestor(&history.envelopes).map(|ancestor| format!("made {}", made_of(ancestor))));
     lines.extend(story.warnings().iter().map(|warning| format!("warning: {warning}")));
     lines.push(String::new());
     lines.push(steps(story));

@@ -1,55 +1,96 @@
 //! What waits for people: listing, showing, deciding.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use pawl_core::ApprovalId;
+use axum::extract::State;
+use pawl_core::view::OpenApproval;
+use pawl_core::{ApprovalId, RunId};
 use pawl_engine::Answer;
 use pawl_store::{ApprovalFilter, Page};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::page::{Listing, PageQuery};
-use super::runs::run_id;
-use crate::app::App;
+use super::{Body, Path, Query, Refusals, Rejections, rows};
+use crate::app::{App, now};
 use crate::caller::Caller;
+use crate::documents::{Answered, Approval, ApprovalPage};
 use crate::{Problem, shape};
 
 /// Which approvals.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ApprovalsQuery {
     /// Of this run.
+    #[param(format = "uuid")]
     run: Option<String>,
+    /// Those that the caller may answer.
+    mine: Option<bool>,
+    /// Those that somebody holds, or that nobody does.
+    claimed: Option<bool>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// How many rows, at most 500; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
 }
 
-fn approval_id(text: &str) -> Result<ApprovalId, Problem> {
-    text.parse().map_err(|_| Problem::not_found("open approval", text))
+/// An approval's id as it is written.
+fn id(text: &str) -> Result<ApprovalId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("approval", text))
+}
+
+/// Whether a text is the `next` of a page: the store takes anything else for a failure of its own.
+fn is_cursor(text: &str) -> bool {
+    text.split_at_checked(16).is_some_and(|(created_at, id)| {
+        created_at.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.parse::<ApprovalId>().is_ok()
+    })
+}
+
+/// An open approval, for who may see it. Every path that names an approval finds it here, but for decisions: of those
+/// that are closed the engine tells what became of them.
+pub(crate) async fn find(app: &App, _caller: &Caller, text: &str) -> Result<OpenApproval, Problem> {
+    let found = app.engine.store().approval(&id(text)?).await?;
+    found.ok_or_else(|| Problem::not_found("open approval", text))
 }
 
 /// Open approvals, oldest first.
-#[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(ApprovalsQuery, PageQuery), responses(
-    (status = 200, description = "a page of approvals", body = Listing),
-    (status = 400, description = "the query cannot be understood", body = Problem, content_type = "application/problem+json"),
+#[utoipa::path(get, path = "/v1/approvals", operation_id = "list_approvals", tag = "approvals", params(ApprovalsQuery), responses(
+    (status = 200, description = "a page of approvals", body = ApprovalPage),
+    Rejections,
 ))]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     Query(which): Query<ApprovalsQuery>,
-    Query(page): Query<PageQuery>,
-) -> Result<Json<Listing>, Problem> {
-    let filter = ApprovalFilter::of_run(which.run.as_deref().map(run_id).transpose()?);
-    let page = Page { limit: page.rows()?, after: page.cursor };
+) -> Result<Json<Value>, Problem> {
+    let run = which.run.as_deref().map(str::parse::<RunId>).transpose();
+    let run = run.map_err(|error| Problem::bad_request(format!("run: {error}")))?;
+    if which.cursor.as_deref().is_some_and(|cursor| !is_cursor(cursor)) {
+        return Err(Problem::bad_request("cursor is not the `next` of a page of approvals"));
+    }
+    let page = Page { limit: rows(which.limit)?, after: which.cursor };
+    let Caller { actor, .. } = caller;
+    let asked = if which.mine == Some(true) { [vec![actor.name], actor.groups].concat() } else { Vec::new() };
+    let filter = ApprovalFilter { run, asked, claimed: which.claimed.map(|claimed| (claimed, now())) };
     let found = app.engine.store().approvals(&filter, &page).await?;
-    Ok(Json(Listing { items: found.approvals.iter().map(shape::approval).collect(), next: found.next }))
+    let items: Vec<_> = found.approvals.iter().map(shape::approval).collect();
+    Ok(Json(json!({ "items": items, "next": found.next })))
 }
 
 /// An open approval.
-#[utoipa::path(get, path = "/v1/approvals/{approval}", tag = "approvals", params(("approval", description = "its id")), responses(
-    (status = 200, description = "the approval", body = Value),
+#[utoipa::path(get, path = "/v1/approvals/{approval}", operation_id = "show_approval", tag = "approvals", params(
+    ("approval" = String, Path, description = "its id", pattern = "^[0-9a-z]{26}$"),
+), responses(
+    (status = 200, description = "the approval", body = Approval),
     (status = 404, description = "none is open with this id", body = Problem, content_type = "application/problem+json"),
+    Rejections,
 ))]
-pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let found = app.engine.store().approval(&approval_id(&id)?).await?;
-    found.map(|open| Json(shape::approval(&open))).ok_or_else(|| Problem::not_found("open approval", &id))
+pub(crate) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(approval): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(shape::approval(&find(&app, &caller, &approval).await?)))
 }
 
 /// An answer to an approval.
@@ -60,25 +101,29 @@ pub(crate) struct Decision {
     action: String,
     /// What is filled into its form.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     data: Value,
     /// Why.
     comment: Option<String>,
 }
 
 /// Answers an approval. What that allows is on disk when this is answered.
-#[utoipa::path(post, path = "/v1/approvals/{approval}/decide", tag = "approvals", params(("approval", description = "its id")), request_body = Decision, responses(
-    (status = 200, description = "the run that goes on", body = Value),
+#[utoipa::path(post, path = "/v1/approvals/{approval}/decide", operation_id = "decide_approval", tag = "approvals", params(
+    ("approval" = String, Path, description = "its id", pattern = "^[0-9a-z]{26}$"),
+), request_body = Decision, responses(
+    (status = 200, description = "the run that goes on", body = Answered),
     (status = 404, description = "there is none", body = Problem, content_type = "application/problem+json"),
-    (status = 409, description = "it was answered, or does not take this answer", body = Problem, content_type = "application/problem+json"),
+    Refusals,
 ))]
 pub(crate) async fn decide(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
-    Json(decision): Json<Decision>,
+    Path(approval): Path<String>,
+    Body(decision): Body<Decision>,
 ) -> Result<Json<Value>, Problem> {
+    let approval = id(&approval)?;
     let Decision { action, data, comment } = decision;
-    let answer = Answer { action, data, by: caller.actor, comment };
-    let run = app.engine.answer(&approval_id(&id)?, answer).await?;
+    let answer = Answer { action, data, by: caller.actor.clone(), comment };
+    let run = app.engine.answer(&approval, answer).await?;
     Ok(Json(json!({ "run": run })))
 }

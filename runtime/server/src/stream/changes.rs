@@ -3,13 +3,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::response::sse::Event;
-use futures_util::stream::{self, Stream};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use futures_util::stream::{self, StreamExt as _};
 use pawl_engine::Engine;
 use pawl_store::{Change, StoreError};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+
+use super::{Events, begin, event, events, last_seen};
+use crate::Problem;
+use crate::api::{Query, Rejections};
+use crate::app::App;
+use crate::caller::Caller;
 
 /// Changes that a listener may lag behind before it reads the store instead.
 const LAG_MAX: usize = 1_024;
@@ -36,12 +44,13 @@ impl Changes {
         Self { told }
     }
 
-    /// All changes behind a position, or from now on.
-    pub(crate) async fn follow(
+    /// Listens to all changes behind a position, or from now on. Says whether that position is forgotten, or was never
+    /// reached: then it listens from now on.
+    pub(crate) async fn listen(
         &self,
         engine: &Engine,
         after: Option<u64>,
-    ) -> Result<impl Stream<Item = Event> + use<>, StoreError> {
+    ) -> Result<(Listener, bool), StoreError> {
         // Before it is looked where the list ends, so that nothing falls between.
         let heard = self.told.subscribe();
         let remembers = engine.store().remembers().await?;
@@ -51,7 +60,6 @@ impl Changes {
         // Behind the end: the list is another one than the client has seen.
         let is_lost = after_seen > last || after_seen.saturating_add(1) < first;
         let position = if is_lost { last } else { after_seen };
-        let reset = is_lost.then(|| Event::default().event("reset").id(last.to_string()).data("{}"));
         let listener = Listener {
             engine: engine.clone(),
             heard,
@@ -59,12 +67,43 @@ impl Changes {
             behind: position < last,
             ready: VecDeque::new(),
         };
-        let told = stream::unfold(listener, async |mut listener| {
-            let change = listener.next().await?;
-            Some((event(&change), listener))
-        });
-        Ok(stream::StreamExt::chain(stream::iter(reset), told))
+        Ok((listener, is_lost))
     }
+}
+
+/// Where a stream of changes begins.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangesQuery {
+    /// The position behind which it begins, for clients that cannot send `Last-Event-ID`.
+    after: Option<u64>,
+}
+
+/// What changes in all runs: `id` is the change's position, so that a client that comes back goes on behind it. The
+/// first event is `begin`, which says where the stream begins. One that comes back too late hears `reset` instead: what
+/// happened meanwhile is forgotten, and it must look anew.
+#[utoipa::path(get, path = "/v1/events", operation_id = "follow_changes", tag = "streams", params(
+    ChangesQuery, ("Last-Event-ID" = Option<u64>, Header, description = "the position of the change that was seen last"),
+), responses(
+    (status = 200, description = "events named `begin`, `change` and `reset`", content_type = "text/event-stream", body = String),
+    Rejections,
+))]
+pub(crate) async fn changes(
+    State(app): State<App>,
+    _caller: Caller,
+    Query(query): Query<ChangesQuery>,
+    headers: HeaderMap,
+) -> Result<Events, Problem> {
+    let seen = last_seen(&headers)?.or(query.after);
+    let place = app.places.stream()?;
+    let (listener, reset) = app.changes.listen(&app.engine, seen).await?;
+    let first = begin(seen.is_some(), reset, listener.position());
+    let told = stream::unfold(listener, async |mut listener| {
+        let change = listener.next().await?;
+        Some((event("change", change.position, &shape(&change)), listener))
+    });
+    Ok(events(&app, place, stream::iter(first).chain(told)))
 }
 
 /// Reads what is new whenever a run has new events.
@@ -94,7 +133,8 @@ async fn read_on(engine: &Engine, told: &broadcast::Sender<Arc<Change>>) {
 }
 
 /// One who listens.
-struct Listener {
+#[derive(Debug)]
+pub(crate) struct Listener {
     engine: Engine,
     heard: broadcast::Receiver<Arc<Change>>,
     /// What it has heard last.
@@ -105,7 +145,13 @@ struct Listener {
 }
 
 impl Listener {
-    async fn next(&mut self) -> Option<Arc<Change>> {
+    /// What it has heard last.
+    pub(super) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next change; waits for it. Nothing when there will be none.
+    pub(super) async fn next(&mut self) -> Option<Arc<Change>> {
         loop {
             if let Some(change) = self.ready.pop_front() {
                 if change.position <= self.position {
@@ -127,10 +173,6 @@ impl Listener {
             }
         }
     }
-}
-
-fn event(change: &Change) -> Event {
-    super::event("change", change.position, &shape(change))
 }
 
 /// `{position, run, status, opened, closed, removed}`.

@@ -1,0 +1,90 @@
+//! Plugins: what there is, and what they say of themselves.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use pawl_core::Digest;
+use pawl_core::plugin::{Description, PluginKind};
+use pawl_core::route::RouteQuery;
+use pawl_engine::PluginEntry;
+use serde_json::{Map, Value, json};
+
+use super::{Path, Rejections};
+use crate::Problem;
+use crate::app::App;
+use crate::caller::Caller;
+use crate::documents::{PluginDetail, PluginPage};
+
+fn entry(entry: &PluginEntry) -> Map<String, Value> {
+    let digest = (!entry.bytes.is_empty()).then(|| Digest::of(&entry.bytes));
+    let fields = [
+        ("name", json!(entry.name)),
+        ("origin", json!(entry.origin)),
+        ("digest", json!(digest)),
+        ("signed", entry.signature.is_some().into()),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Every plugin that can be used by name.
+#[utoipa::path(get, path = "/v1/plugins", operation_id = "list_plugins", tag = "plugins", responses(
+    (status = 200, description = "all of them", body = PluginPage),
+    Rejections,
+))]
+pub(crate) async fn list(State(app): State<App>, _caller: Caller) -> Result<Json<Value>, Problem> {
+    let items: Vec<_> = app.engine.plugins().await?.iter().map(entry).collect();
+    Ok(Json(json!({ "items": items, "next": null })))
+}
+
+/// A plugin: what it imports, what it offers, how it did of late.
+#[utoipa::path(get, path = "/v1/plugins/{name}", operation_id = "show_plugin", tag = "plugins", params(
+    ("name" = String, Path, description = "its name"),
+), responses(
+    (status = 200, description = "the plugin", body = PluginDetail),
+    (status = 404, description = "there is none", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "it cannot be loaded", body = Problem, content_type = "application/problem+json"),
+    Rejections,
+))]
+pub(crate) async fn show(
+    State(app): State<App>,
+    _caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let all = app.engine.plugins().await?;
+    let found =
+        all.iter().find(|entry| entry.name == name).ok_or_else(|| Problem::not_found("plugin", &name))?;
+    let pin = app.engine.describe_plugin(found).await?;
+    let imports = if found.bytes.is_empty() { Vec::new() } else { app.engine.plugin_imports(found).await? };
+    let kind = pin.description.kind();
+    let mut document = entry(found);
+    document.insert("kind".to_owned(), kind.name().into());
+    document.insert("imports".to_owned(), json!(imports));
+    document.insert("description".to_owned(), json!(pin.description));
+    document.insert("standing".to_owned(), standing(&app, &name, kind, &pin.description).await?.into());
+    Ok(Json(document.into()))
+}
+
+/// How it stands among those that offer the same.
+async fn standing(
+    app: &App,
+    name: &str,
+    kind: PluginKind,
+    description: &Description,
+) -> Result<Vec<Value>, Problem> {
+    let capabilities = match description {
+        Description::Agent(agent) => agent.capabilities.clone(),
+        Description::Tools(tools) => tools.iter().map(|tool| tool.name.clone()).collect(),
+    };
+    let mut standing = Vec::new();
+    for capability in capabilities {
+        let query = RouteQuery { kind, capability, labels: BTreeMap::new(), prefer: Vec::new() };
+        let found = app.engine.candidates(&query).await?;
+        if let Some((candidate, _)) = found.iter().find(|(candidate, _)| candidate.name == name) {
+            let mut document = json!(candidate);
+            document["capability"] = query.capability.into();
+            standing.push(document);
+        }
+    }
+    Ok(standing)
+}

@@ -1,0 +1,67 @@
+//! Events from outside.
+
+use axum::Json;
+use axum::extract::State;
+use pawl_core::event::Origin;
+use pawl_core::{Digest, RunId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{OptionalBody, Path, Refusals};
+use crate::Problem;
+use crate::app::App;
+use crate::caller::Caller;
+use crate::documents::Published;
+
+/// An event.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Publish {
+    /// What it says.
+    #[serde(default)]
+    data: Value,
+    /// By which a repeated event is recognized: a run that has heard of it takes no notice of it again.
+    id: Option<String>,
+}
+
+/// Tells every run that waits for a topic of an event. It is on disk in each of them when this is answered; who begins
+/// to wait later does not hear of it. The levels of the topic may be written with `/` as they are, or as `%2F`.
+#[utoipa::path(post, path = "/v1/topics/{topic}", operation_id = "publish_event", tag = "topics", params(
+    ("topic" = String, Path, description = "the topic: levels with `/` between them", min_length = 1),
+), request_body = Option<Publish>, responses(
+    (status = 200, description = "it was told", body = Published),
+    (status = 404, description = "there is no topic without a name", body = Problem, content_type = "application/problem+json"),
+    Refusals,
+))]
+pub(crate) async fn publish(
+    State(app): State<App>,
+    _caller: Caller,
+    Path(topic): Path<String>,
+    OptionalBody(event): OptionalBody<Publish>,
+) -> Result<Json<Value>, Problem> {
+    tell(&app, &topic, event).await
+}
+
+/// The same with levels as they are written.
+pub(crate) async fn publish_below(
+    State(app): State<App>,
+    _caller: Caller,
+    Path((first, rest)): Path<(String, String)>,
+    OptionalBody(event): OptionalBody<Publish>,
+) -> Result<Json<Value>, Problem> {
+    tell(&app, &format!("{first}/{rest}"), event).await
+}
+
+async fn tell(app: &App, topic: &str, event: Publish) -> Result<Json<Value>, Problem> {
+    // What comes from outside has no run: what it is known by takes its place.
+    let run = match &event.id {
+        Some(id) => {
+            let digest = Digest::of(format!("event\0{topic}\0{id}").as_bytes());
+            let bytes = digest.as_bytes().first_chunk().copied().unwrap_or_default();
+            RunId::from_bytes(bytes)
+        }
+        None => app.engine.new_run_id(),
+    };
+    app.engine.publish(topic, event.data, Origin { run, seq: 0 }).await?;
+    Ok(Json(json!({ "topic": topic })))
+}

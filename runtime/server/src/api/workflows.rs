@@ -1,0 +1,224 @@
+//! Workflows: checking one, and those that are registered.
+
+use std::path::Path as FilePath;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pawl_core::{Digest, Timestamp};
+use pawl_engine::Workflow;
+use pawl_store::Page;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Body, Path, Query, Refusals, Rejections, rows};
+use crate::Problem;
+use crate::app::App;
+use crate::caller::Caller;
+use crate::documents::{
+    ActiveWorkflow, Checked, WorkflowDetail, WorkflowPage, WorkflowVersion, WorkflowVersionDetail,
+};
+use crate::problem::Code;
+
+/// A registered workflow, ready to be started.
+pub(crate) async fn registered(app: &App, name: &str, version: Option<&str>) -> Result<Workflow, Problem> {
+    Ok(app.engine.registered_workflow(name, version).await?)
+}
+
+/// Instants are text in the API.
+fn shown(mut value: Value) -> Value {
+    for place in ["/at", "/active/at"] {
+        if let Some(at) = value.pointer_mut(place)
+            && let Some(ms) = at.as_u64()
+        {
+            *at = Timestamp(ms).to_string().into();
+        }
+    }
+    value
+}
+
+/// A page of workflows.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkflowsQuery {
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// How many rows, at most 500; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+}
+
+/// Registered workflows, by name.
+#[utoipa::path(get, path = "/v1/workflows", operation_id = "list_workflows", tag = "workflows", params(WorkflowsQuery), responses(
+    (status = 200, description = "a page of workflows", body = WorkflowPage),
+    Rejections,
+))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _caller: Caller,
+    Query(which): Query<WorkflowsQuery>,
+) -> Result<Json<Value>, Problem> {
+    let limit = rows(which.limit)?;
+    // One more than is shown says whether there is more.
+    let mut found = app.engine.registered(None, &Page { after: which.cursor, limit: limit + 1 }).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| last.name.clone());
+    let items: Vec<_> = found.iter().map(|workflow| shown(json!(workflow))).collect();
+    Ok(Json(json!({ "items": items, "next": next })))
+}
+
+/// A workflow's text, and whether it is what a start by name starts from now on.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegisterWorkflow {
+    /// YAML.
+    source: String,
+    /// Whether it is activated at once.
+    #[serde(default)]
+    activate: bool,
+}
+
+/// Registers a version of a workflow: it is checked, and kept with its plugins. The same version again changes nothing;
+/// other bytes under a version that is there are refused.
+#[utoipa::path(post, path = "/v1/workflows", operation_id = "register_workflow", tag = "workflows", request_body = RegisterWorkflow, responses(
+    (status = 201, description = "it is registered", body = WorkflowVersion),
+    (status = 200, description = "it was registered before", body = WorkflowVersion),
+    Refusals,
+))]
+pub(crate) async fn register(
+    State(app): State<App>,
+    caller: Caller,
+    Body(RegisterWorkflow { source, activate }): Body<RegisterWorkflow>,
+) -> Result<Response, Problem> {
+    let workflow = app.engine.prepare_workflow("workflow.yaml", &source, FilePath::new(".")).await?;
+    let registered = app.engine.register(&workflow, "workflow.yaml", caller.actor.clone()).await?;
+    if activate {
+        let (name, version) = (registered.version.workflow.as_str(), &registered.version.version);
+        app.engine.activate(name, version, None, caller.actor.clone()).await?;
+    }
+    let status = if registered.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(shown(json!(registered)))).into_response())
+}
+
+/// A registered workflow with its versions. Its `ETag` is the digest of the active one.
+#[utoipa::path(get, path = "/v1/workflows/{name}", operation_id = "show_workflow", tag = "workflows", params(
+    ("name" = String, Path, description = "its name"),
+), responses(
+    (status = 200, description = "the workflow", body = WorkflowDetail, headers(("ETag" = String, description = "the active digest"))),
+    (status = 404, description = "there is none", body = Problem, content_type = "application/problem+json"),
+    Rejections,
+))]
+pub(crate) async fn show(
+    State(app): State<App>,
+    _caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let found = app.engine.registered_name(name.as_str()).await?;
+    let found = found.ok_or_else(|| Problem::not_found("registered workflow", &name))?;
+    let versions = app.engine.versions(name.as_str()).await?;
+    let tag = found.active.as_ref().map(|active| active.definition.to_string()).unwrap_or_default();
+    let mut document = shown(json!(found));
+    document["items"] = versions.iter().map(|version| shown(json!(version))).collect();
+    Ok(([(header::ETAG, format!("\"{tag}\""))], Json(document)).into_response())
+}
+
+/// A version of a workflow: its source, the schema of its inputs, and how it is drawn.
+#[utoipa::path(get, path = "/v1/workflows/{name}/versions/{version}", operation_id = "show_workflow_version", tag = "workflows", params(
+    ("name" = String, Path, description = "the workflow's name"),
+    ("version" = String, Path, description = "the version"),
+), responses(
+    (status = 200, description = "the version", body = WorkflowVersionDetail),
+    (status = 404, description = "there is none", body = Problem, content_type = "application/problem+json"),
+    Rejections,
+))]
+pub(crate) async fn version(
+    State(app): State<App>,
+    _caller: Caller,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let workflow = app.engine.registered_workflow(name.as_str(), Some(&version)).await?;
+    let versions = app.engine.versions(name.as_str()).await?;
+    let registered = versions.into_iter().find(|one| one.version == version);
+    let definition = &workflow.definition;
+    let source = app.engine.store().blob(&definition.digest).await?;
+    let mut document = shown(json!(registered));
+    document["source"] = source.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).into();
+    document["inputs"] = definition.inputs.json().clone();
+    document["graph"] = pawl_core::graph::to_mermaid(definition).into();
+    document["warnings"] = json!(workflow.warnings);
+    Ok(Json(document))
+}
+
+/// Which version a start by name starts.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActivateWorkflow {
+    /// The version.
+    version: String,
+}
+
+/// Makes a version the one that a start by name starts; runs stay on theirs. With `If-Match`, only where the active one
+/// is still the one that was seen.
+#[utoipa::path(post, path = "/v1/workflows/{name}/activate", operation_id = "activate_workflow", tag = "workflows", params(
+    ("name" = String, Path, description = "its name"),
+    ("If-Match" = Option<String>, Header, description = "the `ETag` of the workflow"),
+), request_body = ActivateWorkflow, responses(
+    (status = 200, description = "the active version", body = ActiveWorkflow),
+    (status = 404, description = "there is none", body = Problem, content_type = "application/problem+json"),
+    (status = 412, description = "another one is active", body = Problem, content_type = "application/problem+json"),
+    Refusals,
+))]
+pub(crate) async fn activate(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(ActivateWorkflow { version }): Body<ActivateWorkflow>,
+) -> Result<Json<Value>, Problem> {
+    let expected = match headers.get(header::IF_MATCH).map(|tag| tag.to_str().unwrap_or_default()) {
+        None | Some("*") => None,
+        Some(tag) => {
+            let digest = tag.trim_matches('"').parse::<Digest>();
+            Some(digest.map_err(|_| Problem::bad_request("If-Match is not the ETag of a workflow"))?)
+        }
+    };
+    let active = app.engine.activate(name.as_str(), &version, expected, caller.actor.clone()).await?;
+    Ok(Json(shown(json!(active))))
+}
+
+/// A workflow's text.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// YAML.
+    source: String,
+}
+
+/// Checks a workflow without running it: every problem at once, and what its plugins would be denied.
+#[utoipa::path(post, path = "/v1/workflows/check", operation_id = "check_workflow", tag = "workflows", request_body = Source, responses(
+    (status = 200, description = "it can be run", body = Checked),
+    Refusals,
+))]
+pub(crate) async fn check(
+    State(app): State<App>,
+    _caller: Caller,
+    Body(Source { source }): Body<Source>,
+) -> Result<Json<Value>, Problem> {
+    let workflow = app.engine.prepare_workflow("workflow.yaml", &source, FilePath::new(".")).await?;
+    let denied = app.engine.denied(&workflow).await?;
+    if !denied.is_empty() {
+        return Err(Problem::of(Code::NotGranted, denied.join("; ")).errors(denied.into()));
+    }
+    let definition = &workflow.definition;
+    Ok(Json(json!({
+        "workflow": definition.name,
+        "version": definition.version,
+        "digest": definition.digest,
+        "steps": definition.steps.len(),
+        "warnings": workflow.warnings,
+        "inputs": definition.inputs.json(),
+    })))
+}

@@ -1,0 +1,498 @@
+//! The JSON of the API, as its OpenAPI document describes it and as clients read it. What is sent is made by
+//! [`shape`](crate::shape); the fuzzer compares one with the other.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A run: one execution of a workflow.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Run {
+    /// Its id, a UUID; ids sort by time.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The author's version.
+    pub version: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// What it waits for, while it waits.
+    pub waiting: Option<Waiting>,
+    /// What it gave, once completed.
+    pub outputs: Option<Value>,
+    /// Why it failed, once failed.
+    pub error: Option<RunFailure>,
+    /// When it was started.
+    #[schema(format = "date-time")]
+    pub created_at: String,
+    /// When something of this last changed.
+    #[schema(format = "date-time")]
+    pub updated_at: String,
+    /// SHA-256 of the definition's source, in hexadecimal digits.
+    pub definition: String,
+    /// The run whose step started it.
+    #[schema(format = "uuid")]
+    pub parent: Option<String>,
+}
+
+/// A run with its steps.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunDetail {
+    /// The run.
+    #[serde(flatten)]
+    pub run: Run,
+    /// Its steps in the order of arrival.
+    pub steps: Vec<RunStep>,
+    /// Its budgets, and what was used of them.
+    pub budgets: Vec<Value>,
+    /// What it was made of: a rerun or a fork.
+    pub ancestor: Option<Value>,
+    /// How many events its journal has.
+    pub events: u64,
+}
+
+/// One arrival at a step.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunStep {
+    /// Its id, with the items and turns around it: `pay[3]`.
+    pub step: String,
+    /// What it does: `tool orders.lookup`.
+    pub work: String,
+    /// Where it stands: a status of runs, `skipped`, or `unknown` where it may or may not have happened.
+    pub status: String,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it was reached.
+    #[schema(format = "date-time")]
+    pub started_at: String,
+    /// When it was done.
+    #[schema(format = "date-time")]
+    pub ended_at: Option<String>,
+    /// What there is to say: an answer, a failure.
+    pub note: String,
+    /// An agent's calls, of its latest attempt.
+    pub calls: Vec<StepCall>,
+}
+
+/// One call of an agent.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StepCall {
+    /// What was asked.
+    pub call: String,
+    /// How it ended; null while it is open.
+    pub answer: Option<String>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Accepted, not begun.
+    Pending,
+    /// Something is under way.
+    Running,
+    /// Nothing is under way until time passes, a person answers or something comes.
+    Waiting,
+    /// Stopped by an operator.
+    Suspended,
+    /// Done.
+    Completed,
+    /// Ended with a failure.
+    Failed,
+    /// Ended by a person.
+    Cancelled,
+}
+
+/// What a run waits for. Which fields there are depends on `for`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Waiting {
+    /// `approval`, `timer`, `resume`, `signal`, `topic`, `slot`, `route` or `run`.
+    #[serde(rename = "for")]
+    pub what: String,
+    /// The step that waits.
+    #[serde(default)]
+    pub step: Option<String>,
+    /// The approval.
+    #[serde(default)]
+    pub approval: Option<String>,
+    /// What is asked.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Why: `wait`, `retry` or `sleep` of a timer; in a person's words where somebody suspended it.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Until when.
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    pub until: Option<String>,
+    /// Who suspended it.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// The signal's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What the topic must match.
+    #[serde(default)]
+    pub pattern: Option<String>,
+    /// Among which slots.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// What plugin is looked for.
+    #[serde(default)]
+    pub wanted: Option<String>,
+    /// The run whose end is waited for.
+    #[serde(default)]
+    #[schema(format = "uuid")]
+    pub run: Option<String>,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunFailure {
+    /// Who can act on it: `invalid-input`, `transient`, `permanent`, `denied`, `timeout`, `trap`, `limit`,
+    /// `invalid-output`, `diverged`, `rejected`, `budget` or `cancelled`.
+    pub kind: String,
+    /// What happened and what to do next.
+    pub message: String,
+    /// Anything a program can use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+    /// The earliest time at which a retry makes sense, in milliseconds from the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// A page of runs.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunPage {
+    /// The runs, newest first. Where much is looked at to find few, there may be fewer than asked for, or none:
+    /// `next` alone says whether there is more.
+    pub items: Vec<Run>,
+    /// The cursor of the next page; null when this is the last.
+    pub next: Option<String>,
+}
+
+/// What happened in a run.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunEvent {
+    /// Its place in the journal, from 1.
+    pub seq: u64,
+    /// When it was decided.
+    #[schema(format = "date-time")]
+    pub time: String,
+    /// SHA-256 of the event before it as it is stored; for the first, of the run's id.
+    pub prev: String,
+    /// The version of its format.
+    pub version: u32,
+    /// What it is: `run-started`, `step-completed` and so on.
+    pub event: String,
+    /// What it says.
+    pub data: Value,
+}
+
+/// A page of a journal.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EventPage {
+    /// The events in order.
+    pub items: Vec<RunEvent>,
+    /// What `from` is to be for the next page; null when this is the last.
+    pub next: Option<String>,
+}
+
+/// What waits for a person.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Approval {
+    /// Its id: it cannot be guessed.
+    pub id: String,
+    /// The run that waits.
+    #[schema(format = "uuid")]
+    pub run: String,
+    /// The step that asks.
+    pub step: String,
+    /// What is asked, in one line.
+    pub title: String,
+    /// What can be chosen.
+    pub actions: Vec<String>,
+    /// JSON Schema of what is filled in.
+    pub form: Option<Value>,
+    /// When `on_timeout` is taken.
+    #[schema(format = "date-time")]
+    pub due: Option<String>,
+    /// SHA-256 of what is asked.
+    pub digest: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// Who may answer; empty means anyone.
+    pub to: Vec<String>,
+    /// What the answer allows.
+    pub subject: Option<Value>,
+    /// The action taken when it is due.
+    pub on_timeout: Option<String>,
+    /// When it was opened.
+    #[schema(format = "date-time")]
+    pub created_at: String,
+    /// How many people must answer.
+    #[serde(default)]
+    pub quorum: u64,
+    /// Who holds it.
+    #[serde(default)]
+    pub claimed_by: Option<String>,
+    /// Until when.
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    pub claimed_until: Option<String>,
+    /// The answers so far, where several people must answer.
+    #[serde(default)]
+    pub decisions: Vec<Value>,
+    /// Who was asked in whose place.
+    #[serde(default)]
+    pub delegations: Vec<Value>,
+    /// How many comments there are.
+    #[serde(default)]
+    pub comments: Value,
+    /// How far it was escalated, and when next.
+    #[serde(default)]
+    pub escalation: Value,
+}
+
+/// A page of approvals.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalPage {
+    /// The approvals, oldest first.
+    pub items: Vec<Approval>,
+    /// The cursor of the next page; null when this is the last.
+    pub next: Option<String>,
+}
+
+/// The run that goes on.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Answered {
+    /// Its id.
+    #[schema(format = "uuid")]
+    pub run: String,
+}
+
+/// What a run has asked of models and tools.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunUsage {
+    /// Questions to models.
+    pub model_calls: u64,
+    /// Tokens that models read.
+    pub input_tokens: u64,
+    /// Tokens that models wrote.
+    pub output_tokens: u64,
+    /// Calls of tools, those of steps among them.
+    pub tool_calls: u64,
+    /// From its first event to its last, waits included, in milliseconds.
+    pub took_ms: u64,
+    /// Its budgets, and what was used of them; money is among it where a budget counts money.
+    pub budgets: Vec<Value>,
+}
+
+/// A drawing.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Graph {
+    /// The workflow's name.
+    pub workflow: String,
+    /// `mermaid`, `dot` or `svg`.
+    pub format: String,
+    /// The drawing in this language.
+    pub graph: String,
+}
+
+/// A plugin that can be used by name.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// Where it is: `shipped`, or `{folder: PATH}`, `{mcp: SERVER}`, `{registry: REFERENCE}`.
+    pub origin: Value,
+    /// SHA-256 of its component; null of an MCP server, which has none.
+    pub digest: Option<String>,
+    /// Whether somebody's signature lies beside it.
+    pub signed: bool,
+}
+
+/// All plugins.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PluginPage {
+    /// The plugins.
+    pub items: Vec<Plugin>,
+    /// Always null: all fit one page.
+    pub next: Option<String>,
+}
+
+/// A plugin with what it says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PluginDetail {
+    /// The plugin.
+    #[serde(flatten)]
+    pub plugin: Plugin,
+    /// `agent` or `tool`.
+    pub kind: String,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// What it says of itself: an agent with its schemas, or tools with theirs.
+    pub description: Value,
+    /// How it did of late in routes that look for what it offers, one entry a capability.
+    pub standing: Vec<Value>,
+}
+
+/// Whether a workflow can be run.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Checked {
+    /// The workflow's name.
+    pub workflow: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its text.
+    pub digest: String,
+    /// How many steps it has.
+    pub steps: u64,
+    /// Problems that keep nothing from running.
+    pub warnings: Vec<String>,
+    /// JSON Schema of its inputs.
+    pub inputs: Value,
+}
+
+/// A registered workflow.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RegisteredWorkflow {
+    /// Its name.
+    pub name: String,
+    /// The version that a start by name starts.
+    pub active: Option<ActiveWorkflow>,
+    /// How many versions there are.
+    pub versions: u32,
+    /// The one that was registered last.
+    pub latest: String,
+}
+
+/// The version that a start by name starts.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ActiveWorkflow {
+    /// Which.
+    pub version: String,
+    /// SHA-256 of its source: the `ETag` of the workflow.
+    pub definition: String,
+    /// Since when.
+    #[schema(format = "date-time")]
+    pub at: String,
+    /// Who made it that.
+    pub by: Value,
+}
+
+/// A page of workflows.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowPage {
+    /// The workflows, by name.
+    pub items: Vec<RegisteredWorkflow>,
+    /// The cursor of the next page; null when this is the last.
+    pub next: Option<String>,
+}
+
+/// A registered workflow with its versions.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowDetail {
+    /// The workflow.
+    #[serde(flatten)]
+    pub workflow: RegisteredWorkflow,
+    /// Its versions, the first that was registered first.
+    pub items: Vec<WorkflowVersion>,
+}
+
+/// A version of a workflow.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowVersion {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The author's version.
+    pub version: String,
+    /// SHA-256 of its source.
+    pub definition: String,
+    /// SHA-256 of all that it is bound to: plugins, workflows, prices.
+    pub manifest: String,
+    /// The file that it came from.
+    pub file: String,
+    /// When it was registered.
+    #[schema(format = "date-time")]
+    pub at: String,
+    /// Who registered it.
+    pub by: Value,
+}
+
+/// A version of a workflow with what it says.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WorkflowVersionDetail {
+    /// The version.
+    #[serde(flatten)]
+    pub version: WorkflowVersion,
+    /// Its text, YAML.
+    pub source: Option<String>,
+    /// JSON Schema of its inputs.
+    pub inputs: Value,
+    /// How it is drawn, in Mermaid.
+    pub graph: String,
+    /// Problems that keep nothing from running.
+    pub warnings: Vec<String>,
+}
+
+/// The topic was told to all who wait for it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Published {
+    /// The topic.
+    pub topic: String,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Me {
+    /// `user:NAME`.
+    pub name: String,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Whether they act as the operator.
+    pub operator: bool,
+    /// The door by which they came.
+    pub via: String,
+}
+
+/// The server and its store.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct System {
+    /// The version of pawl.
+    pub version: String,
+    /// How long the server runs, in milliseconds.
+    pub uptime_ms: u64,
+    /// The store.
+    pub store: StoreAbout,
+    /// Runs in memory: those that are loaded, decided, committed or carried out now.
+    pub runs_in_memory: u64,
+    /// Commands that are not answered yet.
+    pub commands_waiting: u64,
+    /// How many there may be.
+    pub commands_max: u64,
+    /// Streams that are open.
+    pub streams_open: u64,
+    /// The limits of the server, by name.
+    pub limits: Value,
+}
+
+/// The store.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StoreAbout {
+    /// `lmdb`, `sled` or `memory`.
+    pub engine: String,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// The version of its format.
+    pub format: u32,
+}
+
+/// Whether it is well.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+}
