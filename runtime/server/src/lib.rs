@@ -9,6 +9,7 @@ mod api;
 mod app;
 mod caller;
 mod limits;
+mod console;
 mod problem;
 mod router;
 mod server;

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 
 use crate::api::{approvals, health, inbox, metrics, pages, plugins, runs, system, topics, workflows};
 use crate::app::App;
+use crate::console;
 use crate::limits;
 use crate::problem::{Code, Problem};
 use crate::{stream, trace};
@@ -87,6 +88,7 @@ pub(crate) fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::of(Code::NoSuchMethod, "the header Allow names those that it takes")
         })
+        .merge(console::routes())
         .fallback(async || Problem::no_such_path())
         .layer(from_fn_with_state(app.clone(), limits::bound))
         .layer(axum::middleware::from_fn(trace::logged))

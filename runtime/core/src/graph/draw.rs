@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use petgraph::visit::EdgeRef;
 
+use serde_json::{Value, json};
+
 use super::{Graph, Place, Way};
 use crate::definition::{Definition, Step, Verb};
 
@@ -57,6 +59,34 @@ pub fn to_dot(definition: &Definition) -> String {
     out
 }
 
+/// `{nodes: [{id, kind, step, title, detail}], edges: [{from, to, label}]}`, for whoever draws it otherwise. `kind` is
+/// `start`, `end`, `joined`, or the verb of the step.
+pub fn to_json(definition: &Definition) -> Value {
+    let graph = Graph::of(definition);
+    let inner = graph.inner();
+    let nodes: Vec<_> = inner.node_indices().map(|node| node_json(definition, inner[node])).collect();
+    let (mut text, mut edges) = (String::new(), Vec::new());
+    draw(definition, &mut text, |_, line| {
+        if let Line::Way { from, to, label } = line {
+            edges.push(json!({ "from": from, "to": to, "label": label }));
+        }
+        Ok(())
+    });
+    json!({ "nodes": nodes, "edges": edges })
+}
+
+fn node_json(definition: &Definition, at: Place) -> Value {
+    let (kind, index) = match at {
+        Place::Start => ("start", None),
+        Place::End => ("end", None),
+        Place::Joined(index) => ("joined", Some(index)),
+        Place::Step(index) => (definition.step(index).map_or("step", |step| step.verb.name()), Some(index)),
+    };
+    let step = index.and_then(|index| definition.step(index)).map(|step| &step.id);
+    let Line::Place { id, title, detail, .. } = place(definition, at) else { return Value::Null };
+    json!({ "id": id, "kind": kind, "step": step, "title": title, "detail": detail })
+}
+
 enum Line {
     Place { id: String, title: String, detail: Option<String>, shape: Shape },
     Way { from: String, to: String, label: String },
@@ -70,7 +100,11 @@ enum Shape {
     Joined,
 }
 
-fn draw(definition: &Definition, out: &mut String, write: impl Fn(&mut String, Line) -> std::fmt::Result) {
+fn draw(
+    definition: &Definition,
+    out: &mut String,
+    mut write: impl FnMut(&mut String, Line) -> std::fmt::Result,
+) {
     let graph = Graph::of(definition);
     let inner = graph.inner();
     let places = inner.node_indices().map(|node| place(definition, inner[node]));

@@ -5,7 +5,7 @@ mod svg;
 mod ways;
 
 use draw::work;
-pub use draw::{to_dot, to_mermaid};
+pub use draw::{to_dot, to_json, to_mermaid};
 pub use svg::{Mark, Marks, to_svg};
 use ways::blocks_within;
 pub use ways::{Graph, Place, Way};

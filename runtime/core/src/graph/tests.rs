@@ -34,6 +34,37 @@ fn a_definition_is_drawn_with_its_conditions() {
     insta::assert_snapshot!("dot", to_dot(&loaded.definition));
 }
 
+#[test]
+fn a_definition_as_json_has_the_nodes_and_ways_of_its_drawing() {
+    let definition = load("review.yaml", SOURCE).unwrap().definition;
+    let drawn = to_json(&definition);
+    let of = |list: &str, fields: &[&str]| -> Vec<Vec<String>> {
+        let row = |one: &serde_json::Value| {
+            fields.iter().map(|field| one[*field].as_str().unwrap_or("-").to_owned()).collect()
+        };
+        drawn[list].as_array().unwrap().iter().map(row).collect()
+    };
+    assert_eq!(
+        of("nodes", &["id", "kind", "step", "detail"]),
+        [
+            ["run_start", "start", "-", "-"],
+            ["step_write", "tool", "write", "tool drafts.write"],
+            ["step_look", "human", "look", "human"],
+            ["step_pick", "switch", "pick", "switch if steps.write.output.round > 1"],
+            ["step_stop", "fail", "stop", "fail"],
+            ["step_rest", "wait", "rest", "wait 5m"],
+            ["run_end", "end", "-", "-"],
+        ]
+    );
+    let edges = of("edges", &["from", "to", "label"]);
+    assert!(edges.contains(&vec![
+        "step_look".to_owned(),
+        "step_write".to_owned(),
+        "steps.look.output.action == \"reject\"".to_owned()
+    ]));
+    assert_eq!(edges.len(), to_mermaid(&definition).matches("-->").count());
+}
+
 const NEEDS: &str = "
 pawl: 1
 workflow: needs

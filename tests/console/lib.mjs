@@ -1,0 +1,139 @@
+// A server, a browser, and ways to look at both.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const { PAWL, ROOT, TOOLS, SHOTS } = process.env;
+const { chromium } = createRequire(`${TOOLS}/`)("playwright-core");
+export const PATIENCE_MS = 30_000;
+export const DESK = { width: 1320, height: 840 };
+export const PHONE = { width: 390, height: 844 };
+mkdirSync(SHOTS, { recursive: true });
+
+export function assert(holds, text) {
+  if (!holds) throw new Error(text);
+}
+
+export function equal(found, wanted, text) {
+  assert(JSON.stringify(found) === JSON.stringify(wanted), `${text}: ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`);
+}
+
+// `pawl serve` on a data folder of its own.
+export class Server {
+  data = mkdtempSync(join(tmpdir(), "pawl-console-"));
+  port = 0;
+
+  async start() {
+    const options = { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] };
+    this.process = spawn(PAWL, ["serve", "--json", "--listen", `127.0.0.1:${this.port}`, "--data", this.data], options);
+    this.ended = once(this.process, "exit");
+    let said = "";
+    for await (const piece of this.process.stdout) {
+      said += piece;
+      try {
+        this.url = JSON.parse(said).url;
+        break;
+      } catch {
+        // The document is not whole yet.
+      }
+    }
+    assert(this.url, "the server did not start");
+    this.port = Number(new URL(this.url).port);
+  }
+
+  async kill() {
+    this.process.kill("SIGKILL");
+    await this.ended;
+  }
+
+  async stop() {
+    this.process.kill("SIGTERM");
+    await this.ended;
+    rmSync(this.data, { recursive: true, force: true });
+  }
+
+  async call(method, path, body) {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { "content-type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await response.text();
+    assert(response.ok, `${method} ${path}: ${response.status} ${text}`);
+    return JSON.parse(text);
+  }
+
+  begin(source, inputs = {}) {
+    return this.call("POST", "/v1/runs", { source, inputs });
+  }
+
+  // The run, once `holds` says so of it.
+  async until(run, holds) {
+    const end = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const found = await this.call("GET", `/v1/runs/${run}`);
+      if (holds(found)) return found;
+      assert(Date.now() < end, `run ${run} did not come so far: ${JSON.stringify(found)}`);
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  }
+}
+
+export class Browser {
+  async start() {
+    this.browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  }
+
+  // A page of which all that goes wrong is noted: errors, words on the console, requests to elsewhere.
+  async page(server, options = {}) {
+    const context = await this.browser.newContext({ viewport: DESK, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    page.wrong = [];
+    page.on("pageerror", (error) => page.wrong.push(`error: ${error.stack}`));
+    page.on("console", (message) => {
+      // What the browser says of answers like 409 or of a server that is away is what a test provokes.
+      const isNetwork = message.text().startsWith("Failed to load resource");
+      if (["error", "warning"].includes(message.type()) && !isNetwork) page.wrong.push(`console: ${message.text()}`);
+    });
+    page.on("request", (request) => {
+      const { origin, protocol } = new URL(request.url());
+      if (protocol.startsWith("http") && origin !== server.url) page.wrong.push(`asked elsewhere: ${request.url()}`);
+    });
+    page.see = (place) => page.goto(`${server.url}/#/${place}`);
+    page.shot = (name) => page.screenshot({ path: join(SHOTS, `${name}.png`) });
+    page.end = async () => {
+      await context.close();
+      equal(page.wrong, [], "what went wrong in the page");
+    };
+    return page;
+  }
+
+  stop() {
+    return this.browser.close();
+  }
+}
+
+// Frames of `work`, as the page draws them: how long it took, how long 95 of 100 frames took at most, and the longest.
+export async function frames(page, work) {
+  await page.evaluate(() => {
+    const seen = { gaps: [], last: performance.now(), on: true };
+    window.seenFrames = seen;
+    const frame = (now) => {
+      seen.gaps.push(now - seen.last);
+      seen.last = now;
+      if (seen.on) requestAnimationFrame(frame);
+    };
+    requestAnimationFrame((now) => ((seen.last = now), requestAnimationFrame(frame)));
+  });
+  const begin = performance.now();
+  await work();
+  const took = performance.now() - begin;
+  const gaps = await page.evaluate(() => ((window.seenFrames.on = false), window.seenFrames.gaps));
+  gaps.sort((a, b) => a - b);
+  const at = (part) => Math.round(gaps[Math.min(gaps.length - 1, Math.floor(gaps.length * part))] ?? 0);
+  return { took: Math.round(took), usual: at(0.95), longest: at(1), frames: gaps.length };
+}
