@@ -70,6 +70,7 @@ fn asks(message: &str) -> Gives {
         subject: None,
         due: None,
         on_timeout: None,
+        terms: pawl_core::terms::Terms::default(),
     };
     let digest = Digest::of(message.as_bytes());
     let questions = vec![ToolQuestion { key: "which".to_owned(), digest, question }];

@@ -14,6 +14,7 @@ use pawl_core::elicit::{ACTIONS, SERVER, ToolAsks};
 use pawl_core::event::ToolQuestion;
 use pawl_core::operator::Elicitation;
 use pawl_core::state::ToolAnswer;
+use pawl_core::terms::Terms;
 use pawl_core::{Digest, Failure, FailureKind, json_bytes};
 use pawl_wire::trace::{TRACEPARENT, TRACESTATE};
 use rmcp::model::{
@@ -237,6 +238,7 @@ impl Talk {
             })),
             due,
             on_timeout,
+            terms: Terms::default(),
         };
         Ok(ToolQuestion { key, digest, question })
     }
@@ -298,4 +300,3 @@ fn meta(key: &str) -> Map<String, Value> {
     }
     meta
 }
-

@@ -8,8 +8,8 @@
 mod api;
 mod app;
 mod caller;
-mod limits;
 mod console;
+mod limits;
 mod problem;
 mod router;
 mod server;

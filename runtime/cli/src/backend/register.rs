@@ -65,7 +65,7 @@ impl Service {
 
     /// A file's workflow, with nothing in it that would be denied.
     async fn ready(&self, latest: &Latest, locked: bool) -> Result<Workflow, Fault> {
-        let Latest { file, text, base } = latest;
+        let Latest { file, text, base, locked: _ } = latest;
         let lock = if locked { LockMode::Strict } else { LockMode::Free };
         let workflow = self.engine().prepare_by(lock, file, text, base).await?;
         let denied = self.engine().denied(&workflow).await?;

@@ -184,7 +184,7 @@ async fn activate(session: &Session, args: ActivateArgs) -> Result<Exit, Fault> 
 /// A workflow's file as it is now.
 pub(super) fn latest(path: &Path) -> Result<Latest, Fault> {
     let (file, text, base) = source(path)?;
-    Ok(Latest { file, text, base })
+    Ok(Latest { file, text, base, locked: false })
 }
 
 /// What a name on the command line means: a file where there is one, else a workflow that is registered.

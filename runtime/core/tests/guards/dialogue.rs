@@ -27,6 +27,7 @@ fn question(key: &str, message: &str) -> ToolQuestion {
         subject: None,
         due: None,
         on_timeout: None,
+        terms: pawl_core::terms::Terms::default(),
     };
     ToolQuestion { key: key.to_owned(), digest: Digest::of(message.as_bytes()), question }
 }

@@ -2,8 +2,8 @@
 
 mod bench;
 mod calls;
-mod inbox;
 mod dialogue;
+mod inbox;
 mod routes;
 mod several;
 mod steps;

@@ -44,6 +44,7 @@ impl Bench {
             allowance: pawl_core::budget::Amounts::default(),
             prices: pawl_core::budget::Prices::new(),
             parent: None,
+            trace: None,
         };
         bench.tell(Command::Start(Box::new(started))).expect("started");
         bench
@@ -101,6 +102,7 @@ impl Bench {
             subject: None,
             on_timeout: None,
             due: None,
+            terms: pawl_core::terms::Terms::default(),
         };
         let at = CallPlace { visit, attempt, call: 1, first: 1 };
         let request = CallRequest::Human(Box::new(question));

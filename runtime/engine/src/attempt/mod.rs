@@ -155,7 +155,7 @@ async fn carry_out_in(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
             let outcome = match &end {
                 AttemptEnd::Ended { result, .. } => Some(result.as_ref().map(|_| ())),
                 AttemptEnd::HandedOver { .. } => Some(Ok(())),
-                AttemptEnd::Suspended => None,
+                AttemptEnd::Asks(_) | AttemptEnd::Suspended => None,
             };
             if let Some(outcome) = outcome {
                 context.metrics.plugin_called(&who, began.elapsed(), outcome);

@@ -8,8 +8,8 @@ use pawl_core::definition::Schema;
 use pawl_core::elicit::ToolAsks;
 use pawl_core::event::LogLine;
 use pawl_core::plugin::{EffectClass, Permissions, PluginOrigin, PluginPin};
-use pawl_core::trace::TraceContext;
 use pawl_core::state::Dialogue;
+use pawl_core::trace::TraceContext;
 use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
 use pawl_mcp::McpEnd;
 use pawl_sandbox::{ProgressSink, ToolCall};
@@ -61,13 +61,15 @@ pub(super) async fn call(context: &Arc<Context>, call: ToolTry<'_>) -> Called {
         return Called::Answered(answer, Vec::new());
     }
     let (plugin, began) = (call.plugin, Instant::now());
-    let (result, lines) = make(context, call).await;
-    context.metrics.plugin_called(plugin, began.elapsed(), result.as_ref().map(|_| ()));
-    (result, lines)
+    let called = make(context, call).await;
+    if let Called::Answered(result, _) = &called {
+        context.metrics.plugin_called(plugin, began.elapsed(), result.as_ref().map(|_| ()));
+    }
+    called
 }
 
 /// Makes the call.
-async fn make(context: &Arc<Context>, call: ToolTry<'_>) -> (CallResponse, Vec<LogLine>) {
+async fn make(context: &Arc<Context>, call: ToolTry<'_>) -> Called {
     if let PluginOrigin::Mcp(server) = &call.pin.origin {
         return match mcp::call(context, server, &call).await {
             Ok(McpEnd::Asks(asks)) => Called::Asks(asks),
