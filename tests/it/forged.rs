@@ -44,6 +44,7 @@ pub(crate) fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> 
         ancestor: None,
         trace: None,
         policy: pawl_core::guard::Policy::default(),
+        namespace: pawl_core::Namespace::default(),
     }))
 }
 

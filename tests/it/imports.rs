@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
@@ -20,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("pawl-server", &["pawl-core", "pawl-store", "pawl-engine"]),
     ("pawl-telemetry", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
     ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
+    ("pawl-server", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
     (
         "pawl",
         &[
@@ -32,6 +33,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "pawl-engine",
             "pawl-server",
             "pawl-telemetry",
+            "pawl-server",
             "pawl-testing",
             "pawl-wire",
         ],
@@ -51,11 +53,11 @@ const OWNED: [(&str, &[&str]); 16] = [
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),
-    ("hyper", &["pawl", "pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
-    ("tokio-rustls", &["pawl", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-telemetry"]),
+    ("hyper", &["pawl", "pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-server", "pawl-telemetry"]),
+    ("tokio-rustls", &["pawl", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-server", "pawl-telemetry"]),
     ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry"]),
     ("rmcp", &["pawl-mcp"]),
-    ("ring", &["pawl-registry"]),
+    ("ring", &["pawl-registry", "pawl-server"]),
 ];
 
 /// What the pure core must not use: whatever awaits, draws, reads or runs.

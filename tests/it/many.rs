@@ -56,7 +56,7 @@ async fn start(scene: &Scene, text: &str, inputs: impl Fn(usize) -> Value) -> Re
 }
 
 async fn with_status(scene: &Scene, status: Status) -> Result<usize> {
-    let filter = RunFilter { statuses: vec![status], workflow: None };
+    let filter = RunFilter { statuses: vec![status], ..RunFilter::default() };
     Ok(scene.engine.store().runs(&filter, &Page { after: None, limit: RUNS }).await?.runs.len())
 }
 

@@ -119,6 +119,10 @@ pub(crate) enum Command {
     Workflow(command::workflow::WorkflowArgs),
     /// Let runs go on with another version of their workflow
     Upgrade(command::upgrade::UpgradeArgs),
+    /// Make, list and revoke the tokens with which the server is used
+    Token(command::token::TokenArgs),
+    /// Make namespaces, and set how much each may
+    Namespace(command::namespace::NamespaceArgs),
     /// See what agents keep beyond their runs, and have it forgotten
     Memory(command::memory::MemoryArgs),
     /// Look after the store: figures, copies, what to keep, what to repair
@@ -191,6 +195,8 @@ impl Cli {
             Command::Plugin(args) => args.folder(),
             Command::Workflow(args) => args.folder(),
             Command::Upgrade(args) => args.folder(),
+            Command::Token(args) => args.folder(),
+            Command::Namespace(args) => args.folder(),
             Command::Memory(args) => args.folder(),
             Command::Store(args) => args.folder(),
             Command::Verify(args) => args.data.folder.clone(),

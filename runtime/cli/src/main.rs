@@ -12,6 +12,7 @@ mod backend;
 mod budgets;
 mod command;
 mod compare;
+mod doors;
 mod drive;
 mod exit;
 mod fault;

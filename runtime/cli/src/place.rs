@@ -194,6 +194,11 @@ impl Place {
         (!self.ephemeral && self.folder.is_dir()).then(|| self.folder.join("registry"))
     }
 
+    /// The key that links to approvals are signed with.
+    pub(crate) fn link_key(&self) -> PathBuf {
+        self.folder.join("link.key")
+    }
+
     /// Makes the data folder, and that of the store, where there is none.
     pub(crate) fn create(&self) -> Result<(), Fault> {
         for folder in [&self.folder, self.store_folder()] {

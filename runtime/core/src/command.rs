@@ -11,7 +11,7 @@ use crate::fork::Restart;
 use crate::plugin::PluginPin;
 use crate::taint::Sources;
 use crate::upgrade::{Upgrade, Verdict};
-use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp, VisitId};
+use crate::{ApprovalId, Digest, Failure, Namespace, RunId, StepId, Timestamp, VisitId};
 
 /// What can be asked of a run.
 #[derive(Debug, Clone)]
@@ -132,6 +132,8 @@ pub enum Command {
         data: Value,
         /// Which event it is.
         from: Origin,
+        /// Whose runs hear of it; all others take no notice.
+        namespace: Namespace,
     },
     /// The run, or a visit of it, hears of the slot that it waits for or holds.
     HearOfSlot {

@@ -14,7 +14,7 @@ use crate::guard::Policy;
 use crate::plugin::{Permissions, WorkflowPin};
 use crate::state::Phase;
 use crate::taint::Sources;
-use crate::{Failure, FailureKind, RunId, RunState};
+use crate::{Failure, FailureKind, Namespace, RunId, RunState};
 
 /// What one run tells another, or whoever waits for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,8 @@ pub enum Letter {
         topic: String,
         /// What it brings.
         data: Value,
+        /// Whose runs hear of it.
+        namespace: Namespace,
     },
 }
 
@@ -73,6 +75,8 @@ pub struct ChildStart {
     pub policy: Policy,
     /// Who started the first run of the tree.
     pub by: Option<Actor>,
+    /// Whose run it is.
+    pub namespace: Namespace,
 }
 
 /// Whether others must be told of an event of a run; `has_parent` says whether a step started the run.
@@ -102,12 +106,15 @@ pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
                 allowed: state.allowed().clone(),
                 policy: policy.as_deref().cloned().unwrap_or_default(),
                 by: state.by().cloned(),
+                namespace: state.namespace().clone(),
             })))
         }
         Event::ChildCancelled { child, .. } => Some(Letter::CancelChild { child: *child }),
-        Event::Emitted { topic, data, .. } => {
-            Some(Letter::Emit { topic: topic.clone(), data: data.clone().into_value() })
-        }
+        Event::Emitted { topic, data, .. } => Some(Letter::Emit {
+            topic: topic.clone(),
+            data: data.clone().into_value(),
+            namespace: state.namespace().clone(),
+        }),
         Event::RunCompleted { .. } | Event::RunFailed { .. } | Event::RunCancelled { .. } => {
             let result = match state.phase() {
                 Phase::Completed(outputs) => Ok(Arc::unwrap_or_clone(Arc::clone(outputs))),

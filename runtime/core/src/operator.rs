@@ -35,6 +35,8 @@ pub struct Operator {
     pub server: ServerSetting,
     /// Which runs that are over are kept.
     pub retention: KeepSetting,
+    /// Whose tokens the server takes, beside pawl's own.
+    pub identity: Option<Identity>,
 }
 
 impl Operator {
@@ -80,6 +82,56 @@ pub struct KeepSetting {
     pub keep_for: Option<Duration>,
     /// But the newest, so many of them.
     pub keep_runs: Option<u64>,
+}
+
+/// An issuer of tokens (OIDC), and what their claims mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must have in it.
+    pub audience: String,
+    /// Where its keys are.
+    pub jwks: JwksPlace,
+    /// How its tokens may be signed: `RS256`, `ES256`, `EdDSA`.
+    pub algorithms: Vec<String>,
+    /// Which claims say who somebody is.
+    pub claims: IdentityClaims,
+    /// What it calls the roles, beside their own names.
+    pub roles: BTreeMap<String, String>,
+}
+
+/// Where the keys of an issuer are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwksPlace {
+    /// At an address.
+    Url(String),
+    /// In a file, relative to the operator's.
+    File(String),
+}
+
+/// Which claims say who somebody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityClaims {
+    /// Their name.
+    pub name: String,
+    /// Their roles.
+    pub roles: String,
+    /// Their groups.
+    pub groups: String,
+    /// The namespace that they are bound to; nothing where no claim says it.
+    pub namespace: Option<String>,
+}
+
+impl Default for IdentityClaims {
+    fn default() -> Self {
+        Self {
+            name: "sub".to_owned(),
+            roles: "roles".to_owned(),
+            groups: "groups".to_owned(),
+            namespace: None,
+        }
+    }
 }
 
 /// One MCP server: how it is reached, and what is believed of it.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::inbox::Inbox;
 use crate::journal::Head;
 use crate::terms::Terms;
-use crate::{ApprovalId, Digest, Failure, RunId, StepId, Timestamp};
+use crate::{ApprovalId, Digest, Failure, Namespace, RunId, StepId, Timestamp};
 
 /// Where a run or a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -179,6 +179,9 @@ pub struct RunHeader {
     /// The run whose step started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
+    /// Whose run it is.
+    #[serde(default, skip_serializing_if = "Namespace::is_default")]
+    pub namespace: Namespace,
     /// Whether it waits for a plugin, among others: it is looked for while an engine serves all runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seeks: bool,
@@ -193,6 +196,9 @@ pub struct OpenApproval {
     pub id: ApprovalId,
     /// The run that waits.
     pub run: RunId,
+    /// Whose run that is.
+    #[serde(default, skip_serializing_if = "Namespace::is_default")]
+    pub namespace: Namespace,
     /// The workflow's name.
     pub workflow: String,
     /// The step that asks.

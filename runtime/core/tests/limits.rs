@@ -41,6 +41,7 @@ impl Bench {
             ancestor: None,
             trace: None,
             policy: pawl_core::guard::Policy::default(),
+            namespace: pawl_core::Namespace::default(),
             workflows: BTreeMap::new(),
             priority: None,
             allowance: pawl_core::budget::Amounts::default(),

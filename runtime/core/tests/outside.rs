@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use pawl_core::Namespace;
 use pawl_core::event::{Actor, Event, Origin, Parent, RunStarted};
 use pawl_core::journal::{self, Head};
 use pawl_core::letter::{Letter, letter};
@@ -76,6 +77,7 @@ impl Bench {
             ancestor: None,
             trace: None,
             policy: pawl_core::guard::Policy::default(),
+            namespace: pawl_core::Namespace::default(),
         };
         bench.tell(Command::Start(Box::new(started))).expect("started");
         bench
@@ -102,7 +104,13 @@ impl Bench {
 
     fn hear(&mut self, topic: &str, seq: u64) -> Vec<Event> {
         let from = Origin { run: RunId::from_bytes([3; 16]), seq };
-        self.tell(Command::Hear { topic: topic.into(), data: json!({ "n": seq }), from }).expect("heard")
+        self.tell(Command::Hear {
+            topic: topic.into(),
+            data: json!({ "n": seq }),
+            from,
+            namespace: Namespace::default(),
+        })
+        .expect("heard")
     }
 
     fn children(&self) -> Vec<(VisitId, RunId)> {
@@ -239,7 +247,10 @@ fn an_emitted_event_is_a_letter_to_whoever_waits() {
     let journal = bench.journal.iter().map(Vec::as_slice);
     let envelopes = journal::decode(run(), &mut Head::empty(run()), journal).expect("readable");
     let letters: Vec<_> = envelopes.iter().filter_map(|e| letter(&bench.state, &e.event)).collect();
-    assert_eq!(letters, [Letter::Emit { topic: "a/b".into(), data: json!({ "n": 1 }) }]);
+    assert_eq!(
+        letters,
+        [Letter::Emit { topic: "a/b".into(), data: json!({ "n": 1 }), namespace: Namespace::default() }]
+    );
     assert_eq!(bench.output("a"), json!({ "topic": "a/b" }));
 }
 

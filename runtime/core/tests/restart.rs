@@ -291,6 +291,7 @@ impl World {
             ancestor: None,
             trace: None,
             policy: pawl_core::guard::Policy::default(),
+            namespace: pawl_core::Namespace::default(),
             workflows: BTreeMap::new(),
             priority: None,
             allowance: pawl_core::budget::Amounts::default(),

@@ -13,7 +13,7 @@ use pawl_core::route::RouteQuery;
 use pawl_core::trace::TraceContext;
 use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::{ApprovalId, Command, Digest, Refusal, RunId, within_depth};
+use pawl_core::{ApprovalId, Command, Digest, Namespace, Refusal, RunId, within_depth};
 use pawl_registry::Locked;
 use pawl_sandbox::Sandbox;
 use pawl_store::{Blob, Page, RecordChange, RunFilter, Store};
@@ -56,6 +56,8 @@ pub struct StartOptions {
     pub allowed: Permissions,
     /// The id that it has, where its caller needs it before it is there: see [`Engine::new_run_id`].
     pub run: Option<RunId>,
+    /// Whose run it is.
+    pub namespace: Namespace,
     /// Records that are written in the same commit; one that says what it does not expect refuses the start.
     pub records: Vec<RecordChange>,
     /// The trace that they are in, which the run's own spans become a part of.
@@ -64,7 +66,14 @@ pub struct StartOptions {
 
 impl Default for StartOptions {
     fn default() -> Self {
-        Self { by: library(), allowed: Permissions::default(), run: None, records: Vec::new(), trace: None }
+        Self {
+            by: library(),
+            allowed: Permissions::default(),
+            run: None,
+            namespace: Namespace::default(),
+            records: Vec::new(),
+            trace: None,
+        }
     }
 }
 
@@ -271,6 +280,7 @@ impl Engine {
             parent: None,
             policy: self.context.standing.now().policy.clone(),
             trace: options.trace,
+            namespace: options.namespace,
         });
         let (reply, answer) = Reply::new(Some(self.turn().await?));
         let definition = Arc::clone(&workflow.definition);
@@ -399,7 +409,7 @@ impl Engine {
         self.send(Message::ServeTimers(self.store().next_due().await?)).await?;
         self.redeliver().await?;
         self.take_up_seekers().await?;
-        let filter = RunFilter { statuses: vec![Status::Running], workflow: None };
+        let filter = RunFilter { statuses: vec![Status::Running], ..RunFilter::default() };
         let mut page = Page { after: None, limit: RECOVERY_PAGE_RUNS };
         loop {
             let found = self.store().runs(&filter, &page).await?;
@@ -416,7 +426,7 @@ impl Engine {
 
     /// Goes on with the runs that wait for a plugin: they are looked for from now on.
     async fn take_up_seekers(&self) -> Result<(), EngineError> {
-        let filter = RunFilter { statuses: vec![Status::Waiting], workflow: None };
+        let filter = RunFilter { statuses: vec![Status::Waiting], ..RunFilter::default() };
         let mut page = Page { after: None, limit: RECOVERY_PAGE_RUNS };
         loop {
             let found = self.store().runs(&filter, &page).await?;

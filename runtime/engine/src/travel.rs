@@ -80,7 +80,8 @@ impl Engine {
             },
         };
         let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));
-        let options = StartOptions { by, allowed: state.allowed().clone(), ..StartOptions::default() };
+        let (allowed, namespace) = (state.allowed().clone(), state.namespace().clone());
+        let options = StartOptions { by, allowed, namespace, ..StartOptions::default() };
         self.start_as(&pinned, inputs, options, Some(Ancestor::Rerun { run })).await
     }
 
@@ -198,8 +199,16 @@ impl Engine {
         let subscribed = subscriptions(&state).into_iter().collect();
         let tells = !outgoing.is_empty();
         let tickets = state.tickets().collect();
-        let commit =
-            RunCommit { header, opened, outgoing, subscribed, tickets, ..RunCommit::new(new, 0, records) };
+        let namespace = state.namespace().clone();
+        let commit = RunCommit {
+            namespace,
+            header,
+            opened,
+            outgoing,
+            subscribed,
+            tickets,
+            ..RunCommit::new(new, 0, records)
+        };
         if let Err(error) =
             self.store().commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await
         {

@@ -58,7 +58,8 @@ impl Engine {
         limit: usize,
     ) -> Result<UpgradePage, EngineError> {
         let statuses = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
-        let filter = RunFilter { statuses, workflow: Some(workflow.definition.name.clone()) };
+        let filter =
+            RunFilter { statuses, workflow: Some(workflow.definition.name.clone()), ..RunFilter::default() };
         let page = self.store().runs(&filter, &Page { after, limit }).await?;
         let mut runs = Vec::new();
         for header in page.runs {

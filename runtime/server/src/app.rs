@@ -1,13 +1,17 @@
 //! What every request is answered with.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pawl_core::Timestamp;
 use pawl_engine::{Clock as _, Engine, SystemClock};
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::{Doors, Rates};
+use crate::identity::Issuer;
 use crate::limits::{Places, ServerLimits};
-use crate::server::ServerConfig;
+use crate::links::LinkKey;
+use crate::server::{ServerConfig, ServerError};
 use crate::stream::{Changes, Hub};
 use crate::teller::Teller;
 
@@ -33,17 +37,55 @@ pub(crate) struct Parts {
     pub(crate) began: Timestamp,
     /// Cancelled when the server takes no more requests: streams end then.
     pub(crate) closing: CancellationToken,
+    /// Whether who says nothing of themselves is turned away.
+    pub(crate) is_identity_required: bool,
+    /// Whose tokens are taken beside pawl's own.
+    pub(crate) issuer: Option<Issuer>,
+    /// Which hosts and pages are let through.
+    pub(crate) doors: Doors,
+    /// What callers have left.
+    pub(crate) rates: Rates,
+    /// What links are signed with.
+    pub(crate) links: LinkKey,
+    /// What links begin with.
+    pub(crate) public_url: String,
+    /// Whether connections are over TLS.
+    pub(crate) is_tls: bool,
 }
 
 impl App {
-    pub(crate) fn new(engine: Engine, config: &ServerConfig) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        config: &ServerConfig,
+        address: SocketAddr,
+        is_identity_required: bool,
+    ) -> Result<Self, ServerError> {
         let closing = CancellationToken::new();
         let changes = Changes::begin(&engine, closing.clone());
         let hub = Hub::begin(&engine, closing.clone());
         let limits = config.limits.clone();
         let places = Places::new(&limits);
         let (teller, began) = (Arc::clone(&config.teller), now());
-        Self(Arc::new(Parts { engine, changes, hub, limits, places, teller, began, closing }))
+        let is_tls = config.tls.is_some();
+        let scheme = if is_tls { "https" } else { "http" };
+        let public_url = config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        Ok(Self(Arc::new(Parts {
+            engine,
+            changes,
+            hub,
+            limits,
+            places,
+            teller,
+            began,
+            closing,
+            is_identity_required,
+            issuer: config.issuer.clone().map(Issuer::new),
+            doors: Doors::new(address, &config.hosts, &config.origins),
+            rates: Rates::new(config.token_requests_per_second_max),
+            links: LinkKey::load(config.link_key.as_deref())?,
+            public_url: public_url.unwrap_or_else(|| format!("{scheme}://{address}")),
+            is_tls,
+        })))
     }
 }
 

@@ -445,19 +445,6 @@ pub struct Published {
     pub topic: String,
 }
 
-/// Who asks.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Me {
-    /// `user:NAME`.
-    pub name: String,
-    /// Groups.
-    pub groups: Vec<String>,
-    /// Whether they act as the operator.
-    pub operator: bool,
-    /// The door by which they came.
-    pub via: String,
-}
-
 /// The server and its store.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct System {

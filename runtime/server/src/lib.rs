@@ -7,21 +7,29 @@
 
 mod api;
 mod app;
+#[cfg(test)]
+mod bench;
 mod caller;
 mod console;
 mod limits;
+mod guard;
+mod links;
 mod problem;
 mod router;
 mod server;
 mod stream;
 mod teller;
 mod trace;
+mod tls;
 
 pub mod documents;
+pub mod identity;
 pub mod shape;
 
 pub use limits::ServerLimits;
+pub use links::{LINK_EXPIRES_MAX_MS, LinkKeyError};
 pub use problem::{Code, Problem, reference as problems_reference};
 pub use router::openapi;
-pub use server::{Server, ServerConfig, ServerError};
+pub use server::{IdentityMode, Server, ServerConfig, ServerError};
 pub use teller::{Teller, Terse};
+pub use tls::{TLS_HANDSHAKE_MAX_MS, TLS_HANDSHAKES_MAX, TLS_RELOAD_MS, TlsFiles};

@@ -11,7 +11,10 @@ use utoipa_axum::routes;
 use crate::api::{approvals, health, inbox, metrics, pages, plugins, runs, system, topics, workflows};
 use crate::app::App;
 use crate::console;
+use crate::guard::guard;
+use crate::identity::routes as identity;
 use crate::limits;
+use crate::links::routes as links;
 use crate::problem::{Code, Problem};
 use crate::{stream, trace};
 
@@ -50,7 +53,12 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(plugins::show))
         .routes(routes!(topics::publish))
         .routes(routes!(system::system))
-        .routes(routes!(system::me))
+        .routes(routes!(links::make))
+        .routes(routes!(links::look, links::answer))
+        .routes(routes!(identity::me))
+        .routes(routes!(identity::tokens, identity::make_token))
+        .routes(routes!(identity::revoke_token))
+        .routes(routes!(identity::namespaces, identity::set_namespace))
 }
 
 fn of_runs() -> OpenApiRouter<App> {
@@ -91,6 +99,10 @@ pub(crate) fn router(app: App) -> Router {
         .merge(console::routes())
         .fallback(async || Problem::no_such_path())
         .layer(from_fn_with_state(app.clone(), limits::bound))
+        // Around everything, the fallback too: no path is reached beside it.
+        .layer(from_fn_with_state(app.clone(), guard))
         .layer(axum::middleware::from_fn(trace::logged))
+        // Around everything, the fallback too: no path is reached beside it.
+        .layer(axum::middleware::from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }

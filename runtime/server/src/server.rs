@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::path::PathBuf;
 
 use axum::serve::ListenerExt as _;
 use pawl_engine::Engine;
@@ -10,8 +11,26 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::api::idempotency;
 use crate::app::App;
 use crate::limits::ServerLimits;
+use crate::identity::{IdentityError, IdentityRequest, IssuerConfig, manage};
+use crate::links::LinkKeyError;
 use crate::router::router;
 use crate::teller::{Teller, Terse};
+use crate::tls::{TlsFiles, TlsListener};
+
+/// Requests of one caller in a second, where nothing else is said.
+const TOKEN_REQUESTS_PER_SECOND: u32 = 200;
+
+/// Whether who asks must say who they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IdentityMode {
+    /// On loopback, where no issuer is named, they need not; anywhere else they must.
+    #[default]
+    Usual,
+    /// They must.
+    Required,
+    /// They need not. Refused but on loopback.
+    Off,
+}
 
 /// How the server is set up.
 #[derive(Debug, Clone)]
@@ -22,12 +41,39 @@ pub struct ServerConfig {
     pub limits: ServerLimits,
     /// How runs are told.
     pub teller: Arc<dyn Teller>,
+    /// Whether who asks must say who they are.
+    pub identity: IdentityMode,
+    /// Whose tokens are taken beside pawl's own.
+    pub issuer: Option<IssuerConfig>,
+    /// Certificate and key; without, connections are not over TLS.
+    pub tls: Option<TlsFiles>,
+    /// Names of this server, beside those of loopback.
+    pub hosts: Vec<String>,
+    /// Pages elsewhere that may ask: `https://console.example.com`.
+    pub origins: Vec<String>,
+    /// What links begin with; the address, where nothing is said.
+    pub public_url: Option<String>,
+    /// The file of the key that links are signed with; one for this process, where there is none.
+    pub link_key: Option<PathBuf>,
+    /// Requests of one token or user in a second.
+    pub token_requests_per_second_max: u32,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 8917));
-        Self { listen, limits: ServerLimits::default(), teller: Arc::new(Terse) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8917)),
+            limits: ServerLimits::default(),
+            teller: Arc::new(Terse),
+            identity: IdentityMode::Usual,
+            issuer: None,
+            tls: None,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            public_url: None,
+            link_key: None,
+            token_requests_per_second_max: TOKEN_REQUESTS_PER_SECOND,
+        }
     }
 }
 
@@ -42,6 +88,27 @@ pub enum ServerError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Everybody who reaches the address would be the operator.
+    #[error(
+        "{0} can be reached from other machines, and whoever reaches it without identity is the operator; leave \
+         --identity off away, or listen at 127.0.0.1"
+    )]
+    Open(SocketAddr),
+    /// Nobody could use it.
+    #[error(
+        "nobody could use the server: identity is required, and there is neither a token nor an issuer; make one with \
+         `pawl token create --name NAME --role admin`, or set `identity` in pawl.yaml"
+    )]
+    Nobody,
+    /// The tokens cannot be read.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The key of links cannot be had.
+    #[error(transparent)]
+    LinkKey(#[from] LinkKeyError),
+    /// The certificate cannot be used.
+    #[error("TLS: {0}; name PEM files with --tls-cert and --tls-key")]
+    Tls(String),
     /// Serving failed.
     #[error("the server failed: {0}")]
     Serving(std::io::Error),
@@ -52,22 +119,59 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    app: App,
+    pub(crate) app: App,
+    tls: Option<TlsFiles>,
+}
+
+/// Whether who asks must say who they are, or why it cannot be served so.
+async fn is_identity_required(engine: &Engine, config: &ServerConfig) -> Result<bool, ServerError> {
+    let is_loopback = config.listen.ip().is_loopback();
+    let required = match config.identity {
+        IdentityMode::Required => true,
+        IdentityMode::Usual => !is_loopback || config.issuer.is_some(),
+        IdentityMode::Off if is_loopback => false,
+        IdentityMode::Off => return Err(ServerError::Open(config.listen)),
+    };
+    if !required || config.issuer.is_some() {
+        return Ok(required);
+    }
+    let now = pawl_engine::Clock::now(&pawl_engine::SystemClock);
+    let tokens = manage(engine.store().as_ref(), IdentityRequest::Tokens, now).await?;
+    let crate::identity::IdentityReply::Tokens(tokens) = tokens else { return Err(ServerError::Nobody) };
+    let is_good = |token: &crate::identity::Token| {
+        token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > now)
+    };
+    if tokens.iter().any(|(_, token)| is_good(token)) { Ok(true) } else { Err(ServerError::Nobody) }
 }
 
 impl Server {
     /// Begins to listen. What is asked is answered from [`Server::serve`] on.
     pub async fn bind(engine: Engine, config: &ServerConfig) -> Result<Self, ServerError> {
+        let required = is_identity_required(&engine, config).await?;
+        if let Some(files) = &config.tls {
+            files.check().map_err(ServerError::Tls)?;
+        }
         let address = config.listen;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
         let address = listener.local_addr().map_err(ServerError::Serving)?;
-        Ok(Self { listener, address, app: App::new(engine, config) })
+        let app = App::new(engine, config, address, required)?;
+        Ok(Self { listener, address, app, tls: config.tls.clone() })
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What its addresses begin with.
+    pub fn url(&self) -> String {
+        self.app.public_url.clone()
+    }
+
+    /// Whether who asks must say who they are.
+    pub fn requires_identity(&self) -> bool {
+        self.app.is_identity_required
     }
 
     /// Answers until `end` comes. Then no more is taken, streams end, and what is being answered is answered.
@@ -79,9 +183,18 @@ impl Server {
             end.await;
             closing.cancel();
         };
-        let service = router(self.app).into_make_service_with_connect_info::<SocketAddr>();
-        let listener = self.listener.tap_io(move |stream| prepare(stream, stall_max_ms));
-        axum::serve(listener, service).with_graceful_shutdown(ended).await.map_err(ServerError::Serving)
+        let service = router(self.app).into_make_service();
+        let served = match self.tls {
+            Some(files) => {
+                let listener = TlsListener::begin(self.listener, &files).map_err(ServerError::Tls)?;
+                axum::serve(listener, service).with_graceful_shutdown(ended).await
+            }
+            None => {
+                let listener = self.listener.tap_io(move |stream| prepare(stream, stall_max_ms));
+                axum::serve(listener, service).with_graceful_shutdown(ended).await
+            }
+        };
+        served.map_err(ServerError::Serving)
     }
 }
 

@@ -1,15 +1,16 @@
 //! The JSON of runs, approvals and events. These shapes are part of the interface.
 
-use pawl_core::Timestamp;
 use pawl_core::inbox::{Delegation, Vote};
 use pawl_core::journal::Envelope;
 use pawl_core::terms::Rung;
 use pawl_core::view::{OpenApproval, RunHeader, Waiting};
+use pawl_core::{Namespace, Timestamp};
 use serde_json::{Value, json};
 
-/// `{id, workflow, version, status, waiting, outputs, error, created_at, updated_at, definition, parent}`.
+/// `{id, workflow, version, status, waiting, outputs, error, created_at, updated_at, definition, parent}`, and
+/// `namespace` where it is not the default one.
 pub fn run(header: &RunHeader) -> Value {
-    json!({
+    let shape = json!({
         "id": header.id,
         "workflow": header.workflow,
         "version": header.version,
@@ -21,7 +22,15 @@ pub fn run(header: &RunHeader) -> Value {
         "updated_at": header.updated_at.to_string(),
         "definition": header.definition,
         "parent": header.parent,
-    })
+    });
+    of_namespace(shape, &header.namespace)
+}
+
+fn of_namespace(mut shape: Value, namespace: &Namespace) -> Value {
+    if !namespace.is_default() {
+        shape["namespace"] = namespace.as_str().into();
+    }
+    shape
 }
 
 fn waiting(waiting: &Waiting) -> Value {
@@ -49,10 +58,10 @@ fn waiting(waiting: &Waiting) -> Value {
 
 /// `{id, run, step, title, actions, form, due, digest, workflow, to, subject, on_timeout, created_at}`, with how it is
 /// answered and how far it is: `{quorum, at_once, not_by, excluded, reason, labels, claimed_by, claimed_until, decisions,
-/// delegations, comments, escalation}`.
+/// delegations, comments, escalation}`; and `namespace` where it is not the default one.
 pub fn approval(open: &OpenApproval) -> Value {
     let inbox = &open.inbox;
-    json!({
+    let shape = json!({
         "id": open.id,
         "run": open.run,
         "step": open.step,
@@ -83,7 +92,8 @@ pub fn approval(open: &OpenApproval) -> Value {
             "next": inbox.escalates.map(|at| at.to_string()),
             "rungs": open.terms.escalate.iter().map(rung).collect::<Vec<_>>(),
         },
-    })
+    });
+    of_namespace(shape, &open.namespace)
 }
 
 fn vote(vote: &Vote) -> Value {

@@ -3,7 +3,7 @@
 use pawl_core::event::Origin;
 use pawl_core::journal::EncodedEvent;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, Remembered, RunId, Ticket, VisitId};
+use pawl_core::{ApprovalId, Digest, Namespace, Remembered, RunId, Ticket, VisitId};
 
 use crate::{Changed, RecordChange, StoreError};
 
@@ -37,6 +37,8 @@ pub struct Removal {
     pub expected_seq: u64,
     /// All approvals that it ever opened.
     pub approvals: Vec<ApprovalId>,
+    /// Whose run it is.
+    pub namespace: Namespace,
 }
 
 /// What one commit appends to one run, and the projections that follow from it.
@@ -46,6 +48,8 @@ pub struct RunCommit {
     pub run: RunId,
     /// The seq of the last event before; 0 for a new run. Anything else is a conflict.
     pub expected_seq: u64,
+    /// Whose run it is.
+    pub namespace: Namespace,
     /// The events that follow, encoded and chained.
     pub events: Vec<EncodedEvent>,
     /// The header, where it changed. A new run has one.
@@ -68,10 +72,11 @@ pub struct RunCommit {
 
 impl RunCommit {
     /// Appends events, and changes no projection.
-    pub const fn new(run: RunId, expected_seq: u64, events: Vec<EncodedEvent>) -> Self {
+    pub fn new(run: RunId, expected_seq: u64, events: Vec<EncodedEvent>) -> Self {
         Self {
             run,
             expected_seq,
+            namespace: Namespace::default(),
             events,
             header: None,
             opened: Vec::new(),
@@ -92,7 +97,13 @@ pub(crate) fn changed(commit: &RunCommit) -> Changed {
         opened: commit.opened.iter().map(|approval| approval.id.clone()).collect(),
         closed: commit.closed.clone(),
         removed: false,
+        namespace: commit.namespace.clone(),
     }
+}
+
+/// That nothing is kept of a run any more.
+pub(crate) fn gone(removal: &Removal) -> Changed {
+    Changed { removed: true, namespace: removal.namespace.clone(), ..Changed::default() }
 }
 
 /// A visit that waits for an event whose topic matches a pattern.

@@ -1,7 +1,7 @@
 //! What changed, in the order in which it was committed: for readers that go on where they stopped.
 
 use pawl_core::view::Status;
-use pawl_core::{ApprovalId, RunId};
+use pawl_core::{ApprovalId, Namespace, RunId};
 use serde::{Deserialize, Serialize};
 
 /// How many changes a store remembers; older ones are forgotten, and a reader that stopped before them must look at
@@ -34,6 +34,9 @@ pub struct Changed {
     /// Whether nothing is kept of the run any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
+    /// Whose run it is.
+    #[serde(default, skip_serializing_if = "Namespace::is_default")]
+    pub namespace: Namespace,
 }
 
 impl Changed {

@@ -142,7 +142,7 @@ impl State {
     }
 
     fn remove(&mut self, removal: &Removal) {
-        self.note_change(removal.run, Changed { removed: true, ..Changed::default() });
+        self.note_change(removal.run, crate::batch::gone(removal));
         self.journals.remove(&removal.run);
         if let Some(wake_at) = self.runs.remove(&removal.run).and_then(|header| header.wake_at) {
             self.due.remove(&(wake_at, removal.run));

@@ -1,7 +1,7 @@
 //! What listings ask for, and what they get.
 
 use pawl_core::view::{OpenApproval, RunHeader, Status};
-use pawl_core::{ApprovalId, RunId, Timestamp};
+use pawl_core::{ApprovalId, Namespace, RunId, Timestamp};
 
 use crate::StoreError;
 
@@ -15,6 +15,8 @@ pub struct RunFilter {
     pub statuses: Vec<Status>,
     /// Of this workflow.
     pub workflow: Option<String>,
+    /// Of this namespace.
+    pub namespace: Option<Namespace>,
 }
 
 impl RunFilter {
@@ -22,6 +24,7 @@ impl RunFilter {
     pub fn matches(&self, header: &RunHeader) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&header.status))
             && self.workflow.as_ref().is_none_or(|workflow| *workflow == header.workflow)
+            && self.namespace.as_ref().is_none_or(|namespace| *namespace == header.namespace)
     }
 }
 
@@ -59,6 +62,8 @@ pub struct ApprovalFilter {
     pub asked: Vec<String>,
     /// Those that somebody holds at an instant, or that nobody does.
     pub claimed: Option<(bool, Timestamp)>,
+    /// Of this namespace.
+    pub namespace: Option<Namespace>,
 }
 
 impl ApprovalFilter {
@@ -72,6 +77,7 @@ impl ApprovalFilter {
         self.run.is_none_or(|run| run == open.run)
             && (self.asked.is_empty() || open.is_asked(&self.asked))
             && self.claimed.is_none_or(|(claimed, now)| open.inbox.held(now).is_some() == claimed)
+            && self.namespace.as_ref().is_none_or(|namespace| *namespace == open.namespace)
     }
 }
 

@@ -86,7 +86,7 @@ async fn kill_committing(engine: Engine) {
                 assert_eq!(event, sample::event(run, seq, 40));
             }
         }
-        let running = RunFilter { statuses: vec![Status::Running], workflow: None };
+        let running = RunFilter { statuses: vec![Status::Running], ..RunFilter::default() };
         let page = store.runs(&running, &Page { after: None, limit: 100 }).await.unwrap();
         assert!(page.runs.len() >= acknowledged.len());
     }

@@ -88,7 +88,7 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         [&[][..], &[Status::Running], &[Status::Waiting, Status::Pending], &[Status::Failed, Status::Running]]
     {
         for workflow in [None, Some("even".to_owned())] {
-            let filter = RunFilter { statuses: statuses.to_vec(), workflow };
+            let filter = RunFilter { statuses: statuses.to_vec(), workflow, ..RunFilter::default() };
             let mut after: Option<RunId> = None;
             loop {
                 let page = store.runs(&filter, &Page { after, limit: 2 }).await.unwrap();

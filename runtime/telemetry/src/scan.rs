@@ -18,7 +18,7 @@ pub(crate) async fn grown(store: &dyn Store, cursor: &Cursor) -> Result<BTreeSet
     let mut grown = BTreeSet::new();
     // What was begun before all this and has sent nothing is sent when it goes on, and not before.
     let is_ours = |run: RunId| cursor.sent(run).is_some() || begun_at(run) >= cursor.since();
-    let unfinished = RunFilter { statuses: UNFINISHED.to_vec(), workflow: None };
+    let unfinished = RunFilter { statuses: UNFINISHED.to_vec(), ..RunFilter::default() };
     for (filter, to) in [(unfinished, None), (RunFilter::default(), Some(cursor.since()))] {
         let mut page = Page { after: None, limit: PAGE_RUNS };
         loop {

@@ -8,7 +8,7 @@
 use pawl_core::event::{Awaited, Event, Origin};
 use pawl_core::source::test_file::{Cancelling, Comes, OutsideEvent, Place, SentSignal, TestCase};
 use pawl_core::topic::matches;
-use pawl_core::{RunId, RunState, StepId, Timestamp, VisitId};
+use pawl_core::{Namespace, RunId, RunState, StepId, Timestamp, VisitId};
 use pawl_engine::{Engine, EngineError, RunHistory};
 
 use crate::answer::operator;
@@ -187,7 +187,7 @@ impl<'t> Outside<'t> {
             What::Event(event) => {
                 // A name that no run has: the first of all that could begin at that instant.
                 let from = Origin { run: RunId::at(self.begin, 0), seq: number as u64 + 1 };
-                engine.publish(&event.topic.value, event.data.clone(), from).await
+                engine.publish(&Namespace::default(), &event.topic.value, event.data.clone(), from).await
             }
             What::Cancel(cancel) => engine.cancel(run, operator(), cancel.reason.clone()).await,
         };

@@ -97,7 +97,7 @@ impl World {
     pub(crate) async fn open(&self, process: &Process) -> Result<Vec<Open>, EngineError> {
         let statuses = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
         let page = Page { after: None, limit: RUNS_MAX };
-        let found = self.store.runs(&RunFilter { statuses, workflow: None }, &page).await?;
+        let found = self.store.runs(&RunFilter { statuses, ..RunFilter::default() }, &page).await?;
         let mut ids: Vec<RunId> = found.runs.iter().map(|header| header.id).collect();
         ids.sort_unstable();
         let mut open = Vec::new();

@@ -60,6 +60,7 @@ impl Workload {
             ancestor: None,
             trace: None,
             policy: pawl_core::guard::Policy::default(),
+            namespace: pawl_core::Namespace::default(),
             workflows: BTreeMap::new(),
             priority: None,
             allowance: pawl_core::budget::Amounts::default(),

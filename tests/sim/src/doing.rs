@@ -1,7 +1,7 @@
 //! What somebody does, and what comes of it.
 
 use pawl_core::event::{Actor, Origin};
-use pawl_core::{ApprovalId, Refusal, RunId, VisitId};
+use pawl_core::{ApprovalId, Namespace, Refusal, RunId, VisitId};
 use pawl_engine::{Answer, Engine, EngineError, StartOptions, Workflow};
 use serde_json::{Value, json};
 
@@ -68,7 +68,8 @@ impl Deed {
             }
             (Act::Publish { topic }, _) => {
                 let from = Origin { run: OUTSIDE, seq: turn.nth };
-                let published = engine.publish(topic, json!({ "nth": turn.nth }), from).await;
+                let published =
+                    engine.publish(&Namespace::default(), topic, json!({ "nth": turn.nth }), from).await;
                 let listeners = listeners.clone();
                 published.map(|()| Outcome::Published { topic: topic.clone(), from, listeners })
             }

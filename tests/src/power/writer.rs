@@ -181,6 +181,7 @@ fn header(number: u64, seq: u64) -> RunHeader {
         updated_at: Timestamp(seq),
         wake_at: seq.is_multiple_of(2).then_some(Timestamp(1_000 + seq)),
         parent: None,
+        namespace: pawl_core::Namespace::default(),
         seeks: false,
         head: Head::empty(run),
     }
@@ -190,6 +191,7 @@ fn approval(number: u64, seq: u64) -> OpenApproval {
     OpenApproval {
         id: ApprovalId::from_bits(u128::from(number) << 64 | u128::from(seq)),
         run: run(number),
+        namespace: pawl_core::Namespace::default(),
         workflow: "cut".into(),
         step: StepId::new("approve"),
         title: "Go on?".into(),

@@ -9,6 +9,7 @@ mod api;
 mod backup;
 mod client;
 mod feed;
+mod identity;
 mod kept;
 mod memory;
 mod open;
@@ -38,6 +39,7 @@ use serde_json::Value;
 pub(crate) use api::Api;
 pub(crate) use backup::{NOTE as BACKUP_NOTE, copy_files};
 pub(crate) use feed::{Feed, Next};
+pub(crate) use identity::issuer;
 pub(crate) use kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 pub(crate) use open::{in_memory, open};
 pub(crate) use operator::{
@@ -71,7 +73,7 @@ pub(crate) struct History {
 }
 
 /// The other process speaks this protocol and still answers something else.
-fn strange() -> Fault {
+pub(crate) fn strange() -> Fault {
     Fault::failed("the process that holds the data folder gave an answer that does not fit")
         .hint("stop that process and try again")
 }

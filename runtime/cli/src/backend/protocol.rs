@@ -16,6 +16,7 @@ use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, StepId};
 use pawl_engine::{
     ActiveVersion, ProgressNote, Pruned, RegisteredWorkflow, Rehearse, ReplayReport, Retention, Said,
 };
+use pawl_server::identity::{IdentityReply, IdentityRequest};
 use pawl_store::maintain::StoreStats;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,7 +25,7 @@ use super::kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 8;
+pub(crate) const PROTOCOL_VERSION: u32 = 9;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -330,6 +331,8 @@ pub(crate) enum Request {
         /// Which runs are kept.
         retention: Retention,
     },
+    /// Make, list or take back tokens; set or list namespaces.
+    Identity(IdentityRequest),
 }
 
 impl Request {
@@ -353,6 +356,7 @@ impl Request {
                 | Self::Upgrade { .. }
                 | Self::Prune { .. }
                 | Self::Backup { .. }
+                | Self::Identity(_)
         )
     }
 }
@@ -450,6 +454,8 @@ pub(crate) enum Reply {
     Checked(Box<Checked>),
     /// Which runs were.
     Upgraded(Box<Upgraded>),
+    /// Of tokens and namespaces.
+    Identity(Box<IdentityReply>),
 }
 
 /// A backup that was made, and found to be whole.

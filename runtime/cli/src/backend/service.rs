@@ -19,7 +19,7 @@ use pawl_telemetry::Telemetry;
 use serde_json::json;
 
 use super::protocol::{About, Answered, InboxAct, Opened, Reply, Request, Signalled};
-use super::{Feed, backup, memory, operator, retention, telemetry, verify};
+use super::{Feed, backup, identity, memory, operator, retention, telemetry, verify};
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -97,13 +97,13 @@ impl Service {
     pub(super) async fn handle(&self, request: Request) -> Result<Reply, Fault> {
         match request {
             Request::Start { .. } => self.start(request).await,
-            Request::Runs { statuses, workflow, limit, after } => {
-                Ok(Reply::Runs(self.runs(RunFilter { statuses, workflow }, limit, after).await?))
-            }
+            Request::Runs { statuses, workflow, limit, after } => Ok(Reply::Runs(
+                self.runs(RunFilter { statuses, workflow, ..RunFilter::default() }, limit, after).await?,
+            )),
             Request::FindRun { text } => Ok(Reply::Run(Box::new(self.find_run(&text).await?))),
             Request::Approvals { run, asked, claimed } => {
                 let claimed = claimed.map(|claimed| (claimed, SystemClock.now()));
-                let filter = ApprovalFilter { run, asked, claimed };
+                let filter = ApprovalFilter { run, asked, claimed, ..ApprovalFilter::default() };
                 Ok(Reply::Approvals(listed_approvals(self.store(), filter).await?))
             }
             Request::RunOfApproval { id } => {
@@ -147,6 +147,7 @@ impl Service {
             Request::Backup { to } => {
                 Ok(Reply::BackedUp(backup::back_up(&self.engine, &self.plugins, &to).await?))
             }
+            Request::Identity(request) => identity::handle(self.store(), request).await,
             Request::Prune { retention } => Ok(Reply::Pruned(Box::new(self.engine.prune(retention).await?))),
             Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
         }
@@ -248,7 +249,7 @@ impl Service {
         let statuses: Vec<_> = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
         let since = Instant::now();
         loop {
-            let filter = RunFilter { statuses: statuses.clone(), workflow: None };
+            let filter = RunFilter { statuses: statuses.clone(), ..RunFilter::default() };
             let runs = self.runs(filter, usize::MAX, None).await?;
             // A question whose time is up is answered by that, not left to a person.
             let now = SystemClock.now();

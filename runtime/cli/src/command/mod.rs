@@ -14,6 +14,7 @@ pub(crate) mod graph;
 pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod memory;
+pub(crate) mod namespace;
 pub(crate) mod plugin;
 pub(crate) mod replay;
 pub(crate) mod rerun;
@@ -28,6 +29,7 @@ pub(crate) mod signal;
 pub(crate) mod store;
 pub(crate) mod suspend;
 pub(crate) mod test;
+pub(crate) mod token;
 pub(crate) mod upgrade;
 pub(crate) mod verify;
 pub(crate) mod workflow;
@@ -69,6 +71,8 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Plugin(args) => plugin::run(args, place, out, stop).await,
         Command::Workflow(args) => workflow::run(args, place, out).await,
         Command::Upgrade(args) => upgrade::run(args, place, out).await,
+        Command::Token(args) => token::run(args, place, out).await,
+        Command::Namespace(args) => namespace::run(args, place, out).await,
         Command::Memory(args) => memory::run(args, place, out).await,
         Command::Store(args) => store::run(args, place, out).await,
         Command::Verify(args) => verify::run(args, place, out).await,

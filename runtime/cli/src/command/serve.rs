@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::DataArgs;
 use crate::backend;
+use crate::doors::DoorArgs;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::notify;
@@ -37,6 +38,8 @@ pub(crate) struct ServeArgs {
     /// `server.drain` in pawl.yaml, else 30s)
     #[arg(long, value_name = "TIME", env = "PAWL_DRAIN", hide_env = true)]
     drain: Option<pawl_core::Duration>,
+    #[command(flatten)]
+    doors: DoorArgs,
     #[command(flatten)]
     pub(crate) data: DataArgs,
 }
@@ -63,12 +66,18 @@ async fn serve(args: &ServeArgs, session: &Session) -> Result<(), Fault> {
     let usual = ServerConfig::default();
     let listen = args.listen.or(operator.server.listen).unwrap_or(usual.listen);
     let config = ServerConfig { listen, teller: Arc::new(Told), ..usual };
+    let config = args.doors.apply(config, &session.place)?;
     let server = Server::bind(engine.clone(), &config).await?;
     let drain = args.drain.or(operator.server.drain).map_or(DRAIN_MS, |drain| drain.0);
     let reloading = tokio::spawn(reload(session.place.clone(), engine.clone(), operator));
-    let url = format!("http://{}", server.address());
+    let url = server.url();
     session.out.document(&json!({ "url": url, "pid": std::process::id() }));
     session.out.note(&format!("serves {url}; stop it with Ctrl-C"));
+    if args.doors.is_plain() && !server.address().ip().is_loopback() {
+        session
+            .out
+            .note("tokens can be read on the way: use --tls-cert and --tls-key, or a proxy that does TLS");
+    }
     notify::notify(notify::READY);
     // Beside it: what many runs take to be looked through, nobody waits for who asks.
     let recovered = async { engine.recover().await.map(drop).map_err(Fault::from) };

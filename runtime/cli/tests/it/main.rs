@@ -26,6 +26,7 @@ mod store;
 mod stores;
 mod terminal;
 mod tests;
+mod tokens;
 mod travel;
 mod unreadable;
 mod upgrades;

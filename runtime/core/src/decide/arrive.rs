@@ -221,16 +221,25 @@ impl Draft<'_> {
         frame: FrameId,
         memory: &MemoryOf,
     ) -> Result<Result<Option<MemoryScope>, Failure>, EvaluationError> {
+        let own = &self.state.namespace;
         let key = match memory {
             MemoryOf::Run => return Ok(Ok(None)),
-            MemoryOf::Workflow => return Ok(Ok(Some(MemoryScope::Workflow(self.definition.name.clone())))),
+            MemoryOf::Workflow => {
+                return Ok(Ok(Some(MemoryScope::Workflow(own.qualify(self.definition.name.clone())))));
+            }
             MemoryOf::Key(key) => key.evaluate_text(&self.scope(frame))?,
         };
         let bytes = key.len();
         let message = if key.contains('\0') {
             "the key of memory has a zero byte in it".to_owned()
         } else if (1..=MEMORY_KEY_MAX_BYTES).contains(&bytes) {
-            return Ok(Ok(Some(MemoryScope::Key(key))));
+            // A key may have any character in it, the name of a workflow has no `/`: so these cannot meet.
+            let scope = if own.is_default() {
+                MemoryScope::Key(key)
+            } else {
+                MemoryScope::Workflow(own.qualify(format!("key/{key}")))
+            };
+            return Ok(Ok(Some(scope)));
         } else {
             format!(
                 "the key of memory has {bytes} bytes; at least 1, and at most memory_key_max_bytes ({MEMORY_KEY_MAX_BYTES})"

@@ -113,7 +113,11 @@ pub fn decide(
         Command::Comment { approval, text, by } => draft.comment(&approval, text, by)?,
         Command::AskForTool(asked) => draft.tool_asks(*asked)?,
         Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
-        Command::Hear { topic, data, from } => draft.hear(&topic, &data, from),
+        Command::Hear { topic, data, from, namespace } => {
+            if namespace == draft.state.namespace {
+                draft.hear(&topic, &data, from);
+            }
+        }
         Command::EndChild { visit, child, result, tainted, spent } => {
             draft.end_child(visit, child, result, (tainted, spent))?;
         }

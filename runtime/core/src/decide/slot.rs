@@ -77,6 +77,9 @@ impl Draft<'_> {
             );
             return Err(Failure::new(FailureKind::InvalidInput, message));
         }
+        // Two slashes stand in no key by itself: tenants do not wait for each other.
+        let own = &self.state.namespace;
+        let key = if own.is_default() { key } else { format!("{own}//{key}") };
         let (limit, overflow) = (concurrency.limit, concurrency.overflow);
         let priority = self.state.priority(visit);
         let until = start.map(|start| self.now.after(start));

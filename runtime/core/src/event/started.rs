@@ -10,7 +10,7 @@ use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
 use crate::trace::TraceContext;
 use crate::travel::Ancestor;
-use crate::{Digest, RunId, VisitId};
+use crate::{Digest, Namespace, RunId, VisitId};
 
 /// What a run starts from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct RunStarted {
     /// The trace that whoever started it was in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
+    /// Whose run it is.
+    #[serde(default, skip_serializing_if = "Namespace::is_default")]
+    pub namespace: Namespace,
 }
 
 /// The step that started a run, and waits for it.

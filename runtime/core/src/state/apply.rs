@@ -163,6 +163,7 @@ impl RunState {
         self.by = Some(started.by.clone());
         self.initiators = vec![started.by.name.clone()];
         self.trace = started.trace.clone().map(Arc::new);
+        self.namespace = started.namespace.clone();
         self.created_at = time;
         self.facts = Arc::new(json!({
             "id": self.id.to_string(),

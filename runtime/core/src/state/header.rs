@@ -127,6 +127,7 @@ impl RunState {
             // While something is under way the run is in memory, and so are its timers.
             wake_at: if matches!(status, Status::Waiting | Status::Pending) { self.wake_at() } else { None },
             parent: self.parent.map(|parent| parent.run),
+            namespace: self.namespace.clone(),
             seeks: self.active().any(|(_, visit)| matches!(visit.activity, Activity::Seeking)),
             head,
         }
@@ -144,6 +145,7 @@ impl RunState {
         let shown = OpenApproval {
             id: id.clone(),
             run: self.id,
+            namespace: self.namespace.clone(),
             workflow: self.workflow.clone(),
             step: self.visits.get(visit)?.step.clone(),
             title: question.title.clone(),

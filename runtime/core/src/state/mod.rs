@@ -50,7 +50,9 @@ use crate::guard::Policy;
 use crate::plugin::{Permissions, PluginPins, WorkflowPins};
 use crate::trace::TraceContext;
 use crate::travel::Rehearsal;
-use crate::{ApprovalId, Digest, Failure, FrameId, MemoryScope, RunId, StepId, Timestamp, VisitId};
+use crate::{
+    ApprovalId, Digest, Failure, FrameId, MemoryScope, Namespace, RunId, StepId, Timestamp, VisitId,
+};
 
 /// Where a run stands as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +116,7 @@ pub struct RunState {
     pub(crate) by: Option<Actor>,
     /// Who started it, and who forked it.
     pub(crate) initiators: Vec<String>,
+    pub(crate) namespace: Namespace,
     pub(crate) priority: Option<u8>,
     /// The run's own slot, asked for or taken.
     pub(crate) slot: Option<Box<Slot>>,
@@ -168,6 +171,7 @@ impl RunState {
             parent: None,
             by: None,
             initiators: Vec::new(),
+            namespace: Namespace::default(),
             priority: None,
             slot: None,
             allowance: Amounts::default(),
@@ -227,6 +231,11 @@ impl RunState {
     /// The step that started it, of another run.
     pub const fn parent(&self) -> Option<Parent> {
         self.parent
+    }
+
+    /// Whose run it is.
+    pub const fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// Who started it.

@@ -62,6 +62,7 @@ impl Bench {
             prices: prices(),
             parent,
             policy: pawl_core::guard::Policy::default(),
+            namespace: pawl_core::Namespace::default(),
         };
         bench.tell(Command::Start(Box::new(started)));
         bench

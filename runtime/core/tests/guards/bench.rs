@@ -52,6 +52,7 @@ impl Bench {
             allowance: pawl_core::budget::Amounts::default(),
             prices: pawl_core::budget::Prices::new(),
             policy,
+            namespace: pawl_core::Namespace::default(),
             workflows: BTreeMap::new(),
             priority: None,
             parent: None,

@@ -39,6 +39,7 @@ impl Bench {
             seed: Digest::of(b"seed"),
             ancestor: None,
             policy: pawl_core::guard::Policy::default(),
+            namespace: pawl_core::Namespace::default(),
             workflows: children("child"),
             priority: None,
             allowance: pawl_core::budget::Amounts::default(),

@@ -258,6 +258,7 @@ impl ActiveRun {
         let has_slots = self.definition.has_slots() || !self.tickets.is_empty();
         let tickets = if has_slots { tickets(&self.state) } else { BTreeMap::new() };
         let commit = RunCommit {
+            namespace: self.state.namespace().clone(),
             header: changed.then(|| self.state.header(head)),
             opened,
             closed,

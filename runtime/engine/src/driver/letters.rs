@@ -13,7 +13,7 @@ use pawl_core::event::{Actor, Event, Origin, RunStarted};
 use pawl_core::letter::{ChildStart, Letter, letter};
 use pawl_core::taint::Sources;
 use pawl_core::topic::patterns_of;
-use pawl_core::{Command, Digest, Duration, Failure, FailureKind, RunId, RunState};
+use pawl_core::{Command, Digest, Duration, Failure, FailureKind, Namespace, RunId, RunState};
 use pawl_store::{Batch, StoreError};
 use tokio::sync::oneshot;
 
@@ -102,10 +102,10 @@ impl Driver {
                 let command = Command::EndChild { visit: parent.visit, child, result, tainted, spent };
                 self.enqueue(parent.run, Queued::letter(command, origin));
             }
-            Letter::Emit { topic, data } => {
+            Letter::Emit { topic, data, namespace } => {
                 let context = Arc::clone(&self.context);
                 tokio::spawn(async move {
-                    let outcome = tell_hearers(&context, &topic, &data, origin).await;
+                    let outcome = tell_hearers(&context, &namespace, (&topic, &data), origin).await;
                     let message = match outcome {
                         Ok(()) => Message::Delivered(vec![origin]),
                         Err(error) => Message::Undelivered { origin, error },
@@ -312,16 +312,17 @@ async fn prepare_child(
         policy: start.policy.clone(),
         // A trace of its own, which says that it belongs to the other.
         trace: None,
+        namespace: start.namespace.clone(),
     });
     // What it is made of was stored with the first run of the tree.
     Ok(Ok(Some(NewRun { run, started, definition, blobs: Arc::default(), records: Vec::new(), reply: None })))
 }
 
-/// Tells every run that waits for a topic, and comes back when all of them have taken it in.
+/// Tells every run of a namespace that waits for a topic, and comes back when all of them have taken it in.
 pub(crate) async fn tell_hearers(
     context: &Context,
-    topic: &str,
-    data: &serde_json::Value,
+    namespace: &Namespace,
+    (topic, data): (&str, &serde_json::Value),
     from: Origin,
 ) -> Result<(), EngineError> {
     let runs = context.store.subscribers(&patterns_of(topic)).await?;
@@ -330,7 +331,8 @@ pub(crate) async fn tell_hearers(
         let told: Vec<_> = some
             .iter()
             .map(|run| {
-                let command = Command::Hear { topic: topic.to_owned(), data: data.clone(), from };
+                let (topic, data, namespace) = (topic.to_owned(), data.clone(), namespace.clone());
+                let command = Command::Hear { topic, data, from, namespace };
                 context.mailbox.call(*run, command)
             })
             .collect();

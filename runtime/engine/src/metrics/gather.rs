@@ -74,7 +74,7 @@ impl Engine {
     }
 
     async fn runs_that_are(&self, status: Status) -> Result<usize, EngineError> {
-        let filter = RunFilter { statuses: vec![status], workflow: None };
+        let filter = RunFilter { statuses: vec![status], ..RunFilter::default() };
         let (mut page, mut count) = (Page { after: None, limit: PAGE_ROWS }, 0);
         loop {
             let found = self.store().runs(&filter, &page).await?;

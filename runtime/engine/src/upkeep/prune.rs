@@ -260,7 +260,10 @@ impl Pruner<'_> {
                 _ => {}
             }
         }
-        Ok(Verdict::Goes(Removal { run, expected_seq: head.seq, approvals }, header.parent))
+        Ok(Verdict::Goes(
+            Removal { run, expected_seq: head.seq, approvals, namespace: header.namespace.clone() },
+            header.parent,
+        ))
     }
 
     /// Whether others must still be told of an event of a run.
@@ -273,7 +276,7 @@ impl Pruner<'_> {
 /// The runs of which others were made that are not over.
 async fn ancestors(store: &dyn Store) -> Result<HashSet<RunId>, EngineError> {
     let statuses = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
-    let filter = RunFilter { statuses, workflow: None };
+    let filter = RunFilter { statuses, ..RunFilter::default() };
     let (mut ancestors, mut page) = (HashSet::new(), Page { after: None, limit: PAGE_RUNS });
     loop {
         let found = store.runs(&filter, &page).await?;

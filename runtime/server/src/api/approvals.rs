@@ -69,9 +69,14 @@ pub(crate) async fn list(
         return Err(Problem::bad_request("cursor is not the `next` of a page of approvals"));
     }
     let page = Page { limit: rows(which.limit)?, after: which.cursor };
-    let Caller { actor, .. } = caller;
-    let asked = if which.mine == Some(true) { [vec![actor.name], actor.groups].concat() } else { Vec::new() };
-    let filter = ApprovalFilter { run, asked, claimed: which.claimed.map(|claimed| (claimed, now())) };
+    let actor = &caller.actor;
+    let asked = if which.mine == Some(true) {
+        [vec![actor.name.clone()], actor.groups.clone()].concat()
+    } else {
+        Vec::new()
+    };
+    let claimed = which.claimed.map(|claimed| (claimed, now()));
+    let filter = caller.approvals(ApprovalFilter { run, asked, claimed, ..ApprovalFilter::default() });
     let found = app.engine.store().approvals(&filter, &page).await?;
     let items: Vec<_> = found.approvals.iter().map(shape::approval).collect();
     Ok(Json(json!({ "items": items, "next": found.next })))

@@ -43,7 +43,7 @@ pub(crate) fn key(headers: &HeaderMap, caller: &Caller) -> Result<Option<String>
             "Idempotency-Key has 1 to idempotency_key_max_bytes ({KEY_MAX_BYTES}) visible ASCII characters"
         )));
     }
-    let whose = json!([caller.actor.name, value.to_str().unwrap_or_default()]);
+    let whose = json!([caller.namespace, caller.actor.name, value.to_str().unwrap_or_default()]);
     Ok(Some(Digest::of(whose.to_string().as_bytes()).to_string()))
 }
 

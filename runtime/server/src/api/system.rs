@@ -1,4 +1,4 @@
-//! The server itself, and who asks.
+//! The server itself.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,19 +8,7 @@ use super::Rejections;
 use crate::Problem;
 use crate::app::{App, now};
 use crate::caller::Caller;
-use crate::documents::{Me, System};
-
-/// Who asks.
-#[utoipa::path(get, path = "/v1/me", operation_id = "show_caller", tag = "system", responses(
-    (status = 200, description = "the caller", body = Me),
-    Rejections,
-))]
-pub(crate) async fn me(caller: Caller) -> Json<Value> {
-    let actor = &caller.actor;
-    Json(json!({
-        "name": actor.name, "groups": actor.groups, "operator": actor.operator, "via": actor.via,
-    }))
-}
+use crate::documents::System;
 
 /// The server and its store.
 #[utoipa::path(get, path = "/v1/system", operation_id = "show_system", tag = "system", responses(

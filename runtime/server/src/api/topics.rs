@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use pawl_core::event::Origin;
-use pawl_core::{Digest, RunId};
+use pawl_core::{Digest, Namespace, RunId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -35,33 +35,38 @@ pub(crate) struct Publish {
 ))]
 pub(crate) async fn publish(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Path(topic): Path<String>,
     OptionalBody(event): OptionalBody<Publish>,
 ) -> Result<Json<Value>, Problem> {
-    tell(&app, &topic, event).await
+    tell(&app, &caller.namespace, &topic, event).await
 }
 
 /// The same with levels as they are written.
 pub(crate) async fn publish_below(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Path((first, rest)): Path<(String, String)>,
     OptionalBody(event): OptionalBody<Publish>,
 ) -> Result<Json<Value>, Problem> {
-    tell(&app, &format!("{first}/{rest}"), event).await
+    tell(&app, &caller.namespace, &format!("{first}/{rest}"), event).await
 }
 
-async fn tell(app: &App, topic: &str, event: Publish) -> Result<Json<Value>, Problem> {
+async fn tell(
+    app: &App,
+    namespace: &Namespace,
+    topic: &str,
+    event: Publish,
+) -> Result<Json<Value>, Problem> {
     // What comes from outside has no run: what it is known by takes its place.
     let run = match &event.id {
         Some(id) => {
-            let digest = Digest::of(format!("event\0{topic}\0{id}").as_bytes());
+            let digest = Digest::of(format!("event\0{namespace}\0{topic}\0{id}").as_bytes());
             let bytes = digest.as_bytes().first_chunk().copied().unwrap_or_default();
             RunId::from_bytes(bytes)
         }
         None => app.engine.new_run_id(),
     };
-    app.engine.publish(topic, event.data, Origin { run, seq: 0 }).await?;
+    app.engine.publish(namespace, topic, event.data, Origin { run, seq: 0 }).await?;
     Ok(Json(json!({ "topic": topic })))
 }

@@ -57,6 +57,21 @@ codes! {
     NoSuchPath = "no-such-path", NOT_FOUND, "there is nothing here";
     /// The path is right and the method is not; the header `Allow` names those that it takes.
     NoSuchMethod = "no-such-method", METHOD_NOT_ALLOWED, "the path does not take this method";
+    /// Nobody said who asks, or what says it is not valid any more. Send `Authorization: Bearer TOKEN`; an admin makes
+    /// tokens with `pawl token create`.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "it is not known who asks";
+    /// The caller is known, and has no right to this. `detail` says which right is missing.
+    Forbidden = "forbidden", FORBIDDEN, "the caller may not do this";
+    /// The header `Host` names another server. Use the address that the server listens at, or have its operator name
+    /// the host with `--host`.
+    WrongHost = "wrong-host", MISDIRECTED_REQUEST, "the request was meant for another server";
+    /// A page of another origin asked for it. The operator names origins that may with `--origin`.
+    CrossSite = "cross-site", FORBIDDEN, "a page elsewhere asked for it";
+    /// The caller sends more requests than its token or its namespace may. Nothing has changed. Send it again after the
+    /// seconds that `Retry-After` names.
+    TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "these are too many requests";
+    /// The namespace has as many runs that are not over as it may. Send it again when one is over.
+    NamespaceFull = "namespace-full", TOO_MANY_REQUESTS, "the namespace has too many runs";
     /// What the path names is not there, or not for this caller. A run may have been removed by retention.
     NotFound = "not-found", NOT_FOUND, "it is not there";
     /// More requests or streams are under way than the server takes, or the queue of commands is full. Nothing has

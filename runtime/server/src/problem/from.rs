@@ -5,6 +5,7 @@ use pawl_engine::EngineError;
 use pawl_store::StoreError;
 
 use super::{Code, Problem};
+use crate::identity::IdentityError;
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
@@ -93,5 +94,17 @@ impl From<StoreError> for Problem {
             _ => Code::StoreFailed,
         };
         Self::of(code, error.to_string())
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(error: IdentityError) -> Self {
+        let text = error.to_string();
+        match error {
+            IdentityError::Invalid(_) => Self::of(Code::NotPossible, text),
+            IdentityError::Unknown { what, name } => Self::not_found(what, &name),
+            IdentityError::Store(error) => error.into(),
+            IdentityError::Randomness | IdentityError::Damaged { .. } => Self::of(Code::StoreFailed, text),
+        }
     }
 }

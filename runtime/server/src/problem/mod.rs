@@ -63,6 +63,48 @@ impl Problem {
         Self::of(Code::NotFound, format!("there is no {what} {name}"))
     }
 
+    pub(crate) fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self::of(Code::Unauthenticated, detail)
+    }
+
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::of(Code::Forbidden, detail)
+    }
+
+    pub(crate) fn wrong_host(detail: impl Into<String>) -> Self {
+        Self::of(Code::WrongHost, detail)
+    }
+
+    pub(crate) fn cross_site(detail: impl Into<String>) -> Self {
+        Self::of(Code::CrossSite, detail)
+    }
+
+    pub(crate) fn unsupported_media(detail: impl Into<String>) -> Self {
+        Self::of(Code::NotJson, detail)
+    }
+
+    pub(crate) fn not_possible(detail: impl Into<String>) -> Self {
+        Self::of(Code::NotPossible, detail)
+    }
+
+    pub(crate) fn too_many(detail: impl Into<String>) -> Self {
+        Self::of(Code::TooManyRequests, detail)
+    }
+
+    pub(crate) fn namespace_full(namespace: &pawl_core::Namespace, max: u64) -> Self {
+        let text = format!(
+            "the namespace {namespace} has runs_max ({max}) runs that are not over; try again when one is, or ask an \
+             admin for more"
+        );
+        Self::of(Code::NamespaceFull, text)
+    }
+
+    pub(crate) fn no_such_method(method: &axum::http::Method, allowed: &[&str]) -> Self {
+        let allowed = allowed.join(", ");
+        Self::of(Code::NoSuchMethod, format!("this path takes {allowed}, not {method}"))
+            .errors(serde_json::json!({ "allow": allowed }))
+    }
+
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::of(Code::BadRequest, detail)
     }

@@ -49,6 +49,7 @@ impl Changes {
     pub(crate) async fn listen(
         &self,
         engine: &Engine,
+        caller: Caller,
         after: Option<u64>,
     ) -> Result<(Listener, bool), StoreError> {
         // Before it is looked where the list ends, so that nothing falls between.
@@ -64,6 +65,7 @@ impl Changes {
             engine: engine.clone(),
             heard,
             position,
+            caller,
             behind: position < last,
             ready: VecDeque::new(),
         };
@@ -91,13 +93,13 @@ pub(crate) struct ChangesQuery {
 ))]
 pub(crate) async fn changes(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Query(query): Query<ChangesQuery>,
     headers: HeaderMap,
 ) -> Result<Events, Problem> {
     let seen = last_seen(&headers)?.or(query.after);
     let place = app.places.stream()?;
-    let (listener, reset) = app.changes.listen(&app.engine, seen).await?;
+    let (listener, reset) = app.changes.listen(&app.engine, caller, seen).await?;
     let first = begin(seen.is_some(), reset, listener.position());
     let told = stream::unfold(listener, async |mut listener| {
         let change = listener.next().await?;
@@ -136,6 +138,8 @@ async fn read_on(engine: &Engine, told: &broadcast::Sender<Arc<Change>>) {
 #[derive(Debug)]
 pub(crate) struct Listener {
     engine: Engine,
+    /// Who is told: of the runs that they see.
+    caller: Caller,
     heard: broadcast::Receiver<Arc<Change>>,
     /// What it has heard last.
     position: u64,
@@ -158,6 +162,9 @@ impl Listener {
                     continue;
                 }
                 self.position = change.position;
+                if !self.caller.hears(&change.what) {
+                    continue;
+                }
                 return Some(change);
             }
             if self.behind {

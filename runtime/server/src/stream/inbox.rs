@@ -57,12 +57,12 @@ impl Seen {
 ))]
 pub(crate) async fn inbox(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Events, Problem> {
     let seen = Seen::read(&headers)?;
     let place = app.places.stream()?;
-    let (listener, reset) = app.changes.listen(&app.engine, seen.map(Seen::after)).await?;
+    let (listener, reset) = app.changes.listen(&app.engine, caller, seen.map(Seen::after)).await?;
     let first = begin(seen.is_some(), reset, listener.position());
     let within = seen.filter(|_| !reset).and_then(|seen| Some((seen.position, seen.within?)));
     let reader = Reader { app: app.clone(), listener, within, ready: VecDeque::new() };

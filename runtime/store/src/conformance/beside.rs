@@ -1,11 +1,14 @@
 //! The cases about what stands beside runs: records, and the list of what changed.
 
-use pawl_core::view::Status;
+use pawl_core::Namespace;
+use pawl_core::view::{OpenApproval, RunHeader, Status};
 use serde_json::{Value, json};
 
-use super::Step::{self, Changes, Commit, Conflict, Needed, Record, Records, Remembers, Stale};
+use super::Step::{
+    self, Approvals, ApprovalsOf, Changes, Commit, Conflict, Needed, Record, Records, Remembers, Runs, Stale,
+};
 use super::sample::{append, approval, batch, header, run};
-use crate::{Batch, Changed, RecordChange, Removal, RunCommit};
+use crate::{Batch, Changed, RecordChange, Removal, RunCommit, RunFilter};
 
 fn records_of(records: Vec<RecordChange>) -> Batch {
     Batch { records, ..Batch::default() }
@@ -60,19 +63,59 @@ pub(super) fn records() -> Vec<Step> {
     ]
 }
 
+/// A run in each of two namespaces, of the same workflow and with the same status, both waiting for an answer.
+pub(super) fn tenants() -> Vec<Step> {
+    let tenant: Namespace = "tenant".parse().expect("a name");
+    let theirs = |header: RunHeader| RunHeader { namespace: tenant.clone(), ..header };
+    let ask = approval(2, run(2), 2);
+    let ask = OpenApproval { namespace: tenant.clone(), ..ask };
+    let own = approval(1, run(1), 1);
+    let waits = |number, header, ask: &OpenApproval| RunCommit {
+        header: Some(header),
+        opened: vec![ask.clone()],
+        ..append(run(number), 0, 1)
+    };
+    let list = |namespace: &Namespace, statuses: &[Status], runs: &[u64]| {
+        let filter = RunFilter {
+            statuses: statuses.to_vec(),
+            namespace: Some(namespace.clone()),
+            ..RunFilter::default()
+        };
+        Runs(filter, None, 10, runs.iter().copied().map(run).collect(), None)
+    };
+    let (default, nobody) = (Namespace::default(), "nobody".parse().expect("a name"));
+    vec![
+        Commit(batch([
+            waits(1, header(run(1), Status::Waiting), &own),
+            waits(2, theirs(header(run(2), Status::Waiting)), &ask),
+        ])),
+        list(&default, &[], &[1]),
+        list(&default, &[Status::Waiting], &[1]),
+        list(&tenant, &[], &[2]),
+        list(&tenant, &[Status::Waiting, Status::Running], &[2]),
+        list(&tenant, &[Status::Completed], &[]),
+        list(&nobody, &[], &[]),
+        ApprovalsOf(default, vec![own.clone()]),
+        ApprovalsOf(tenant.clone(), vec![ask.clone()]),
+        ApprovalsOf(nobody, vec![]),
+        Approvals(None, 10, vec![vec![own, ask]]),
+    ]
+}
+
 pub(super) fn changes() -> Vec<Step> {
     let (a, b) = (run(1), run(2));
     let shown = |number, at, status| RunCommit {
         header: Some(header(run(number), status)),
         ..append(run(number), at, 1)
     };
+    let tenant: Namespace = "tenant".parse().expect("a name");
     let ask = approval(1, b, 1);
     let status = |status| Changed { status: Some(status), ..Changed::default() };
     let asks = Changed { opened: vec![ask.id.clone()], ..status(Status::Waiting) };
     let answered = Changed { closed: vec![ask.id.clone()], ..Changed::default() };
-    let removed = Changed { removed: true, ..Changed::default() };
+    let removed = Changed { removed: true, namespace: tenant.clone(), ..Changed::default() };
     let removal = |run, seq| Batch {
-        removed: vec![Removal { run, expected_seq: seq, approvals: vec![] }],
+        removed: vec![Removal { run, expected_seq: seq, approvals: vec![], namespace: tenant.clone() }],
         ..Batch::default()
     };
     vec![
@@ -90,10 +133,14 @@ pub(super) fn changes() -> Vec<Step> {
         Needed(removal(b, 1), b),
         Remembers(Some((1, 2))),
         Commit(batch([RunCommit { closed: vec![ask.id], ..append(b, 1, 1) }])),
-        Commit(batch([shown(1, 3, Status::Completed)])),
+        Commit(batch([RunCommit { namespace: tenant.clone(), ..shown(1, 3, Status::Completed) }])),
         Commit(removal(a, 4)),
         Changes(1, 2, vec![(2, b, asks), (3, b, answered)]),
-        Changes(3, 10, vec![(4, a, status(Status::Completed)), (5, a, removed)]),
+        Changes(
+            3,
+            10,
+            vec![(4, a, Changed { namespace: tenant.clone(), ..status(Status::Completed) }), (5, a, removed)],
+        ),
         Changes(5, 10, vec![]),
         Changes(u64::MAX, 10, vec![]),
         Remembers(Some((1, 5))),

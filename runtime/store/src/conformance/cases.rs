@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("headers come back as they were", headers()),
         ("listings are filtered and paged, newest first", listings()),
         ("due runs come in order", due()),
+        ("what is of one namespace is found without what is of others", beside::tenants()),
         ("approvals open, close, and are remembered", approvals()),
         ("blobs are kept once", blobs()),
         ("large values survive", large()),
@@ -47,7 +48,7 @@ fn only_header(header: &RunHeader, at_seq: u64) -> Batch {
 }
 
 fn statuses(statuses: &[Status]) -> RunFilter {
-    RunFilter { statuses: statuses.to_vec(), workflow: None }
+    RunFilter { statuses: statuses.to_vec(), ..RunFilter::default() }
 }
 
 fn nothing() -> Vec<Step> {

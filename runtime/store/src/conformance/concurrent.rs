@@ -50,7 +50,7 @@ async fn read(store: Arc<dyn Store>) {
         let seen = store.journal(sample::run(number), 1).await.unwrap();
         assert!(seen.len().is_multiple_of(2));
         assert_eq!(seen, written(number, COMMITS)[..seen.len()]);
-        let running = RunFilter { statuses: vec![Status::Running], workflow: None };
+        let running = RunFilter { statuses: vec![Status::Running], ..RunFilter::default() };
         let page = store.runs(&running, &Page { after: None, limit: 1_000 }).await.unwrap();
         assert!(page.runs.is_sorted_by(|newer, older| newer.id > older.id));
         tokio::task::yield_now().await;

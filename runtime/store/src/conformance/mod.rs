@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use pawl_core::event::Origin;
 use pawl_core::view::{OpenApproval, RunHeader};
-use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, Ticket, Timestamp};
+use pawl_core::{ApprovalId, Digest, MemoryScope, Namespace, RunId, Ticket, Timestamp};
 use serde_json::Value;
 
 use crate::{ApprovalFilter, Batch, Changed, Page, RunFilter, Store, StoreError, TicketPlace};
@@ -44,6 +44,8 @@ pub(crate) enum Step {
     NextDue(Option<u64>),
     /// Run, limit; all pages one after the other.
     Approvals(Option<RunId>, usize, Vec<Vec<OpenApproval>>),
+    /// Of a namespace; all, which are on one page.
+    ApprovalsOf(Namespace, Vec<OpenApproval>),
     Approval(ApprovalId, Option<Box<OpenApproval>>),
     RunOfApproval(ApprovalId, Option<RunId>),
     Blob(Digest, Option<Vec<u8>>),
@@ -128,6 +130,11 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
                 assert_eq!(page.next.is_some(), number + 1 < pages.len(), "{at}");
                 after = page.next;
             }
+        }
+        Step::ApprovalsOf(namespace, rows) => {
+            let filter = ApprovalFilter { namespace: Some(namespace.clone()), ..ApprovalFilter::default() };
+            let page = store.approvals(&filter, &Page { after: None, limit: 10 }).await.expect(at);
+            assert_eq!(page.approvals, *rows, "{at}");
         }
         Step::Approval(id, row) => {
             assert_eq!(store.approval(id).await.expect(at), row.as_deref().cloned(), "{at}");

@@ -12,6 +12,7 @@ use crate::{Batch, Removal, RunCommit, RunFilter};
 
 fn removing(removed: &[(u64, u64)]) -> Batch {
     let removal = |(number, expected_seq): &(u64, u64)| Removal {
+        namespace: pawl_core::Namespace::default(),
         run: run(*number),
         expected_seq: *expected_seq,
         approvals: vec![approval(*number, run(*number), 1).id],

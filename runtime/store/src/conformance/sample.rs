@@ -41,6 +41,7 @@ pub fn header(run: RunId, status: Status) -> RunHeader {
         updated_at: Timestamp(2),
         wake_at: None,
         parent: None,
+        namespace: pawl_core::Namespace::default(),
         seeks: false,
         head: Head::empty(run),
     }
@@ -51,6 +52,7 @@ pub fn approval(number: u64, run: RunId, created_at: u64) -> OpenApproval {
     OpenApproval {
         id: ApprovalId::from_bits(number.into()),
         run,
+        namespace: pawl_core::Namespace::default(),
         workflow: "refund".into(),
         step: StepId::new("approve"),
         title: "Refund?".into(),

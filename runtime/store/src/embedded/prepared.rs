@@ -6,7 +6,7 @@ use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, Remembered, RunId, Ticket, Timestamp};
 
 use super::codec;
-use crate::{Batch, Blob, Changed, RecordChange, Removal, RowChange, RunCommit, StoreError, Subscription};
+use crate::{Batch, Blob, RecordChange, Removal, RowChange, RunCommit, StoreError, Subscription};
 
 /// The largest value that LMDB takes is 4 GiB; a limit well below leaves room for the page it stands on. It holds
 /// for every engine, so that a store can be copied to another.
@@ -157,7 +157,7 @@ impl PreparedRun {
 
 impl PreparedRemoval {
     fn new(removal: Removal) -> Result<Self, StoreError> {
-        let removed = Changed { removed: true, ..Changed::default() };
+        let removed = crate::batch::gone(&removal);
         Ok(Self { change: codec::change_value(removal.run, &removed)?, removal, journal: Vec::new() })
     }
 }

@@ -162,8 +162,9 @@ fn runs_by_index(
     after: Option<RunId>,
     wanted: usize,
 ) -> Result<Scanned<RunHeader, RunId>, StoreError> {
-    // With a workflow to look for, most candidates may not be of it.
-    let candidates = if filter.workflow.is_some() { SCAN_MAX_ROWS } else { wanted };
+    // With a workflow or a namespace to look for, most candidates may not be of it.
+    let candidates =
+        if filter.workflow.is_some() || filter.namespace.is_some() { SCAN_MAX_ROWS } else { wanted };
     let mut ids = BTreeSet::new();
     for status in statuses {
         ids.extend(newest_with_status(rows, *status, after, candidates)?);
@@ -219,6 +220,7 @@ pub(super) fn approvals(
     let mut approvals = Vec::new();
     for (place, row) in rows.range(Table::Approvals, from, Bound::Unbounded)?.enumerate() {
         let (key, value) = row?;
+        // The run stands before the rest: most rows need not be decoded.
         if filter.run.is_none_or(|run| value.starts_with(run.as_bytes())) {
             let approval = open_approval(&value)?;
             if filter.matches(&approval) {
@@ -370,13 +372,18 @@ fn matches(filter: &RunFilter, header: &[u8]) -> Result<bool, StoreError> {
     struct Filtered<'a> {
         status: Status,
         workflow: &'a str,
+        #[serde(default)]
+        namespace: Option<&'a str>,
     }
-    if filter.statuses.is_empty() && filter.workflow.is_none() {
+    if filter.statuses.is_empty() && filter.workflow.is_none() && filter.namespace.is_none() {
         return Ok(true);
     }
     let row: Filtered<'_> = codec::decode("a run's header", header)?;
     Ok((filter.statuses.is_empty() || filter.statuses.contains(&row.status))
-        && filter.workflow.as_ref().is_none_or(|workflow| workflow == row.workflow))
+        && filter.workflow.as_ref().is_none_or(|workflow| workflow == row.workflow)
+        && filter.namespace.as_ref().is_none_or(|namespace| {
+            row.namespace.map_or_else(|| namespace.is_default(), |name| name == namespace.as_str())
+        }))
 }
 
 #[cfg(test)]

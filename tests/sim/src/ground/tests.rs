@@ -78,6 +78,7 @@ fn started(parent: Option<Parent>, ancestor: Option<Ancestor>) -> Event {
         ancestor,
         policy: pawl_core::guard::Policy::default(),
         trace: None,
+        namespace: pawl_core::Namespace::default(),
     }))
 }
 

@@ -3,6 +3,7 @@
 //! Made and used as the table of the language is: reading takes its known keys from here, the JSON
 //! Schema and the tables of docs/operator-reference.md and docs/testing.md are made from it.
 
+mod identity;
 mod mcp;
 mod plugin;
 mod policy;
@@ -13,6 +14,7 @@ mod supply;
 
 use serde_json::Value;
 
+pub use identity::{IDENTITY, IDENTITY_CLAIMS};
 pub use mcp::{MCP_ELICITATION, MCP_SERVER, MCP_VALUE};
 pub use plugin::PLUGIN;
 pub use policy::{GRANTS, POLICY};
@@ -28,7 +30,7 @@ use super::{ESCALATION, Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 15] = [
+pub static OPERATOR_PLACES: [&Place; 17] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -44,6 +46,8 @@ pub static OPERATOR_PLACES: [&Place; 15] = [
     &REGISTRY,
     &SERVER,
     &RETENTION,
+    &IDENTITY,
+    &IDENTITY_CLAIMS,
 ];
 
 /// Every place of a script, the file's own first; the others stand in test files as well.

@@ -1,7 +1,7 @@
 //! The top of `pawl.yaml`, and its models.
 
 use super::{
-    GRANTS, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SERVER, Shape, TRUSTED_KEY,
+    GRANTS, IDENTITY, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SERVER, Shape, TRUSTED_KEY,
 };
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
@@ -82,6 +82,13 @@ pub static OPERATOR: Place = Place {
             "{ keep_for: 30d, keep_runs: 1000 }",
         )
         .default("{}"),
+        Key::optional(
+            "identity",
+            Shape::Map(&IDENTITY),
+            "Whose tokens `pawl serve` takes, beside those of `pawl token`.",
+            "{ issuer: \"https://login.example.com\", audience: pawl, jwks_url: \"https://login.example.com/.well-known/jwks.json\" }",
+        )
+        .otherwise("only those of `pawl token`"),
     ],
     shared: &[],
 };

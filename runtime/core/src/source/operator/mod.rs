@@ -1,6 +1,7 @@
 //! `pawl.yaml` as written, and the scripts of models: read by the same readers as workflows, every
 //! problem at once, each with its place.
 
+mod identity;
 mod mcp;
 mod plugin;
 mod policy;
@@ -11,6 +12,7 @@ mod supply;
 
 use std::collections::BTreeMap;
 
+pub use identity::IDENTITY_ROLES_MAX;
 pub(super) use script::rules;
 
 use super::keys::{Keys, get};
@@ -58,6 +60,7 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
         let registries = get(keys, "registries").map(|node| supply::registries(lower, node));
         let server = get(keys, "server").map(|node| server::server(lower, node));
         let retention = get(keys, "retention").map(|node| server::retention(lower, node));
+        let identity = get(keys, "identity").and_then(|node| identity::identity(lower, node));
         Operator {
             server: server.unwrap_or_default(),
             retention: retention.unwrap_or_default(),
@@ -67,6 +70,7 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
             policy,
             trusted_keys: trusted_keys.unwrap_or_default(),
             registries: registries.unwrap_or_default(),
+            identity,
         }
     })
 }

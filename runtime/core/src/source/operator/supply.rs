@@ -86,7 +86,7 @@ fn registry(lower: &mut Lower, node: &Node) -> Option<Registry> {
 }
 
 /// The entries of a map that is not too long, without those that are free.
-fn entries<'n>(lower: &mut Lower, node: &'n Node, what: &str, max: usize) -> Vec<&'n Entry> {
+pub(super) fn entries<'n>(lower: &mut Lower, node: &'n Node, what: &str, max: usize) -> Vec<&'n Entry> {
     let entries = lower.any_map(node, what).unwrap_or_default();
     let entries: Vec<_> = entries.iter().filter(|entry| !entry.key.starts_with("x-")).collect();
     if entries.len() > max {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Duration;
-use crate::operator::{KeyPlace, Login, Protocol, Provider, Registry, Remote, TrustedKey};
+use crate::operator::{JwksPlace, KeyPlace, Login, Protocol, Provider, Registry, Remote, TrustedKey};
 
 const GOOD: &str = "
 models:
@@ -273,4 +273,40 @@ registries:
     assert!(many("registries", "", REGISTRIES_MAX).is_ok());
     let problems = many("registries", "", REGISTRIES_MAX + 1).unwrap_err();
     assert!(problems.render(false).contains("registries_max is 100"));
+}
+
+#[test]
+fn whose_tokens_are_taken_is_read_and_its_problems_are_told() {
+    let text = "
+identity:
+  issuer: https://login.example.com
+  audience: pawl
+  jwks_file: keys.json
+  algorithms: ES256
+  claims: { name: email, namespace: tenant }
+  roles: { pawl-admins: admin }
+";
+    let identity = load("pawl.yaml", text).unwrap().identity.unwrap();
+    assert_eq!(identity.jwks, JwksPlace::File("keys.json".to_owned()));
+    assert_eq!(identity.algorithms, ["ES256"]);
+    assert_eq!((&*identity.claims.name, &*identity.claims.groups), ("email", "groups"));
+    assert_eq!(identity.claims.namespace.as_deref(), Some("tenant"));
+    assert_eq!(identity.roles["pawl-admins"], "admin");
+    let with = |keys: &str| format!("identity: {{ issuer: i, audience: a, {keys} }}\n");
+    let many = (0..=IDENTITY_ROLES_MAX).map(|n| format!("r{n}: viewer")).collect::<Vec<_>>().join(", ");
+    let cases = [
+        ("identity: { issuer: i, jwks_file: f }\n".to_owned(), "audience"),
+        (with("algorithms: [RS256]"), "one of jwks_url and jwks_file"),
+        (with("jwks_file: f, jwks_url: 'https://a/b'"), "one of jwks_url and jwks_file"),
+        (with("jwks_url: 'ftp://a/b'"), "jwks_url is no address"),
+        (with("jwks_url: 'https://user:x@a/b'"), "jwks_url is no address"),
+        (with("jwks_file: f, algorithms: [none]"), "tokens signed with 'none' are not taken"),
+        (with("jwks_file: f, algorithms: [HS256]"), "tokens signed with 'HS256' are not taken"),
+        (with("jwks_file: f, roles: { a: root }"), "there is no role 'root'"),
+        (with(&format!("jwks_file: f, roles: {{ {many} }}")), "identity_roles_max is 100"),
+    ];
+    for (text, says) in cases {
+        let told = load("pawl.yaml", &text).unwrap_err().render(false);
+        assert!(told.contains(says), "{told}");
+    }
 }

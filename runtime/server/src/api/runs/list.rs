@@ -87,6 +87,7 @@ impl RunsQuery {
             filter: RunFilter {
                 statuses: self.status.as_deref().map(statuses).transpose()?.unwrap_or_default(),
                 workflow: self.workflow,
+                ..RunFilter::default()
             },
             text: self.q.map(|text| text.to_lowercase()),
         })
@@ -113,10 +114,11 @@ fn has(header: &RunHeader, text: &str) -> bool {
 ))]
 pub(crate) async fn list(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Query(which): Query<RunsQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let wanted = which.read()?;
+    let mut wanted = which.read()?;
+    wanted.filter = caller.runs(wanted.filter);
     let mut page = Page { after: wanted.after, limit: PAGE_MAX_ROWS };
     let (mut items, mut scanned) = (Vec::new(), 0);
     let is_narrow = wanted.text.is_some() || wanted.parent.is_some() || wanted.until.0 < u64::MAX;

@@ -85,7 +85,8 @@ pub(crate) async fn start(
     let by = caller.actor.clone();
     let Some(key) = idempotency::key(&headers, &caller)? else {
         let workflow = start.workflow(&app).await?;
-        let options = StartOptions { by, trace, ..StartOptions::default() };
+        let namespace = caller.namespace.clone();
+        let options = StartOptions { by, trace, namespace, ..StartOptions::default() };
         let run = app.engine.start(&workflow, start.inputs, options).await?;
         return made(&app, &caller, run).await;
     };
@@ -96,7 +97,9 @@ pub(crate) async fn start(
     let workflow = start.workflow(&app).await?;
     let run = app.engine.new_run_id();
     let records = vec![idempotency::record(&key, run, digest)];
-    let options = StartOptions { by, trace, run: Some(run), records, ..StartOptions::default() };
+    let namespace = caller.namespace.clone();
+    let options =
+        StartOptions { by, trace, run: Some(run), records, namespace, ..StartOptions::default() };
     match app.engine.start(&workflow, start.inputs, options).await {
         Ok(run) => made(&app, &caller, run).await,
         // The same request came twice at once, and the other one was first.

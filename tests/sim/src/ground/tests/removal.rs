@@ -17,7 +17,7 @@ fn family() -> Truth {
 fn removed(truth: &mut Truth, runs: &[RunId]) -> Vec<String> {
     let removal = |run: &RunId| {
         let expected_seq = truth.runs.get(run).map_or(0, |run| run.head.seq);
-        Removal { run: *run, expected_seq, approvals: Vec::new() }
+        Removal { run: *run, expected_seq, approvals: Vec::new(), namespace: pawl_core::Namespace::default() }
     };
     let removed = runs.iter().map(removal).collect();
     now(truth, &Batch { removed, ..Batch::default() })
@@ -63,7 +63,12 @@ fn what_is_removed_although_it_is_needed_is_found() {
     finds(&removed(&mut truth, &[RUN]), "approvals of it are left");
 
     let mut truth = family();
-    let removal = Removal { run: THIRD, expected_seq: 2, approvals: Vec::new() };
+    let removal = Removal {
+        run: THIRD,
+        expected_seq: 2,
+        approvals: Vec::new(),
+        namespace: pawl_core::Namespace::default(),
+    };
     finds(&now(&mut truth, &Batch { removed: vec![removal], ..Batch::default() }), "its journal goes on");
 }
 
