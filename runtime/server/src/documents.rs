@@ -290,15 +290,42 @@ pub struct RunUsage {
     pub budgets: Vec<Value>,
 }
 
-/// A drawing.
+/// A workflow as a graph.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Graph {
-    /// The workflow's name.
-    pub workflow: String,
-    /// `mermaid`, `dot` or `svg`.
-    pub format: String,
-    /// The drawing in this language.
-    pub graph: String,
+    /// The workflow's name, of a run's graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Steps, and where it begins and ends.
+    pub nodes: Vec<GraphNode>,
+    /// From where to where it may go.
+    pub edges: Vec<GraphEdge>,
+}
+
+/// A place in a graph.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct GraphNode {
+    /// By which edges name it.
+    pub id: String,
+    /// `start`, `end`, `joined`, or the verb of the step.
+    pub kind: String,
+    /// The step.
+    pub step: Option<String>,
+    /// What is shown.
+    pub title: String,
+    /// What is shown below it.
+    pub detail: Option<String>,
+}
+
+/// A way in a graph.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct GraphEdge {
+    /// From this node.
+    pub from: String,
+    /// To this one.
+    pub to: String,
+    /// When it is taken.
+    pub label: String,
 }
 
 /// A plugin that can be used by name.
@@ -432,8 +459,8 @@ pub struct WorkflowVersionDetail {
     pub source: Option<String>,
     /// JSON Schema of its inputs.
     pub inputs: Value,
-    /// How it is drawn, in Mermaid.
-    pub graph: String,
+    /// Its steps, and how they lead to each other.
+    pub graph: Graph,
     /// Problems that keep nothing from running.
     pub warnings: Vec<String>,
 }

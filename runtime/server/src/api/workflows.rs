@@ -147,7 +147,7 @@ pub(crate) async fn version(
     let mut document = shown(json!(registered));
     document["source"] = source.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).into();
     document["inputs"] = definition.inputs.json().clone();
-    document["graph"] = pawl_core::graph::to_mermaid(definition).into();
+    document["graph"] = pawl_core::graph::to_json(definition);
     document["warnings"] = json!(workflow.warnings);
     Ok(Json(document))
 }

@@ -78,6 +78,7 @@ mod tests {
     fn what_the_api_writes_is_read_as_it_was() {
         let id = RunId::from_bytes([7; 16]);
         let run = RunHeader {
+            namespace: pawl_core::Namespace::default(),
             id,
             workflow: "w".into(),
             version: "1.0.0".into(),

@@ -94,7 +94,7 @@ pub(crate) async fn journal(
 #[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum GraphFormat {
-    /// The drawing in an envelope of JSON, as Mermaid.
+    /// Nodes and edges, for whoever draws it.
     #[default]
     Json,
     /// A picture, with where each step stands.
@@ -138,9 +138,9 @@ pub(crate) async fn graph(
     let text = |text: String| ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response();
     Ok(match how.format {
         GraphFormat::Json => {
-            let drawing = graph::to_mermaid(&definition);
-            Json(json!({ "workflow": definition.name, "format": "mermaid", "graph": drawing }))
-                .into_response()
+            let mut drawing = graph::to_json(&definition);
+            drawing["workflow"] = definition.name.clone().into();
+            Json(drawing).into_response()
         }
         GraphFormat::Mermaid => text(graph::to_mermaid(&definition)),
         GraphFormat::Dot => text(graph::to_dot(&definition)),
