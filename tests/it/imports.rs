@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// For each crate, the crates of pawl that it may use.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("pawl-core", &[]),
     ("pawl-store", &["pawl-core"]),
     ("pawl-sandbox", &["pawl-core"]),
@@ -17,7 +17,6 @@ const ALLOWED: [(&str, &[&str]); 13] = [
         "pawl-engine",
         &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-wire"],
     ),
-    ("pawl-server", &["pawl-core", "pawl-store", "pawl-engine"]),
     ("pawl-telemetry", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
     ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
     ("pawl-server", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
@@ -53,7 +52,10 @@ const OWNED: [(&str, &[&str]); 16] = [
     ("inquire", &["pawl"]),
     ("comfy-table", &["pawl"]),
     ("quick-junit", &["pawl-testing"]),
-    ("hyper", &["pawl", "pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-server", "pawl-telemetry"]),
+    (
+        "hyper",
+        &["pawl", "pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-server", "pawl-telemetry"],
+    ),
     ("tokio-rustls", &["pawl", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-server", "pawl-telemetry"]),
     ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry"]),
     ("rmcp", &["pawl-mcp"]),

@@ -306,6 +306,7 @@ outputs: { put: '${{ steps.put.output }}', seen: '${{ steps.look.output }}' }
         assert_eq!(scene.engine.replay(fork).await?.first_difference(), None);
         assert_eq!(scene.engine.store().memories(None, 10).await?, [], "nothing goes into the memory itself");
     }
-    assert_eq!(scene.settled(run).await?.status, Status::Waiting);
+    let header = scene.engine.store().run(run).await?.context("the run")?;
+    assert_eq!(header.status, Status::Waiting);
     Ok(())
 }

@@ -185,7 +185,7 @@ async fn many_spans_are_sent_in_several_requests() -> Result<()> {
     let scene = Scene::new().await?;
     let telemetry = telemetry(&scene, &collector)?;
     let text = "pawl: 1\nworkflow: many\nversion: 1.0.0\ninputs: { items: { type: array } }\nsteps:\n  - id: each\n    \
-                map: { items: inputs.items, as: item, steps: [{ id: one, set: 1 }] }\n";
+                map: { items: inputs.items, as: thing, steps: [{ id: one, set: 1 }] }\n";
     let run = scene.start(text, json!({ "items": vec![0; ITEMS] })).await?;
     let header = scene.ended(run).await?;
     ensure!(header.error.is_none(), "{:?}", header.error);

@@ -73,11 +73,9 @@ pub fn ask(
     let body = body.map(Value::to_string).unwrap_or_default();
     let mut head = format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\n");
     if !body.is_empty() {
-        head.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
+        head.extend([format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len())]);
     }
-    for line in more {
-        head.push_str(&format!("{line}\r\n"));
-    }
+    head.extend(more.iter().map(|line| format!("{line}\r\n")));
     stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

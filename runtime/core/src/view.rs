@@ -233,13 +233,13 @@ impl OpenApproval {
     /// Whether somebody may answer it who is or belongs to these, `user:ann`, `group:finance`: they are asked, `not_by`
     /// does not shut them out as far as is known, and they have not answered yet.
     pub fn is_asked(&self, names: &[String]) -> bool {
-        let named = |who: &String| names.contains(who);
+        let is_among = |who: &String| names.contains(who);
         let inbox = &self.inbox;
         let delegated = inbox.delegations.iter().flat_map(|delegation| &delegation.to);
         let asked = self.to.iter().chain(&inbox.escalated_to).chain(delegated);
         let out = self.terms.not_by.iter().chain(&inbox.excluded);
-        (self.to.is_empty() || asked.into_iter().any(named))
-            && !out.into_iter().any(named)
-            && !inbox.votes.iter().any(|vote| named(&vote.by))
+        (self.to.is_empty() || asked.into_iter().any(is_among))
+            && !out.into_iter().any(is_among)
+            && !inbox.votes.iter().any(|vote| is_among(&vote.by))
     }
 }

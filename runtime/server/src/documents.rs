@@ -1,4 +1,4 @@
-//! The JSON of the API, as its OpenAPI document describes it and as clients read it. What is sent is made by
+//! The JSON of the API, as its `OpenAPI` document describes it and as clients read it. What is sent is made by
 //! [`shape`](crate::shape); the fuzzer compares one with the other.
 
 use serde::{Deserialize, Serialize};

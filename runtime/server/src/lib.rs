@@ -11,16 +11,16 @@ mod app;
 mod bench;
 mod caller;
 mod console;
-mod limits;
 mod guard;
+mod limits;
 mod links;
 mod problem;
 mod router;
 mod server;
 mod stream;
 mod teller;
-mod trace;
 mod tls;
+mod trace;
 
 pub mod documents;
 pub mod identity;

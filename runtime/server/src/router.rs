@@ -78,7 +78,7 @@ fn of_runs() -> OpenApiRouter<App> {
         .routes(routes!(runs::signal))
 }
 
-/// The OpenAPI document of what is served.
+/// The `OpenAPI` document of what is served.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     documented().into_openapi()
 }

@@ -1,8 +1,8 @@
 //! Listening and ending.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::serve::ListenerExt as _;
 use pawl_engine::Engine;
@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::api::idempotency;
 use crate::app::App;
-use crate::limits::ServerLimits;
 use crate::identity::{IdentityError, IdentityRequest, IssuerConfig, manage};
+use crate::limits::ServerLimits;
 use crate::links::LinkKeyError;
 use crate::router::router;
 use crate::teller::{Teller, Terse};
@@ -184,15 +184,12 @@ impl Server {
             closing.cancel();
         };
         let service = router(self.app).into_make_service();
-        let served = match self.tls {
-            Some(files) => {
-                let listener = TlsListener::begin(self.listener, &files).map_err(ServerError::Tls)?;
-                axum::serve(listener, service).with_graceful_shutdown(ended).await
-            }
-            None => {
-                let listener = self.listener.tap_io(move |stream| prepare(stream, stall_max_ms));
-                axum::serve(listener, service).with_graceful_shutdown(ended).await
-            }
+        let served = if let Some(files) = self.tls {
+            let listener = TlsListener::begin(self.listener, &files).map_err(ServerError::Tls)?;
+            axum::serve(listener, service).with_graceful_shutdown(ended).await
+        } else {
+            let listener = self.listener.tap_io(move |stream| prepare(stream, stall_max_ms));
+            axum::serve(listener, service).with_graceful_shutdown(ended).await
         };
         served.map_err(ServerError::Serving)
     }

@@ -121,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn runs_beyond_the_limit_are_not_kept_in_mind_and_the_store_is_looked_through() {
         let (told, grown) = broadcast::channel(2 * RUNS_WAITING_MAX);
-        for number in 0..RUNS_WAITING_MAX + 1 {
+        for number in 0..=RUNS_WAITING_MAX {
             told.send(RunId::at(Timestamp(number as u64), 0)).unwrap();
         }
         drop(told);

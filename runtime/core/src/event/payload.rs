@@ -47,6 +47,7 @@ impl From<Value> for Payload {
 
 impl Event {
     /// The values that may be large, to be moved out to the blob store and back.
+    #[expect(clippy::too_many_lines, reason = "one arm an event")]
     pub fn payload_mut(&mut self) -> Option<&mut Payload> {
         match self {
             Self::RunStarted(started) => Some(&mut started.inputs),

@@ -40,6 +40,7 @@ impl RunState {
     }
 
     /// Begins, goes on with or ends an unwinding.
+    #[expect(clippy::too_many_lines, reason = "one arm an event")]
     pub(super) fn mind_wreck(&mut self, event: &Event) {
         let failed = match event {
             Event::StepFailed { visit, .. } => Some(*visit),

@@ -220,8 +220,10 @@ fn answers_that_are_changed_again_and_again_have_an_end() {
     let mut bench = strict(two());
     let id = bench.asked().0;
     let mut answer = |number: u32| {
-        let (by, data) =
-            (if number % 2 == 0 { ann() } else { cleo() }, json!({ "arguments": { "amount": number } }));
+        let (by, data) = (
+            if number.is_multiple_of(2) { ann() } else { cleo() },
+            json!({ "arguments": { "amount": number } }),
+        );
         bench.answer(id.clone(), "approve", data, by)
     };
     for number in 0..VOTES_MAX {

@@ -31,7 +31,7 @@ fn told(page: &str) -> String {
     let mut html = String::new();
     for part in parts.split('`') {
         let part = escaped(part);
-        html.push_str(&if is_code { format!("<code>{part}</code>") } else { part });
+        html.extend([if is_code { format!("<code>{part}</code>") } else { part }]);
         is_code = !is_code;
     }
     html
@@ -64,15 +64,15 @@ pub(crate) fn reference(document: &utoipa::openapi::OpenApi) -> String {
             let Some(operation) = operation else { continue };
             let said = [&operation.summary, &operation.description];
             let said: Vec<_> = said.into_iter().flatten().map(|text| told(text)).collect();
-            body.push_str(&format!("<h2>{method} {}</h2><p>{}</p><ul>", escaped(path), said.join(" ")));
+            body.extend([format!("<h2>{method} {}</h2><p>{}</p><ul>", escaped(path), said.join(" "))]);
             for parameter in operation.parameters.iter().flatten() {
                 let text = parameter.description.as_deref().unwrap_or_default();
-                body.push_str(&format!("<li><code>{}</code> {}</li>", escaped(&parameter.name), told(text)));
+                body.extend([format!("<li><code>{}</code> {}</li>", escaped(&parameter.name), told(text))]);
             }
             body.push_str("</ul><table>");
             for (status, answer) in &operation.responses.responses {
                 let utoipa::openapi::RefOr::T(answer) = answer else { continue };
-                body.push_str(&format!("<tr><td>{status}</td><td>{}</td></tr>", told(&answer.description)));
+                body.extend([format!("<tr><td>{status}</td><td>{}</td></tr>", told(&answer.description))]);
             }
             body.push_str("</table>");
         }

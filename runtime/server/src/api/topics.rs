@@ -52,12 +52,7 @@ pub(crate) async fn publish_below(
     tell(&app, &caller.namespace, &format!("{first}/{rest}"), event).await
 }
 
-async fn tell(
-    app: &App,
-    namespace: &Namespace,
-    topic: &str,
-    event: Publish,
-) -> Result<Json<Value>, Problem> {
+async fn tell(app: &App, namespace: &Namespace, topic: &str, event: Publish) -> Result<Json<Value>, Problem> {
     // What comes from outside has no run: what it is known by takes its place.
     let run = match &event.id {
         Some(id) => {

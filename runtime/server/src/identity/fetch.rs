@@ -21,7 +21,8 @@ pub(super) async fn fetch(url: &str, max_bytes: usize) -> Result<Bytes, KeysErro
     let host = authority.host().trim_matches(['[', ']']).to_owned();
     let tls = uri.scheme_str() == Some("https");
     let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !tls && !(uri.scheme_str() == Some("http") && is_local) {
+    let is_plain = uri.scheme_str() == Some("http") && is_local;
+    if !(tls || is_plain) {
         return Err(failed("keys are fetched over https, or over http from this machine alone".to_owned()));
     }
     let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });

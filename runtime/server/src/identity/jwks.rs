@@ -201,11 +201,9 @@ fn read(bytes: &[u8]) -> Result<Vec<Arc<Key>>, KeysError> {
 
 fn choose(keys: &[Arc<Key>], algorithm: Algorithm, kid: Option<&str>) -> Option<Arc<Key>> {
     let mut fit = keys.iter().filter(|key| key.algorithm() == algorithm);
-    match kid {
-        Some(kid) => fit.find(|key| key.kid.as_deref() == Some(kid)).cloned(),
-        None => {
-            let only = fit.next()?;
-            fit.next().is_none().then(|| Arc::clone(only))
-        }
+    if kid.is_some() {
+        return fit.find(|key| key.kid.as_deref() == kid).cloned();
     }
+    let only = fit.next()?;
+    fit.next().is_none().then(|| Arc::clone(only))
 }

@@ -227,8 +227,8 @@ async fn answered(app: &App, link: &str, pairs: &[(String, String)]) -> Result<R
         if matches!(refusal, pawl_core::Refusal::AlreadyDecided { .. }) {
             return Err(Void::Closed);
         }
-        let (status, token) = (StatusCode::UNPROCESSABLE_ENTITY, app.links.form_token(link));
-        return Ok(page::asks(status, &open, &ticket.user, &token, Some(&refusal.to_string())));
+        let (status, form) = (StatusCode::UNPROCESSABLE_ENTITY, app.links.form_token(link));
+        return Ok(page::asks(status, &open, &ticket.user, &form, Some(&refusal.to_string())));
     }
     Err(Void::Failed(error.into()))
 }

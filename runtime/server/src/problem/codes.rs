@@ -192,7 +192,7 @@ pub fn reference() -> String {
     for code in Code::ALL {
         let page: Vec<_> = code.page().lines().map(str::trim).collect();
         let (name, status, title) = (code.name(), code.status().as_u16(), code.title());
-        text.push_str(&format!("\n## {name}\n{status}: {title}.\n\n{}\n", page.join(" ").trim()));
+        text.extend([format!("\n## {name}\n{status}: {title}.\n\n{}\n", page.join(" ").trim())]);
     }
     text
 }

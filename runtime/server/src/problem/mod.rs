@@ -29,7 +29,8 @@ pub struct Problem {
     pub detail: String,
     /// Anything a program can use: the problems of a definition, of inputs, of a form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub errors: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    pub errors: Option<Box<Value>>,
 }
 
 impl Problem {
@@ -52,7 +53,7 @@ impl Problem {
     /// With anything a program can use.
     #[must_use]
     pub(crate) fn errors(self, errors: Value) -> Self {
-        Self { errors: Some(errors), ..self }
+        Self { errors: Some(Box::new(errors)), ..self }
     }
 
     pub(crate) fn no_such_path() -> Self {

@@ -144,15 +144,12 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("last-event-id", stopped.id.parse().unwrap());
             let seen = Seen::read(&headers).unwrap().unwrap();
-            let rest: Vec<_> = match seen.within {
-                Some(heard) => {
-                    assert_eq!(seen.after(), 6);
-                    told(&change, heard).into()
-                }
-                None => {
-                    assert_eq!(seen.after(), 7);
-                    Vec::new()
-                }
+            let rest: Vec<_> = if let Some(heard) = seen.within {
+                assert_eq!(seen.after(), 6);
+                told(&change, heard).into()
+            } else {
+                assert_eq!(seen.after(), 7);
+                Vec::new()
             };
             assert_eq!(rest, all.iter().skip(at + 1).cloned().collect::<Vec<_>>());
         }

@@ -15,7 +15,7 @@ async fn a_body_that_is_too_long_is_refused_told_or_not() {
         .await
         .refused(413, "body-too-long");
     // In pieces, whose sum nobody tells before.
-    let head = "POST /v1/runs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked";
+    let head = "POST /v1/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked";
     let pieces = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());
     let mut stream = served.send(head, &pieces).await;
     let mut text = String::new();

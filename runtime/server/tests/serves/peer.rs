@@ -129,13 +129,11 @@ impl Served {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, more: &[&str], body: &str) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.0");
+        let mut head = format!("{method} {path} HTTP/1.0\r\nhost: {}", self.address);
         if !body.is_empty() {
-            head.push_str(&format!("\r\ncontent-length: {}", body.len()));
+            head.extend([format!("\r\ncontent-length: {}", body.len())]);
         }
-        for line in more {
-            head.push_str(&format!("\r\n{line}"));
-        }
+        head.extend(more.iter().map(|line| format!("\r\n{line}")));
         let mut stream = self.send(&head, body).await;
         let mut bytes = Vec::new();
         timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").unwrap();

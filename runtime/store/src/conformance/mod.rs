@@ -167,7 +167,7 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
         }
         Step::Stale(batch, kind, key) => match store.commit(batch).await {
             Err(StoreError::Stale { kind: of, key: name }) => {
-                assert_eq!((&*of, &*name), (*kind, *key), "{at}")
+                assert_eq!((&*of, &*name), (*kind, *key), "{at}");
             }
             other => panic!("{at}: {other:?}"),
         },

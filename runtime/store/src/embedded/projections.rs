@@ -62,12 +62,11 @@ pub fn run_of_row(table: Table, row: &TableRow) -> Option<RunId> {
         Table::Journal | Table::Runs | Table::Outgoing | Table::Tickets => key.get(..16),
         Table::Statuses => key.get(1..17),
         Table::Due => key.get(8..24),
-        Table::Approvals | Table::ApprovalRuns => value.get(..16),
+        Table::Approvals | Table::ApprovalRuns | Table::Changes => value.get(..16),
         Table::Subscriptions => {
             let end = key.iter().position(|byte| *byte == 0)?;
             key.get(end + 1..end + 17)
         }
-        Table::Changes => value.get(..16),
         Table::Blobs | Table::Memories | Table::Records => None,
     };
     codec::run_id(bytes?).ok()

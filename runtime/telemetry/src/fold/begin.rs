@@ -24,6 +24,10 @@ impl Trace {
             let span = SpanOf::Visit(parent.visit).id(parent.run, 0);
             self.root.links.push(Link { trace, span, relation: "parent" });
         }
+        // What a fork has of another run is told with that one.
+        if let Some(Ancestor::Forked { seq, .. }) = started.ancestor {
+            self.from = self.from.max(seq);
+        }
         match started.ancestor {
             Some(Ancestor::Rerun { run } | Ancestor::Forked { run, .. }) => {
                 let link =

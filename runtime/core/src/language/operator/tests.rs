@@ -80,6 +80,11 @@ fn around(place: &Place, inner: &Value) -> Value {
             json!({ "mcp": { "mine": { "url": "http://h/mcp", "elicitation": inner } } })
         }
         "trusted-key" => json!({ "trusted_keys": { "mine": inner } }),
+        "identity" => json!({ "identity": inner }),
+        "identity-claims" => json!({ "identity": {
+            "issuer": "https://login.example.com", "audience": "pawl",
+            "jwks_url": "https://login.example.com/jwks.json", "claims": inner,
+        } }),
         "server" => json!({ "server": inner }),
         "retention" => json!({ "retention": inner }),
         "registry" => json!({ "registries": { "localhost:5000": inner } }),

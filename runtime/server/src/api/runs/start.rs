@@ -98,8 +98,7 @@ pub(crate) async fn start(
     let run = app.engine.new_run_id();
     let records = vec![idempotency::record(&key, run, digest)];
     let namespace = caller.namespace.clone();
-    let options =
-        StartOptions { by, trace, run: Some(run), records, namespace, ..StartOptions::default() };
+    let options = StartOptions { by, trace, run: Some(run), records, namespace, ..StartOptions::default() };
     match app.engine.start(&workflow, start.inputs, options).await {
         Ok(run) => made(&app, &caller, run).await,
         // The same request came twice at once, and the other one was first.
