@@ -191,7 +191,7 @@ async fn an_approver_decides_what_asks_them_and_the_journal_says_who_it_was() {
     let bench = Bench::new().await;
     let (run, approval) = bench.asking(&pawl_core::Namespace::default()).await;
     let line = format!("POST /v1/approvals/{approval}/decide");
-    let body = json!({ "action": "approve" }).to_string();
+    let body = json!({ "action": "approve", "data": { "note": "ok" } }).to_string();
     for (name, role, status) in [
         ("ann", Role::Operator, 403),
         ("bob", Role::Approver, 403),

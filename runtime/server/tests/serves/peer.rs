@@ -124,12 +124,14 @@ impl Answer {
 impl Served {
     pub(crate) async fn send(&self, head: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        let named =
+            if head.contains("\r\nhost:") { String::new() } else { format!("\r\nhost: {}", self.address) };
+        stream.write_all(format!("{head}{named}\r\n\r\n{body}").as_bytes()).await.unwrap();
         stream
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, more: &[&str], body: &str) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.0\r\nhost: {}", self.address);
+        let mut head = format!("{method} {path} HTTP/1.0");
         if !body.is_empty() {
             head.extend([format!("\r\ncontent-length: {}", body.len())]);
         }

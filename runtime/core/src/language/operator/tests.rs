@@ -80,7 +80,15 @@ fn around(place: &Place, inner: &Value) -> Value {
             json!({ "mcp": { "mine": { "url": "http://h/mcp", "elicitation": inner } } })
         }
         "trusted-key" => json!({ "trusted_keys": { "mine": inner } }),
-        "identity" => json!({ "identity": inner }),
+        "identity" => {
+            // It needs one of two, which are told as verbs.
+            let mut inner = inner.clone();
+            let keys = inner.as_object_mut().expect("a map");
+            if !keys.contains_key("jwks_url") && !keys.contains_key("jwks_file") {
+                keys.insert("jwks_file".to_owned(), json!("keys.json"));
+            }
+            json!({ "identity": inner })
+        }
         "identity-claims" => json!({ "identity": {
             "issuer": "https://login.example.com", "audience": "pawl",
             "jwks_url": "https://login.example.com/jwks.json", "claims": inner,
