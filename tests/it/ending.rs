@@ -89,7 +89,7 @@ async fn an_engine_that_is_drained_ends_what_is_under_way_and_begins_nothing() -
     let tools = Arc::new(Held { begun: watch::Sender::new(0), held: watch::Sender::new(true) });
     let stand_in = Arc::clone(&tools);
     let scene = Scene::on(Arc::clone(&store) as _, ManualClock::new(BEGIN), |config| {
-        config.stand_in = Some(stand_in)
+        config.stand_in = Some(stand_in);
     })
     .await?;
     let run = scene.start(TWO_STEPS, json!({})).await?;

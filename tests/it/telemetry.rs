@@ -94,7 +94,7 @@ const OF_HELD: [&str; 5] = [
     "step second",
 ];
 
-async fn only_run(pawl: &Pawl) -> Result<RunId> {
+fn only_run(pawl: &Pawl) -> Result<RunId> {
     let runs = pawl.run(&["runs", "--json"])?.json()?;
     Ok(runs[0]["id"].as_str().with_context(|| format!("{runs}"))?.parse()?)
 }
@@ -133,7 +133,7 @@ async fn a_run_that_is_killed_and_goes_on_has_one_trace_without_a_span_lost_or_d
     ensure!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
     let spans = collector.named("invoke_workflow held").await?;
     assert_eq!(names(&spans)?, OF_HELD);
-    let trace = only_run(&pawl).await?.to_string().replace('-', "");
+    let trace = only_run(&pawl)?.to_string().replace('-', "");
     assert!(spans.iter().all(|span| span.trace == trace && span.service == "killed"));
     check_tree(
         &spans,

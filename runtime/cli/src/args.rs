@@ -37,7 +37,7 @@ pub(crate) struct GlobalArgs {
     /// the data folder, else in the current folder)
     #[arg(long, global = true, value_name = "FILE", env = "PAWL_CONFIG", hide_env = true)]
     pub(crate) config: Option<PathBuf>,
-    /// A server to ask, in place of the data folder: http://127.0.0.1:8917, https://HOST (default: `$PAWL_SERVER`).
+    /// A server to ask, in place of the data folder: `http://127.0.0.1:8917`, `https://HOST` (default: `$PAWL_SERVER`).
     /// With the token of `$PAWL_TOKEN`, or of a file
     #[arg(long, global = true, value_name = "URL", env = "PAWL_SERVER", hide_env = true)]
     pub(crate) server: Option<String>,

@@ -106,7 +106,8 @@ where
     ) -> fmt::Result {
         let mut entry = Fields::default();
         // What stands around the entry first: its own fields say more.
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root)
+        {
             let extensions = span.extensions();
             let kept = extensions.get::<FormattedFields<JsonFields>>();
             if let Some(Ok(Value::Object(fields))) = kept.map(|kept| serde_json::from_str(&kept.fields)) {

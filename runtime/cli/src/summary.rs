@@ -19,6 +19,7 @@ const WHOLE_MAX_CHARS: usize = 4_000;
 const VALUE_MAX_CHARS: usize = 100;
 
 /// What an event says, in one line.
+#[expect(clippy::too_many_lines, reason = "one arm an event")]
 pub(crate) fn of(event: &Event) -> String {
     match event {
         Event::RunStarted(s) => {

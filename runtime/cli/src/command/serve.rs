@@ -81,8 +81,8 @@ async fn serve(args: &ServeArgs, session: &Session) -> Result<(), Fault> {
     notify::notify(notify::READY);
     // Beside it: what many runs take to be looked through, nobody waits for who asks.
     let recovered = async { engine.recover().await.map(drop).map_err(Fault::from) };
-    let served = until_drained(session, server, engine, Duration::from_millis(drain));
-    let ended = tokio::try_join!(recovered, served).map(drop);
+    let drained = until_drained(session, server, engine, Duration::from_millis(drain));
+    let ended = tokio::try_join!(recovered, drained).map(drop);
     reloading.abort();
     ended
 }
@@ -99,24 +99,24 @@ async fn until_drained(
         stop.wait().await;
     };
     let mut stop = session.stop.clone();
-    let mut serving = pin!(server.serve(ended));
+    let mut answers = pin!(server.serve(ended));
     tokio::select! {
         // First: whoever is asked to stop may have served its last request at the same moment.
         biased;
         _ = stop.wait() => {}
-        served = &mut serving => return Ok(served?),
+        result = &mut answers => return Ok(result?),
     }
     notify::notify(notify::STOPPING);
     session.out.note("ends when the steps under way are done; a second signal ends it at once");
-    let (drained, served) =
-        tokio::join!(tokio::time::timeout(longest, engine.drain()), tokio::time::timeout(longest, serving));
+    let (drained, result) =
+        tokio::join!(tokio::time::timeout(longest, engine.drain()), tokio::time::timeout(longest, answers));
     if drained.is_err() {
         session
             .out
             .note("the steps under way took too long and are cut off; they go on after the next start");
     }
-    if let Ok(served) = served {
-        served?;
+    if let Ok(result) = result {
+        result?;
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn reload(place: Place, engine: Engine, mut operator: Operator) {
                 );
             }
             Err(fault) => {
-                tracing::error!("pawl.yaml does not read, and what was read before holds: {}", fault.text())
+                tracing::error!("pawl.yaml does not read, and what was read before holds: {}", fault.text());
             }
         }
         notify::notify(notify::READY);

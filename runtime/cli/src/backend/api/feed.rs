@@ -30,14 +30,14 @@ pub(crate) struct ApiFeed {
     reopened: u32,
 }
 
-fn soon() -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(LOOK_AFTER_MS))
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(LOOK_AFTER_MS)
 }
 
 impl ApiFeed {
     pub(super) fn new(api: Api, run: RunId, from_seq: u64, to_end: bool) -> Self {
         let seen = from_seq.saturating_sub(1);
-        Self { api, run, events: None, seen, to_end, look_at: soon(), reopened: 0 }
+        Self { api, run, events: None, seen, to_end, look_at: Some(soon()), reopened: 0 }
     }
 
     /// What comes next; waits for it. May be dropped and called again without loss.
@@ -66,7 +66,7 @@ impl ApiFeed {
                     Some((name, data)) if name == "event" => {
                         let envelope = read::event(&data)?;
                         self.seen = envelope.seq;
-                        self.look_at = soon();
+                        self.look_at = Some(soon());
                         self.reopened = 0;
                         return Ok(Next::Event(Box::new(envelope)));
                     }

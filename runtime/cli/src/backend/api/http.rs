@@ -241,7 +241,7 @@ fn refused(status: StatusCode, answer: Value) -> Fault {
         _ => Fault::new(kind, problem.detail),
     };
     let fault = match problem.errors {
-        Some(errors) => fault.details(errors),
+        Some(errors) => fault.details(*errors),
         None => fault,
     };
     if status == StatusCode::UNAUTHORIZED {
