@@ -123,8 +123,9 @@ export async function a_token_is_asked_for_kept_and_sent({ server, browser }) {
   const page = await browser.page(server);
   // A server that wants to know who asks, as the one that has identities answers.
   await page.route("**/v1/**", async (route) => {
-    const { authorization } = await route.request().allHeaders();
-    if (authorization === "Bearer pawl_good") return route.continue();
+    const { authorization, ...headers } = await route.request().allHeaders();
+    // The server behind it has never heard of this token.
+    if (authorization === "Bearer pawl_good") return route.continue({ headers });
     return route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify({ title: "who are you", status: 401, code: "unauthenticated", detail: "give a token" }) });
   });
   await page.see("runs");

@@ -50,6 +50,14 @@ pub(crate) struct WorkflowsQuery {
     limit: Option<usize>,
 }
 
+/// A name that no workflow can have is that of none.
+fn none_such(error: pawl_engine::EngineError, name: &str) -> Problem {
+    match Problem::from(error) {
+        problem if problem.status == 422 => Problem::not_found("registered workflow", name),
+        problem => problem,
+    }
+}
+
 /// Registered workflows, by name.
 #[utoipa::path(get, path = "/v1/workflows", operation_id = "list_workflows", tag = "workflows", params(WorkflowsQuery), responses(
     (status = 200, description = "a page of workflows", body = WorkflowPage),
@@ -116,7 +124,7 @@ pub(crate) async fn show(
     _caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let found = app.engine.registered_name(name.as_str()).await?;
+    let found = app.engine.registered_name(name.as_str()).await.map_err(|error| none_such(error, &name))?;
     let found = found.ok_or_else(|| Problem::not_found("registered workflow", &name))?;
     let versions = app.engine.versions(name.as_str()).await?;
     let tag = found.active.as_ref().map(|active| active.definition.to_string()).unwrap_or_default();
@@ -139,7 +147,8 @@ pub(crate) async fn version(
     _caller: Caller,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let workflow = app.engine.registered_workflow(name.as_str(), Some(&version)).await?;
+    let workflow = app.engine.registered_workflow(name.as_str(), Some(&version)).await;
+    let workflow = workflow.map_err(|error| none_such(error, &name))?;
     let versions = app.engine.versions(name.as_str()).await?;
     let registered = versions.into_iter().find(|one| one.version == version);
     let definition = &workflow.definition;

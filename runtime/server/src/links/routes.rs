@@ -156,7 +156,7 @@ async fn looked_at(app: &App, link: &str) -> Result<(Ticket, OpenApproval), Void
 }
 
 /// The page behind a link. Looking at it changes nothing.
-#[utoipa::path(get, path = "/a/{link}", tag = "approvals", params(("link", description = "what was sent")), responses(
+#[utoipa::path(get, path = "/a/{link}", tag = "approvals", params(("link" = String, Path, description = "what was sent")), responses(
     (status = 200, description = "a page with what is asked and a form", content_type = "text/html", body = String),
     (status = 403, description = "it was not made here", content_type = "text/html", body = String),
     (status = 409, description = "what is asked has changed", content_type = "text/html", body = String),
@@ -172,7 +172,7 @@ pub(crate) async fn look(State(app): State<App>, Path(link): Path<String>) -> Re
 }
 
 /// The answer that the page's form sends. It uses the link up.
-#[utoipa::path(post, path = "/a/{link}", tag = "approvals", params(("link", description = "what was sent")), request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
+#[utoipa::path(post, path = "/a/{link}", tag = "approvals", params(("link" = String, Path, description = "what was sent")), request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "the answer is recorded", content_type = "text/html", body = String),
     (status = 400, description = "the form cannot be read", content_type = "text/plain", body = String),
     (status = 403, description = "the link was not made here, or the form is not its page's", content_type = "text/html", body = String),

@@ -29,7 +29,7 @@ pub struct Problem {
     pub detail: String,
     /// Anything a program can use: the problems of a definition, of inputs, of a form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub errors: Option<Box<Value>>,
 }
 
