@@ -66,7 +66,7 @@ done
 
 # Left out: that what fits the schema is taken. Whether a text is a workflow, and inputs are its inputs, no schema says.
 "$tools/bin/schemathesis" --config-file schemathesis.toml run "$url/openapi.json" --checks all \
-  --exclude-checks positive_data_acceptance --exclude-path-regex '/events$' \
+  --exclude-checks positive_data_acceptance --exclude-path-regex '/events$|^/a/' \
   --max-examples "${PAWL_FUZZ_EXAMPLES:-20}" --seed "${PAWL_FUZZ_SEED:-1}" --request-timeout 20 --no-color
 kill -0 "$server"
 
