@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use pawl_core::oci::Reference;
 use pawl_core::{Digest, Timestamp};
 use pawl_engine::Workflow;
 use pawl_store::Page;
@@ -20,6 +21,9 @@ use crate::documents::{
     ActiveWorkflow, Checked, WorkflowDetail, WorkflowPage, WorkflowVersion, WorkflowVersionDetail,
 };
 use crate::problem::Code;
+
+/// What a text that was sent is called in messages.
+const FILE: &str = "workflow.yaml";
 
 /// A registered workflow, ready to be started.
 pub(crate) async fn registered(app: &App, name: &str, version: Option<&str>) -> Result<Workflow, Problem> {
@@ -48,6 +52,30 @@ pub(crate) struct WorkflowsQuery {
     /// How many rows, at most 500; 50 where nothing is said.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
+}
+
+/// A workflow whose text came over the network: it names no file of this machine, and no step of it would be denied
+/// what its plugin imports.
+pub(crate) async fn prepared(app: &App, source: &str) -> Result<Workflow, Problem> {
+    // What does not load is told with all its problems below, and leads to no file before.
+    if let Ok(loaded) = pawl_core::source::load(FILE, source) {
+        let definition = &loaded.definition;
+        let is_path = |at: &&String| at.parse::<Reference>().is_err();
+        let mut named = definition.plugins.values().filter(is_path).chain(definition.workflows.values());
+        if let Some(path) = named.next() {
+            let text = format!(
+                "the workflow names the file {path}, and texts that are sent name none; register it where its files \
+                 are, with `pawl workflow register`, or name plugins of the plugin folder or of a registry"
+            );
+            return Err(Problem::of(Code::NotPossible, text));
+        }
+    }
+    let workflow = app.engine.prepare_workflow(FILE, source, FilePath::new(".")).await?;
+    let denied = app.engine.denied(&workflow).await?;
+    if denied.is_empty() {
+        return Ok(workflow);
+    }
+    Err(Problem::of(Code::NotGranted, denied.join("; ")).errors(denied.into()))
 }
 
 /// A name that no workflow can have is that of none.
@@ -101,7 +129,7 @@ pub(crate) async fn register(
     caller: Caller,
     Body(RegisterWorkflow { source, activate }): Body<RegisterWorkflow>,
 ) -> Result<Response, Problem> {
-    let workflow = app.engine.prepare_workflow("workflow.yaml", &source, FilePath::new(".")).await?;
+    let workflow = prepared(&app, &source).await?;
     let registered = app.engine.register(&workflow, "workflow.yaml", caller.actor.clone()).await?;
     if activate {
         let (name, version) = (registered.version.workflow.as_str(), &registered.version.version);
@@ -216,11 +244,7 @@ pub(crate) async fn check(
     _caller: Caller,
     Body(Source { source }): Body<Source>,
 ) -> Result<Json<Value>, Problem> {
-    let workflow = app.engine.prepare_workflow("workflow.yaml", &source, FilePath::new(".")).await?;
-    let denied = app.engine.denied(&workflow).await?;
-    if !denied.is_empty() {
-        return Err(Problem::of(Code::NotGranted, denied.join("; ")).errors(denied.into()));
-    }
+    let workflow = prepared(&app, &source).await?;
     let definition = &workflow.definition;
     Ok(Json(json!({
         "workflow": definition.name,

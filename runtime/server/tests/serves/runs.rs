@@ -253,6 +253,23 @@ async fn workflows_are_registered_activated_and_started_by_name() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_sent_leads_to_no_file_of_the_server() {
+    let served = serve(|_| {}).await;
+    let head = "pawl: 1\nworkflow: w\nversion: 1.0.0\n";
+    let texts = [
+        format!("{head}plugins: {{ x: /etc/hostname }}\nsteps: [{{ id: a, tool: x.y }}]"),
+        format!("{head}workflows: {{ x: /etc/passwd }}\nsteps: [{{ id: a, workflow: x }}]"),
+    ];
+    for path in ["/v1/runs", "/v1/workflows", "/v1/workflows/check"] {
+        for source in &texts {
+            let answer = served.post(path, &json!({ "source": source })).await;
+            assert!(answer.text.contains("texts that are sent name none"), "{path}: {answer:?}");
+            answer.refused(422, "not-possible");
+        }
+    }
+}
+
+#[tokio::test]
 async fn workflows_are_checked_and_the_server_tells_of_itself() {
     let served = serve(|_| {}).await;
     let checked = served.post("/v1/workflows/check", &json!({ "source": ASK })).await.with(200);

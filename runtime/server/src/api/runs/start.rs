@@ -1,7 +1,5 @@
 //! Starting a run, once for each key.
 
-use std::path::Path as FilePath;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -47,9 +45,7 @@ impl StartRun {
 
     async fn workflow(&self, app: &App) -> Result<Workflow, Problem> {
         match (&self.source, &self.workflow) {
-            (Some(source), None) => {
-                Ok(app.engine.prepare_workflow("workflow.yaml", source, FilePath::new(".")).await?)
-            }
+            (Some(source), None) => workflows::prepared(app, source).await,
             (None, Some(name)) => workflows::registered(app, name, self.version.as_deref()).await,
             _ => Err(Problem::of(
                 Code::BodyDoesNotFit,
