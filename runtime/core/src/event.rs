@@ -9,6 +9,7 @@ mod approval;
 mod approval_news;
 mod budget;
 mod entry;
+mod name;
 mod outside;
 mod payload;
 mod route;
@@ -446,79 +447,4 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-}
-
-impl Event {
-    /// The frozen name, as it stands in the journal and in JSON.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::RunStarted(_) => "run-started",
-            Self::StepStarted { .. } => "step-started",
-            Self::StepSkipped { .. } => "step-skipped",
-            Self::DeadlineSet { .. } => "deadline-set",
-            Self::ItemsTaken { .. } => "items-taken",
-            Self::FrameStarted { .. } => "frame-started",
-            Self::TurnStarted { .. } => "turn-started",
-            Self::FrameCompleted { .. } => "frame-completed",
-            Self::FrameFailed { .. } => "frame-failed",
-            Self::FrameCancelled { .. } => "frame-cancelled",
-            Self::AttemptStarted { .. } => "attempt-started",
-            Self::AttemptFailed { .. } => "attempt-failed",
-            Self::ToolLogged { .. } => "tool-logged",
-            Self::CallStarted { .. } => "call-started",
-            Self::AgentCalled { .. } => "agent-called",
-            Self::TaskHandedOver { .. } => "task-handed-over",
-            Self::CallCompleted { .. } => "call-completed",
-            Self::OutcomeUnknown { .. } => "outcome-unknown",
-            Self::ToolAsked(_) => "tool-asked",
-            Self::ApprovalOpened(_) => "approval-opened",
-            Self::ApprovalDecided(_) => "approval-decided",
-            Self::ApprovalClaimed(_) => "approval-claimed",
-            Self::ApprovalReleased(_) => "approval-released",
-            Self::ApprovalDelegated(_) => "approval-delegated",
-            Self::ApprovalCommented(_) => "approval-commented",
-            Self::ApprovalVoted(_) => "approval-voted",
-            Self::ApprovalEscalated(_) => "approval-escalated",
-            Self::WaitStarted { .. } => "wait-started",
-            Self::ListenStarted { .. } => "listen-started",
-            Self::SignalReceived(_) => "signal-received",
-            Self::SignalTaken { .. } => "signal-taken",
-            Self::TopicHeard { .. } => "topic-heard",
-            Self::Emitted { .. } => "emitted",
-            Self::PrioritySet { .. } => "priority-set",
-            Self::SlotRequested(_) => "slot-requested",
-            Self::SlotTaken { .. } => "slot-taken",
-            Self::RouteRequested(_) => "route-requested",
-            Self::RouteChosen(_) => "route-chosen",
-            Self::RouteAwaited(_) => "route-awaited",
-            Self::RouteReopened { .. } => "route-reopened",
-            Self::RouteExhausted { .. } => "route-exhausted",
-            Self::BudgetSet(_) => "budget-set",
-            Self::BudgetReserved(_) => "budget-reserved",
-            Self::BudgetSettled(_) => "budget-settled",
-            Self::BudgetWarned(_) => "budget-warned",
-            Self::BudgetExceeded(_) => "budget-exceeded",
-            Self::BudgetRaised(_) => "budget-raised",
-            Self::ChildStarted { .. } => "child-started",
-            Self::ChildEnded { .. } => "child-ended",
-            Self::ChildCancelled { .. } => "child-cancelled",
-            Self::StepCompleted { .. } => "step-completed",
-            Self::Tainted(_) => "tainted",
-            Self::VarsSet { .. } => "vars-set",
-            Self::UndoKept { .. } => "undo-kept",
-            Self::UndoStarted { .. } => "undo-started",
-            Self::StepFailed { .. } => "step-failed",
-            Self::RunCompleted { .. } => "run-completed",
-            Self::RunFailed { .. } => "run-failed",
-            Self::RunRetried(_) => "run-retried",
-            Self::RunSuspended(_) => "run-suspended",
-            Self::StepHeld(_) => "step-held",
-            Self::RunResumed(_) => "run-resumed",
-            Self::RunForked(_) => "run-forked",
-            Self::InputsChanged(_) => "inputs-changed",
-            Self::OutputChanged(_) => "output-changed",
-            Self::DefinitionChanged(_) => "definition-changed",
-            Self::RunCancelled { .. } => "run-cancelled",
-        }
-    }
 }

@@ -13,13 +13,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::command::{Command, Entropy, Moment, Refusal};
+use crate::command::{Command, Entropy, Moment};
 use crate::decide::decide;
 use crate::definition::{Definition, Verb};
 use crate::event::{Actor, Event};
 use crate::expression::VALUE_MAX_DEPTH;
 use crate::journal::Envelope;
 use crate::plugin::{Description, PluginKind, PluginPin, PluginPins};
+use crate::refusal::Refusal;
 use crate::state::RunState;
 use crate::taint::Sources;
 use crate::travel::{Ancestor, Rehearsal};

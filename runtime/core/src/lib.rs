@@ -20,6 +20,7 @@ mod failure;
 mod id;
 mod memory;
 mod namespace;
+mod refusal;
 mod signer;
 mod ticket;
 mod time;
@@ -54,9 +55,7 @@ pub mod upgrade;
 pub mod view;
 
 pub use canonical::{canonical_json, json_bytes, value_bytes, within_depth};
-pub use command::{
-    AnsweredCall, AskedByTool, CallPlace, Command, Entropy, Moment, Refusal, RouteFound, RouteOutcome,
-};
+pub use command::{AnsweredCall, AskedByTool, CallPlace, Command, Entropy, Moment, RouteFound, RouteOutcome};
 pub use decide::{
     AGENTS_MAX_DEPTH, HANDOVERS_MAX, MAP_MAX_ITEMS, RUN_MAX_VISITS, SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX,
     SlotNews, TRANSITION_MAX_BYTES, TRANSITION_MAX_VISITS, decide,
@@ -67,6 +66,7 @@ pub use failure::{Failure, FailureKind};
 pub use id::{ApprovalId, FrameId, InvalidId, RunId, StepId, VisitId};
 pub use memory::{MEMORY_KEY_MAX_BYTES, MemoryScope, Remembered};
 pub use namespace::{InvalidNamespace, NAMESPACE_MAX_BYTES, Namespace};
+pub use refusal::Refusal;
 pub use signer::{InvalidPublicKey, PublicKey};
 pub use state::RunState;
 pub use ticket::{PRIORITY_WORTH_MS, Rank, Ticket};

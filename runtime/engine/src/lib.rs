@@ -22,6 +22,7 @@
 
 #![warn(missing_docs)]
 
+mod approvals;
 mod attempt;
 mod chance;
 mod clock;
@@ -48,11 +49,12 @@ mod workflow;
 
 pub mod upkeep;
 
+pub use approvals::Answer;
 pub use attempt::{AgentPart, AgentWork, Component, StandIn, ToolWork};
 pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::EngineConfig;
-pub use engine::{Answer, Engine, StartOptions};
+pub use engine::{Engine, StartOptions};
 pub use error::EngineError;
 pub use files::read_text;
 pub use follow::{Follower, Grown, News, Notices};

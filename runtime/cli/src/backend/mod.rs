@@ -9,6 +9,7 @@ mod api;
 mod backup;
 mod client;
 mod feed;
+mod given;
 mod identity;
 mod kept;
 mod memory;

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::{Draft, RUN_MAX_VISITS};
-use crate::command::{AnsweredCall, Refusal};
+use crate::command::AnsweredCall;
 use crate::definition::Verb;
 use crate::event::{Event, Payload, Work};
 use crate::plugin::PluginKind;
+use crate::refusal::Refusal;
 use crate::{Failure, FailureKind, VisitId};
 
 /// How many agents may wait for one another, the step's own counted.

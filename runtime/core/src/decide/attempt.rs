@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::Draft;
 use crate::call::CallResponse;
-use crate::command::{AnsweredCall, Refusal};
+use crate::command::AnsweredCall;
 use crate::event::{Event, LogLine, Work};
 use crate::plugin::EffectClass;
+use crate::refusal::Refusal;
 use crate::state::{Activity, Visit};
 use crate::{Failure, VisitId};
 

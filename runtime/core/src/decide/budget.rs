@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use super::Draft;
 use crate::budget::{Amounts, Dimension, after, before, tool_call};
 use crate::call::{CallRequest, CallResponse, Question};
-use crate::command::Refusal;
 use crate::definition::{
     BUDGET_CALLS_MAX, BUDGET_MONEY_MAX, BUDGET_TOKENS_MAX, BlockIndex, Budget, Step, Verb,
 };
@@ -16,6 +15,7 @@ use crate::event::{
     Asker, Because, BudgetExceeded, BudgetRaised, BudgetReserved, BudgetSet, BudgetSettled, BudgetWarned,
     Entry, Event, Shortage, Work,
 };
+use crate::refusal::Refusal;
 use crate::state::{Meter, RunState};
 use crate::terms::Terms;
 use crate::{Failure, FailureKind, FrameId, RunId, VisitId};

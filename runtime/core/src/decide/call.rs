@@ -2,9 +2,10 @@
 
 use super::Draft;
 use crate::call::{CallRequest, CallResponse};
-use crate::command::{AnsweredCall, CallPlace, Refusal};
+use crate::command::{AnsweredCall, CallPlace};
 use crate::event::{Asker, Event, Payload};
 use crate::plugin::{EffectClass, split_tool};
+use crate::refusal::Refusal;
 use crate::state::CallProgress;
 use crate::{Digest, Failure, FailureKind, VisitId};
 

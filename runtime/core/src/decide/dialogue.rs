@@ -3,8 +3,9 @@
 use super::Draft;
 use crate::VisitId;
 use crate::budget::{Amounts, Dimension};
-use crate::command::{AskedByTool, Refusal};
+use crate::command::AskedByTool;
 use crate::event::{Asker, Event, ToolAsked};
+use crate::refusal::Refusal;
 use crate::state::CallProgress;
 
 impl Draft<'_> {

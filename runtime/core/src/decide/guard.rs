@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::Draft;
 use crate::call::{CallRequest, Question};
-use crate::command::{CallPlace, Refusal};
+use crate::command::CallPlace;
 use crate::definition::{Schema, Verb};
 use crate::event::{Actor, Asker};
 use crate::guard::{APPROVE, ARGUMENTS, ASK, GuardRule, Policy, REJECT, TOOL, covers};
 use crate::plugin::{Ceiling, ToolDescription, split_tool};
+use crate::refusal::Refusal;
 use crate::state::{Approval, CallProgress};
 use crate::terms::STEPS;
 use crate::{Digest, Failure, FailureKind, VisitId};

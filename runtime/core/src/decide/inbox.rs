@@ -3,10 +3,10 @@
 use super::Draft;
 use super::rights::{shut_out, voice};
 use crate::ApprovalId;
-use crate::command::Refusal;
 use crate::event::{
     Actor, ApprovalClaimed, ApprovalCommented, ApprovalDelegated, ApprovalEscalated, ApprovalReleased, Event,
 };
+use crate::refusal::Refusal;
 use crate::terms::{
     CLAIMS_MAX, COMMENT_MAX_BYTES, COMMENTS_MAX, DELEGATIONS_MAX, PEOPLE_MAX, PERSON_MAX_BYTES, is_person,
 };

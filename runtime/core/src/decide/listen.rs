@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::Draft;
 use super::advance::Arrival;
 use crate::call::CallRequest;
-use crate::command::Refusal;
 use crate::definition::{EmitStep, SignalStep, Verb};
 use crate::event::{Actor, Awaited, Event, Origin, SignalReceived};
 use crate::expression::{EvaluationError, Template};
+use crate::refusal::Refusal;
 use crate::topic::{check_pattern, check_topic, matches};
 use crate::{Duration, Failure, FailureKind, FrameId, Timestamp, VisitId};
 

@@ -45,10 +45,11 @@ pub use slot::SlotNews;
 
 use std::collections::VecDeque;
 
-use crate::command::{Command, Moment, Refusal};
+use crate::command::{Command, Moment};
 use crate::definition::{Definition, Target, Verb};
 use crate::event::{Because, Event, Payload};
 use crate::expression::{Layer, Scope};
+use crate::refusal::Refusal;
 use crate::state::{Phase, RunState};
 use crate::view::Status;
 use crate::{Duration, Failure, FrameId, Timestamp, VisitId, value_bytes};

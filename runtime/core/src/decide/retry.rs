@@ -6,9 +6,9 @@
 
 use super::attempt::is_at_most_once;
 use super::{Draft, Next};
-use crate::command::Refusal;
 use crate::definition::{Target, Verb};
 use crate::event::{Actor, Because, Event, Work};
+use crate::refusal::Refusal;
 use crate::state::{Activity, Phase, Visit};
 use crate::travel::RunRetried;
 use crate::{StepId, VisitId};

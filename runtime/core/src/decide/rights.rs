@@ -2,8 +2,8 @@
 
 use super::Draft;
 use crate::ApprovalId;
-use crate::command::Refusal;
 use crate::event::Actor;
+use crate::refusal::Refusal;
 use crate::state::{Approval, RunState};
 use crate::terms::{INITIATOR, STEPS, Terms};
 

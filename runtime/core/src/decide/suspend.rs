@@ -1,9 +1,9 @@
 //! An operator stops a run, and lets it go on.
 
 use super::{Draft, Next};
-use crate::command::Refusal;
 use crate::definition::{Target, Verb, WaitStep};
 use crate::event::{Actor, Because, Event};
+use crate::refusal::Refusal;
 use crate::state::Activity;
 use crate::travel::{RunResumed, RunSuspended, StepHeld};
 use crate::{Duration, Failure, FailureKind, FrameId, StepId, Timestamp, VisitId};

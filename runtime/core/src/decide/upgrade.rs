@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 
 use super::{Draft, Next};
 use crate::FrameId;
-use crate::command::{Moment, Refusal};
+use crate::command::Moment;
 use crate::definition::{Definition, Target};
 use crate::event::{Because, Event, Payload};
+use crate::refusal::Refusal;
 use crate::state::RunState;
 use crate::upgrade::{
     DefinitionChanged, Obstacle, ObstacleKind, Upgrade, Verdict, accepted, check, new_vars,
