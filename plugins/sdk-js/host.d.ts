@@ -40,6 +40,10 @@ declare module "pawl:plugin/memory@0.1.0" {
   const memory: { get(key: string): string | null; put(key: string, value: string): void };
   export default memory;
 }
+declare module "pawl:plugin/secrets@0.1.0" {
+  const secrets: { get(name: string): string };
+  export default secrets;
+}
 declare module "pawl:plugin/timers@0.1.0" {
   const timers: { sleep(durationMs: number): void };
   export default timers;

@@ -77,6 +77,8 @@ fn call(number: usize) -> ToolCall {
         now: Timestamp(1_700_000_000_000),
         seed: [7; 32],
         grants: Permissions::default(),
+        secrets: None,
+        mounts: Vec::new(),
         limits: Limits::default(),
         progress: None,
         trace: None,

@@ -28,6 +28,7 @@ pub(crate) fn person() -> Actor {
 
 pub(crate) fn started(workflow: &str, inputs: Value, parent: Option<Parent>) -> Event {
     Event::RunStarted(Box::new(RunStarted {
+        folder: None,
         workflow: workflow.into(),
         version: "1.0.0".into(),
         definition: Digest::of(b"definition"),

@@ -304,7 +304,8 @@ steps:
 /// Starts a run whose journal names no folder of this machine.
 async fn start(scene: &Scene, text: &str, inputs: Value) -> Result<RunId> {
     let workflow = scene.engine.prepare_workflow("frozen.yaml", text, Path::new("..")).await?;
-    let allowed = Permissions { http: BTreeSet::from([TALLY_HOST.to_owned()]), ..Permissions::default() };
+    let http = TALLY_HOST.parse().map_err(anyhow::Error::msg)?;
+    let allowed = Permissions { http, ..Permissions::default() };
     Ok(scene.engine.start(&workflow, inputs, StartOptions { allowed, ..StartOptions::default() }).await?)
 }
 

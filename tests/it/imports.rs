@@ -57,7 +57,7 @@ const OWNED: [(&str, &[&str]); 16] = [
         &["pawl", "pawl-wire", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-server", "pawl-telemetry"],
     ),
     ("tokio-rustls", &["pawl", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-server", "pawl-telemetry"]),
-    ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry"]),
+    ("secrecy", &["pawl-models", "pawl-mcp", "pawl-registry", "pawl-sandbox", "pawl-engine"]),
     ("rmcp", &["pawl-mcp"]),
     ("ring", &["pawl-registry", "pawl-server"]),
 ];

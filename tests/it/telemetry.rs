@@ -252,7 +252,7 @@ async fn a_trace_from_outside_goes_on_in_the_run_and_out_to_whom_its_tools_ask()
     let telemetry = telemetry(&scene, &collector)?;
     let web = Web::start(&[ANSWER]).await?;
     let workflow = scene.workflow(&fetches(&web)).await?;
-    let http = [web.authority.clone()].into();
+    let http = web.authority.parse().map_err(anyhow::Error::msg)?;
     let options = StartOptions {
         allowed: pawl_core::plugin::Permissions { http, ..Default::default() },
         trace: TraceContext::parse(OUTSIDE, Some("vendor=1")),

@@ -64,6 +64,8 @@ async fn call(sandbox: &Sandbox, plugin: &LoadedPlugin, tool: &str, arguments: V
         now: Timestamp(BEGIN.0),
         seed: [1; 32],
         grants: Permissions::default(),
+        secrets: None,
+        mounts: Vec::new(),
         limits: Limits::default(),
         progress: None,
         trace: None,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use pawl_core::event::{Actor, Awaited, Event};
 use pawl_core::journal::Envelope;
-use pawl_core::plugin::Permissions;
+use pawl_core::plugin::{Hosts, Permissions};
 use pawl_core::view::{RunHeader, Waiting};
 use pawl_core::{ApprovalId, RunId, Timestamp};
 use pawl_engine::{
@@ -94,7 +94,8 @@ impl Scene {
     /// The same, where the operator allows some hosts.
     pub async fn start_allowed(&self, text: &str, inputs: Value, hosts: &[&str]) -> Result<RunId> {
         let workflow = self.workflow(text).await?;
-        let http = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let http = hosts.iter().map(|host| host.parse::<Hosts>().map_err(anyhow::Error::msg));
+        let http = http.collect::<Result<Hosts>>()?;
         let allowed = Permissions { http, ..Permissions::default() };
         Ok(self.engine.start(&workflow, inputs, StartOptions { allowed, ..StartOptions::default() }).await?)
     }

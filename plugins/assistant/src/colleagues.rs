@@ -19,8 +19,9 @@ pub(crate) const AGENT_NAME_MAX_BYTES: usize = 48;
 pub(crate) struct Colleague {
     /// What the model calls it: letters, digits, `-` and `_`, at most 48.
     name: String,
-    /// What it can do, for the model.
-    summary: String,
+    /// What it can do, for the model; what the agent says of itself where nothing is said.
+    #[serde(default)]
+    summary: Option<String>,
     /// `ask`: it is given a task, and what it answers comes back. `handoff`: it goes on with the task in this
     /// agent's place.
     #[serde(default)]
@@ -93,11 +94,21 @@ pub(crate) fn contacts(
             return Err(Failure::invalid_input(format!("`agents` names {name} twice")));
         }
     }
-    colleagues.into_iter().map(contact).collect()
+    // What they say of themselves is asked for only where it is needed.
+    let is_silent = colleagues.iter().any(|colleague| colleague.summary.is_none());
+    let described = if is_silent { world.agents() } else { Vec::new() };
+    colleagues.into_iter().map(|colleague| contact(colleague, &described)).collect()
 }
 
-fn contact(colleague: Colleague) -> Result<(Offer, Contact), Failure> {
+fn contact(colleague: Colleague, described: &[(String, String)]) -> Result<(Offer, Contact), Failure> {
     let Colleague { name, summary, how, agent, input, with } = colleague;
+    let agent = agent.unwrap_or_else(|| name.clone());
+    let own = || described.iter().find(|(known, _)| *known == agent).map(|(_, summary)| summary.clone());
+    let summary = summary.or_else(own).ok_or_else(|| {
+        Failure::denied(format!(
+            "`agents` names {agent}, which the step may not ask; add it to `permissions: agents`"
+        ))
+    })?;
     let field = format!("agents.{name}.input");
     let shape = Shape::of(&field, input.unwrap_or_else(|| json!({ "task": "string" })))?;
     let (tool, summary) = match how {
@@ -110,5 +121,5 @@ fn contact(colleague: Colleague) -> Result<(Offer, Contact), Failure> {
         ),
     };
     let offer = Offer { name: tool, summary, input_schema: shape.schema().clone() };
-    Ok((offer, Contact { how, agent: agent.unwrap_or(name), shape, with }))
+    Ok((offer, Contact { how, agent, shape, with }))
 }

@@ -16,6 +16,9 @@ pub(crate) trait World {
     /// Whether other agents may be asked.
     fn has_agents(&mut self) -> bool;
 
+    /// The agents that may be asked, each with what it says of itself.
+    fn agents(&mut self) -> Vec<(String, String)>;
+
     fn chat(&mut self, model: &str, request: &Request) -> Result<Answer, Failure>;
 
     /// Calls tools at once; results stand in the order of the calls.
@@ -56,6 +59,10 @@ impl World for Host {
 
     fn has_agents(&mut self) -> bool {
         grants::has("agents")
+    }
+
+    fn agents(&mut self) -> Vec<(String, String)> {
+        agents::list().into_iter().map(|agent| (agent.name, agent.summary)).collect()
     }
 
     fn chat(&mut self, model: &str, request: &Request) -> Result<Answer, Failure> {

@@ -29,6 +29,7 @@ pub(crate) fn next(request: &Request, received: &Received) -> Result<Option<Requ
     let mut next = Request { url: target, ..request.clone() };
     if from != to {
         next.headers.retain(|(name, _)| HARMLESS.contains(&name.to_ascii_lowercase().as_str()));
+        next.secrets.clear();
     }
     // As browsers do it: 303 asks for the result, and 301 and 302 have meant that for POST.
     let is_result = match request.method.as_str() {

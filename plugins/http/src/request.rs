@@ -24,12 +24,25 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
+    /// Header fields that are made with a secret.
+    pub(crate) secrets: Vec<(String, Kept)>,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) expect: Expect,
     pub(crate) on_status: OnStatus,
     pub(crate) redirects: u32,
     pub(crate) response_max_bytes: usize,
     pub(crate) timeout: Option<Duration>,
+}
+
+/// The value of a header field with a secret in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kept {
+    /// Its name in `permissions.secrets` and in `pawl.yaml`.
+    pub(crate) secret: String,
+    /// What is put before it, such as `Bearer `.
+    #[serde(default)]
+    pub(crate) prefix: String,
 }
 
 impl Request {
@@ -60,6 +73,10 @@ macro_rules! arguments {
             /// Header fields by name.
             #[serde(default)]
             headers: BTreeMap<String, String>,
+            /// Header fields whose values end in a secret of the operator's, which nobody sees here. Each secret must
+            /// be in the step's `permissions.secrets`, and goes only to the hosts that `pawl.yaml` has for it.
+            #[serde(default)]
+            secrets: BTreeMap<String, Kept>,
             /// How the body of the answer is read.
             #[serde(default)]
             expect: Expect,
@@ -92,6 +109,7 @@ macro_rules! arguments {
                     method: method.to_owned(),
                     url: url::build(&self.url, &self.query)?,
                     headers: self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+                    secrets: secrets_of(&self.secrets, &self.headers)?,
                     body: None,
                     expect: self.expect,
                     on_status: OnStatus::new(&self.on_status)?,
@@ -212,6 +230,18 @@ sending! {
     }
 }
 
+fn secrets_of(
+    secrets: &BTreeMap<String, Kept>,
+    headers: &BTreeMap<String, String>,
+) -> Result<Vec<(String, Kept)>, Failure> {
+    let twice = secrets.keys().find(|name| headers.keys().any(|other| other.eq_ignore_ascii_case(name)));
+    if let Some(name) = twice {
+        let message = format!("`headers` and `secrets` both have `{name}`; take one of them out");
+        return Err(Failure::invalid_input(message));
+    }
+    Ok(secrets.iter().map(|(name, kept)| (name.clone(), kept.clone())).collect())
+}
+
 fn redirects() -> u32 {
     5
 }
@@ -317,6 +347,10 @@ mod tests {
         let cases = [
             (json!({ "json": 1, "text": "x" }), "a request has one body"),
             (json!({ "base64": "?" }), "`base64` is no base64"),
+            (
+                json!({ "headers": { "X-Key": "1" }, "secrets": { "x-key": { "secret": "k" } } }),
+                "`headers` and `secrets` both have `x-key`",
+            ),
             (json!({ "redirects": 21 }), "`redirects` is 21; it goes from 0 to 20"),
             (
                 json!({ "response_max_bytes": 3_145_729 }),

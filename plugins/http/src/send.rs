@@ -20,6 +20,9 @@ fn over_the_network(request: &Request) -> Result<Received, Failure> {
     for (name, value) in &request.headers {
         sent = sent.header(name, value);
     }
+    for (name, kept) in &request.secrets {
+        sent = sent.header(name, &format!("{}{}", kept.prefix, secrets::get(&kept.secret)?));
+    }
     if let Some(body) = &request.body {
         sent = sent.body(body.clone());
     }
@@ -183,10 +186,14 @@ mod tests {
 
     #[test]
     fn header_fields_stay_with_their_host() {
-        let headers = json!({ "headers": { "Authorization": "secret", "X-Key": "secret", "Accept": "a/b" } });
+        let headers = json!({
+            "headers": { "Authorization": "secret", "X-Key": "secret", "Accept": "a/b" },
+            "secrets": { "X-Kept": { "secret": "stripe" } },
+        });
         let names = |location: &str| {
             let answers = [received(302, &[("location", location)]), received(200, &[])];
             let (_, asked) = exchange(request("GET", headers.clone()), &answers);
+            assert_eq!(asked[1].secrets.is_empty(), asked[1].headers.len() == 1, "they stay behind as well");
             asked[1].headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names("https://A.test:443/y"), ["Accept", "Authorization", "X-Key"]);

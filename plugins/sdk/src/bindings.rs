@@ -44,3 +44,4 @@ pub use agent::pawl::plugin::{
     agents, clock, grants, human, log, memory, models, random, signals, timers, tools, types,
 };
 pub use tool::exports::pawl::plugin::tool_guest;
+pub use tool::pawl::plugin::secrets;

@@ -55,7 +55,7 @@
 //!
 //! ## What reaches a plugin
 //! Only what it imports and was granted. [`log`], [`clock`] and [`random`] are always there; a tool
-//! may send requests with [`http`]. Everything else, files, environment, threads, the system's
+//! may send requests with [`http`], and [`secrets`] within them. Everything else, files, environment, threads, the system's
 //! clock, does not exist. A component imports what its code calls and nothing more.
 //!
 //! ## When something goes wrong
@@ -87,6 +87,7 @@ pub mod log;
 pub mod memory;
 pub mod models;
 pub mod random;
+pub mod secrets;
 pub mod signals;
 pub mod timers;
 pub mod tools;
@@ -103,7 +104,7 @@ pub mod prelude {
     pub use crate::human::Question;
     pub use crate::{
         Agent, Context, Failure, FailureKind, Outcome, Task, Tool, agents, clock, export_agent, export_tools,
-        grants, http, human, log, memory, models, random, signals, timers, tools,
+        grants, http, human, log, memory, models, random, secrets, signals, timers, tools,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -128,11 +128,16 @@ impl From<EngineError> for Fault {
             | EngineError::Withheld { .. }
             | EngineError::WorkflowCircle { .. }
             | EngineError::Untrusted { .. }
+            | EngineError::HeldOne(_)
+            | EngineError::StrangeRecord(_)
             | EngineError::Lock(_)
             | EngineError::NoDigest { .. }
             | EngineError::NotRegistered { .. }
             | EngineError::UnfitName(_)
             | EngineError::WorkflowsTooDeep { .. } => with_hint(FaultKind::Usage, &text),
+            EngineError::Held { ref held } => {
+                with_hint(FaultKind::Failed, &text).details(json!({ "held": held }))
+            }
             EngineError::Plugin { .. } => {
                 with_hint(FaultKind::Usage, &text).or_hint("`pawl plugin inspect FILE` says what it is")
             }

@@ -401,6 +401,7 @@ fn work_with_input(given: &Work) -> String {
 pub(crate) fn call(request: &CallRequest) -> String {
     match request {
         CallRequest::ToolList => "tools.list".into(),
+        CallRequest::AgentList => "agents.list".into(),
         CallRequest::Tool { name, arguments } => format!("{} {}", one_line(name), value(arguments)),
         CallRequest::Agent { name, task } => format!("agent {} {}", one_line(name), value(task)),
         CallRequest::Signal { name, .. } => format!("waits for the signal {}", one_line(name)),

@@ -56,6 +56,8 @@ pub struct Question {
 pub enum CallRequest {
     /// `tools.list`.
     ToolList,
+    /// `agents.list`.
+    AgentList,
     /// `tools.call`.
     Tool {
         /// `<plugin>.<tool>`.
@@ -131,6 +133,7 @@ impl CallRequest {
     pub fn function(&self) -> &str {
         match self {
             Self::ToolList => "tools.list",
+            Self::AgentList => "agents.list",
             Self::Tool { .. } => "tools.call",
             Self::Agent { .. } => "agents.call",
             Self::Signal { .. } => "signals.wait",
@@ -183,6 +186,7 @@ impl CallRequest {
     pub const fn is_silent(&self) -> bool {
         match self {
             Self::ToolList
+            | Self::AgentList
             | Self::MemoryGet { .. }
             | Self::MemoryPut { .. }
             | Self::Log { .. }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::Duration;
 use crate::expression::{Expression, InvalidExpression, Layer, Scope};
-use crate::plugin::{Ceiling, Permissions};
+use crate::plugin::{Ceiling, Folders, Permissions};
 use crate::taint::Sources;
 use crate::terms::Terms;
 
@@ -72,6 +72,9 @@ pub struct Policy {
     /// The most that the steps that led to the run are granted themselves.
     #[serde(skip_serializing_if = "Ceiling::is_empty")]
     pub around: Ceiling,
+    /// The folders that the operator lets tools have, absolute.
+    #[serde(skip_serializing_if = "Folders::is_empty")]
+    pub files: Folders,
     /// What tainted the inputs.
     #[serde(skip_serializing_if = "Sources::is_empty")]
     pub tainted: Sources,

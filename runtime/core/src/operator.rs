@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use crate::budget::Price;
 use crate::guard::Policy;
-use crate::plugin::EffectClass;
+use crate::plugin::{EffectClass, Folders, Hosts};
 use crate::route::OfferSetting;
 use crate::{Duration, PublicKey};
 
@@ -27,6 +27,12 @@ pub struct Operator {
     pub plugins: BTreeMap<String, OfferSetting>,
     /// What is asked of every run.
     pub policy: Policy,
+    /// What tools may send and never see, by the names that workflows grant.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The folders that tools may be granted, relative to the operator's file.
+    pub files: Folders,
+    /// Whether a plugin is held whose name was never used before.
+    pub hold_new_plugins: bool,
     /// Whose plugins are used, by the names that people give them; everybody's, when there is none.
     pub trusted_keys: BTreeMap<String, TrustedKey>,
     /// What is to know of registries, by their hosts.
@@ -132,6 +138,15 @@ impl Default for IdentityClaims {
             namespace: None,
         }
     }
+}
+
+/// A value that the host puts into requests of tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Where it is.
+    pub place: KeyPlace,
+    /// Where it may go.
+    pub hosts: Hosts,
 }
 
 /// One MCP server: how it is reached, and what is believed of it.

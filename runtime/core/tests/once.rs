@@ -41,6 +41,7 @@ impl Bench {
         let mut bench =
             Self { definition, state: RunState::new(RunId::from_bytes([1; 16])), now: Timestamp(1_000) };
         let started = RunStarted {
+            folder: None,
             workflow: "once".into(),
             version: "1.0.0".into(),
             definition: bench.definition.digest,

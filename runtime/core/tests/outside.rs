@@ -37,6 +37,7 @@ fn ann() -> Actor {
 
 fn pin() -> WorkflowPin {
     WorkflowPin {
+        folder: None,
         workflow: "inner".into(),
         version: "1.0.0".into(),
         definition: Digest::of(b"inner"),
@@ -61,6 +62,7 @@ impl Bench {
             now: Timestamp(1_000),
         };
         let started = RunStarted {
+            folder: None,
             workflow: "outside".into(),
             version: "1.0.0".into(),
             definition: bench.definition.digest,

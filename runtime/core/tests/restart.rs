@@ -280,6 +280,7 @@ impl World {
 
     fn start(&mut self) {
         let started = RunStarted {
+            folder: None,
             workflow: "generated".into(),
             version: "1.0.0".into(),
             definition: self.definition.digest,

@@ -30,6 +30,7 @@ impl Bench {
         );
         let mut bench = Self::empty(text, RunId::from_bytes([1; 16]));
         let started = RunStarted {
+            folder: None,
             workflow: "w".into(),
             version: "1.0.0".into(),
             definition: bench.definition.digest,

@@ -12,7 +12,7 @@ use pawl_registry::{Registries, TrustedKeys};
 use pawl_sandbox::{Limits, SandboxConfig};
 
 use crate::upkeep::RetentionSetting;
-use crate::{Chance, Clock, LockMode, StandIn, SystemChance, SystemClock};
+use crate::{Chance, Clock, LockMode, Secrets, StandIn, SystemChance, SystemClock};
 
 /// The engine's settings and limits.
 #[derive(Debug, Clone)]
@@ -58,8 +58,13 @@ pub struct EngineConfig {
     pub offers: Arc<BTreeMap<String, OfferSetting>>,
     /// What is asked of every run that is started, beyond what its workflow asks.
     pub policy: Policy,
+    /// The secrets of the operator's file. Without them, workflows that grant some are not checked for their names,
+    /// nor those that grant folders, and their tools get none.
+    pub secrets: Option<Arc<Secrets>>,
     /// The file that the policy comes from, for messages.
     pub policy_file: String,
+    /// Whether a plugin is held whose name was never used before, until [`Engine::accept_plugin`](crate::Engine).
+    pub hold_new_plugins: bool,
     /// Whose plugins are used; everybody's, when there is none. Those that ship with pawl always are.
     pub trusted_keys: Arc<TrustedKeys>,
     /// Where plugins are fetched from that workflows name by `oci://`.
@@ -91,7 +96,9 @@ impl Default for EngineConfig {
             mcp: None,
             offers: Arc::default(),
             policy: Policy::default(),
+            secrets: None,
             policy_file: "pawl.yaml".to_owned(),
+            hold_new_plugins: false,
             trusted_keys: Arc::default(),
             registries: Arc::default(),
             lock: LockMode::default(),

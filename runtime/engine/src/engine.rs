@@ -16,7 +16,7 @@ use pawl_core::view::{RunHeader, Status};
 use pawl_core::{Command, Digest, Namespace, Refusal, RunId, within_depth};
 use pawl_registry::Locked;
 use pawl_sandbox::Sandbox;
-use pawl_store::{Blob, Page, RecordChange, RunFilter, Store};
+use pawl_store::{Blob, Page, RecordChange, RunFilter, Store, StoreError};
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mpsc, oneshot};
 
@@ -24,7 +24,8 @@ use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::{Follower, Notices};
 use crate::journal::RunHistory;
 use crate::operator::Standing;
-use crate::plugins::{Catalog, LockMode, PluginEntry, locked_plugins};
+use crate::plugins::acceptance::{self, Covered};
+use crate::plugins::{Catalog, Demands, HeldPlugin, LockMode, PluginEntry, locked_plugins};
 use crate::progress::{ProgressHub, Said};
 use crate::routes::{RoutedPlugin, Routes, standings};
 use crate::upkeep::keep_house;
@@ -114,6 +115,7 @@ impl Engine {
             store,
             catalog,
             definitions: Definitions::default(),
+            covered: Covered::default(),
             mailbox: Mailbox::new(inside),
             standing: Standing::new(&config),
             routes: Routes::default(),
@@ -227,7 +229,46 @@ impl Engine {
         inputs: Value,
         options: StartOptions,
     ) -> Result<RunId, EngineError> {
-        self.start_as(workflow, inputs, options, None).await
+        self.start_checked(workflow, &inputs, &options, None).await
+    }
+
+    /// Starts a run of plugins that nobody holds back.
+    pub(crate) async fn start_checked(
+        &self,
+        workflow: &Workflow,
+        inputs: &Value,
+        options: &StartOptions,
+        ancestor: Option<&Ancestor>,
+    ) -> Result<RunId, EngineError> {
+        loop {
+            let mut options = options.clone();
+            options.records.extend(acceptance::check(&self.context, workflow).await?);
+            match self.start_as(workflow, inputs.clone(), options, ancestor.cloned()).await {
+                // Another run that uses the plugin first was quicker.
+                Err(EngineError::Store(StoreError::Stale { kind, .. })) if kind == acceptance::ACCEPTED => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// The plugins that were refused for what they ask for, and are not accepted yet.
+    pub async fn held_plugins(&self) -> Result<Vec<HeldPlugin>, EngineError> {
+        acceptance::all_held(self.store().as_ref()).await
+    }
+
+    /// Accepts what was refused last under a plugin's name, as it was shown; nothing where nothing was.
+    pub async fn accept_plugin(&self, name: &str) -> Result<Option<HeldPlugin>, EngineError> {
+        acceptance::accept_held(self.store().as_ref(), name).await
+    }
+
+    /// Accepts what a plugin asks for, beside what was accepted under its name before.
+    pub async fn accept_demands(&self, name: &str, demands: &Demands) -> Result<(), EngineError> {
+        acceptance::accept(self.store().as_ref(), name, demands, None).await
+    }
+
+    /// What the plugins of a workflow ask for, and those of the workflows that it starts.
+    pub async fn demands(&self, workflow: &Workflow) -> Result<Vec<(String, Demands)>, EngineError> {
+        acceptance::demands(&self.context, workflow).await
     }
 
     /// Starts a run, which may be made of another.
@@ -251,6 +292,7 @@ impl Engine {
         let chance = &self.context.config.chance;
         let run = options.run.unwrap_or_else(|| chance.run_id());
         let started = Box::new(RunStarted {
+            folder: workflow.folder.clone(),
             workflow: definition.name.clone(),
             version: definition.version.clone(),
             definition: definition.digest,

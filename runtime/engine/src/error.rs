@@ -9,6 +9,8 @@ use pawl_registry::{LockError, RegistryError, UntrustedError};
 use pawl_sandbox::SandboxError;
 use pawl_store::StoreError;
 
+use crate::HeldPlugin;
+
 /// Why the engine did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -64,6 +66,22 @@ pub enum EngineError {
         /// What to do.
         hint: &'static str,
     },
+    /// Plugins ask for more than was accepted of those that were used by their names.
+    #[error(
+        "{}; look at it with `pawl plugin inspect`, and run `pawl plugin accept {}` if it may",
+        held.iter().map(HeldPlugin::why).collect::<Vec<_>>().join("\n"),
+        held.first().map_or("NAME", |plugin| plugin.name.as_str())
+    )]
+    Held {
+        /// Each with what it asks for.
+        held: Vec<HeldPlugin>,
+    },
+    /// The same of one plugin that takes another's place.
+    #[error("{0}")]
+    HeldOne(String),
+    /// A record of what plugins may ask for cannot be read.
+    #[error("a record of what plugins may ask for cannot be read: {0}; use the pawl that wrote it")]
+    StrangeRecord(String),
     /// A plugin is not signed by anybody whom the operator trusts.
     #[error("plugin '{name}' ({place}) is not trusted: {source}")]
     Untrusted {

@@ -42,6 +42,7 @@ mod register;
 mod replay;
 mod rest;
 mod routes;
+mod secrets;
 mod travel;
 mod upgrade;
 mod withhold;
@@ -61,13 +62,14 @@ pub use follow::{Follower, Grown, News, Notices};
 pub use journal::RunHistory;
 pub use metrics::{METRIC_NAMES_MAX, METRIC_ROWS_COUNTED_MAX, Metrics, Reader, SpanCounts};
 pub use operator::OperatorSays;
-pub use plugins::{LockMode, PluginEntry, SHIPPED, ShippedPlugin};
+pub use plugins::{Demands, HeldPlugin, LockMode, PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::{ProgressNote, Said};
 pub use register::{
     ActiveVersion, REGISTERED_NAME_MAX_BYTES, Registered, RegisteredVersion, RegisteredWorkflow, WorkflowName,
 };
 pub use replay::{Difference, ReplayReport, ReplayedAttempt};
 pub use routes::RoutedPlugin;
+pub use secrets::Secrets;
 pub use travel::{Rehearse, Replacement};
 pub use upgrade::{RunVerdict, UpgradePage};
 pub use upkeep::{Pruned, Retention, RetentionSetting};

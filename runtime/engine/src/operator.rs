@@ -8,7 +8,7 @@ use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
 
-use crate::{Engine, EngineConfig};
+use crate::{Engine, EngineConfig, Secrets};
 
 /// What the operator says: the part of [`EngineConfig`] that can be given anew, with [`Engine::reload`].
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub struct OperatorSays {
     pub offers: Arc<BTreeMap<String, OfferSetting>>,
     /// What is asked of every run that is started from now on.
     pub policy: Policy,
+    /// The secrets that tools may send.
+    pub secrets: Option<Arc<Secrets>>,
+    /// Whether a plugin is held whose name was never used before.
+    pub hold_new_plugins: bool,
     /// The file that the policy comes from, for messages.
     pub policy_file: String,
 }
@@ -33,6 +37,8 @@ impl OperatorSays {
             mcp: config.mcp.clone(),
             offers: Arc::clone(&config.offers),
             policy: config.policy.clone(),
+            secrets: config.secrets.clone(),
+            hold_new_plugins: config.hold_new_plugins,
             policy_file: config.policy_file.clone(),
         }
     }

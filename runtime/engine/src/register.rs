@@ -20,6 +20,7 @@ pub use name::{REGISTERED_NAME_MAX_BYTES, WorkflowName};
 pub use record::{ActiveVersion, Registered, RegisteredVersion, RegisteredWorkflow};
 use record::{Manifest, differences, read, value};
 
+use crate::plugins::acceptance;
 use crate::upkeep::references;
 use crate::{Engine, EngineError, Workflow, withhold};
 
@@ -54,6 +55,8 @@ impl Engine {
         file: &str,
         by: Actor,
     ) -> Result<Registered, EngineError> {
+        // Here and not at a start: what is accepted only grows, and a version keeps its bytes.
+        acceptance::admit(&self.context, workflow).await?;
         let definition = &workflow.definition;
         let name = WorkflowName { namespace, name: &definition.name };
         let key = name.version_key(&definition.version)?;
@@ -222,13 +225,14 @@ impl Engine {
         let loaded = source::load(&version.file, &String::from_utf8_lossy(&source))?;
         // What the operator withholds now is withheld, whatever was granted when it was registered.
         let says = self.context.standing.now();
-        withhold::check(&loaded.definition, &version.file, &says)?;
-        let Manifest { plugins, workflows, mut prices, models, warnings } = manifest;
+        withhold::check(&loaded.definition, &version.file, manifest.folder.as_deref(), &says)?;
+        let Manifest { folder, plugins, workflows, mut prices, models, warnings } = manifest;
         if let Some(models) = says.models.as_ref().filter(|_| !prices.is_empty()) {
             prices.extend(models.prices());
         }
         Ok(Workflow {
             definition: self.context.definitions.keep(loaded.definition),
+            folder,
             plugins: Arc::new(plugins),
             workflows,
             prices,

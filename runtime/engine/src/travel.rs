@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::driver::{Message, subscriptions};
 use crate::journal::{definition_at, fetch, move_out};
+use crate::plugins::acceptance;
 use crate::{Engine, EngineError, PluginEntry, StartOptions, Workflow};
 
 /// How a forked run is rehearsed: what it asks is answered from the journal of the run that it is made of, where
@@ -71,6 +72,7 @@ impl Engine {
             Some(workflow) => workflow,
             None => Workflow {
                 definition: self.definition_of(run).await?,
+                folder: state.folder().map(str::to_owned),
                 plugins: Arc::clone(state.plugins()),
                 workflows: state.workflows().as_ref().clone(),
                 prices: state.prices().clone(),
@@ -82,7 +84,7 @@ impl Engine {
         let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));
         let (allowed, namespace) = (state.allowed().clone(), state.namespace().clone());
         let options = StartOptions { by, allowed, namespace, ..StartOptions::default() };
-        self.start_as(&pinned, inputs, options, Some(Ancestor::Rerun { run })).await
+        self.start_checked(&pinned, &inputs, &options, Some(&Ancestor::Rerun { run })).await
     }
 
     /// Makes a new run that begins with the events of another up to `seq`, with some of its values changed.
@@ -155,6 +157,7 @@ impl Engine {
                 },
             };
             let (pin, blob) = catalog.pin(&entry).await?;
+            acceptance::refuse_held(&self.context, name, &pin).await?;
             pins.insert(name.clone(), pin);
             blobs.push(blob);
         }

@@ -9,6 +9,7 @@ use pawl_core::{Command, Digest, RunId};
 use pawl_store::{Page, RunFilter};
 use serde::{Deserialize, Serialize};
 
+use crate::plugins::acceptance;
 use crate::{Engine, EngineError, Workflow, journal};
 
 /// Whether one run can be moved.
@@ -109,6 +110,7 @@ impl Engine {
         by: Actor,
         reason: Option<String>,
     ) -> Result<(), EngineError> {
+        acceptance::admit(&self.context, workflow).await?;
         let upgrade = Box::new(Upgrade { to: workflow.target(), by, reason });
         let blobs = workflow.blobs.as_ref().clone();
         self.command_with(run, Command::Upgrade(upgrade), blobs).await

@@ -29,6 +29,8 @@ const DEFINITIONS_MAX: usize = 1_000;
 pub struct Workflow {
     /// The validated definition.
     pub definition: Arc<Definition>,
+    /// The folder of its file, where it grants files.
+    pub folder: Option<String>,
     /// Its plugins, bound to the bytes that were found.
     pub plugins: Arc<PluginPins>,
     /// The workflows that it starts, pinned as well.
@@ -80,9 +82,10 @@ async fn prepare_within(
 ) -> Result<Workflow, EngineError> {
     let loaded = source::load(file, text)?;
     locking.check_routes(&loaded.definition, file)?;
-    withhold::check(&loaded.definition, file, &context.standing.now())?;
+    let folder = withhold::folder(&loaded.definition, base)?;
+    withhold::check(&loaded.definition, file, folder.as_deref(), &context.standing.now())?;
     for (by, ceiling) in &around.ceilings {
-        withhold::check_child(&loaded.definition, file, by, ceiling)?;
+        withhold::check_child(&loaded.definition, file, folder.as_deref(), by, ceiling)?;
     }
     let (plugins, others, mut blobs) = pin_plugins(context, locking, &loaded.definition, base).await?;
     blobs.push(Blob::new(text.as_bytes()));
@@ -90,7 +93,7 @@ async fn prepare_within(
     let (mut workflows, mut shapes, mut below) = (WorkflowPins::new(), BTreeMap::new(), Vec::new());
     for (name, path) in &loaded.definition.workflows {
         let mut around = around.clone();
-        around.ceilings.extend(withhold::ceilings(&loaded.definition, name, file));
+        around.ceilings.extend(withhold::ceilings(&loaded.definition, name, file, folder.as_deref()));
         let child = Box::pin(prepare_child(context, file, &base.join(path), locking, around)).await?;
         let shape = WorkflowShape { models: child.models, ..WorkflowShape::of(&child.definition) };
         shapes.insert(name.clone(), shape);
@@ -100,6 +103,7 @@ async fn prepare_within(
             workflow: definition.name.clone(),
             version: definition.version.clone(),
             definition: definition.digest,
+            folder: child.folder,
             plugins: child.plugins,
             workflows: child.workflows,
         };
@@ -134,6 +138,7 @@ async fn prepare_within(
     let definition = context.definitions.keep(loaded.definition);
     Ok(Workflow {
         definition,
+        folder,
         plugins: plugins.into(),
         workflows,
         prices,

@@ -38,3 +38,4 @@ pub(crate) mod tool {
 pub(crate) use agent::exports::pawl::plugin::agent_guest;
 pub(crate) use agent::pawl::plugin as host;
 pub(crate) use tool::exports::pawl::plugin::tool_guest;
+pub(crate) use tool::pawl::plugin as tool_host;

@@ -26,6 +26,8 @@ pub(crate) enum Need {
     Timers,
     /// `permissions.http`.
     Http,
+    /// `permissions.secrets`.
+    Secrets,
     /// Nothing covers it; the reason is for people.
     Never(&'static str),
 }
@@ -95,6 +97,7 @@ impl Need {
             Self::Memory => grants.memory,
             Self::Timers => grants.timers,
             Self::Http => !grants.http.is_empty(),
+            Self::Secrets => !grants.secrets.is_empty(),
             Self::Never(_) => false,
         }
     }
@@ -102,6 +105,11 @@ impl Need {
     /// Whether a plugin that looks at its grants may start without it: each call is looked at by itself.
     pub(crate) fn is_checked_by_call(self) -> bool {
         matches!(self, Self::Tools | Self::Agents | Self::Signals | Self::Human | Self::Memory)
+    }
+
+    /// Whether any plugin may start without it: each call is looked at by itself.
+    pub(crate) fn is_always_checked_by_call(self) -> bool {
+        self == Self::Secrets
     }
 
     /// The names of the capabilities that these grants cover.
@@ -115,6 +123,7 @@ impl Need {
             Self::Memory,
             Self::Timers,
             Self::Http,
+            Self::Secrets,
         ];
         all.into_iter().filter(|need| need.is_met(grants)).filter_map(Self::capability).collect()
     }
@@ -135,6 +144,7 @@ impl Need {
             Self::Memory => Some("memory"),
             Self::Timers => Some("timers"),
             Self::Http => Some("http"),
+            Self::Secrets => Some("secrets"),
             Self::Nothing | Self::Never(_) => None,
         }
     }
@@ -159,6 +169,12 @@ fn versioned(need: Need, version: &str, line: &str) -> Need {
 fn own(kind: PluginKind, interface: &str) -> Need {
     let need = match interface {
         "types" | "log" | "clock" | "random" => return Need::Nothing,
+        "secrets" => {
+            return match kind {
+                PluginKind::Tool => Need::Secrets,
+                PluginKind::Agent => FOR_TOOLS,
+            };
+        }
         "grants" => Need::Nothing,
         "models" => Need::Models,
         "signals" => Need::Signals,
@@ -201,6 +217,8 @@ mod tests {
             (PluginKind::Agent, "pawl:plugin/agents@0.1.0", Need::Agents),
             (PluginKind::Agent, "pawl:plugin/signals@0.1.0", Need::Signals),
             (PluginKind::Tool, "pawl:plugin/tools@0.1.0", FOR_AGENTS),
+            (PluginKind::Tool, "pawl:plugin/secrets@0.1.0", Need::Secrets),
+            (PluginKind::Agent, "pawl:plugin/secrets@0.1.0", FOR_TOOLS),
             (PluginKind::Agent, "pawl:plugin/models@0.1.0", Need::Models),
             (PluginKind::Agent, "pawl:plugin/grants@0.1.0", Need::Nothing),
             (PluginKind::Tool, "pawl:plugin/grants@0.1.0", FOR_AGENTS),

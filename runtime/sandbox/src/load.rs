@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pawl_core::plugin::{AgentDescription, Description, EffectClass, PluginKind, ToolDescription};
+use pawl_core::plugin::{AgentDescription, Description, EffectClass, Hosts, PluginKind, ToolDescription};
 use pawl_core::{Digest, Failure, FailureKind, Rank, Timestamp};
 use serde_json::Value;
 use wasmtime::Store;
@@ -97,7 +97,7 @@ impl Sandbox {
         let _turn = self.turn(PluginKind::Tool, Rank::FIRST).await;
         let limits = self.config().describe.clone();
         let active = self.activate();
-        let state = HostState::new(Role::Describe, limits, Timestamp(0), [0; 32], &BTreeSet::new(), active);
+        let state = HostState::new(Role::Describe, limits, Timestamp(0), [0; 32], &Hosts::default(), active);
         let (state, said) = self.enter(world, state).await;
         match said {
             Ok(said) if said.bytes() > DESCRIPTION_MAX_BYTES => {

@@ -30,6 +30,8 @@ pub enum Capability {
     Tools,
     /// `permissions.http`.
     Http,
+    /// `permissions.secrets`.
+    Secrets,
     /// `permissions.human`.
     Human,
     /// `permissions.memory`.
@@ -58,6 +60,7 @@ impl Capability {
         match self {
             Self::Tools => "tools",
             Self::Http => "http",
+            Self::Secrets => "secrets",
             Self::Human => "human",
             Self::Memory => "memory",
             Self::Timers => "timers",

@@ -1,5 +1,6 @@
 //! A component that is compiled, linked and described.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use pawl_core::Digest;
@@ -69,12 +70,31 @@ impl LoadedPlugin {
         &self.imports
     }
 
+    /// The permissions behind all that it imports, also those that it starts without; an import that nothing covers
+    /// by its own name.
+    pub fn asks(&self) -> BTreeSet<String> {
+        let needs = self.needs().filter_map(|(import, need)| match need {
+            Need::Nothing => None,
+            Need::Never(_) => Some(import.split('@').next().unwrap_or(import).to_owned()),
+            need => need.capability().map(str::to_owned),
+        });
+        let files = (self.kind() == PluginKind::Tool && self.uses_files()).then(|| "files".to_owned());
+        needs.chain(files).collect()
+    }
+
+    /// Whether it can open files at all.
+    pub(crate) fn uses_files(&self) -> bool {
+        self.imports.iter().any(|import| import.starts_with("wasi:filesystem/preopens@"))
+    }
+
     /// Imports that these grants do not cover, each with the permission that would; empty when it may start.
-    /// One that looks at its grants may start without those whose calls are looked at one by one.
+    /// One that looks at its grants may start without those whose calls are looked at one by one, and every tool
+    /// without secrets: it may have some use without.
     pub fn missing(&self, grants: &Permissions) -> Vec<String> {
         let looks = self.needs().any(|(import, _)| import.starts_with("pawl:plugin/grants@"));
         self.needs()
-            .filter(|(_, need)| !(need.is_met(grants) || looks && need.is_checked_by_call()))
+            .filter(|(_, need)| !(need.is_met(grants) || need.is_always_checked_by_call()))
+            .filter(|(_, need)| !(looks && need.is_checked_by_call()))
             .map(|(import, need)| need.explain(import))
             .collect()
     }

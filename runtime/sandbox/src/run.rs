@@ -2,10 +2,8 @@
 //!
 //! Nothing a guest does ends in an error of the host: it ends in a failure of its attempt.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
-use pawl_core::plugin::{Permissions, PluginKind};
+use pawl_core::plugin::{Hosts, Permissions, PluginKind};
 use pawl_core::{Failure, FailureKind};
 use serde_json::Value;
 use wasmtime::Store;
@@ -13,6 +11,7 @@ use wasmtime::Store;
 use crate::bindings::{agent, agent_guest, tool, tool_guest};
 use crate::entry::Entry;
 use crate::fault::{Fault, explain};
+use crate::host::files::open;
 use crate::host::from_guest;
 use crate::host::progress::Notes;
 use crate::imports::Need;
@@ -21,8 +20,10 @@ use crate::limits::{Exceeded, Limits};
 use crate::load::{NAME_MAX_BYTES, is_name};
 use crate::plugin::{LoadedPlugin, World};
 use crate::sandbox::Sandbox;
+use crate::secret::Vault;
 use crate::state::{HostState, Role, Stop};
 use crate::task::{AgentEnd, AgentHost, AgentTask, ToolCall, ToolEnd};
+use crate::words::cut_message;
 
 /// A tool's call, on its way into the guest.
 struct Calling<'a> {
@@ -77,12 +78,18 @@ impl Sandbox {
             Ok(arguments) => arguments,
             Err(failure) => return ToolEnd { result: Err(failure), log: Vec::new() },
         };
+        let folders = match plugin.uses_files().then(|| open(&call.mounts)).transpose() {
+            Ok(folders) => folders.unwrap_or_default(),
+            Err(failure) => return ToolEnd { result: Err(failure), log: Vec::new() },
+        };
         let _turn = self.turn(PluginKind::Tool, call.rank).await;
         let active = self.activate();
         let mut state =
             HostState::new(Role::Tool, call.limits, call.now, call.seed, &call.grants.http, active);
         state.notes = Notes::new(call.progress);
         state.hooks.trace = call.trace;
+        state.hooks.vault = Vault::new(&call.grants, call.secrets, call.seed);
+        state.folders = folders;
         let context = tool_guest::CallContext {
             idempotency_key: call.idempotency_key,
             run: call.run,
@@ -95,7 +102,7 @@ impl Sandbox {
         let result = match ended {
             Ok(_) if let Some(exceeded) = state.hooks.exceeded() => Err(exceeded.failure("")),
             Ok(Ok(text)) => parse(state.check_payload(&text), "the tool's result", text).await,
-            Ok(Err(failure)) => Err(from_guest(failure, &state.limits)),
+            Ok(Err(failure)) => Err(explained(from_guest(failure, &state.limits), &state)),
             Err(error) => Err(match explain(&error, &state, self.stack_max_bytes()) {
                 Fault::Failed(failure) => failure,
                 Fault::Suspended => Failure::new(FailureKind::Trap, "a tool cannot be suspended"),
@@ -122,7 +129,7 @@ impl Sandbox {
         let granted = Need::granted(&task.grants);
         let _turn = self.turn(PluginKind::Agent, task.rank).await;
         let active = self.activate();
-        let no_hosts = BTreeSet::new();
+        let no_hosts = Hosts::default();
         let mut state =
             HostState::new(Role::Agent(host), task.limits, task.now, task.seed, &no_hosts, active);
         state.notes = Notes::new(task.progress);
@@ -170,6 +177,16 @@ impl Sandbox {
             },
         };
         ended.unwrap_or_else(AgentEnd::Failed)
+    }
+}
+
+/// Says what was missing, where a tool was refused a request and says no more than that.
+fn explained(failure: Failure, state: &HostState) -> Failure {
+    match &state.hooks.refused {
+        Some(why) if failure.kind == FailureKind::Denied && !failure.message.contains(why) => {
+            Failure { message: cut_message(format!("{}; {why}", failure.message)), ..failure }
+        }
+        _ => failure,
     }
 }
 

@@ -16,6 +16,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use crate::config::{
     CORE_INSTANCES_MAX, MEMORIES_MAX, POOL_MEMORY_MAX_BYTES, POOL_TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use crate::host::files::Folder;
 use crate::host::http::{FIELDS_MAX_BYTES, HttpHooks};
 use crate::host::log::{LogBook, SharedLog};
 use crate::host::progress::Notes;
@@ -71,6 +72,8 @@ pub(crate) struct HostState {
     pub(crate) meter: Arc<Meter>,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: Option<WasiCtx>,
+    /// The folders that were granted, open.
+    pub(crate) folders: Vec<Folder>,
     pub(crate) http: WasiHttpCtx,
     pub(crate) hooks: HttpHooks,
     /// Stands in for `table` where `wasi:http` is not granted: nothing goes into it.
@@ -95,7 +98,7 @@ impl HostState {
         limits: Limits,
         now: Timestamp,
         seed: [u8; 32],
-        hosts: &std::collections::BTreeSet<String>,
+        hosts: &pawl_core::plugin::Hosts,
         active: Active,
     ) -> Self {
         let log = LogBook::shared(limits.log_max_bytes);
@@ -116,6 +119,7 @@ impl HostState {
             meter: Meter::new(),
             table: table(),
             wasi: None,
+            folders: Vec::new(),
             http,
             closed,
             is_http_refused: false,

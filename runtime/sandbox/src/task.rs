@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pawl_core::call::{CallRequest, CallResponse, LogLevel, SharedResponse};
-use pawl_core::plugin::Permissions;
+use pawl_core::plugin::{Mount, Permissions};
 use pawl_core::trace::TraceContext;
 use pawl_core::{Failure, Rank, Timestamp};
 use serde_json::Value;
 
 use crate::host::progress::ProgressSink;
 use crate::limits::Limits;
+use crate::secret::SecretSource;
 
 /// One call of a tool.
 #[derive(Debug, Clone)]
@@ -37,6 +38,10 @@ pub struct ToolCall {
     pub seed: [u8; 32],
     /// What it may do.
     pub grants: Permissions,
+    /// Where the secrets are that it was granted.
+    pub secrets: Option<Arc<dyn SecretSource>>,
+    /// The folders that it has.
+    pub mounts: Vec<Mount>,
     /// What it may use.
     pub limits: Limits,
     /// Who hears how far it is.

@@ -376,7 +376,7 @@ async fn who_looks_at_its_grants_is_denied_memory_call_by_call() {
 #[tokio::test]
 async fn agents_do_not_reach_the_network_or_a_tools_entry() {
     let guest = agent(ECHO).import("wasi:http/outgoing-handler@0.2.12", "handle", "(param i32 i32 i32 i32)");
-    let grants = Permissions { http: ["api.example.com".to_owned()].into(), ..all_grants() };
+    let grants = Permissions { http: "api.example.com".parse().unwrap(), ..all_grants() };
     let denied = end_with(&guest, grants, Limits::default(), &null()).await;
     check_failure(&denied, FailureKind::Denied, "through its tools");
     let sandbox = sandbox();

@@ -17,7 +17,7 @@ async fn granted(guest: &Guest) -> ToolEnd {
     let sandbox = sandbox();
     let plugin = sandbox.load(&guest.build()).await.unwrap();
     let mut call = call(Limits::default());
-    call.grants = Permissions { http: ["127.0.0.1:9".to_owned()].into(), ..Permissions::default() };
+    call.grants = Permissions { http: "127.0.0.1:9".parse().unwrap(), ..Permissions::default() };
     sandbox.call_tool(&plugin, call).await
 }
 

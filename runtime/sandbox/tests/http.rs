@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::collections::BTreeSet;
-
 use pawl_core::plugin::Permissions;
 use pawl_core::{Failure, FailureKind};
 use pawl_sandbox::{Limits, ToolEnd};
@@ -92,7 +90,7 @@ async fn fetch(granted: Option<&str>, limits: Limits, response: Option<&'static 
     let plugin = sandbox.load(&fetcher().build()).await.unwrap();
     let mut call = call(limits);
     let host = granted.unwrap_or(&authority).to_owned();
-    call.grants = Permissions { http: BTreeSet::from([host]), ..Permissions::default() };
+    call.grants = Permissions { http: host.parse().unwrap(), ..Permissions::default() };
     call.arguments = json!(authority);
     let end = sandbox.call_tool(&plugin, call).await;
     server.abort();
@@ -164,7 +162,7 @@ async fn https_finds_its_provider() {
     guest.secure();
     let plugin = sandbox.load(&guest.build()).await.unwrap();
     let mut call = call(Limits::default());
-    call.grants = Permissions { http: BTreeSet::from([authority.clone()]), ..Permissions::default() };
+    call.grants = Permissions { http: authority.parse().unwrap(), ..Permissions::default() };
     call.arguments = Value::from(authority);
     let end = sandbox.call_tool(&plugin, call).await;
     assert_eq!(said(&end), Ok(TLS_FAILED), "{end:?}");
@@ -213,7 +211,7 @@ async fn sixteen_requests_are_under_way_at_once() {
     let sandbox = sandbox();
     let plugin = sandbox.load(&flood().build()).await.unwrap();
     let mut call = call(Limits::default());
-    call.grants = Permissions { http: BTreeSet::from([authority.clone()]), ..Permissions::default() };
+    call.grants = Permissions { http: authority.parse().unwrap(), ..Permissions::default() };
     call.arguments = Value::from(authority);
     let end = sandbox.call_tool(&plugin, call).await;
     assert!(end.result.is_ok(), "{end:?}");

@@ -123,7 +123,7 @@ async fn what_was_not_granted_is_listed() {
         "pawl:plugin/tools@0.1.0 (for agents only: a tool is a leaf)",
     ];
     check_failure(&end, FailureKind::Denied, &parts);
-    let grants = Permissions { http: ["api.example.com".to_owned()].into(), ..Permissions::default() };
+    let grants = Permissions { http: "api.example.com".parse().unwrap(), ..Permissions::default() };
     assert_eq!(plugin.missing(&grants).len(), 2);
 }
 

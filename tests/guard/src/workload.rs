@@ -49,6 +49,7 @@ impl Workload {
         let mut driven = Driven { state: RunState::new(RUN), head: Head::empty(RUN), records: Vec::new() };
         let inputs = self.definition.inputs.accept(inputs).map_err(|failure| anyhow!("{failure:?}"))?;
         let started = RunStarted {
+            folder: None,
             workflow: "guarded".into(),
             version: "1.0.0".into(),
             definition: self.definition.digest,

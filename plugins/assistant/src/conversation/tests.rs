@@ -45,6 +45,10 @@ impl World for Prepared {
         self.has_agents
     }
 
+    fn agents(&mut self) -> Vec<(String, String)> {
+        vec![("refunds".to_owned(), "Says that it pays back.".to_owned())]
+    }
+
     fn chat(&mut self, model: &str, request: &Request) -> Result<Answer, Failure> {
         assert_eq!(model, "default");
         if matches!(&request.messages[0], Message::System { text } if text.contains("older part")) {

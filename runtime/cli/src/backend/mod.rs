@@ -33,7 +33,7 @@ use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId};
-use pawl_engine::{ActiveVersion, Pruned, RegisteredWorkflow, Retention};
+use pawl_engine::{ActiveVersion, HeldPlugin, Pruned, RegisteredWorkflow, Retention};
 use pawl_store::maintain::StoreStats;
 use serde_json::Value;
 
@@ -283,6 +283,11 @@ impl Backend {
     /// From now on, serves what time brings; gives every run that has not ended.
     pub(crate) async fn recover(&self) -> Result<Vec<RunHeader>, Fault> {
         expect_reply!(self.call(Request::Recover).await?, Runs)
+    }
+
+    /// The plugins that are held for what they ask for, or what becomes of them.
+    pub(crate) async fn held(&self, request: Request) -> Result<Vec<HeldPlugin>, Fault> {
+        expect_reply!(self.call(request).await?, Held)
     }
 
     /// What is wrong with the journals of some runs or of all.

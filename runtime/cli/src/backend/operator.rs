@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pawl_core::PublicKey;
+use pawl_core::guard::Policy;
 use pawl_core::operator::{Operator, Profile, Provider, TrustedKey};
+use pawl_core::plugin::{FolderMode, Folders};
 use pawl_core::source::operator;
-use pawl_engine::{EngineConfig, EngineError, OperatorSays, read_text};
+use pawl_engine::{EngineConfig, EngineError, OperatorSays, Secrets, read_text};
 use pawl_mcp::{Hub, Servers};
 use pawl_models::{ModelsError, Profiles};
 use pawl_registry::{Registries, TrustedKeys};
@@ -25,11 +27,14 @@ pub(crate) fn configured(place: &Place) -> Result<EngineConfig, Fault> {
     let config = engine_config(place)?;
     let policy_file =
         place.config().map_or_else(|| config.policy_file.clone(), |path| path.display().to_string());
+    let policy = Policy { files: folders(&operator.files, &folder, &policy_file)?, ..operator.policy };
     Ok(EngineConfig {
         models: Some(models),
         mcp: Some(mcp),
         offers: Arc::new(operator.plugins),
-        policy: operator.policy,
+        policy,
+        hold_new_plugins: operator.hold_new_plugins,
+        secrets: Some(Arc::new(Secrets::new(operator.secrets, &folder))),
         policy_file,
         ..config
     })
@@ -51,10 +56,34 @@ pub(crate) fn reloaded(
         models: Some(models),
         mcp,
         offers: Arc::new(operator.plugins.clone()),
-        policy: operator.policy.clone(),
+        policy: Policy { files: folders(&operator.files, &folder, &policy_file)?, ..operator.policy.clone() },
+        secrets: Some(Arc::new(Secrets::new(operator.secrets.clone(), &folder))),
+        hold_new_plugins: operator.hold_new_plugins,
         policy_file,
     };
     Ok((operator, says))
+}
+
+/// The folders that the operator lets tools have, as they are and not as links to them are called.
+fn folders(named: &Folders, folder: &Path, file: &str) -> Result<Folders, Fault> {
+    let mut found = Folders::new();
+    for (path, mode) in named {
+        let path = folder.join(path);
+        let unusable = |reason: String| {
+            let message =
+                format!("cannot use {}, a folder under `files` of {file}: {reason}", path.display());
+            Fault::usage(message).hint("make the folder, or take it out")
+        };
+        let whole = std::fs::canonicalize(&path).map_err(|error| unusable(error.to_string()))?;
+        if !whole.is_dir() {
+            return Err(unusable("it is no folder".to_owned()));
+        }
+        let whole = whole.into_os_string().into_string();
+        let whole = whole.map_err(|_| unusable("its name is no UTF-8".to_owned()))?;
+        let most = found.get(&whole).map_or(*mode, |known: &FolderMode| *mode.max(known));
+        found.insert(whole, most);
+    }
+    Ok(found)
 }
 
 /// The MCP servers that the operator names; none where there is no file. None of them is started by this.

@@ -6,14 +6,17 @@
 //! `event` and `progress` lines, then one of `done`, `fault` or `moved`, and closes. A version
 //! that it does not know is answered with `fault`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pawl_core::event::Actor;
 use pawl_core::journal::Envelope;
+use pawl_core::plugin::Hosts;
 use pawl_core::view::{OpenApproval, RunHeader, Status};
 use pawl_core::{ApprovalId, Digest, MemoryScope, RunId, StepId};
-use pawl_engine::{ActiveVersion, ProgressNote, Pruned, RegisteredWorkflow, Rehearse, Retention, Said};
+use pawl_engine::{
+    ActiveVersion, Demands, HeldPlugin, ProgressNote, Pruned, RegisteredWorkflow, Rehearse, Retention, Said,
+};
 use pawl_server::identity::{IdentityReply, IdentityRequest};
 use pawl_store::maintain::StoreStats;
 use serde::{Deserialize, Serialize};
@@ -66,7 +69,7 @@ pub(crate) enum Request {
         /// Its inputs.
         inputs: Value,
         /// Hosts that the operator allows.
-        allow_http: BTreeSet<String>,
+        allow_http: Hosts,
         /// Who starts it.
         by: Actor,
         /// Whether its plugins must be those of the lock beside it.
@@ -106,6 +109,18 @@ pub(crate) enum Request {
     Memory {
         /// Whose.
         scope: MemoryScope,
+    },
+    /// The plugins that were refused for what they ask for.
+    HeldPlugins,
+    /// Accept what was refused last under a plugin's name.
+    AcceptPlugin {
+        /// The name.
+        name: String,
+    },
+    /// Accept what plugins ask for that were locked.
+    AcceptDemands {
+        /// Each with its name.
+        plugins: Vec<(String, Demands)>,
     },
     /// Take away what a memory holds.
     Forget {
@@ -280,7 +295,7 @@ pub(crate) enum Request {
         /// Its inputs.
         inputs: Value,
         /// Hosts that the operator allows.
-        allow_http: BTreeSet<String>,
+        allow_http: Hosts,
         /// Who starts it.
         by: Actor,
     },
@@ -417,6 +432,8 @@ pub(crate) enum Reply {
     Approvals(Vec<OpenApproval>),
     /// The memories that hold something.
     Memories(Vec<MemoryScope>),
+    /// Plugins that were refused for what they ask for.
+    Held(Vec<HeldPlugin>),
     /// What a memory holds, or held.
     Memory(BTreeMap<String, Value>),
     /// An approval, if it is open.

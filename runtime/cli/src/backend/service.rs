@@ -115,6 +115,16 @@ impl Service {
             Request::Forget { scope, key } => {
                 Ok(Reply::Memory(memory::forget(self.store(), &scope, key.as_deref()).await?))
             }
+            Request::HeldPlugins => Ok(Reply::Held(self.engine.held_plugins().await?)),
+            Request::AcceptPlugin { name } => {
+                Ok(Reply::Held(self.engine.accept_plugin(&name).await?.into_iter().collect()))
+            }
+            Request::AcceptDemands { plugins } => {
+                for (name, demands) in plugins {
+                    self.engine.accept_demands(&name, &demands).await?;
+                }
+                Ok(Reply::Held(Vec::new()))
+            }
             Request::Approval { id } => Ok(Reply::Approval(self.store().approval(&id).await?.map(Box::new))),
             Request::Answer { approval, action, data, by, comment } => {
                 self.answer(&approval, Answer { action, data, by, comment }).await
@@ -456,7 +466,7 @@ mod tests {
             text,
             base: ".".into(),
             inputs: json!({}),
-            allow_http: std::collections::BTreeSet::new(),
+            allow_http: pawl_core::plugin::Hosts::default(),
             by: crate::actor::operator(),
             locked: false,
         };

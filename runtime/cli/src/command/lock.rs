@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use pawl_engine::{Engine, EngineConfig, EngineError, LockMode, read_text};
+use pawl_engine::{Demands, Engine, EngineConfig, EngineError, LockMode, read_text};
 use pawl_registry::{LOCK_FILE, LOCK_PLUGINS_MAX, Lock, LockError, Locked};
 use pawl_store::memory::MemoryStore;
 use pawl_testing::is_test;
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
-use crate::backend::{engine_config, servers};
+use crate::backend::{Request, engine_config, servers};
 use crate::command::plugin::put;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
 use crate::place::Place;
+use crate::session::Session;
 
 #[derive(Debug, Args)]
 pub(crate) struct LockArgs {
@@ -42,11 +43,12 @@ pub(crate) async fn run(args: LockArgs, place: Place, out: Output) -> Result<Exi
         folders.entry(folder).or_default().push(file);
     }
     // All of them before any is written: either the locks are new, or nothing is.
-    let mut locks = Vec::new();
+    let (mut locks, mut demands) = (Vec::new(), Vec::new());
     for (folder, files) in &folders {
         let path = folder.join(LOCK_FILE);
         let before = read(&path).map_err(EngineError::from)?;
-        let found = plugins(&engine, folder, files).await?;
+        let (found, asked) = plugins(&engine, folder, files).await?;
+        demands.extend(asked);
         if let (Some(before), false) = (&before, args.accept) {
             hold(before, &found)?;
         }
@@ -63,8 +65,18 @@ pub(crate) async fn run(args: LockArgs, place: Place, out: Output) -> Result<Exi
     for (path, before, lock) in locks {
         documents.push(write(out, &path, before.as_ref(), &lock)?);
     }
+    if args.accept && place.store_folder().exists() && !place.ephemeral {
+        accept(place, out, demands).await?;
+    }
     out.document(&documents.into());
     Ok(Exit::Ok)
+}
+
+/// What is locked may be used in the data folder as well, where there is one.
+async fn accept(place: Place, out: Output, plugins: Vec<(String, Demands)>) -> Result<(), Fault> {
+    let session = Session::open(place, out).await?;
+    let done = session.backend.held(Request::AcceptDemands { plugins }).await;
+    session.end(done.map(|_| Exit::Ok)).await.map(drop)
 }
 
 /// The lock in a file, where there is one.
@@ -101,13 +113,19 @@ fn says_workflow(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("workflow:"))
 }
 
-async fn plugins(engine: &Engine, folder: &Path, files: &[PathBuf]) -> Result<Vec<Locked>, Fault> {
-    let mut plugins = Vec::new();
+/// The plugins of workflows, and what they ask for.
+async fn plugins(
+    engine: &Engine,
+    folder: &Path,
+    files: &[PathBuf],
+) -> Result<(Vec<Locked>, Vec<(String, Demands)>), Fault> {
+    let (mut plugins, mut demands) = (Vec::new(), Vec::new());
     for file in files {
         let workflow = engine.load_workflow(file).await?;
         plugins.extend(engine.locked_plugins(&workflow, folder).await?);
+        demands.extend(engine.demands(&workflow).await?);
     }
-    Ok(plugins)
+    Ok((plugins, demands))
 }
 
 /// Refuses what needs more than what was locked by its name: somebody has to look at it first.

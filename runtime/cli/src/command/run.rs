@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use pawl_core::plugin::Hosts;
 use pawl_core::source;
 use serde_json::{Map, Value};
 
@@ -33,10 +34,10 @@ pub(crate) struct RunArgs {
     /// Inputs from a JSON or YAML file
     #[arg(long, value_name = "FILE")]
     input_file: Option<PathBuf>,
-    /// A host that tools may send requests to, if the workflow's permissions name it too; may be
-    /// repeated
-    #[arg(long, value_name = "HOST")]
-    allow_http: Vec<String>,
+    /// A host that tools may send requests to, if the workflow's permissions name it too, with any method or with
+    /// these alone; may be repeated
+    #[arg(long, value_name = "HOST[=METHOD,…]")]
+    allow_http: Vec<Hosts>,
     /// Show what models say while they say it
     #[arg(long)]
     tokens: bool,

@@ -7,6 +7,7 @@ mod answers;
 mod checks;
 mod faces;
 mod failures;
+mod grants;
 mod guards;
 mod home;
 mod inbox;

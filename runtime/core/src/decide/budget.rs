@@ -70,6 +70,7 @@ impl Draft<'_> {
             CallRequest::Model { profile, .. } => (format!("model {profile}"), Value::Null),
             CallRequest::Tool { name, arguments } => (format!("tool {name}"), arguments.clone()),
             CallRequest::ToolList
+            | CallRequest::AgentList
             | CallRequest::Agent { .. }
             | CallRequest::Signal { .. }
             | CallRequest::Human(_)

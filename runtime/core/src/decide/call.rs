@@ -75,6 +75,7 @@ impl Draft<'_> {
                 }
             }
             CallRequest::ToolList
+            | CallRequest::AgentList
             | CallRequest::MemoryGet { .. }
             | CallRequest::MemoryPut { .. }
             | CallRequest::Log { .. }

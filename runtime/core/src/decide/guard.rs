@@ -215,7 +215,7 @@ impl Draft<'_> {
         let own = &self.state.policy;
         let follows = self.follows_taint();
         let ceiling = match self.step_of(visit).map(|step| &step.verb) {
-            Some(Verb::Workflow(step)) => step.grants.clone(),
+            Some(Verb::Workflow(step)) => step.grants.based(self.state.folder.as_deref()),
             _ => Ceiling::default(),
         };
         Policy {
@@ -223,6 +223,7 @@ impl Draft<'_> {
             untrusted: own.untrusted.clone(),
             grants: own.grants.clone(),
             around: own.around.within(&ceiling),
+            files: own.files.clone(),
             tainted: self
                 .state
                 .visit(visit)

@@ -34,6 +34,9 @@ pub struct RunStarted {
     /// The workflows that its steps start, and theirs.
     #[serde(default, skip_serializing_if = "WorkflowPins::is_empty")]
     pub workflows: WorkflowPins,
+    /// The folder of its workflow's file, where that grants files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// The run whose step started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,

@@ -33,7 +33,7 @@ pub use inputs::{INPUT, OUTPUT};
 pub use key::{Goes, Key, Need, Place};
 pub use lists::{LOOP, MAP, PARALLEL};
 pub use outside::{EMIT, SIGNAL};
-pub use plugins::{MEMORY, PERMISSIONS, RETRY, TIMEOUT};
+pub use plugins::{FOLDER, HOST, MEMORY, PERMISSIONS, RETRY, TIMEOUT};
 pub use route::{MATCH, ROUTE};
 pub use schema::{SCHEMA_ID, schema};
 pub use shape::Shape;
@@ -44,7 +44,7 @@ pub use verbs::{FAIL, HUMAN, WAIT};
 pub use workflow::WORKFLOW;
 
 /// Every place, in the order of the reference.
-pub static PLACES: [&Place; 23] = [
+pub static PLACES: [&Place; 25] = [
     &WORKFLOW,
     &INPUT,
     &OUTPUT,
@@ -58,6 +58,8 @@ pub static PLACES: [&Place; 23] = [
     &BUDGET,
     &MEMORY,
     &PERMISSIONS,
+    &HOST,
+    &FOLDER,
     &APPROVAL,
     &HUMAN,
     &ESCALATION,

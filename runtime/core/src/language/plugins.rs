@@ -1,6 +1,7 @@
 //! What goes with plugins: `retry`, `timeout`, `memory` and `permissions`.
 
 use super::{Key, Place, Shape};
+use crate::plugin::METHODS;
 use crate::source::RETRY_MAX_ATTEMPTS;
 
 /// `retry` of a step.
@@ -83,6 +84,44 @@ pub static MEMORY: Place = Place {
     shared: &[],
 };
 
+/// A host, with the methods of requests to it.
+pub static HOST: Place = Place {
+    name: "host",
+    what: "a host",
+    keys: &[
+        Key::required(
+            "host",
+            Shape::Text,
+            "The host alone, or with its port: without one it is 80 and 443.",
+            "api.example.com",
+        ),
+        Key::required(
+            "methods",
+            Shape::OneOrMore(&Shape::OneOf(&METHODS)),
+            "The methods of requests to it. A host that stands as a text has all.",
+            "[GET]",
+        ),
+    ],
+    shared: &[],
+};
+
+/// A folder, with what may be done in it.
+pub static FOLDER: Place = Place {
+    name: "folder",
+    what: "a folder",
+    keys: &[
+        Key::required("path", Shape::Text, "The folder, relative to this file.", "./data"),
+        Key::optional(
+            "mode",
+            Shape::OneOf(&["read", "write"]),
+            "Whether files are only read and listed, or also changed, made and removed.",
+            "write",
+        )
+        .default("read"),
+    ],
+    shared: &[],
+};
+
 /// `permissions` of a workflow or a step.
 pub static PERMISSIONS: Place = Place {
     name: "permissions",
@@ -97,9 +136,23 @@ pub static PERMISSIONS: Place = Place {
         .default("[]"),
         Key::optional(
             "http",
+            Shape::OneOrMore(&Shape::Either(&[Shape::Text, Shape::Map(&HOST)])),
+            "The hosts that tools may send requests to, with any method or with those that are named.",
+            "[api.example.com, { host: www.example.com, methods: [GET] }]",
+        )
+        .default("[]"),
+        Key::optional(
+            "secrets",
             Shape::OneOrMore(&Shape::Text),
-            "The hosts that tools may send requests to.",
-            "[api.example.com]",
+            "The secrets that tools may send, by their names in [pawl.yaml](operator-reference.md#secrets). A tool never sees one.",
+            "[stripe]",
+        )
+        .default("[]"),
+        Key::optional(
+            "files",
+            Shape::OneOrMore(&Shape::Map(&FOLDER)),
+            "The folders that tools may use, relative to this file; the operator must name them as well.",
+            "[{ path: ./data, mode: read }]",
         )
         .default("[]"),
         Key::optional(

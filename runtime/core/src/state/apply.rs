@@ -154,6 +154,7 @@ impl RunState {
         self.plugins = Arc::clone(&started.plugins);
         self.allowed = started.allowed.clone();
         self.policy = Arc::new(started.policy.clone());
+        self.folder.clone_from(&started.folder);
         self.seed = started.seed;
         self.workflows = Arc::new(started.workflows.clone());
         self.parent = started.parent;

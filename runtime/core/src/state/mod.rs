@@ -47,7 +47,7 @@ use wreck::Wreck;
 use crate::budget::{Amounts, Prices};
 use crate::event::{Actor, Origin, Parent};
 use crate::guard::Policy;
-use crate::plugin::{Permissions, PluginPins, WorkflowPins};
+use crate::plugin::{FolderMode, Mount, Permissions, PluginPins, WorkflowPins, absolute, around};
 use crate::trace::TraceContext;
 use crate::travel::Rehearsal;
 use crate::{
@@ -84,6 +84,8 @@ pub struct RunState {
     pub(crate) allowed: Permissions,
     pub(crate) policy: Arc<Policy>,
     pub(crate) taints: Taints,
+    /// The folder of its workflow's file, where that grants files.
+    pub(crate) folder: Option<String>,
     pub(crate) seed: Digest,
     pub(crate) facts: Arc<Value>,
     /// When the run fails with `timeout`.
@@ -148,6 +150,7 @@ impl RunState {
             allowed: Permissions::default(),
             policy: Arc::default(),
             taints: Taints::default(),
+            folder: None,
             seed: Digest::from_bytes([0; 32]),
             facts: Arc::default(),
             deadline: None,
@@ -256,6 +259,35 @@ impl RunState {
     /// What its operator, and the runs around it, ask for beyond its workflow.
     pub const fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// The folder of its workflow's file, where that grants files.
+    pub fn folder(&self) -> Option<&str> {
+        self.folder.as_deref()
+    }
+
+    /// What a step has of what its workflow grants it: what stays inside the run as far as its policy goes, the
+    /// network as far as the operator allowed it as well.
+    pub fn granted(&self, declared: &Permissions) -> Permissions {
+        let narrowed = self.policy.narrow(declared);
+        Permissions { http: narrowed.http.common(&self.allowed.http), ..narrowed }
+    }
+
+    /// The folders that a step's tools have, of those that its workflow grants: within the operator's, and within
+    /// what the steps that led to the run grant.
+    pub fn mounts(&self, declared: &Permissions) -> Vec<Mount> {
+        let mount = |(name, mode): (&String, &FolderMode)| {
+            let path = absolute(self.folder.as_deref()?, name);
+            let (root, most) = around(&self.policy.files, &path)?;
+            let within = match &self.policy.around.files {
+                Some(folders) => around(folders, &path)?.1,
+                None => FolderMode::Write,
+            };
+            let below = path[root.trim_end_matches('/').len()..].trim_start_matches('/').to_owned();
+            let mode = *mode.min(&most).min(&within);
+            Some(Mount { name: name.clone(), root: root.to_owned(), below, mode })
+        };
+        declared.files.iter().filter_map(mount).collect()
     }
 
     /// When its last event was decided.

@@ -40,6 +40,11 @@ impl Check<'_> {
             let next = "keep the outputs with their schemas; others may be added";
             self.add(ObstacleKind::OutputsChanged, None, what.to_owned(), next);
         }
+        let grants_files =
+            |verb: &Verb| matches!(verb, Verb::Tool(tool) if !tool.permissions.files.is_empty());
+        if self.state.folder().is_none() && self.to.steps.iter().any(|step| grants_files(&step.verb)) {
+            self.note("its tools have no `files`: it started with a version that grants none".to_owned());
+        }
         let (from, to) = (self.from, self.to);
         let kept = [
             ("timeout", from.timeout != to.timeout),

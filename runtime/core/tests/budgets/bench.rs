@@ -46,6 +46,7 @@ impl Bench {
             (!allowance.is_empty()).then(|| Parent { run: RunId::from_bytes([2; 16]), visit: VisitId(1) });
         let mut bench = Self { definition, state, now: Timestamp(1_000), head, journal: Vec::new() };
         let started = RunStarted {
+            folder: None,
             workflow: "w".into(),
             version: "1.0.0".into(),
             definition: bench.definition.digest,

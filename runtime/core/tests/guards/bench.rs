@@ -39,6 +39,7 @@ impl Bench {
         let state = RunState::new(RunId::from_bytes([1; 16]));
         let mut bench = Self { definition, state, now: Timestamp(1_000), events: Vec::new() };
         let started = RunStarted {
+            folder: None,
             workflow: "w".into(),
             version: "1.0.0".into(),
             definition: bench.definition.digest,

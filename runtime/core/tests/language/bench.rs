@@ -41,6 +41,7 @@ impl Bench {
         let mut bench = Self { definition, state, now: Timestamp(1_000), events: Vec::new() };
         let inputs = bench.definition.inputs.accept(inputs.clone()).expect("inputs");
         let started = RunStarted {
+            folder: None,
             workflow: "w".into(),
             version: "1.0.0".into(),
             definition: bench.definition.digest,

@@ -29,6 +29,7 @@ impl Bench {
         let mut bench =
             Self { definition, state: RunState::new(RunId::from_bytes([1; 16])), now: Timestamp(1_000) };
         let started = RunStarted {
+            folder: None,
             workflow: "w".into(),
             version: "1.0.0".into(),
             definition: bench.definition.digest,
@@ -145,6 +146,7 @@ pub(crate) fn children(definition: &str) -> WorkflowPins {
         workflow: "child".into(),
         version: "1.0.0".into(),
         definition: Digest::of(definition.as_bytes()),
+        folder: None,
         plugins: Arc::default(),
         workflows: WorkflowPins::new(),
     };

@@ -343,3 +343,16 @@ fn no_more_obstacles_are_told_than_the_limit_allows() {
     let verdict = bench.check(&target(&branches("stop")));
     assert_eq!(verdict.obstacles.len(), UPGRADE_OBSTACLES_MAX);
 }
+
+#[test]
+fn files_that_the_run_did_not_start_with_are_said_to_be_missing() {
+    let both = format!("{TOOL}{ASK}");
+    let mut bench = Bench::start(&both);
+    bench.done("a", json!({ "x": 1 }));
+    let verdict = bench.check(&target(&format!("{both}  - {{ id: z, set: 1 }}\n")));
+    assert!(verdict.notes.is_empty(), "{:?}", verdict.notes);
+    let tool =
+        TOOL.replace("id: a,", "id: z,").replace(" }\n", ", permissions: { files: [{ path: data }] } }\n");
+    let verdict = bench.check(&target(&format!("{both}{tool}")));
+    assert!(verdict.can_move() && verdict.notes[0].contains("`files`"), "{verdict} {:?}", verdict.notes);
+}

@@ -267,6 +267,7 @@ impl Host {
                 Ok(CallReply::Suspend)
             }
             CallRequest::ToolList
+            | CallRequest::AgentList
             | CallRequest::MemoryGet { .. }
             | CallRequest::MemoryPut { .. }
             | CallRequest::Log { .. }
@@ -294,6 +295,7 @@ impl Host {
         let context = &self.desk.context;
         match request {
             CallRequest::ToolList => Ok(self.desk.tools()),
+            CallRequest::AgentList => Ok(self.desk.agents()),
             CallRequest::MemoryGet { key, .. } => self.memory.get(context.store.as_ref(), key).await,
             CallRequest::MemoryPut { key, value, .. } => {
                 let put = self.memory.put(context.store.as_ref(), (key, value), &context.config);

@@ -116,6 +116,22 @@ impl Desk {
             .collect()
     }
 
+    /// The agents that were granted, as `agents.list` gives them.
+    pub(super) fn agents(&self) -> Value {
+        let granted = self.task.pins.iter().filter(|(name, _)| self.task.grants.agents.contains(*name));
+        let described = granted.filter_map(|(name, pin)| match &pin.description {
+            Description::Agent(agent) => Some(json!({
+                "name": name,
+                "summary": agent.summary,
+                "capabilities": agent.capabilities,
+                "input_schema": agent.input_schema,
+                "output_schema": agent.output_schema,
+            })),
+            Description::Tools(_) => None,
+        });
+        described.collect()
+    }
+
     /// Calls a tool and records its answer.
     pub(super) async fn call_tool(
         self: Arc<Self>,
@@ -263,8 +279,9 @@ impl Desk {
         now: Timestamp,
     ) -> Called {
         let task = &self.task;
-        // A tool below an agent gets the network of its step, and nothing that only agents have.
-        let grants = Permissions { http: task.grants.http.clone(), ..Permissions::default() };
+        // A tool below an agent gets the network, secrets and folders of its step, and nothing that only agents have.
+        let (http, secrets) = (task.grants.http.clone(), task.grants.secrets.clone());
+        let grants = Permissions { http, secrets, ..Permissions::default() };
         let call = ToolTry {
             run: task.run,
             step: &task.step,
@@ -280,6 +297,7 @@ impl Desk {
             deadline: task.deadline,
             seed: Digest::of_parts(&[task.seed.as_bytes(), &call.to_be_bytes()]),
             grants: &grants,
+            mounts: &task.mounts,
             rank: task.rank,
             rehearsing: task.rehearsing.as_deref(),
             trace: task.trace_at(Some(call)),

@@ -24,7 +24,7 @@ use pawl_core::call::{CallResponse, LogLevel};
 use pawl_core::elicit::ToolAsks;
 use pawl_core::event::{LogLine, Work};
 use pawl_core::guard::covers;
-use pawl_core::plugin::{Permissions, PluginPins};
+use pawl_core::plugin::{Mount, Permissions, PluginPins};
 use pawl_core::state::{Calls, Dialogue};
 use pawl_core::trace::{SpanOf, TraceContext};
 use pawl_core::{AnsweredCall, Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
@@ -46,6 +46,8 @@ pub(crate) struct AttemptTask {
     pub(crate) grants: Permissions,
     /// Hosts that the workflow grants and the operator does not.
     pub(crate) withheld: Vec<String>,
+    /// The folders that its tools have.
+    pub(crate) mounts: Arc<Vec<Mount>>,
     pub(crate) pins: Arc<PluginPins>,
     pub(crate) started_at: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
@@ -135,6 +137,7 @@ async fn carry_out_in(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
                 deadline: task.deadline,
                 seed: task.seed,
                 grants: &task.grants,
+                mounts: &task.mounts,
                 rank: task.rank,
                 rehearsing: task.rehearsing.as_deref(),
                 trace: task.trace_at(None),
@@ -214,9 +217,9 @@ fn explain(failure: Failure, withheld: &[String]) -> Failure {
     if failure.kind != FailureKind::Denied || withheld.is_empty() {
         return failure;
     }
-    let hosts = withheld.join(", ");
+    let (hosts, flags) = (withheld.join(", "), withheld.join(" --allow-http "));
     let message = format!(
-        "{}; the workflow grants {hosts}, but the operator did not allow it: start the run with --allow-http",
+        "{}; the workflow grants {hosts}, but the operator did not allow it: start the run with --allow-http {flags}",
         failure.message
     );
     Failure { message, ..failure }

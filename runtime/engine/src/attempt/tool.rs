@@ -7,12 +7,12 @@ use pawl_core::call::{CallRequest, CallResponse};
 use pawl_core::definition::Schema;
 use pawl_core::elicit::ToolAsks;
 use pawl_core::event::LogLine;
-use pawl_core::plugin::{EffectClass, Permissions, PluginOrigin, PluginPin};
+use pawl_core::plugin::{EffectClass, Mount, Permissions, PluginOrigin, PluginPin};
 use pawl_core::state::Dialogue;
 use pawl_core::trace::TraceContext;
 use pawl_core::{Digest, Failure, FailureKind, Rank, RunId, StepId, Timestamp, VisitId};
 use pawl_mcp::McpEnd;
-use pawl_sandbox::{ProgressSink, ToolCall};
+use pawl_sandbox::{ProgressSink, SecretSource, ToolCall};
 use serde_json::Value;
 
 use super::rehearsal::Rehearsing;
@@ -38,6 +38,7 @@ pub(super) struct ToolTry<'a> {
     pub(super) deadline: Option<Timestamp>,
     pub(super) seed: Digest,
     pub(super) grants: &'a Permissions,
+    pub(super) mounts: &'a [Mount],
     pub(super) rank: Rank,
     pub(super) rehearsing: Option<&'a Rehearsing>,
     /// The trace that whoever the tool asks is told of.
@@ -128,6 +129,8 @@ impl ToolTry<'_> {
             now: self.now,
             seed: *self.seed.as_bytes(),
             grants: self.grants.clone(),
+            secrets: context.standing.now().secrets.clone().map(|secrets| secrets as Arc<dyn SecretSource>),
+            mounts: self.mounts.to_vec(),
             limits: limits_of(self.pin, &context.config.limits),
             progress: Some(ProgressSink::new(context.progress.of(self.run, self.step, self.visit))),
             trace: self.trace,

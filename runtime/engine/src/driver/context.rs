@@ -10,6 +10,7 @@ use super::message::{Acknowledged, Message, Queued, Reply};
 use crate::metrics::Metrics;
 use crate::operator::Standing;
 use crate::plugins::Catalog;
+use crate::plugins::acceptance::Covered;
 use crate::progress::ProgressHub;
 use crate::routes::Routes;
 use crate::workflow::Definitions;
@@ -21,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) definitions: Definitions,
+    /// The plugins that are known to ask for no more than was accepted.
+    pub(crate) covered: Covered,
     pub(crate) config: EngineConfig,
     /// What the operator said last.
     pub(crate) standing: Standing,

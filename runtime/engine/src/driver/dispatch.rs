@@ -171,11 +171,10 @@ impl ActiveRun {
     fn task(&self, id: VisitId, work: Arc<Work>, traced: bool) -> Option<AttemptTask> {
         let visit = self.state.visit(id)?;
         let step = self.definition.step(self.definition.index_of(&visit.step)?)?;
-        let declared = self.state.policy().narrow(&declared(step));
-        // The network needs the workflow and the operator; the rest stays inside the run.
-        let allowed = &self.state.allowed().http;
-        let http = declared.http.intersection(allowed).cloned().collect();
-        let withheld = declared.http.difference(allowed).cloned().collect();
+        let declared = declared(step);
+        let narrowed = self.state.policy().narrow(&declared);
+        let withheld = narrowed.http.beyond(&self.state.allowed().http);
+        let mounts = self.state.mounts(&declared);
         Some(AttemptTask {
             run: self.state.id(),
             visit: id,
@@ -183,8 +182,9 @@ impl ActiveRun {
             step: visit.step.clone(),
             dry_memory: self.dry_memory(&work),
             work,
-            grants: Permissions { http, ..declared },
+            grants: self.state.granted(&declared),
             withheld,
+            mounts: Arc::new(mounts),
             pins: Arc::clone(self.state.plugins()),
             started_at: visit.attempt_at,
             deadline: visit.attempt_deadline(),

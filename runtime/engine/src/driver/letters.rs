@@ -295,6 +295,7 @@ async fn prepare_child(
         via: "workflow".into(),
     };
     let started = Box::new(RunStarted {
+        folder: pin.folder.clone(),
         workflow: definition.name.clone(),
         version: definition.version.clone(),
         definition: definition.digest,

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pawl_core::plugin::Permissions;
 use pawl_core::{Command, RouteOutcome, RunId, Timestamp, VisitId};
 use pawl_store::Blob;
 use tokio::time::Instant;
@@ -168,9 +167,7 @@ impl ActiveRun {
         let step = self.definition.step(self.definition.index_of(&self.state.visit(visit)?.step)?)?;
         let among = super::dispatch::declared(step);
         let policy = self.state.policy();
-        let narrowed = policy.narrow(&among);
-        let http = narrowed.http.intersection(&self.state.allowed().http).cloned().collect();
-        let grants = Permissions { http, ..narrowed };
+        let grants = self.state.granted(&among);
         Some(Request {
             run: self.state.id(),
             visit,

@@ -266,6 +266,11 @@ impl Catalog {
         Ok(Arc::clone(&self.load(bytes).await?.loaded))
     }
 
+    /// A component that was loaded before.
+    pub(crate) fn held(&self, digest: &Digest) -> Option<Arc<LoadedPlugin>> {
+        self.cached(digest).map(|ready| Arc::clone(&ready.loaded))
+    }
+
     fn cached(&self, digest: &Digest) -> Option<Arc<ReadyPlugin>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }

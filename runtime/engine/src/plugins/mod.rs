@@ -1,11 +1,13 @@
 //! Plugins: where they are found, what was loaded.
 
+pub(crate) mod acceptance;
 mod catalog;
 mod locking;
 mod servers;
 mod settle;
 mod shipped;
 
+pub use acceptance::{Demands, HeldPlugin};
 pub use catalog::PluginEntry;
 pub(crate) use catalog::{AGENT_SCHEMAS, Catalog, ReadyPlugin, limits_of};
 pub use locking::LockMode;

@@ -81,6 +81,9 @@ pub struct Registered {
 /// All that a version is bound to. A blob of its own: descriptions of plugins can be large.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Manifest {
+    /// The folder that its `files` are in, where it grants any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) folder: Option<String>,
     pub(super) plugins: PluginPins,
     #[serde(default)]
     pub(super) workflows: WorkflowPins,
@@ -95,6 +98,7 @@ pub(super) struct Manifest {
 impl Manifest {
     pub(super) fn of(workflow: &Workflow) -> Self {
         Self {
+            folder: workflow.folder.clone(),
             plugins: workflow.plugins.as_ref().clone(),
             workflows: workflow.workflows.clone(),
             prices: workflow.prices.clone(),
@@ -119,6 +123,9 @@ pub(super) fn differences(
     if known.definition != version.definition {
         found.push("its source".to_owned());
     }
+    if known_manifest.folder != manifest.folder {
+        found.push("the folder that its `files` are in".to_owned());
+    }
     let names: BTreeSet<_> = known_manifest.plugins.keys().chain(manifest.plugins.keys()).collect();
     let component = |pins: &PluginPins, name: &str| pins.get(name).map(|pin| pin.component);
     for name in names {
@@ -135,7 +142,7 @@ pub(super) fn differences(
     found
 }
 
-/// Whether two pins are of the same bytes, wherever they were found.
+/// Whether two pins are of the same bytes, wherever they were found, with `files` in the same folder.
 fn same_workflow(
     one: Option<&pawl_core::plugin::WorkflowPin>,
     other: Option<&pawl_core::plugin::WorkflowPin>,
@@ -145,6 +152,7 @@ fn same_workflow(
         |pins: &PluginPins| pins.iter().map(|(name, pin)| (name.clone(), pin.component)).collect::<Vec<_>>();
     let names: BTreeSet<_> = one.workflows.keys().chain(other.workflows.keys()).collect();
     one.definition == other.definition
+        && one.folder == other.folder
         && components(&one.plugins) == components(&other.plugins)
         && names.into_iter().all(|name| same_workflow(one.workflows.get(name), other.workflows.get(name)))
 }

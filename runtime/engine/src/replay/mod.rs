@@ -157,9 +157,7 @@ struct Era {
 fn grants(definition: &Definition, state: &RunState, step: &StepId) -> Permissions {
     let verb = definition.index_of(step).and_then(|index| definition.step(index)).map(|step| &step.verb);
     let Some(Verb::Agent(agent)) = verb else { return Permissions::default() };
-    let declared = state.policy().narrow(&agent.permissions);
-    let http = declared.http.intersection(&state.allowed().http).cloned().collect();
-    Permissions { http, ..declared }
+    state.granted(&agent.permissions)
 }
 
 /// Compares what an agent came to with what the journal says that it came to.

@@ -17,6 +17,7 @@ use super::rank::{rank, reason};
 use super::registry::{RoutedPlugin, forget_server, registered};
 use crate::EngineError;
 use crate::driver::Context;
+use crate::plugins::acceptance;
 
 /// A visit that needs a plugin.
 #[derive(Debug, Clone)]
@@ -94,11 +95,16 @@ pub(crate) async fn route(
     context: &Context,
     request: &Request,
 ) -> Result<(RouteOutcome, Vec<Blob>, Option<Timestamp>), EngineError> {
-    let (mut good, left_out) = look(context, request).await?;
-    while let Some(best) = (!good.is_empty()).then(|| good.remove(0)) {
+    let (mut good, mut left_out) = look(context, request).await?;
+    while let Some(mut best) = (!good.is_empty()).then(|| good.remove(0)) {
         let name = best.candidate.name.clone();
         let Some(plugin) = &best.plugin else { continue };
         let Some((pin, blob)) = pinned(context, request, &name, plugin).await? else { continue };
+        if let Some(why) = acceptance::check_one(context, &name, &pin).await? {
+            best.candidate.left_out = Some(why);
+            left_out.push(best);
+            continue;
+        }
         if best.circuit == Circuit::HalfOpen {
             let key = (name.clone(), pin.component);
             context.routes.ask(context, |health, now| health.tries(key, now)).await;

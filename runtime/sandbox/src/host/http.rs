@@ -5,7 +5,6 @@
 //! holds for a guest (names, fields, pieces of bodies, connections) is bounded here: it is not in
 //! the guest's memory.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pawl_core::call::LogLevel;
+use pawl_core::plugin::{Hosts, Methods};
 use pawl_core::trace::TraceContext;
 use tokio::sync::Semaphore;
 use wasmtime::StoreContextMut;
@@ -27,6 +27,8 @@ use wasmtime_wasi_http::{
 
 use crate::host::log::SharedLog;
 use crate::limits::{Exceeded, Limits};
+use crate::secret::{Vault, covered};
+use crate::sieve::{Found, sieved};
 use crate::state::{HostState, Role};
 
 /// Ports that an entry without a port stands for.
@@ -136,43 +138,55 @@ pub(crate) struct HttpHooks {
     body_max_bytes: usize,
     requests: u32,
     requests_max: u32,
+    /// The secrets that may be put into them.
+    pub(crate) vault: Vault,
+    /// Why the last request was refused that was.
+    pub(crate) refused: Option<String>,
     at_once: Arc<Semaphore>,
     /// The trace that requests belong to.
     pub(crate) trace: Option<TraceContext>,
 }
 
 /// One entry of `permissions.http`.
-#[derive(Debug, PartialEq, Eq)]
-struct Allowed {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Allowed {
     host: String,
     port: Option<u16>,
+    methods: Methods,
 }
 
 impl Allowed {
     /// An entry that is not `host` or `host:port` allows nothing.
-    fn parse(entry: &str) -> Option<Self> {
+    fn parse(entry: &str, methods: &Methods) -> Option<Self> {
         let authority: Authority = entry.parse().ok()?;
         let port = authority.port_u16();
         // A colon without a usable port, or user information, would not mean what it seems to.
         let is_plain = port.is_some() || authority.as_str() == authority.host();
-        (is_plain && !entry.contains('@')).then(|| Self { host: authority.host().to_ascii_lowercase(), port })
+        let host = authority.host().to_ascii_lowercase();
+        (is_plain && !entry.contains('@')).then(|| Self { host, port, methods: methods.clone() })
     }
 
-    fn covers(&self, host: &str, port: u16) -> bool {
+    pub(crate) fn all(hosts: &Hosts) -> Vec<Self> {
+        hosts.iter().filter_map(|(entry, methods)| Self::parse(entry, methods)).collect()
+    }
+
+    pub(crate) fn covers(&self, host: &str, port: u16) -> bool {
         self.host.eq_ignore_ascii_case(host)
             && self.port.map_or_else(|| DEFAULT_PORTS.contains(&port), |allowed| allowed == port)
     }
 }
 
 impl HttpHooks {
-    pub(crate) fn new(hosts: &BTreeSet<String>, limits: &Limits, log: &SharedLog) -> Self {
+    pub(crate) fn new(hosts: &Hosts, limits: &Limits, log: &SharedLog) -> Self {
         Self {
-            allowed: hosts.iter().filter_map(|entry| Allowed::parse(entry)).collect(),
+            allowed: Allowed::all(hosts),
             log: Arc::clone(log),
             wait: Duration::from_millis(limits.http_wait_max_ms),
             body_max_bytes: usize::try_from(limits.http_body_max_bytes).unwrap_or(usize::MAX),
             requests: 0,
             requests_max: limits.host_calls_max,
+            vault: Vault::default(),
+            refused: None,
             at_once: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
             trace: None,
         }
@@ -190,12 +204,30 @@ impl HttpHooks {
         (self.requests > value).then(|| Exceeded { limit: "host_calls_max", value: value.into() })
     }
 
-    fn allows(&self, uri: &Uri) -> bool {
-        let Some(authority) = uri.authority() else { return false };
+    /// Why a request may not go; nothing where it may.
+    fn refusal(&self, method: &str, uri: &Uri) -> Option<String> {
+        let Some(authority) = uri.authority() else {
+            return Some("it names no host".to_owned());
+        };
         let default = if uri.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
         let port = authority.port_u16().unwrap_or(default);
-        !authority.as_str().contains('@')
-            && self.allowed.iter().any(|allowed| allowed.covers(authority.host(), port))
+        let is_named = !authority.as_str().contains('@');
+        let mut granted =
+            self.allowed.iter().filter(|allowed| is_named && allowed.covers(authority.host(), port));
+        let Some(first) = granted.next() else {
+            return Some("permissions.http does not list it".to_owned());
+        };
+        let mut all = std::iter::once(first).chain(granted);
+        let is_allowed = all.any(|allowed| allowed.methods.allow(method));
+        (!is_allowed).then(|| format!("permissions.http lists it without the method {method}"))
+    }
+
+    fn refuse(&mut self, uri: &Uri, why: &str) -> Sent {
+        let authority = uri.authority().map_or("nowhere", Authority::as_str);
+        let message = format!("a request to {authority} was denied: {why}");
+        self.note(message.clone());
+        self.refused = Some(message);
+        Box::new(async { Err(Error::HttpRequestDenied) })
     }
 
     fn note(&self, message: String) {
@@ -218,7 +250,7 @@ impl HttpHooks {
 impl WasiHttpHooks for HttpHooks {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Sent {
@@ -226,29 +258,31 @@ impl WasiHttpHooks for HttpHooks {
         if self.exceeded().is_some() {
             return Box::new(async { Err(Error::ConnectionLimitReached) });
         }
-        if !self.allows(request.uri()) {
-            let authority = request.uri().authority().map_or("nowhere", Authority::as_str);
-            self.note(format!("a request to {authority} was denied: permissions.http does not list it"));
-            return Box::new(async { Err(Error::HttpRequestDenied) });
+        if let Some(why) = self.refusal(request.method().as_str(), request.uri()) {
+            return self.refuse(&request.uri().clone(), &why);
         }
-        let mut request = request;
         if let Some(trace) = &self.trace {
             tell_trace(trace, request.headers_mut());
         }
+        if let Err(why) = self.vault.fill(&mut request) {
+            return self.refuse(&request.uri().clone(), &why);
+        }
+        let (placeholders, secrets) = (self.vault.placeholders(), self.vault.values());
         let (options, wait, max) = (self.options(options), self.wait, self.body_max_bytes);
         let at_once = Arc::clone(&self.at_once);
         Box::new(async move {
             let began = Instant::now();
             let turn = tokio::time::timeout(wait, at_once.acquire_owned()).await;
             let Ok(Ok(turn)) = turn else { return Err(Error::ConnectionLimitReached) };
+            let request = request.map(|body| sieved(body, placeholders, Found::Refuse));
             let request = request.map(|body| limited(body, max, Error::HttpRequestBodySize));
             let sending = default_send_request(request, Some(options));
             let left = wait.saturating_sub(began.elapsed());
             let (response, rest) =
                 tokio::time::timeout(left, sending).await.map_err(|_| Error::HttpResponseTimeout)??;
             check_head(&response)?;
-            let response =
-                response.map(|body| limited(body.boxed_unsync(), max, Error::HttpResponseBodySize));
+            let response = without(response.map(|body| body.boxed_unsync()), secrets)?;
+            let response = response.map(|body| limited(body, max, Error::HttpResponseBodySize));
             // The connection lives in `rest`, which ends with the body, however that ends.
             let rest = async move {
                 let _turn = turn;
@@ -274,6 +308,20 @@ fn tell_trace(trace: &TraceContext, headers: &mut HeaderMap) {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
+}
+
+/// An answer in which no secret can be read. One that is packed cannot be searched.
+fn without(mut response: Response<WasiBody>, secrets: Vec<Vec<u8>>) -> Result<Response<WasiBody>, Error> {
+    if secrets.is_empty() {
+        return Ok(response);
+    }
+    let coding = response.headers().get(http::header::CONTENT_ENCODING);
+    let coding = coding.map(|coding| String::from_utf8_lossy(coding.as_bytes()).into_owned());
+    if coding.as_ref().is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(Error::HttpResponseContentCoding(coding));
+    }
+    covered(response.headers_mut(), &secrets);
+    Ok(response.map(|body| sieved(body, secrets, Found::Cover)))
 }
 
 fn check_head<B>(response: &Response<B>) -> Result<(), Error> {
@@ -322,8 +370,36 @@ mod tests {
         ];
         let log = LogBook::shared(1_000);
         for (entry, uri, allowed) in cases {
-            let hooks = HttpHooks::new(&BTreeSet::from([entry.to_owned()]), &Limits::default(), &log);
-            assert_eq!(hooks.allows(&uri.parse().unwrap()), allowed, "{entry} {uri}");
+            let mut hosts = Hosts::default();
+            hosts.add(entry, Methods::All);
+            let hooks = HttpHooks::new(&hosts, &Limits::default(), &log);
+            let refusal = hooks.refusal("PATCH", &uri.parse().unwrap());
+            assert_eq!(refusal.is_none(), allowed, "{entry} {uri}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn only_granted_methods_are_used() {
+        let log = LogBook::shared(1_000);
+        let hosts: Hosts = ["a.test=GET,HEAD", "a.test:443=POST"]
+            .iter()
+            .map(|host| host.parse::<Hosts>().unwrap())
+            .collect();
+        let hooks = HttpHooks::new(&hosts, &Limits::default(), &log);
+        for (method, uri, allowed) in [
+            ("GET", "http://a.test/", true),
+            ("HEAD", "https://a.test/", true),
+            ("POST", "https://a.test/", true),
+            ("POST", "http://a.test/", false),
+            ("get", "http://a.test/", false),
+            ("DELETE", "https://a.test/", false),
+            ("PURGE", "https://a.test/", false),
+        ] {
+            let refusal = hooks.refusal(method, &uri.parse().unwrap());
+            assert_eq!(refusal.is_none(), allowed, "{method} {uri}: {refusal:?}");
+            if let Some(why) = refusal {
+                assert!(why.contains("without the method") && why.contains(method), "{why}");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod clock;
+pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod http;
 pub(crate) mod human;
@@ -10,6 +11,7 @@ pub(crate) mod memory;
 pub(crate) mod models;
 pub(crate) mod progress;
 pub(crate) mod random;
+pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod timers;
 pub(crate) mod tools;
@@ -20,6 +22,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings::host as own;
 use crate::bindings::host::types;
+use crate::bindings::tool_host;
 use crate::json;
 use crate::limits::Limits;
 use crate::state::HostState;
@@ -42,6 +45,7 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     own::models::add_to_linker::<_, Me>(linker, |state| state)?;
     own::agents::add_to_linker::<_, Me>(linker, |state| state)?;
     own::signals::add_to_linker::<_, Me>(linker, |state| state)?;
+    tool_host::secrets::add_to_linker::<_, Me>(linker, |state| state)?;
     wasi::link(linker)?;
     http::link(linker)
 }

@@ -1,6 +1,6 @@
 //! WASI 0.2 with nothing behind it, for components of other languages.
 //!
-//! No arguments, no environment, no folders, no sockets. Output goes to the plugin's log. Clocks
+//! No arguments, no environment, no sockets, and no folders but those that a tool was granted. Output goes to the plugin's log. Clocks
 //! stand at the journal's time, and randomness follows from the attempt's seed. An agent that
 //! waits on a clock does not wait: a durable pause is `timers.sleep`. A tool's wait is real, and so
 //! its monotonic clock moves; its wall clock stands still like any other.
@@ -22,6 +22,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
+use crate::host::files::{Folder, give};
 use crate::host::log::SharedLog;
 use crate::host::random::Sequence;
 use crate::state::{HostState, Role};
@@ -87,15 +88,19 @@ impl HostMonotonicClock for SharedTime {
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (time, log, seed) = (&self.time, &self.log, self.seed);
-        let ctx = self.wasi.get_or_insert_with(|| context(time, log, seed));
+        let (time, log, seed, folders) = (&self.time, &self.log, self.seed, &self.folders);
+        let ctx = self.wasi.get_or_insert_with(|| context(time, log, seed, folders));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
 
 /// Made only when a guest uses WASI: most do not.
-fn context(time: &SharedTime, log: &SharedLog, seed: [u8; 32]) -> WasiCtx {
-    WasiCtx::builder()
+fn context(time: &SharedTime, log: &SharedLog, seed: [u8; 32], folders: &[Folder]) -> WasiCtx {
+    let mut builder = WasiCtx::builder();
+    for lost in give(&mut builder, folders) {
+        log.lock().unwrap_or_else(PoisonError::into_inner).add(LogLevel::Warn, lost);
+    }
+    builder
         .stdout(Output::new(log, LogLevel::Info))
         .stderr(Output::new(log, LogLevel::Error))
         .wall_clock(time.clone())

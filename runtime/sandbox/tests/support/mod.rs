@@ -32,6 +32,8 @@ pub fn call(limits: Limits) -> ToolCall {
         now: Timestamp(1_000),
         seed: [1; 32],
         grants: Permissions::default(),
+        secrets: None,
+        mounts: Vec::new(),
         limits,
         progress: None,
         trace: None,
@@ -57,7 +59,9 @@ pub fn task(grants: Permissions, limits: Limits) -> AgentTask {
 pub fn all_grants() -> Permissions {
     Permissions {
         tools: ["orders.*".to_owned()].into(),
-        http: std::collections::BTreeSet::new(),
+        http: pawl_core::plugin::Hosts::default(),
+        secrets: std::collections::BTreeSet::new(),
+        files: std::collections::BTreeMap::new(),
         agents: ["writer".to_owned()].into(),
         signals: ["go".to_owned()].into(),
         models: ["default".to_owned()].into(),

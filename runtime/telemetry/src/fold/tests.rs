@@ -16,6 +16,7 @@ fn someone() -> Actor {
 fn started(change: impl FnOnce(&mut RunStarted)) -> Event {
     let mut started = RunStarted {
         namespace: pawl_core::Namespace::default(),
+        folder: None,
         workflow: "refund".into(),
         version: "1.0.0".into(),
         definition: Digest::of(b""),

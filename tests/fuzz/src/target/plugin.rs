@@ -90,6 +90,8 @@ async fn used(sandbox: &Sandbox, plugin: &LoadedPlugin) {
                     now,
                     seed,
                     grants: Permissions::default(),
+                    secrets: None,
+                    mounts: Vec::new(),
                     limits: limits(),
                     progress: None,
                     trace: None,
@@ -102,7 +104,9 @@ async fn used(sandbox: &Sandbox, plugin: &LoadedPlugin) {
         Description::Agent(_) => {
             let grants = Permissions {
                 tools: ["*".to_owned()].into(),
-                http: std::collections::BTreeSet::new(),
+                http: pawl_core::plugin::Hosts::default(),
+                secrets: std::collections::BTreeSet::new(),
+                files: std::collections::BTreeMap::new(),
                 agents: ["a".to_owned()].into(),
                 signals: ["a".to_owned()].into(),
                 models: ["a".to_owned()].into(),

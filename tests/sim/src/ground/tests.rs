@@ -62,6 +62,7 @@ fn commit(truth: &mut Truth, run: RunId, events: &[Event]) -> Vec<String> {
 
 fn started(parent: Option<Parent>, ancestor: Option<Ancestor>) -> Event {
     Event::RunStarted(Box::new(RunStarted {
+        folder: None,
         workflow: "w".into(),
         version: "1.0.0".into(),
         definition: Digest::of(b"definition"),

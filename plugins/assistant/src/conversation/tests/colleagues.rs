@@ -38,6 +38,20 @@ fn a_colleague_is_asked_and_its_answer_comes_back() {
 }
 
 #[test]
+fn a_colleague_without_a_summary_says_of_itself_what_it_can_do() {
+    let mut world = with_agents([answer("Done.", &[])]);
+    let agents = json!([{ "name": "money", "agent": "refunds" }]);
+    run(&mut world, json!({ "task": "x", "agents": agents })).unwrap();
+    let offer = &world.asked[0].tools[0];
+    assert_eq!(offer.name, "ask_money");
+    assert!(offer.summary.ends_with("Says that it pays back."), "{}", offer.summary);
+    let stranger = json!({ "task": "x", "agents": [{ "name": "stranger" }] });
+    let failure = run(&mut with_agents([]), stranger).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Denied);
+    assert!(failure.message.contains("names stranger, which the step may not ask"), "{failure:?}");
+}
+
+#[test]
 fn a_task_is_handed_over() {
     let mut world = with_agents([answer("", &[("hand_over_to_refunds", json!({ "task": "Pay A-1." }))])]);
     let outcome = outcome(&mut world, json!({ "task": "x", "agents": colleagues() })).unwrap();

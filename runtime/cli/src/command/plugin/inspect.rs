@@ -66,15 +66,13 @@ fn granted(definition: &Definition, plugin: &str, loaded: &LoadedPlugin) -> Vec<
     let mut grants = Vec::new();
     for step in &definition.steps {
         let permissions = match &step.verb {
-            Verb::Tool(tool) if tool.plugin == plugin => {
-                Permissions { http: tool.permissions.http.clone(), ..Permissions::default() }
-            }
+            Verb::Tool(tool) if tool.plugin == plugin => of_tool(&tool.permissions),
             Verb::Agent(agent) if agent.agent == plugin || agent.permissions.agents.contains(plugin) => {
                 agent.permissions.clone()
             }
-            // A tool below an agent gets the network of its step, and nothing else.
+            // A tool below an agent gets the network, secrets and folders of its step, and nothing else.
             Verb::Agent(agent) if agent.permissions.tools.iter().any(|tool| is_of(tool, plugin)) => {
-                Permissions { http: agent.permissions.http.clone(), ..Permissions::default() }
+                of_tool(&agent.permissions)
             }
             _ => continue,
         };
@@ -82,6 +80,12 @@ fn granted(definition: &Definition, plugin: &str, loaded: &LoadedPlugin) -> Vec<
         grants.push(json!({ "step": step.id, "grants": permissions, "missing": missing }));
     }
     grants
+}
+
+/// What of a step's grants a tool has.
+fn of_tool(step: &Permissions) -> Permissions {
+    let Permissions { http, secrets, files, .. } = step.clone();
+    Permissions { http, secrets, files, ..Permissions::default() }
 }
 
 fn is_of(tool: &str, plugin: &str) -> bool {

@@ -1,6 +1,7 @@
 //! `pawl plugin`: what plugins there are, what one of them is, and the life of one from its first
 //! file to its place in the plugin folder.
 
+mod accept;
 mod add;
 mod check;
 mod find;
@@ -48,6 +49,8 @@ enum PluginCommand {
     New(new::NewArgs),
     /// Put a component, with its manifest and its signature, into the plugin folder
     Add(add::AddArgs),
+    /// Let a plugin have more than those had that were used by its name before
+    Accept(accept::AcceptArgs),
     /// Make a key to sign plugins with
     Keygen(keygen::KeygenArgs),
     /// Sign a component and its manifest
@@ -70,6 +73,7 @@ impl PluginArgs {
             PluginCommand::Run(args) => args.data.folder.clone(),
             PluginCommand::New(args) => args.data.folder.clone(),
             PluginCommand::Add(args) => args.data.folder.clone(),
+            PluginCommand::Accept(args) => args.data.folder.clone(),
             PluginCommand::Keygen(_) => None,
             PluginCommand::Sign(args) => args.data.folder.clone(),
             PluginCommand::Verify(args) => args.data.folder.clone(),
@@ -91,6 +95,7 @@ pub(crate) async fn run(args: PluginArgs, place: Place, out: Output, stop: Stop)
         PluginCommand::Check(args) => check::run(&args, &place, out).await,
         PluginCommand::Run(args) => run::run(args, place, out, stop).await,
         PluginCommand::New(args) => new::run(&args, out),
+        PluginCommand::Accept(args) => accept::run(args, place, out).await,
         PluginCommand::Add(args) => add::run(&args, &place, out).await,
         PluginCommand::Keygen(args) => keygen::run(&args, out),
         PluginCommand::Sign(args) => sign::run(&args, &place, out).await,

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use clap::Args;
 use pawl_core::definition::Schema;
 use pawl_core::diagnostic::among;
-use pawl_core::plugin::{Description, PluginOrigin, split_tool};
+use pawl_core::plugin::{Description, Hosts, PluginOrigin, split_tool};
 use pawl_core::view::{OpenApproval, RunHeader, Status, Waiting};
 use pawl_engine::{Engine, PluginEntry};
 use serde_json::{Map, Value, json};
@@ -45,9 +45,12 @@ pub(super) struct RunArgs {
     /// The tool's arguments or the agent's input: a JSON object, @FILE, or - for stdin
     #[arg(long, visible_alias = "input", value_name = "JSON", default_value = "{}")]
     with: String,
-    /// A host that the tool may send requests to; may be repeated
-    #[arg(long, visible_alias = "allow-host", value_name = "HOST")]
-    allow_http: Vec<String>,
+    /// A host that the tool may send requests to, with any method or with these alone; may be repeated
+    #[arg(long, visible_alias = "allow-host", value_name = "HOST[=METHOD,…]")]
+    allow_http: Vec<Hosts>,
+    /// A secret of pawl.yaml that the tool may send; may be repeated
+    #[arg(long, value_name = "SECRET")]
+    allow_secret: Vec<String>,
     /// A tool that the agent may call, `orders.lookup` or `orders.*`; may be repeated
     #[arg(long, value_name = "TOOL")]
     allow_tool: Vec<String>,
@@ -239,10 +242,11 @@ fn workflow(args: &RunArgs, entry: &PluginEntry, target: &Target<'_>, with: &Val
         .map(|key| (key.clone(), format!("${{{{ inputs.with[{}] }}}}", Value::from(key.as_str())).into()))
         .collect();
     let verb = if target.tool.is_some() { "tool" } else { "agent" };
+    let http: Hosts = args.allow_http.iter().cloned().collect();
     let permissions = match target.tool {
-        Some(_) => json!({ "http": args.allow_http }),
+        Some(_) => json!({ "http": http, "secrets": args.allow_secret }),
         None => json!({
-            "tools": args.allow_tool, "http": args.allow_http, "models": args.allow_model,
+            "tools": args.allow_tool, "http": http, "secrets": args.allow_secret, "models": args.allow_model,
             "human": true, "memory": true, "timers": true,
         }),
     };

@@ -9,6 +9,7 @@ mod plugin;
 mod policy;
 mod profile;
 mod script;
+mod secret;
 mod server;
 mod supply;
 
@@ -20,17 +21,18 @@ pub use plugin::PLUGIN;
 pub use policy::{GRANTS, POLICY};
 pub use profile::{KEY, OPERATOR, PRICE, PROFILE};
 pub use script::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN, SCRIPT};
+pub use secret::SECRET;
 pub use server::{RETENTION, SERVER};
 pub use supply::{REGISTRY, TRUSTED_KEY};
 
 use super::schema::schema_of;
-use super::{ESCALATION, Key, Place, Shape};
+use super::{ESCALATION, FOLDER, HOST, Key, Place, Shape};
 
 /// What the schema of `pawl.yaml` calls itself.
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 17] = [
+pub static OPERATOR_PLACES: [&Place; 20] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -42,6 +44,9 @@ pub static OPERATOR_PLACES: [&Place; 17] = [
     &POLICY,
     &ESCALATION,
     &GRANTS,
+    &HOST,
+    &SECRET,
+    &FOLDER,
     &TRUSTED_KEY,
     &REGISTRY,
     &SERVER,

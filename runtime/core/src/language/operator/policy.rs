@@ -1,6 +1,7 @@
 //! What the operator asks of every run, and the most that it may be granted.
 
 use super::super::guard::RULE;
+use super::super::plugins::HOST;
 use super::{Key, Place, Shape};
 
 /// `policies`: calls that stop at an approval, whatever the workflow says.
@@ -30,11 +31,18 @@ pub static GRANTS: Place = Place {
         .otherwise("any"),
         Key::optional(
             "http",
-            Shape::Any(&Shape::Text),
-            "The hosts that tools may be granted; `--allow-http` is needed beside.",
-            "[api.example.com]",
+            Shape::Any(&Shape::Either(&[Shape::Text, Shape::Map(&HOST)])),
+            "The hosts that tools may be granted, with any method or with those that are named; `--allow-http` is needed beside.",
+            "[api.example.com, { host: www.example.com, methods: [GET] }]",
         )
         .otherwise("any"),
+        Key::optional(
+            "secrets",
+            Shape::Any(&Shape::Name("-")),
+            "The secrets that tools may be granted, of those under `secrets`.",
+            "[stripe]",
+        )
+        .otherwise("all under `secrets`"),
         Key::optional(
             "agents",
             Shape::Any(&Shape::Name("-")),

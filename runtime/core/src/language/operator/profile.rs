@@ -1,7 +1,9 @@
 //! The top of `pawl.yaml`, and its models.
 
+use super::super::plugins::FOLDER;
 use super::{
-    GRANTS, IDENTITY, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SERVER, Shape, TRUSTED_KEY,
+    GRANTS, IDENTITY, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SECRET, SERVER, Shape,
+    TRUSTED_KEY,
 };
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
@@ -54,6 +56,27 @@ pub static OPERATOR: Place = Place {
             "{ tools: [orders.*], models: [default] }",
         )
         .otherwise("workflows grant what they name"),
+        Key::optional(
+            "secrets",
+            Shape::Named(&Shape::Map(&SECRET)),
+            "What tools may send and never see, by the names that workflows grant in `permissions: secrets`.",
+            "{ stripe: { env: STRIPE_KEY, hosts: [api.stripe.com] } }",
+        )
+        .default("{}"),
+        Key::optional(
+            "files",
+            Shape::Any(&Shape::Map(&FOLDER)),
+            "The folders that workflows may grant their tools, or folders within them.",
+            "[{ path: /srv/reports, mode: write }]",
+        )
+        .default("[]"),
+        Key::optional(
+            "new_plugins",
+            Shape::OneOf(&["accept", "hold"]),
+            "What becomes of a plugin whose name was never used in this data folder: it is taken as it is, or new runs are refused until `pawl plugin accept`. One that asks for more than was accepted is held in any case.",
+            "hold",
+        )
+        .default("accept"),
         Key::optional(
             "trusted_keys",
             Shape::Named(&Shape::Map(&TRUSTED_KEY)),

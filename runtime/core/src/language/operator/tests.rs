@@ -43,6 +43,9 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         ("trusted-key", None) => {
             body.insert("file".to_owned(), json!("release.key.pub"));
         }
+        ("secret", None | Some("hosts")) => {
+            body.insert("env".to_owned(), json!("STRIPE_KEY"));
+        }
         ("key", None) => {
             body.insert("env".to_owned(), json!("MODEL_KEY"));
         }
@@ -68,6 +71,9 @@ fn around(place: &Place, inner: &Value) -> Value {
             json!({ "policies": [rule] })
         }
         "grants" => json!({ "grants": inner }),
+        "host" => json!({ "grants": { "http": [inner] } }),
+        "secret" => json!({ "secrets": { "mine": inner } }),
+        "folder" => json!({ "files": [inner] }),
         "price" => {
             json!({ "models": { "mine": { "provider": "ollama", "model": "m", "price": inner } } })
         }

@@ -7,6 +7,7 @@ mod plugin;
 mod policy;
 mod profile;
 mod script;
+mod secret;
 mod server;
 mod supply;
 
@@ -17,6 +18,7 @@ pub(super) use script::rules;
 
 use super::keys::{Keys, get};
 use super::lower::Lower;
+use super::permissions::folders;
 use super::tree::Node;
 use super::{SOURCE_MAX_BYTES, yaml};
 use crate::chat::ModelScript;
@@ -30,6 +32,8 @@ const KEY_WORDS: [&str; 5] = ["key", "token", "secret", "password", "authorizati
 pub const MODELS_MAX: usize = 100;
 /// The most plugins that a file says something of.
 pub const OPERATOR_PLUGINS_MAX: usize = 1_000;
+/// The most secrets of a file.
+pub const SECRETS_MAX: usize = 100;
 /// The most trusted keys of a file.
 pub const TRUSTED_KEYS_MAX: usize = 100;
 /// The most registries of a file.
@@ -68,6 +72,9 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
             mcp,
             plugins,
             policy,
+            secrets: get(keys, "secrets").map(|node| secret::secrets(lower, node)).unwrap_or_default(),
+            files: get(keys, "files").map(|node| folders(lower, node)).unwrap_or_default(),
+            hold_new_plugins: get(keys, "new_plugins").is_some_and(|node| secret::holds(lower, node)),
             trusted_keys: trusted_keys.unwrap_or_default(),
             registries: registries.unwrap_or_default(),
             identity,
@@ -123,6 +130,12 @@ fn cover(problems: &mut Diagnostics, node: &Node) {
     }
     for entry in node.as_map().unwrap_or_default() {
         let name = entry.key.to_lowercase();
+        // Somebody may write one instead of where it is.
+        for secret in entry.value.as_map().filter(|_| name == "secrets").unwrap_or_default() {
+            if secret.value.as_text().is_some() {
+                problems.hide(&secret.value.span);
+            }
+        }
         if entry.value.as_text().is_some() && KEY_WORDS.iter().any(|word| name.contains(word)) {
             problems.hide(&entry.value.span);
         } else {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::guard::{pattern, rules};
 use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
+use super::super::permissions::hosts;
 use super::super::tree::Node;
 use crate::guard::Policy;
 use crate::language::operator::{GRANTS, POLICY};
@@ -43,6 +44,9 @@ fn grants(lower: &mut Lower, node: &Node) -> Ceiling {
         let node = get(keys, key)?;
         Some(lower.texts(node, key).into_iter().map(|(name, _)| name.to_owned()).collect())
     };
-    let (http, agents, models) = (names("http"), names("agents"), names("models"));
-    Ceiling { tools: get(keys, "tools").map(|node| patterns(lower, node, "tools")), http, agents, models }
+    let (secrets, agents, models) = (names("secrets"), names("agents"), names("models"));
+    let http = get(keys, "http").map(|node| hosts(lower, node));
+    let tools = get(keys, "tools").map(|node| patterns(lower, node, "tools"));
+    // The folders stand under `files`, whether there are grants or not.
+    Ceiling { tools, http, secrets, files: None, agents, models }
 }

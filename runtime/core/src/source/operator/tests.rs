@@ -310,3 +310,44 @@ identity:
         assert!(told.contains(says), "{told}");
     }
 }
+
+#[test]
+fn problems_of_secrets_and_folders_are_told() {
+    let text = |text: &str| load("pawl.yaml", text).map_err(|problems| problems.render(false));
+    let good = text(
+        "secrets: { one: { env: A, hosts: a.test }, two: { file: b, hosts: [b.test:8443] } }\n\
+         files: [{ path: data }, { path: /srv, mode: write }]\nnew_plugins: hold\n\
+         grants: { http: [a.test, { host: b.test, methods: GET }], secrets: [one] }\n",
+    )
+    .unwrap();
+    assert_eq!(good.secrets.len(), 2);
+    assert_eq!(good.files.values().map(|mode| mode.name()).collect::<Vec<_>>(), ["write", "read"]);
+    assert!(good.hold_new_plugins);
+    assert_eq!(good.policy.grants.http.unwrap().to_string(), "a.test, b.test=GET");
+    for (wrong, part) in [
+        ("secrets: { one: sk-canary }", "a secret never stands in pawl.yaml"),
+        ("secrets: { one: { env: A } }", "hosts"),
+        ("secrets: { one: { env: A, file: b, hosts: a.test } }", "one of env and file"),
+        ("secrets: { one: { env: A, hosts: [] } }", "hosts names no host"),
+        ("secrets: { one: { env: A, hosts: ['*.a.test'] } }", "'*.a.test' is not a host"),
+        ("secrets: { one: { env: A, hosts: [{ host: a.test, methods: GET }] } }", "have no methods"),
+        ("files: [{ path: '' }]", "the path of a folder cannot be this"),
+        ("files: [{ path: a, mode: append }]", "there is no mode 'append'"),
+        ("files: [{ path: a }, { path: a, mode: write }]", "'a' stands here twice"),
+        ("new_plugins: ask", "new_plugins cannot be 'ask'"),
+        ("grants: { http: [{ host: a.test, methods: get }] }", "'get' is not a method"),
+        ("grants: { http: [{ host: a.test, methods: [] }] }", "methods names no method"),
+    ] {
+        let told = text(wrong).unwrap_err();
+        assert!(told.contains(part) && !told.contains("canary"), "{wrong}: {told}");
+    }
+    let many = |count: usize, one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<String>();
+    let secrets = |count| many(count, &|n| format!("  s{n}: {{ env: A, hosts: a.test }}\n"));
+    assert!(text(&format!("secrets:\n{}", secrets(SECRETS_MAX))).is_ok());
+    assert!(
+        text(&format!("secrets:\n{}", secrets(SECRETS_MAX + 1))).unwrap_err().contains("secrets_max is 100")
+    );
+    let folders = |count| many(count, &|n| format!("  - {{ path: f{n} }}\n"));
+    assert!(text(&format!("files:\n{}", folders(100))).is_ok());
+    assert!(text(&format!("files:\n{}", folders(101))).unwrap_err().contains("folders_max is 100"));
+}

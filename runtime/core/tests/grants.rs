@@ -1,0 +1,129 @@
+//! What a step has of what its workflow grants: bounded by the operator, by what was allowed, and by the steps around.
+
+use pawl_core::event::{Actor, Event, RunStarted};
+use pawl_core::guard::Policy;
+use pawl_core::plugin::{Ceiling, FolderMode, Hosts, Permissions};
+use pawl_core::{Digest, RunId, RunState, Timestamp};
+use serde_json::json;
+
+use FolderMode::{Read, Write};
+
+fn hosts(all: &[&str]) -> Hosts {
+    all.iter().map(|host| host.parse::<Hosts>().expect("a host")).collect()
+}
+
+fn started(folder: Option<&str>, allowed: Permissions, policy: Policy) -> RunState {
+    let started = RunStarted {
+        workflow: "w".into(),
+        version: "1.0.0".into(),
+        definition: Digest::of(b""),
+        inputs: json!({}).into(),
+        plugins: Default::default(),
+        allowed,
+        by: Actor { name: "user:ann".into(), groups: vec![], operator: true, via: "test".into() },
+        seed: Digest::of(b"seed"),
+        folder: folder.map(str::to_owned),
+        namespace: Default::default(),
+        ancestor: None,
+        policy,
+        workflows: Default::default(),
+        priority: None,
+        allowance: Default::default(),
+        prices: Default::default(),
+        parent: None,
+        trace: None,
+    };
+    // As a journal holds it.
+    let event = Event::RunStarted(Box::new(started));
+    let event: Event = serde_json::from_value(serde_json::to_value(&event).expect("JSON")).expect("an event");
+    let mut state = RunState::new(RunId::from_bytes([1; 16]));
+    state.apply(Timestamp(1), &event);
+    state
+}
+
+fn files(all: &[(&str, FolderMode)]) -> std::collections::BTreeMap<String, FolderMode> {
+    all.iter().map(|(path, mode)| ((*path).to_owned(), *mode)).collect()
+}
+
+#[test]
+fn methods_and_secrets_are_what_everybody_grants() {
+    let policy = Policy {
+        grants: Ceiling {
+            http: Some(hosts(&["a.test=GET,POST,PUT", "b.test"])),
+            secrets: Some(["one".to_owned(), "two".to_owned()].into()),
+            ..Ceiling::default()
+        },
+        around: Ceiling {
+            http: Some(hosts(&["a.test=GET,PUT", "b.test=HEAD"])),
+            secrets: Some(["two".to_owned()].into()),
+            ..Ceiling::default()
+        },
+        ..Policy::default()
+    };
+    let allowed = Permissions { http: hosts(&["a.test:443", "b.test"]), ..Permissions::default() };
+    let state = started(None, allowed, policy);
+    let secrets = ["one".to_owned(), "two".to_owned(), "three".to_owned()].into();
+    let declared = Permissions {
+        http: hosts(&["a.test", "b.test=GET,HEAD", "c.test"]),
+        secrets,
+        ..Permissions::default()
+    };
+    let granted = state.granted(&declared);
+    assert_eq!(granted.http, hosts(&["a.test:443=GET,PUT", "b.test=HEAD"]));
+    assert_eq!(granted.secrets, ["two".to_owned()].into());
+}
+
+#[test]
+fn folders_lie_within_the_operators_and_within_what_the_steps_around_grant() {
+    let operators = Policy { files: files(&[("/srv", Read), ("/srv/out", Write)]), ..Policy::default() };
+    let declared = Permissions {
+        files: files(&[
+            ("./data", Write),
+            ("../out/x", Write),
+            ("../out/../../etc", Read),
+            ("/srvx", Read),
+            ("/srv", Read),
+        ]),
+        ..Permissions::default()
+    };
+    let told = |state: &RunState| {
+        let mounts = state.mounts(&declared);
+        mounts
+            .iter()
+            .map(|mount| format!("{} {} + {} {}", mount.name, mount.root, mount.below, mount.mode.name()))
+            .collect::<Vec<_>>()
+    };
+    let state = started(Some("/srv/w"), Permissions::default(), operators.clone());
+    assert_eq!(
+        told(&state),
+        ["../out/x /srv/out + x write", "./data /srv + w/data read", "/srv /srv +  read"]
+    );
+    // A run that a step of another workflow started has no more than that step.
+    let around = Ceiling {
+        files: Some(files(&[("/srv/out", Read), ("/srv/w/data/deep", Write)])),
+        ..Ceiling::default()
+    };
+    let state = started(Some("/srv/w"), Permissions::default(), Policy { around, ..operators.clone() });
+    assert_eq!(told(&state), ["../out/x /srv/out + x read"]);
+    // Nothing of the operator's, or no known folder: nothing at all.
+    assert_eq!(told(&started(Some("/srv/w"), Permissions::default(), Policy::default())), [""; 0]);
+    assert_eq!(told(&started(None, Permissions::default(), operators)), [""; 0]);
+}
+
+#[test]
+fn what_a_step_lets_another_workflow_have_is_where_its_own_files_are() {
+    let step = Permissions { files: files(&[("./data", Read)]), ..Permissions::default() };
+    let ceiling = Ceiling::of(&step);
+    let around = ceiling.based(Some("/one"));
+    let other = Permissions {
+        files: files(&[("./data", Read), ("/one/data/x", Read), ("/one/data", Write)]),
+        ..Permissions::default()
+    };
+    let withheld = around.withholds(&other.based(Some("/two")));
+    assert_eq!(withheld, ["files: /one/data (write)", "files: /two/data (read)"]);
+    assert_eq!(
+        ceiling.based(None).withholds(&other.based(Some("/one"))).len(),
+        2,
+        "no folder is known: nothing"
+    );
+}
