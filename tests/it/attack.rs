@@ -120,7 +120,9 @@ impl Ground {
 
     /// Starts a run of one step, with this guest.
     pub(crate) async fn start(&self, guest: &Guest, step: &str, grants: &str) -> Result<RunId> {
-        self.scene.start(&self.text(&guest.build(), step, grants)?, Value::Null).await
+        let text = self.text(&guest.build(), step, grants)?;
+        self.scene.accept(&text).await?;
+        self.scene.start(&text, Value::Null).await
     }
 
     /// Runs a guest to its end, for those that must not fail.

@@ -274,7 +274,7 @@ async fn what_the_operator_withholds_is_told_with_both_files() -> Result<()> {
     assert_eq!(
         told,
         "'scenario.yaml' grants what 'my/pawl.yaml' withholds: step 'think': tools: payments.refund; \
-         add it to `grants` there, or take it out of the workflow"
+         add it to `grants`, `secrets` or `files` there, or take it out of the workflow"
     );
     let step = "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps: [{ id: pay, tool: payments.refund, with: { order: A-1, amount: 1 } }]\n";
     let told = scene.workflow(step).await.err().context("refused")?.to_string();

@@ -95,6 +95,7 @@ async fn attack(scene: &Scene, case: &Case) -> Result<()> {
     let bystander = scene.start(BYSTANDER, Value::Null).await?;
     let approval = scene.asked(bystander).await?;
 
+    scene.accept(&case.workflow).await?;
     let run = scene.start_allowed(&case.workflow, Value::Null, case.hosts).await?;
     let header = scene.ended(run).await?;
     assert_eq!(header.status, Status::Failed);

@@ -86,6 +86,15 @@ impl Scene {
         self.engine.prepare_workflow("scenario.yaml", text, &root()).await
     }
 
+    /// Accepts what the plugins of a workflow ask for, where others had their names before.
+    pub async fn accept(&self, text: &str) -> Result<()> {
+        let workflow = self.workflow(text).await?;
+        for (name, demands) in self.engine.demands(&workflow).await? {
+            self.engine.accept_demands(&name, &demands).await?;
+        }
+        Ok(())
+    }
+
     /// Starts a run of a workflow's text.
     pub async fn start(&self, text: &str, inputs: Value) -> Result<RunId> {
         self.start_allowed(text, inputs, &[]).await

@@ -286,11 +286,11 @@ fn a_plugin_that_a_route_would_choose_is_held_too() {
     fs::create_dir_all(home.path("data/plugins")).unwrap();
     home.component("http", "data/plugins/http.wasm");
     home.write("pawl.yaml", "new_plugins: hold\n");
-    let said = home.pawl(&["run", "finds.yaml"]);
+    let said = home.pawl(&["run", "--allow-http", "localhost", "finds.yaml"]);
     assert_eq!(said.code, Some(1), "{}", said.show());
     assert!(said.stderr.contains("plugin 'http' was never used here"), "{}", said.show());
     assert_eq!(home.pawl(&["plugin", "accept", "http"]).code, Some(0));
-    let said = home.pawl(&["run", "finds.yaml"]);
+    let said = home.pawl(&["run", "--allow-http", "localhost", "finds.yaml"]);
     assert!(!said.stderr.contains("never used"), "{}", said.show());
 }
 
