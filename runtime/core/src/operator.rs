@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 
 use crate::budget::Price;
 use crate::guard::Policy;
-use crate::plugin::{EffectClass, Folders, Hosts};
+use crate::plugin::{Ceiling, EffectClass, Folders, Hosts};
 use crate::route::OfferSetting;
-use crate::{Duration, PublicKey};
+use crate::{Duration, Namespace, PublicKey};
 
 /// The highest price of a million tokens.
 pub const PRICE_MAX: u32 = 1_000_000;
@@ -31,6 +31,8 @@ pub struct Operator {
     pub secrets: BTreeMap<String, Secret>,
     /// The folders that tools may be granted, relative to the operator's file.
     pub files: Folders,
+    /// What the runs of namespaces may be granted.
+    pub namespaces: BTreeMap<Namespace, NamespaceGrants>,
     /// Whether a plugin is held whose name was never used before.
     pub hold_new_plugins: bool,
     /// Whose plugins are used, by the names that people give them; everybody's, when there is none.
@@ -88,6 +90,26 @@ pub struct KeepSetting {
     pub keep_for: Option<Duration>,
     /// But the newest, so many of them.
     pub keep_runs: Option<u64>,
+}
+
+/// What the runs of a namespace may be granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamespaceGrants {
+    /// The most, within what every run may be granted.
+    pub grants: Ceiling,
+    /// Its folders, which are not those of others.
+    pub files: Folders,
+}
+
+impl NamespaceGrants {
+    /// What holds for the runs of a namespace, of what the operator asks of every run. Secrets and folders are those
+    /// that were given to it, and no others.
+    #[must_use]
+    pub fn policy(&self, operator: &Policy) -> Policy {
+        let own =
+            Ceiling { secrets: Some(self.grants.secrets.clone().unwrap_or_default()), ..self.grants.clone() };
+        Policy { grants: operator.grants.within(&own), files: self.files.clone(), ..operator.clone() }
+    }
 }
 
 /// An issuer of tokens (OIDC), and what their claims mean.

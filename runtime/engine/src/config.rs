@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pawl_core::Namespace;
 use pawl_core::guard::Policy;
+use pawl_core::operator::NamespaceGrants;
 use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
@@ -58,6 +60,8 @@ pub struct EngineConfig {
     pub offers: Arc<BTreeMap<String, OfferSetting>>,
     /// What is asked of every run that is started, beyond what its workflow asks.
     pub policy: Policy,
+    /// What the runs of namespaces may be granted.
+    pub namespaces: Arc<BTreeMap<Namespace, NamespaceGrants>>,
     /// The secrets of the operator's file. Without them, workflows that grant some are not checked for their names,
     /// nor those that grant folders, and their tools get none.
     pub secrets: Option<Arc<Secrets>>,
@@ -96,6 +100,7 @@ impl Default for EngineConfig {
             mcp: None,
             offers: Arc::default(),
             policy: Policy::default(),
+            namespaces: Arc::default(),
             secrets: None,
             policy_file: "pawl.yaml".to_owned(),
             hold_new_plugins: false,

@@ -162,7 +162,18 @@ impl Engine {
         text: &str,
         base: &Path,
     ) -> Result<Workflow, EngineError> {
-        prepare(&self.context, file, text, base, lock).await
+        prepare(&self.context, file, text, base, lock, &Namespace::default()).await
+    }
+
+    /// A workflow's text for runs of a namespace: it is held against what that may be granted.
+    pub async fn prepare_workflow_in(
+        &self,
+        namespace: &Namespace,
+        file: &str,
+        text: &str,
+        base: &Path,
+    ) -> Result<Workflow, EngineError> {
+        prepare(&self.context, file, text, base, self.context.config.lock, namespace).await
     }
 
     /// The plugins of a workflow, and of those that it starts, as a lock in this folder holds them.
@@ -290,6 +301,7 @@ impl Engine {
             .accept(inputs)
             .map_err(|problems| EngineError::Inputs { workflow: definition.name.clone(), problems })?;
         let chance = &self.context.config.chance;
+        let policy = self.context.standing.now().policy_of(&options.namespace);
         let run = options.run.unwrap_or_else(|| chance.run_id());
         let started = Box::new(RunStarted {
             folder: workflow.folder.clone(),
@@ -307,7 +319,7 @@ impl Engine {
             prices: workflow.prices.clone(),
             priority: None,
             parent: None,
-            policy: self.context.standing.now().policy.clone(),
+            policy,
             trace: options.trace,
             namespace: options.namespace,
         });

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use pawl_core::Namespace;
 use pawl_core::guard::Policy;
+use pawl_core::operator::NamespaceGrants;
 use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
@@ -21,6 +23,8 @@ pub struct OperatorSays {
     pub offers: Arc<BTreeMap<String, OfferSetting>>,
     /// What is asked of every run that is started from now on.
     pub policy: Policy,
+    /// What the runs of namespaces may be granted.
+    pub namespaces: Arc<BTreeMap<Namespace, NamespaceGrants>>,
     /// The secrets that tools may send.
     pub secrets: Option<Arc<Secrets>>,
     /// Whether a plugin is held whose name was never used before.
@@ -37,10 +41,25 @@ impl OperatorSays {
             mcp: config.mcp.clone(),
             offers: Arc::clone(&config.offers),
             policy: config.policy.clone(),
+            namespaces: Arc::clone(&config.namespaces),
             secrets: config.secrets.clone(),
             hold_new_plugins: config.hold_new_plugins,
             policy_file: config.policy_file.clone(),
         }
+    }
+
+    /// What is asked of the runs of a namespace. One that the file says nothing of has no secret and no folder.
+    pub fn policy_of(&self, namespace: &Namespace) -> Policy {
+        if namespace.is_default() {
+            return self.policy.clone();
+        }
+        self.namespaces.get(namespace).cloned().unwrap_or_default().policy(&self.policy)
+    }
+
+    /// Where that is said, for messages.
+    pub(crate) fn said_of(&self, namespace: &Namespace) -> String {
+        let file = &self.policy_file;
+        if namespace.is_default() { file.clone() } else { format!("{file} (namespaces: {namespace})") }
     }
 }
 
@@ -65,6 +84,11 @@ impl Standing {
 }
 
 impl Engine {
+    /// What is asked of the runs of a namespace that are started now.
+    pub fn policy_of(&self, namespace: &Namespace) -> Policy {
+        self.context.standing.now().policy_of(namespace)
+    }
+
     /// The MCP servers as they were given last.
     pub fn servers(&self) -> Option<Arc<dyn Servers>> {
         self.context.catalog.servers()

@@ -225,7 +225,8 @@ impl Engine {
         let loaded = source::load(&version.file, &String::from_utf8_lossy(&source))?;
         // What the operator withholds now is withheld, whatever was granted when it was registered.
         let says = self.context.standing.now();
-        withhold::check(&loaded.definition, &version.file, manifest.folder.as_deref(), &says)?;
+        let namespace = name.namespace()?;
+        withhold::check(&loaded.definition, &version.file, manifest.folder.as_deref(), &says, &namespace)?;
         let Manifest { folder, plugins, workflows, mut prices, models, warnings } = manifest;
         if let Some(models) = says.models.as_ref().filter(|_| !prices.is_empty()) {
             prices.extend(models.prices());

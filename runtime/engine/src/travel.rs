@@ -157,11 +157,19 @@ impl Engine {
                 },
             };
             let (pin, blob) = catalog.pin(&entry).await?;
-            acceptance::refuse_held(&self.context, name, &pin).await?;
             pins.insert(name.clone(), pin);
             blobs.push(blob);
         }
         Ok((pins, blobs))
+    }
+
+    /// Refuses agents that nobody has accepted. Those that the run was started with were.
+    async fn refuse_held(&self, state: &RunState, agents: &PluginPins) -> Result<(), EngineError> {
+        let is_known = |digest| state.plugins().values().any(|known| known.component == digest);
+        for (name, pin) in agents.iter().filter(|(_, pin)| !is_known(pin.component)) {
+            acceptance::refuse_held(&self.context, name, pin).await?;
+        }
+        Ok(())
     }
 
     async fn make_fork(
@@ -184,8 +192,10 @@ impl Engine {
         let new = config.chance.run_id();
         let moment = Moment { now: config.clock.now(), entropy: Entropy::new(config.chance.bytes(new, 0)) };
         let envelopes = &history.envelopes;
+        let others = agents.clone();
         let request = Fork { from: run, envelopes, seq, run: new, changes, agents, rehearsal, by };
         let Forked { state, events } = fork(&definition, request, moment)?;
+        self.refuse_held(&history.state, &others).await?;
         let mut head = Head::empty(new);
         let (mut records, mut blobs, mut outgoing) = (Vec::new(), components, Vec::new());
         for (time, event) in events {

@@ -3,25 +3,27 @@
 
 use std::path::Path;
 
-use pawl_core::StepId;
 use pawl_core::definition::{Definition, Verb};
 use pawl_core::plugin::{Ceiling, Permissions};
+use pawl_core::{Namespace, StepId};
 
 use crate::{EngineError, OperatorSays};
 
 const HINT: &str = "add it to `grants`, `secrets` or `files` there, or take it out of the workflow";
 
-/// What the operator's file withholds of what a workflow grants or does.
+/// What the operator's file withholds of what a workflow of a namespace grants or does.
 pub(crate) fn check(
     definition: &Definition,
     file: &str,
     folder: Option<&str>,
     says: &OperatorSays,
+    namespace: &Namespace,
 ) -> Result<(), EngineError> {
-    let ceiling = &says.policy.grants;
+    let policy = says.policy_of(namespace);
+    let ceiling = &policy.grants;
     let mut withheld = granted(definition, ceiling, folder);
     if let Some(secrets) = &says.secrets {
-        let folders = Ceiling { files: Some(says.policy.files.clone()), ..Ceiling::default() };
+        let folders = Ceiling { files: Some(policy.files.clone()), ..Ceiling::default() };
         withheld.extend(granted(definition, &folders, folder));
         for (step, permissions) in permissions(definition) {
             let unknown = secrets.unknown(&permissions.secrets);
@@ -43,7 +45,7 @@ pub(crate) fn check(
             _ => {}
         }
     }
-    refused(file, &says.policy_file, withheld, HINT)
+    refused(file, &says.said_of(namespace), withheld, HINT)
 }
 
 /// What a step that starts a run of a workflow withholds of what that grants.

@@ -13,7 +13,7 @@ use pawl_core::plugin::{
 };
 use pawl_core::route::Offer;
 use pawl_core::source::{self, KnownModels, WorkflowShape};
-use pawl_core::{Digest, RunId, StepId};
+use pawl_core::{Digest, Namespace, RunId, StepId};
 use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
@@ -56,15 +56,18 @@ pub(crate) async fn prepare(
     text: &str,
     base: &Path,
     lock: LockMode,
+    namespace: &Namespace,
 ) -> Result<Workflow, EngineError> {
     let locking = Locking::new(base, lock)?;
+    let around = Around { namespace: namespace.clone(), ..Around::default() };
     // Apart, for it takes much room: everybody who starts something would carry it along.
-    Box::pin(prepare_within(context, file, text, base, &locking, &Around::default())).await
+    Box::pin(prepare_within(context, file, text, base, &locking, &around)).await
 }
 
-/// The workflows that lead to one.
+/// The namespace of a workflow's runs, and the workflows that lead to it.
 #[derive(Debug, Clone, Default)]
 struct Around {
+    namespace: Namespace,
     /// Their files, the outermost first.
     files: Vec<PathBuf>,
     /// The most that a step of each lets the run that it starts be granted, with the step's file.
@@ -83,7 +86,7 @@ async fn prepare_within(
     let loaded = source::load(file, text)?;
     locking.check_routes(&loaded.definition, file)?;
     let folder = withhold::folder(&loaded.definition, base)?;
-    withhold::check(&loaded.definition, file, folder.as_deref(), &context.standing.now())?;
+    withhold::check(&loaded.definition, file, folder.as_deref(), &context.standing.now(), &around.namespace)?;
     for (by, ceiling) in &around.ceilings {
         withhold::check_child(&loaded.definition, file, folder.as_deref(), by, ceiling)?;
     }

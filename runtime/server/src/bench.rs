@@ -95,6 +95,12 @@ impl Bench {
         Self::on(engine, config).await
     }
 
+    /// On an engine with these settings.
+    pub(crate) async fn within(config: EngineConfig) -> Self {
+        Self::on(Engine::open(Arc::new(MemoryStore::new()), config).await.unwrap(), ServerConfig::default())
+            .await
+    }
+
     async fn on(engine: Engine, config: ServerConfig) -> Self {
         let config = ServerConfig { listen: ([127, 0, 0, 1], 0).into(), ..config };
         let server = Server::bind(engine.clone(), &config).await.unwrap();

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use pawl_core::Namespace;
 use pawl_core::event::Actor;
 use pawl_core::view::{OpenApproval, RunHeader};
+use pawl_engine::WorkflowName;
 use pawl_store::{ApprovalFilter, Changed, RunFilter};
 
 use crate::Problem;
@@ -119,6 +120,11 @@ impl Caller {
     /// What filters are to ask for; nothing where they see everything.
     pub(crate) fn scope(&self) -> Option<Namespace> {
         self.is_scoped.then(|| self.namespace.clone())
+    }
+
+    /// A registered workflow of their namespace.
+    pub(crate) fn named<'a>(&'a self, name: &'a str) -> WorkflowName<'a> {
+        WorkflowName::within(&self.namespace, name)
     }
 
     /// Of the runs that are looked for, those that they see.

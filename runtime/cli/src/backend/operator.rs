@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pawl_core::PublicKey;
 use pawl_core::guard::Policy;
-use pawl_core::operator::{Operator, Profile, Provider, TrustedKey};
+use pawl_core::operator::{NamespaceGrants, Operator, Profile, Provider, TrustedKey};
 use pawl_core::plugin::{FolderMode, Folders};
 use pawl_core::source::operator;
+use pawl_core::{Namespace, PublicKey};
 use pawl_engine::{EngineConfig, EngineError, OperatorSays, Secrets, read_text};
 use pawl_mcp::{Hub, Servers};
 use pawl_models::{ModelsError, Profiles};
@@ -28,11 +28,13 @@ pub(crate) fn configured(place: &Place) -> Result<EngineConfig, Fault> {
     let policy_file =
         place.config().map_or_else(|| config.policy_file.clone(), |path| path.display().to_string());
     let policy = Policy { files: folders(&operator.files, &folder, &policy_file)?, ..operator.policy };
+    let namespaces = namespaces(operator.namespaces, &folder, &policy_file)?;
     Ok(EngineConfig {
         models: Some(models),
         mcp: Some(mcp),
         offers: Arc::new(operator.plugins),
         policy,
+        namespaces,
         hold_new_plugins: operator.hold_new_plugins,
         secrets: Some(Arc::new(Secrets::new(operator.secrets, &folder))),
         policy_file,
@@ -57,11 +59,25 @@ pub(crate) fn reloaded(
         mcp,
         offers: Arc::new(operator.plugins.clone()),
         policy: Policy { files: folders(&operator.files, &folder, &policy_file)?, ..operator.policy.clone() },
+        namespaces: namespaces(operator.namespaces.clone(), &folder, &policy_file)?,
         secrets: Some(Arc::new(Secrets::new(operator.secrets.clone(), &folder))),
         hold_new_plugins: operator.hold_new_plugins,
         policy_file,
     };
     Ok((operator, says))
+}
+
+/// What the runs of namespaces may be granted, with their folders as they are.
+fn namespaces(
+    all: BTreeMap<Namespace, NamespaceGrants>,
+    folder: &Path,
+    file: &str,
+) -> Result<Arc<BTreeMap<Namespace, NamespaceGrants>>, Fault> {
+    let whole = |(name, given): (Namespace, NamespaceGrants)| {
+        let files = folders(&given.files, folder, file)?;
+        Ok((name, NamespaceGrants { files, ..given }))
+    };
+    all.into_iter().map(whole).collect::<Result<BTreeMap<_, _>, Fault>>().map(Arc::new)
 }
 
 /// The folders that the operator lets tools have, as they are and not as links to them are called.

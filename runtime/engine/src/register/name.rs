@@ -1,5 +1,7 @@
 //! How registered workflows are named.
 
+use pawl_core::Namespace;
+
 use crate::EngineError;
 
 /// How long the namespace, the name and the version of a registered workflow may be together, in bytes.
@@ -29,7 +31,22 @@ impl<'a> From<&'a String> for WorkflowName<'a> {
     }
 }
 
-impl WorkflowName<'_> {
+impl<'a> WorkflowName<'a> {
+    /// A name in a namespace.
+    pub fn within(namespace: &'a Namespace, name: &'a str) -> Self {
+        Self { namespace: Self::key_of(namespace), name }
+    }
+
+    /// How the names of a namespace are kept.
+    pub fn key_of(namespace: &'a Namespace) -> Option<&'a str> {
+        (!namespace.is_default()).then(|| namespace.as_str())
+    }
+
+    pub(super) fn namespace(&self) -> Result<Namespace, EngineError> {
+        let named = self.namespace.map(str::parse::<Namespace>).transpose();
+        Ok(named.map_err(|error| EngineError::UnfitName(error.to_string()))?.unwrap_or_default())
+    }
+
     pub(super) fn key(&self) -> Result<String, EngineError> {
         fits(&[self.name])?;
         Ok(format!("{}{}", prefix(self.namespace)?, self.name))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use pawl_core::Digest;
+use pawl_core::guard::covers;
 use pawl_core::plugin::{Description, PluginKind};
 use pawl_core::route::RouteQuery;
 use pawl_engine::PluginEntry;
@@ -27,13 +28,41 @@ fn entry(entry: &PluginEntry) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Every plugin that can be used by name.
+/// Whether runs of the caller's namespace may be granted a plugin. One that does not load is there for nobody who is
+/// bounded.
+async fn is_granted(app: &App, caller: &Caller, entry: &PluginEntry) -> bool {
+    let most = app.engine.policy_of(&caller.namespace).grants;
+    if most.tools.is_none() && most.agents.is_none() {
+        return true;
+    }
+    // An MCP server is no component, and offers tools.
+    let described = match entry.bytes.is_empty() {
+        true => Some(PluginKind::Tool),
+        false => app.engine.describe_plugin(entry).await.ok().map(|pin| pin.description.kind()),
+    };
+    let of_plugin = format!("{}.", entry.name);
+    match described {
+        None => false,
+        Some(PluginKind::Agent) => most.lets_agent(&entry.name),
+        Some(PluginKind::Tool) => most.tools.is_none_or(|tools| {
+            tools.iter().any(|tool| covers(tool, &of_plugin) || tool.starts_with(&of_plugin))
+        }),
+    }
+}
+
+/// Every plugin that can be used by name; of a tenant, those that it may be granted.
 #[utoipa::path(get, path = "/v1/plugins", operation_id = "list_plugins", tag = "plugins", responses(
     (status = 200, description = "all of them", body = PluginPage),
     Rejections,
 ))]
-pub(crate) async fn list(State(app): State<App>, _caller: Caller) -> Result<Json<Value>, Problem> {
-    let items: Vec<_> = app.engine.plugins().await?.iter().map(entry).collect();
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Problem> {
+    let all = app.engine.plugins().await?;
+    let mut items = Vec::new();
+    for one in &all {
+        if is_granted(&app, &caller, one).await {
+            items.push(entry(one));
+        }
+    }
     Ok(Json(json!({ "items": items, "next": null })))
 }
 
@@ -48,12 +77,15 @@ pub(crate) async fn list(State(app): State<App>, _caller: Caller) -> Result<Json
 ))]
 pub(crate) async fn show(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let all = app.engine.plugins().await?;
-    let found =
-        all.iter().find(|entry| entry.name == name).ok_or_else(|| Problem::not_found("plugin", &name))?;
+    let found = all.iter().find(|entry| entry.name == name);
+    let found = found.ok_or_else(|| Problem::not_found("plugin", &name))?;
+    if !is_granted(&app, &caller, found).await {
+        return Err(Problem::not_found("plugin", &name));
+    }
     let pin = app.engine.describe_plugin(found).await?;
     let imports = if found.bytes.is_empty() { Vec::new() } else { app.engine.plugin_imports(found).await? };
     let kind = pin.description.kind();

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pawl_core::oci::Reference;
 use pawl_core::{Digest, Timestamp};
-use pawl_engine::Workflow;
+use pawl_engine::{Workflow, WorkflowName};
 use pawl_store::Page;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,8 +26,13 @@ use crate::problem::Code;
 const FILE: &str = "workflow.yaml";
 
 /// A registered workflow, ready to be started.
-pub(crate) async fn registered(app: &App, name: &str, version: Option<&str>) -> Result<Workflow, Problem> {
-    Ok(app.engine.registered_workflow(name, version).await?)
+pub(crate) async fn registered(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    version: Option<&str>,
+) -> Result<Workflow, Problem> {
+    Ok(app.engine.registered_workflow(caller.named(name), version).await?)
 }
 
 /// Instants are text in the API.
@@ -56,7 +61,7 @@ pub(crate) struct WorkflowsQuery {
 
 /// A workflow whose text came over the network: it names no file of this machine, and no step of it would be denied
 /// what its plugin imports.
-pub(crate) async fn prepared(app: &App, source: &str) -> Result<Workflow, Problem> {
+pub(crate) async fn prepared(app: &App, caller: &Caller, source: &str) -> Result<Workflow, Problem> {
     // What does not load is told with all its problems below, and leads to no file before.
     if let Ok(loaded) = pawl_core::source::load(FILE, source) {
         let definition = &loaded.definition;
@@ -70,7 +75,8 @@ pub(crate) async fn prepared(app: &App, source: &str) -> Result<Workflow, Proble
             return Err(Problem::of(Code::NotPossible, text));
         }
     }
-    let workflow = app.engine.prepare_workflow(FILE, source, FilePath::new(".")).await?;
+    let workflow =
+        app.engine.prepare_workflow_in(&caller.namespace, FILE, source, FilePath::new(".")).await?;
     let denied = app.engine.denied(&workflow).await?;
     if denied.is_empty() {
         return Ok(workflow);
@@ -93,12 +99,15 @@ fn none_such(error: pawl_engine::EngineError, name: &str) -> Problem {
 ))]
 pub(crate) async fn list(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Query(which): Query<WorkflowsQuery>,
 ) -> Result<Json<Value>, Problem> {
     let limit = rows(which.limit)?;
     // One more than is shown says whether there is more.
-    let mut found = app.engine.registered(None, &Page { after: which.cursor, limit: limit + 1 }).await?;
+    let mut found = app
+        .engine
+        .registered(WorkflowName::key_of(&caller.namespace), &Page { after: which.cursor, limit: limit + 1 })
+        .await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.name.clone());
@@ -129,10 +138,13 @@ pub(crate) async fn register(
     caller: Caller,
     Body(RegisterWorkflow { source, activate }): Body<RegisterWorkflow>,
 ) -> Result<Response, Problem> {
-    let workflow = prepared(&app, &source).await?;
-    let registered = app.engine.register(&workflow, "workflow.yaml", caller.actor.clone()).await?;
+    let workflow = prepared(&app, &caller, &source).await?;
+    let registered = app
+        .engine
+        .register_in(WorkflowName::key_of(&caller.namespace), &workflow, FILE, caller.actor.clone())
+        .await?;
     if activate {
-        let (name, version) = (registered.version.workflow.as_str(), &registered.version.version);
+        let (name, version) = (caller.named(&registered.version.workflow), &registered.version.version);
         app.engine.activate(name, version, None, caller.actor.clone()).await?;
     }
     let status = if registered.is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -149,12 +161,13 @@ pub(crate) async fn register(
 ))]
 pub(crate) async fn show(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let found = app.engine.registered_name(name.as_str()).await.map_err(|error| none_such(error, &name))?;
+    let found =
+        app.engine.registered_name(caller.named(&name)).await.map_err(|error| none_such(error, &name))?;
     let found = found.ok_or_else(|| Problem::not_found("registered workflow", &name))?;
-    let versions = app.engine.versions(name.as_str()).await?;
+    let versions = app.engine.versions(caller.named(&name)).await?;
     let tag = found.active.as_ref().map(|active| active.definition.to_string()).unwrap_or_default();
     let mut document = shown(json!(found));
     document["items"] = versions.iter().map(|version| shown(json!(version))).collect();
@@ -172,12 +185,12 @@ pub(crate) async fn show(
 ))]
 pub(crate) async fn version(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let workflow = app.engine.registered_workflow(name.as_str(), Some(&version)).await;
+    let workflow = app.engine.registered_workflow(caller.named(&name), Some(&version)).await;
     let workflow = workflow.map_err(|error| none_such(error, &name))?;
-    let versions = app.engine.versions(name.as_str()).await?;
+    let versions = app.engine.versions(caller.named(&name)).await?;
     let registered = versions.into_iter().find(|one| one.version == version);
     let definition = &workflow.definition;
     let source = app.engine.store().blob(&definition.digest).await?;
@@ -222,7 +235,7 @@ pub(crate) async fn activate(
             Some(digest.map_err(|_| Problem::bad_request("If-Match is not the ETag of a workflow"))?)
         }
     };
-    let active = app.engine.activate(name.as_str(), &version, expected, caller.actor.clone()).await?;
+    let active = app.engine.activate(caller.named(&name), &version, expected, caller.actor.clone()).await?;
     Ok(Json(shown(json!(active))))
 }
 
@@ -241,10 +254,10 @@ pub(crate) struct Source {
 ))]
 pub(crate) async fn check(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Body(Source { source }): Body<Source>,
 ) -> Result<Json<Value>, Problem> {
-    let workflow = prepared(&app, &source).await?;
+    let workflow = prepared(&app, &caller, &source).await?;
     let definition = &workflow.definition;
     Ok(Json(json!({
         "workflow": definition.name,

@@ -1,7 +1,11 @@
 //! What the guard does to whole requests.
 
+use std::sync::Arc;
+
+use pawl_core::operator::NamespaceGrants;
+use pawl_core::plugin::Ceiling;
 use pawl_core::view::Status;
-use pawl_engine::StartOptions;
+use pawl_engine::{EngineConfig, StartOptions};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 
@@ -108,6 +112,100 @@ async fn tenants_see_nothing_of_each_other() {
     let other = json!({ "name": "eve", "roles": ["admin"], "namespace": "a" }).to_string();
     assert_eq!(bench.ask(&b, "POST /v1/tokens", &other).await.status, 404);
     assert_eq!(bench.ask(&b, "POST /v1/namespaces", "{\"name\":\"b\"}").await.status, 403);
+}
+
+#[tokio::test]
+async fn registered_workflows_are_of_a_namespace() {
+    let bench = Bench::new().await;
+    for name in ["a", "b"] {
+        bench.set_namespace(name, NamespaceLimits::default()).await;
+    }
+    let a = bench.token(new_token("ann", Role::Admin, Some("a"))).await;
+    let b = bench.token(new_token("bob", Role::Admin, Some("b"))).await;
+    let root = bench.token(new_token("root", Role::Admin, None)).await;
+    let text = json!({ "source": ASKS, "activate": true }).to_string();
+    let made = bench.ask(&a, "POST /v1/workflows", &text).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let made = made.json();
+    let (name, version) = (made["workflow"].as_str().unwrap(), made["version"].as_str().unwrap());
+    let start = json!({ "workflow": name }).to_string();
+    for (token, count) in [(&a, 1), (&b, 0), (&root, 0)] {
+        let listed = bench.ask(token, "GET /v1/workflows", "").await.json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), count, "{}", token.token.name);
+        let (shown, started) = if count == 1 { (200, 201) } else { (404, 404) };
+        for path in [format!("/v1/workflows/{name}"), format!("/v1/workflows/{name}/versions/{version}")] {
+            assert_eq!(bench.ask(token, &format!("GET {path}"), "").await.status, shown, "{path}");
+        }
+        assert_eq!(bench.ask(token, "POST /v1/runs", &start).await.status, started);
+    }
+    // The same name is another workflow for another tenant.
+    let other = json!({ "source": ASKS.replace("title:", "x-of: b\n    title:") }).to_string();
+    assert_ne!(other, json!({ "source": ASKS }).to_string());
+    let made = bench.ask(&b, "POST /v1/workflows", &other).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(bench.ask(&b, "POST /v1/runs", &start).await.status, 404, "it has no active version");
+    let activate = json!({ "version": version }).to_string();
+    let line = format!("POST /v1/workflows/{name}/activate");
+    assert_eq!(bench.ask(&b, &line, &activate).await.status, 200);
+    let active = bench.ask(&a, &format!("GET /v1/workflows/{name}"), "").await.json();
+    assert_eq!(active["active"]["definition"], active["items"][0]["definition"], "that of a is what it was");
+}
+
+#[tokio::test]
+async fn a_tenant_has_the_plugins_models_and_secrets_that_it_was_given() {
+    let acme = NamespaceGrants {
+        grants: Ceiling {
+            tools: Some(["echo.*".to_owned()].into()),
+            agents: Some(["assistant".to_owned()].into()),
+            models: Some(["fast".to_owned()].into()),
+            secrets: Some(["acme-key".to_owned()].into()),
+            ..Ceiling::default()
+        },
+        ..NamespaceGrants::default()
+    };
+    let config =
+        EngineConfig { namespaces: Arc::new([(namespace("acme"), acme)].into()), ..EngineConfig::default() };
+    let bench = Bench::within(config).await;
+    for name in ["acme", "other"] {
+        bench.set_namespace(name, NamespaceLimits::default()).await;
+    }
+    let acme = bench.token(new_token("ann", Role::Admin, Some("acme"))).await;
+    let other = bench.token(new_token("bob", Role::Admin, Some("other"))).await;
+    let names = async |token| {
+        let all = bench.ask(token, "GET /v1/plugins", "").await.json();
+        let all = all["items"].as_array().unwrap().iter();
+        all.map(|plugin| plugin["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&acme).await, ["assistant", "echo"]);
+    assert!(names(&other).await.contains(&"http".to_owned()), "nothing is said of its plugins");
+    for (plugin, status) in [("echo", 200), ("http", 404), ("router", 404)] {
+        assert_eq!(bench.ask(&acme, &format!("GET /v1/plugins/{plugin}"), "").await.status, status);
+    }
+    let check = async |token, permissions: &str, step: &str| {
+        let text = format!(
+            "pawl: 1\nworkflow: w\nversion: 1.0.0\npermissions: {permissions}\nsteps:\n  - id: a\n    {step}\n"
+        );
+        let answer =
+            bench.ask(token, "POST /v1/workflows/check", &json!({ "source": text }).to_string()).await;
+        (answer.status, answer.body)
+    };
+    let (echo, http) =
+        ("tool: echo.say\n    with: { text: x }", "tool: http.get\n    with: { url: \"http://localhost/\" }");
+    let thinks = "agent: assistant\n    with: { task: x }";
+    for (permissions, step, of_acme, of_other) in [
+        ("{ secrets: [acme-key] }", echo, 200, 422),
+        ("{ secrets: [other-key] }", echo, 422, 422),
+        ("{}", echo, 200, 200),
+        ("{ http: [localhost] }", http, 422, 200),
+        ("{ models: [fast] }", thinks, 200, 200),
+        ("{ models: [slow] }", thinks, 422, 200),
+    ] {
+        for (token, wanted) in [(&acme, of_acme), (&other, of_other)] {
+            let (status, body) = check(token, permissions, step).await;
+            assert_eq!(status, wanted, "{permissions} {step}: {body}");
+            assert!(status == 200 || body.contains("pawl.yaml (namespaces: "), "{body}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod identity;
 mod mcp;
+mod namespace;
 mod plugin;
 mod policy;
 mod profile;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 pub use identity::{IDENTITY, IDENTITY_CLAIMS};
 pub use mcp::{MCP_ELICITATION, MCP_SERVER, MCP_VALUE};
+pub use namespace::NAMESPACE;
 pub use plugin::PLUGIN;
 pub use policy::{GRANTS, POLICY};
 pub use profile::{KEY, OPERATOR, PRICE, PROFILE};
@@ -32,7 +34,7 @@ use super::{ESCALATION, FOLDER, HOST, Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 20] = [
+pub static OPERATOR_PLACES: [&Place; 21] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -47,6 +49,7 @@ pub static OPERATOR_PLACES: [&Place; 20] = [
     &HOST,
     &SECRET,
     &FOLDER,
+    &NAMESPACE,
     &TRUSTED_KEY,
     &REGISTRY,
     &SERVER,

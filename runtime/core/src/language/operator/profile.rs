@@ -2,8 +2,8 @@
 
 use super::super::plugins::FOLDER;
 use super::{
-    GRANTS, IDENTITY, Key, MCP_SERVER, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SECRET, SERVER, Shape,
-    TRUSTED_KEY,
+    GRANTS, IDENTITY, Key, MCP_SERVER, NAMESPACE, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SECRET, SERVER,
+    Shape, TRUSTED_KEY,
 };
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
@@ -70,6 +70,13 @@ pub static OPERATOR: Place = Place {
             "[{ path: /srv/reports, mode: write }]",
         )
         .default("[]"),
+        Key::optional(
+            "namespaces",
+            Shape::Named(&Shape::Map(&NAMESPACE)),
+            "What the runs of namespaces may be granted, by their names. What stands at the top of the file is the `default` namespace's.",
+            "{ acme: { grants: { tools: [acme-orders.*], secrets: [acme-stripe] } } }",
+        )
+        .default("{}"),
         Key::optional(
             "new_plugins",
             Shape::OneOf(&["accept", "hold"]),

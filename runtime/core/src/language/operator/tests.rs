@@ -74,6 +74,7 @@ fn around(place: &Place, inner: &Value) -> Value {
         "host" => json!({ "grants": { "http": [inner] } }),
         "secret" => json!({ "secrets": { "mine": inner } }),
         "folder" => json!({ "files": [inner] }),
+        "namespace" => json!({ "namespaces": { "mine": inner } }),
         "price" => {
             json!({ "models": { "mine": { "provider": "ollama", "model": "m", "price": inner } } })
         }

@@ -3,6 +3,7 @@
 
 mod identity;
 mod mcp;
+mod namespace;
 mod plugin;
 mod policy;
 mod profile;
@@ -32,6 +33,8 @@ const KEY_WORDS: [&str; 5] = ["key", "token", "secret", "password", "authorizati
 pub const MODELS_MAX: usize = 100;
 /// The most plugins that a file says something of.
 pub const OPERATOR_PLUGINS_MAX: usize = 1_000;
+/// The most namespaces that a file says something of.
+pub const NAMESPACES_MAX: usize = 1_000;
 /// The most secrets of a file.
 pub const SECRETS_MAX: usize = 100;
 /// The most trusted keys of a file.
@@ -74,6 +77,9 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
             policy,
             secrets: get(keys, "secrets").map(|node| secret::secrets(lower, node)).unwrap_or_default(),
             files: get(keys, "files").map(|node| folders(lower, node)).unwrap_or_default(),
+            namespaces: get(keys, "namespaces")
+                .map(|node| namespace::namespaces(lower, node))
+                .unwrap_or_default(),
             hold_new_plugins: get(keys, "new_plugins").is_some_and(|node| secret::holds(lower, node)),
             trusted_keys: trusted_keys.unwrap_or_default(),
             registries: registries.unwrap_or_default(),

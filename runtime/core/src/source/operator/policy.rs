@@ -38,7 +38,8 @@ fn patterns(lower: &mut Lower, node: &Node, what: &str) -> BTreeSet<String> {
     found
 }
 
-fn grants(lower: &mut Lower, node: &Node) -> Ceiling {
+/// The most that may be granted.
+pub(super) fn grants(lower: &mut Lower, node: &Node) -> Ceiling {
     let Some(keys) = lower.map(node, &GRANTS) else { return Ceiling::default() };
     let mut names = |key: &str| {
         let node = get(keys, key)?;

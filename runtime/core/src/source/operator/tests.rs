@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::Duration;
 use crate::operator::{JwksPlace, KeyPlace, Login, Protocol, Provider, Registry, Remote, TrustedKey};
@@ -350,4 +352,37 @@ fn problems_of_secrets_and_folders_are_told() {
     let folders = |count| many(count, &|n| format!("  - {{ path: f{n} }}\n"));
     assert!(text(&format!("files:\n{}", folders(100))).is_ok());
     assert!(text(&format!("files:\n{}", folders(101))).unwrap_err().contains("folders_max is 100"));
+}
+
+#[test]
+fn what_namespaces_are_given_is_read_and_lies_within_what_everybody_is() {
+    let text = |text: &str| load("pawl.yaml", text).map_err(|problems| problems.render(false));
+    let operator = text(
+        "grants: { tools: [orders.*], models: [fast, slow], secrets: [one, two] }\nfiles: [{ path: all }]\n\
+         namespaces:\n  acme: { grants: { tools: [orders.lookup, pay.*], secrets: [two] }, files: [{ path: own }] }\n  bare: {}\n",
+    )
+    .unwrap();
+    let of = |name: &str| operator.namespaces[&name.parse().unwrap()].policy(&operator.policy);
+    let acme = of("acme");
+    let listed = |names: &Option<BTreeSet<String>>| names.iter().flatten().cloned().collect::<Vec<_>>();
+    assert_eq!(listed(&acme.grants.tools), ["orders.lookup"]);
+    assert_eq!(listed(&acme.grants.models), ["fast", "slow"]);
+    assert_eq!(listed(&acme.grants.secrets), ["two"]);
+    assert_eq!(acme.files.keys().collect::<Vec<_>>(), ["own"]);
+    let bare = of("bare");
+    assert_eq!(bare.grants.secrets, Some(BTreeSet::new()), "what is not given is not there");
+    assert!(bare.files.is_empty());
+    for (wrong, part) in [
+        ("namespaces: { default: {} }", "nothing is said of 'default' here"),
+        ("namespaces: { Acme: {} }", "'Acme' is not the name of a namespace"),
+        ("namespaces: { acme: { models: [a] } }", "models"),
+        ("namespaces: { acme: { files: [{ path: '' }] } }", "the path of a folder cannot be this"),
+    ] {
+        let told = text(wrong).unwrap_err();
+        assert!(told.contains(part), "{wrong}: {told}");
+    }
+    let many = |count: usize| (0..count).map(|n| format!("  n{n}: {{}}\n")).collect::<String>();
+    assert!(text(&format!("namespaces:\n{}", many(NAMESPACES_MAX))).is_ok());
+    let told = text(&format!("namespaces:\n{}", many(NAMESPACES_MAX + 1))).unwrap_err();
+    assert!(told.contains("namespaces_max is 1000"), "{told}");
 }

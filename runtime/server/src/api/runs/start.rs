@@ -43,10 +43,10 @@ impl StartRun {
         Digest::of(all.to_string().as_bytes())
     }
 
-    async fn workflow(&self, app: &App) -> Result<Workflow, Problem> {
+    async fn workflow(&self, app: &App, caller: &Caller) -> Result<Workflow, Problem> {
         match (&self.source, &self.workflow) {
-            (Some(source), None) => workflows::prepared(app, source).await,
-            (None, Some(name)) => workflows::registered(app, name, self.version.as_deref()).await,
+            (Some(source), None) => workflows::prepared(app, caller, source).await,
+            (None, Some(name)) => workflows::registered(app, caller, name, self.version.as_deref()).await,
             _ => Err(Problem::of(
                 Code::BodyDoesNotFit,
                 "give either `source`, a workflow's text, or `workflow`, the name of a registered one",
@@ -80,7 +80,7 @@ pub(crate) async fn start(
 ) -> Result<Response, Problem> {
     let by = caller.actor.clone();
     let Some(key) = idempotency::key(&headers, &caller)? else {
-        let workflow = start.workflow(&app).await?;
+        let workflow = start.workflow(&app, &caller).await?;
         let namespace = caller.namespace.clone();
         let options = StartOptions { by, trace, namespace, ..StartOptions::default() };
         let run = app.engine.start(&workflow, start.inputs, options).await?;
@@ -90,7 +90,7 @@ pub(crate) async fn start(
     if let Some(seen) = idempotency::seen(&app, &key).await? {
         return again(&app, &caller, &seen, digest).await;
     }
-    let workflow = start.workflow(&app).await?;
+    let workflow = start.workflow(&app, &caller).await?;
     let run = app.engine.new_run_id();
     let records = vec![idempotency::record(&key, run, digest)];
     let namespace = caller.namespace.clone();
