@@ -139,7 +139,7 @@ async fn registered_workflows_are_of_a_namespace() {
         assert_eq!(bench.ask(token, "POST /v1/runs", &start).await.status, started);
     }
     // The same name is another workflow for another tenant.
-    let other = json!({ "source": ASKS.replace("title:", "x-of: b\n    title:") }).to_string();
+    let other = json!({ "source": format!("{ASKS}# of b\n") }).to_string();
     assert_ne!(other, json!({ "source": ASKS }).to_string());
     let made = bench.ask(&b, "POST /v1/workflows", &other).await;
     assert_eq!(made.status, 201, "{}", made.body);
@@ -193,12 +193,12 @@ async fn a_tenant_has_the_plugins_models_and_secrets_that_it_was_given() {
         ("tool: echo.say\n    with: { text: x }", "tool: http.get\n    with: { url: \"http://localhost/\" }");
     let thinks = "agent: assistant\n    with: { task: x }";
     for (permissions, step, of_acme, of_other) in [
-        ("{ secrets: [acme-key] }", echo, 200, 422),
-        ("{ secrets: [other-key] }", echo, 422, 422),
+        ("{ secrets: [acme-key] }", echo, 200, 403),
+        ("{ secrets: [other-key] }", echo, 403, 403),
         ("{}", echo, 200, 200),
-        ("{ http: [localhost] }", http, 422, 200),
+        ("{ http: [localhost] }", http, 403, 200),
         ("{ models: [fast] }", thinks, 200, 200),
-        ("{ models: [slow] }", thinks, 422, 200),
+        ("{ models: [slow] }", thinks, 403, 200),
     ] {
         for (token, wanted) in [(&acme, of_acme), (&other, of_other)] {
             let (status, body) = check(token, permissions, step).await;
