@@ -41,7 +41,7 @@ steps:
 ";
 
 /// Sends spans of a scene's engine to a collector.
-fn telemetry(scene: &Scene, collector: &Collector) -> Result<Telemetry> {
+pub(crate) fn telemetry(scene: &Scene, collector: &Collector) -> Result<Telemetry> {
     let settings = Settings::read(|name| match name {
         "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(collector.endpoint.clone()),
         "OTEL_SERVICE_NAME" => Some("scenario".to_owned()),
@@ -51,20 +51,24 @@ fn telemetry(scene: &Scene, collector: &Collector) -> Result<Telemetry> {
 }
 
 /// Starts a command that sends spans.
-fn spawn(pawl: &Pawl, collector: &Collector, arguments: &[&str]) -> Result<Child> {
+pub(crate) fn spawn(pawl: &Pawl, collector: &Collector, arguments: &[&str]) -> Result<Child> {
     let mut command = pawl.command(arguments)?;
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint).env("OTEL_SERVICE_NAME", "killed");
     Ok(command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn()?)
 }
 
 /// Runs a command that sends spans to its end.
-async fn run(pawl: &Pawl, collector: &Collector, arguments: &[&str]) -> Result<std::process::Output> {
+pub(crate) async fn run(
+    pawl: &Pawl,
+    collector: &Collector,
+    arguments: &[&str],
+) -> Result<std::process::Output> {
     let child = spawn(pawl, collector, arguments)?;
     Ok(tokio::task::spawn_blocking(move || child.wait_with_output()).await??)
 }
 
 /// The names of spans, sorted. No span came twice.
-fn names(spans: &[Received]) -> Result<Vec<&str>> {
+pub(crate) fn names(spans: &[Received]) -> Result<Vec<&str>> {
     let ids: BTreeSet<_> = spans.iter().map(|span| &span.id).collect();
     ensure!(ids.len() == spans.len(), "a span came twice: {spans:?}");
     let mut names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
@@ -72,7 +76,7 @@ fn names(spans: &[Received]) -> Result<Vec<&str>> {
     Ok(names)
 }
 
-fn named<'s>(spans: &'s [Received], name: &str) -> Result<&'s Received> {
+pub(crate) fn named<'s>(spans: &'s [Received], name: &str) -> Result<&'s Received> {
     spans.iter().find(|span| span.name == name).with_context(|| format!("no span {name}: {spans:?}"))
 }
 
@@ -227,8 +231,9 @@ async fn runs_that_steps_start_have_traces_of_their_own_that_are_linked() -> Res
     Ok(())
 }
 
-const OUTSIDE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+pub(crate) const OUTSIDE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+pub(crate) const ANSWER: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 
 /// One call of the shipped tool `http`.
 fn fetches(web: &Web) -> String {
@@ -239,7 +244,7 @@ fn fetches(web: &Web) -> String {
     )
 }
 
-fn headers(request: &str) -> BTreeMap<String, String> {
+pub(crate) fn headers(request: &str) -> BTreeMap<String, String> {
     let lines = request.lines().skip(1).take_while(|line| !line.is_empty());
     let pairs = lines.filter_map(|line| line.split_once(": "));
     pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect()
@@ -289,8 +294,8 @@ async fn who_has_no_trace_tells_nobody_of_one() -> Result<()> {
 }
 
 /// `pawl serve` on a free port, until it is dropped.
-struct Served {
-    child: Child,
+pub(crate) struct Served {
+    pub(crate) child: Child,
     authority: String,
 }
 
@@ -303,7 +308,11 @@ impl Drop for Served {
 
 impl Served {
     fn start(pawl: &Pawl, collector: &Collector) -> Result<Self> {
-        let mut child = spawn(pawl, collector, &["serve", "--listen", "127.0.0.1:0", "--json"])?;
+        Self::of(spawn(pawl, collector, &["serve", "--listen", "127.0.0.1:0", "--json"])?)
+    }
+
+    /// One that was started so, with its output piped.
+    pub(crate) fn of(mut child: Child) -> Result<Self> {
         let stdout = BufReader::new(child.stdout.take().context("stdout")?);
         let mut text = String::new();
         for line in stdout.lines() {
@@ -318,7 +327,7 @@ impl Served {
     }
 
     /// The body of what it answers.
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<String> {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Result<String> {
         let mut stream = TcpStream::connect(&self.authority)?;
         write!(
             stream,

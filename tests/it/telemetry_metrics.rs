@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use pawl_core::{Duration, Timestamp};
-use pawl_engine::{Clock as _, METRIC_NAMES_MAX};
-use pawl_tests::{BEGIN, Scene, root};
+use pawl_engine::{Clock as _, METRIC_NAMES_MAX, ManualClock};
+use pawl_tests::{BEGIN, Disk, Scene, root};
 use serde_json::{Value, json};
 
 /// A tool, a question to a person, and a failure where it is wanted.
@@ -159,6 +159,57 @@ async fn however_many_workflows_there_are_the_series_have_an_end() -> Result<()>
     let started = now.keys().filter(|name| name.starts_with("pawl_runs_started_total")).count();
     assert_eq!(started, METRIC_NAMES_MAX + 1);
     assert_eq!(of(&now, "pawl_runs_started_total{workflow=\"(others)\"}"), Some(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_beyond_the_limit_are_not_counted() -> Result<()> {
+    const MOST: usize = 3;
+    let scene = Scene::with(|config| config.metric_rows_counted_max = MOST).await?;
+    for _ in 0..MOST + 2 {
+        let run = scene.start(ASKS, Value::Null).await?;
+        scene.asked(run).await?;
+    }
+    let slots = slots();
+    let first = scene.start(&slots, Value::Null).await?;
+    scene.named(first, "wait-started").await?;
+    for _ in 0..MOST + 2 {
+        let run = scene.start(&slots, Value::Null).await?;
+        scene.named(run, "slot-requested").await?;
+    }
+    let now = numbers(&scene).await?;
+    for name in ["pawl_runs{status=\"waiting\"}", "pawl_approvals_open", "pawl_slots_waiting"] {
+        assert_eq!(of(&now, name), Some(MOST as u64), "{name} of {now:?}");
+    }
+    Ok(())
+}
+
+/// Runs that hold the one slot that there is for an hour.
+fn slots() -> String {
+    "pawl: 1\nworkflow: hour\nversion: 1.0.0\nconcurrency: { limit: 1 }\nsteps: [{ id: a, wait: 1h }]\n"
+        .to_owned()
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slot_is_counted_with_the_time_of_the_first() -> Result<()> {
+    let disk = Disk::new()?;
+    let scene = disk.scene(ManualClock::new(BEGIN)).await?;
+    let text = slots();
+    let first = scene.start(&text, Value::Null).await?;
+    scene.named(first, "wait-started").await?;
+    for _ in 0..2 {
+        let run = scene.start(&text, Value::Null).await?;
+        scene.named(run, "slot-requested").await?;
+    }
+    scene.move_to(BEGIN.after(Duration(40_000)));
+    let now = numbers(&scene).await?;
+    assert_eq!(of(&now, "pawl_slots_waiting"), Some(2), "{now:?}");
+    assert_eq!(of(&now, "pawl_slot_wait_oldest_seconds"), Some(40), "{now:?}");
+    // Each commit was in a transaction, and took some time.
+    let commits = of(&now, "pawl_commit_duration_seconds_count").context("commits")?;
+    ensure!(of(&now, "pawl_transaction_commits_sum").is_some_and(|sum| sum >= commits), "{now:?}");
+    ensure!(commits >= 4 && now["pawl_commit_duration_seconds_sum"] > 0.0, "{now:?}");
+    ensure!(of(&now, "pawl_transaction_commits_count").is_some_and(|count| count > 0), "{now:?}");
     Ok(())
 }
 

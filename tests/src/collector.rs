@@ -53,6 +53,8 @@ pub struct Collector {
 #[derive(Debug)]
 struct Kept {
     spans: Mutex<Vec<Received>>,
+    /// The heads of requests whose spans were kept.
+    heads: Mutex<Vec<String>>,
     /// Requests that came, those that were refused among them.
     requests: watch::Sender<usize>,
     /// What is answered in place of what is right; 0 for that.
@@ -71,7 +73,8 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (spans, status, largest) = (Mutex::default(), AtomicU16::new(0), AtomicUsize::new(0));
-        let kept = Arc::new(Kept { spans, requests: watch::Sender::new(0), status, largest });
+        let (requests, heads) = (watch::Sender::new(0), Mutex::default());
+        let kept = Arc::new(Kept { spans, heads, requests, status, largest });
         let keeps = Arc::clone(&kept);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -92,6 +95,11 @@ impl Collector {
     /// answers far too much ([`Collector::FLOODS`]); 0 for keeping what comes.
     pub fn answers(&self, status: u16) {
         self.kept.status.store(status, Ordering::SeqCst);
+    }
+
+    /// The heads of the requests whose spans were kept, in order.
+    pub fn heads(&self) -> Vec<String> {
+        self.kept.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every span that came and was kept, in order.
@@ -138,6 +146,7 @@ async fn answer(mut stream: TcpStream, kept: &Kept) -> Result<()> {
         ensure!(head.to_ascii_lowercase().contains("\r\ncontent-type: application/json\r\n"), "{head}");
         let spans = decode(&serde_json::from_slice(&body)?)?;
         kept.largest.fetch_max(spans.len(), Ordering::SeqCst);
+        kept.heads.lock().unwrap_or_else(PoisonError::into_inner).push(head);
         kept.spans.lock().unwrap_or_else(PoisonError::into_inner).extend(spans);
     }
     let (status, body) = match status {
@@ -211,7 +220,8 @@ fn received(span: &Value, service: &str) -> Result<Received> {
     let attributes = span["attributes"].as_array().context("attributes")?;
     for attribute in attributes {
         let value = attribute["value"].as_object().context("a value")?;
-        let is_known = value.keys().all(|kind| matches!(kind.as_str(), "stringValue" | "intValue"));
+        let is_known =
+            value.keys().all(|kind| matches!(kind.as_str(), "stringValue" | "intValue" | "arrayValue"));
         ensure!(attribute["key"].is_string() && value.len() == 1 && is_known, "{attribute}");
     }
     Ok(Received {

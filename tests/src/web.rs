@@ -23,16 +23,22 @@ impl Web {
     /// Starts a server that gives these answers, each whole with its head, to one request each, and
     /// then closes every connection.
     pub async fn start(answers: &[&str]) -> Result<Self> {
+        let answers: Vec<_> = answers.iter().rev().map(|answer| (*answer).to_owned()).collect();
+        let answers = Mutex::new(answers);
+        Self::answering(move |_| answers.lock().unwrap_or_else(PoisonError::into_inner).pop()).await
+    }
+
+    /// Starts a server that gives to each request what follows from it, and nothing where that is nothing.
+    pub async fn answering(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let authority = listener.local_addr()?.to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
-        let mut answers: Vec<_> = answers.iter().rev().map(|answer| (*answer).to_owned()).collect();
         let task = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let Ok(request) = read(&mut stream).await else { continue };
-                seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-                if let Some(answer) = answers.pop() {
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+                if let Some(answer) = answer(&request) {
                     // Who went away meanwhile is what some tests are about.
                     let _ = stream.write_all(answer.as_bytes()).await;
                     let _ = stream.shutdown().await;

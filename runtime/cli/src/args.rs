@@ -63,6 +63,19 @@ pub(crate) struct DataArgs {
     pub(crate) folder: Option<PathBuf>,
 }
 
+/// Where spans of runs go; each before the environment and pawl.yaml.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SpanArgs {
+    /// The OTLP collector that spans of runs are sent to: `http://HOST:4318` (default: `$OTEL_EXPORTER_OTLP_ENDPOINT`,
+    /// else `telemetry.endpoint` in pawl.yaml, else none)
+    #[arg(long = "otlp-endpoint", value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// What this pawl calls itself there (default: `$OTEL_SERVICE_NAME`, else `telemetry.service` in pawl.yaml, else
+    /// pawl)
+    #[arg(long = "otlp-service", value_name = "NAME")]
+    pub(crate) service: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start a run of a workflow and show its progress until it ends or waits for a person
@@ -204,6 +217,10 @@ impl Cli {
             Command::Explain(args) => args.data.folder.clone(),
             Command::Schema(_) | Command::Completions(_) | Command::Man(_) => None,
         };
+        let spans = match &self.command {
+            Command::Serve(args) => args.spans.clone(),
+            _ => SpanArgs::default(),
+        };
         let store = self.global.store.clone().unwrap_or_default();
         let config = self.global.config.clone().filter(|path| !path.as_os_str().is_empty());
         Place::new(after.or_else(|| self.data.folder.clone()), store, self.global.ephemeral)
@@ -212,6 +229,7 @@ impl Cli {
                 self.global.server.clone().filter(|url| !url.is_empty()),
                 self.global.token_file.clone(),
             )
+            .with_spans(spans)
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::args::SpanArgs;
 use crate::fault::Fault;
 
 /// The data folder when neither `--data` nor `PAWL_DATA` says otherwise.
@@ -84,6 +85,8 @@ pub(crate) struct Place {
     server: Option<String>,
     /// Where the token is that it is asked with.
     token_file: Option<PathBuf>,
+    /// What the command line says of where spans go.
+    spans: SpanArgs,
 }
 
 /// How this program was called, so that what is suggested can be typed as it stands.
@@ -121,6 +124,7 @@ impl Place {
             config: None,
             server: None,
             token_file: None,
+            spans: SpanArgs::default(),
         }
     }
 
@@ -143,6 +147,16 @@ impl Place {
                 format!("{}--token-file {} ", self.flags, crate::values::quoted(&path.display().to_string()));
         }
         Self { server, token_file, ..self }
+    }
+
+    /// With what the command line says of where spans go.
+    pub(crate) fn with_spans(self, spans: SpanArgs) -> Self {
+        Self { spans, ..self }
+    }
+
+    /// What the command line says of where spans go.
+    pub(crate) const fn spans(&self) -> &SpanArgs {
+        &self.spans
     }
 
     /// The server that is asked in place of the folder.

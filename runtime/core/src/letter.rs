@@ -14,6 +14,7 @@ use crate::guard::Policy;
 use crate::plugin::{Permissions, WorkflowPin};
 use crate::state::Phase;
 use crate::taint::Sources;
+use crate::trace::TraceContext;
 use crate::{Failure, FailureKind, Namespace, RunId, RunState};
 
 /// What one run tells another, or whoever waits for it.
@@ -77,6 +78,8 @@ pub struct ChildStart {
     pub by: Option<Actor>,
     /// Whose run it is.
     pub namespace: Namespace,
+    /// The trace that it is in, where that is not recorded; it has one of its own otherwise.
+    pub trace: Option<TraceContext>,
 }
 
 /// Whether others must be told of an event of a run; `has_parent` says whether a step started the run.
@@ -107,6 +110,7 @@ pub fn letter(state: &RunState, event: &Event) -> Option<Letter> {
                 policy: policy.as_deref().cloned().unwrap_or_default(),
                 by: state.by().cloned(),
                 namespace: state.namespace().clone(),
+                trace: state.trace().filter(|trace| !trace.sampled).map(|trace| trace.as_ref().clone()),
             })))
         }
         Event::ChildCancelled { child, .. } => Some(Letter::CancelChild { child: *child }),

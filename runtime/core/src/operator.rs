@@ -45,6 +45,8 @@ pub struct Operator {
     pub retention: KeepSetting,
     /// Whose tokens the server takes, beside pawl's own.
     pub identity: Option<Identity>,
+    /// Where spans of runs go.
+    pub telemetry: TelemetrySetting,
 }
 
 impl Operator {
@@ -70,7 +72,9 @@ impl Operator {
         let logins = self.registries.iter().filter_map(|(host, registry)| {
             Some((format!("the password of {host}"), &registry.login.as_ref()?.password))
         });
-        models.chain(servers).chain(logins).collect()
+        let spans = self.telemetry.headers.iter();
+        let spans = spans.map(|(name, kept)| (format!("the header '{name}' of `telemetry`"), &kept.place));
+        models.chain(servers).chain(logins).chain(spans).collect()
     }
 }
 
@@ -109,6 +113,60 @@ impl NamespaceGrants {
         let own =
             Ceiling { secrets: Some(self.grants.secrets.clone().unwrap_or_default()), ..self.grants.clone() };
         Policy { grants: operator.grants.within(&own), files: self.files.clone(), ..operator.clone() }
+    }
+}
+
+/// Where spans of runs go, and what is in them; what is absent is as usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TelemetrySetting {
+    /// The collector's address, without the path of traces.
+    pub endpoint: Option<String>,
+    /// What each request has with it.
+    pub headers: BTreeMap<String, KeptValue>,
+    /// What this pawl calls itself.
+    pub service: Option<String>,
+    /// How long the collector may take to answer.
+    pub timeout: Option<Duration>,
+    /// What of that which is said is in spans.
+    pub content: Content,
+}
+
+/// What of that which is said is in spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    #[default]
+    None,
+    /// Arguments and results of tools.
+    Tools,
+    /// Messages to and from models.
+    Models,
+    /// Both.
+    All,
+}
+
+impl Content {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Tools, Self::Models, Self::All];
+
+    /// The name as it stands in `pawl.yaml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Tools => "tools",
+            Self::Models => "models",
+            Self::All => "all",
+        }
+    }
+
+    /// Whether what tools are given and give is in spans.
+    pub const fn tools(self) -> bool {
+        matches!(self, Self::Tools | Self::All)
+    }
+
+    /// Whether what is said to and by models is in spans.
+    pub const fn models(self) -> bool {
+        matches!(self, Self::Models | Self::All)
     }
 }
 

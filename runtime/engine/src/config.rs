@@ -50,6 +50,8 @@ pub struct EngineConfig {
     /// Whether models, servers and hosts that are asked are told of the trace that they are asked in, also where
     /// nobody outside began one.
     pub traced: bool,
+    /// How many rows of a kind are counted for a gauge.
+    pub metric_rows_counted_max: usize,
     /// Where chance comes from.
     pub chance: Arc<dyn Chance>,
     /// The models that agents may ask. Without any, workflows that grant some are not checked for their names.
@@ -95,6 +97,7 @@ impl Default for EngineConfig {
             retention: None,
             clock: Arc::new(SystemClock),
             traced: false,
+            metric_rows_counted_max: crate::METRIC_ROWS_COUNTED_MAX,
             chance: Arc::new(SystemChance),
             models: None,
             mcp: None,

@@ -31,6 +31,8 @@ pub struct OperatorSays {
     pub hold_new_plugins: bool,
     /// The file that the policy comes from, for messages.
     pub policy_file: String,
+    /// Whether whoever is asked is told of the trace of a run that nobody outside began one for.
+    pub traced: bool,
 }
 
 impl OperatorSays {
@@ -45,6 +47,7 @@ impl OperatorSays {
             secrets: config.secrets.clone(),
             hold_new_plugins: config.hold_new_plugins,
             policy_file: config.policy_file.clone(),
+            traced: config.traced,
         }
     }
 

@@ -14,6 +14,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tracing::Instrument as _;
 
 /// The head of an answer, in bytes.
 const HEAD_MAX_BYTES: usize = 64 << 10;
@@ -98,11 +99,12 @@ impl Address {
         let (mut sender, connection) =
             builder.handshake(stream).await.map_err(|error| self.broken(false, &error))?;
         // It ends when the answer's body has been read or dropped.
-        tokio::spawn(async move {
+        let connecting = async move {
             if let Err(error) = connection.await {
                 tracing::debug!("a connection broke: {error}");
             }
-        });
+        };
+        tokio::spawn(connecting.in_current_span());
         sender.send_request(request).await.map_err(|error| self.broken(true, &error))
     }
 

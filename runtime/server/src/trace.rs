@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use pawl_core::RunId;
 use pawl_core::trace::TraceContext;
 use tracing::Instrument as _;
 
@@ -29,18 +30,37 @@ impl<S: Sync> FromRequestParts<S> for Trace {
     }
 }
 
-/// Whatever is logged of a request says which one it is: the path as it is documented, for what stands in its place
-/// may be a secret.
+/// Whatever is logged of a request says which one it is, and of which run: the path as it is documented, for what
+/// stands in its place may be a secret.
 pub(crate) async fn logged(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let span = tracing::error_span!("request", method = %request.method(), path);
+    let span = tracing::error_span!("request", method = %request.method(), path, run = tracing::field::Empty);
+    if let Some(run) = run_of(path, request.uri().path()) {
+        span.record("run", tracing::field::display(run));
+    }
     next.run(request).instrument(span).await
+}
+
+/// The run that a request is about, where its path names one.
+fn run_of(documented: &str, path: &str) -> Option<RunId> {
+    let place = documented.split('/').position(|part| part == "{run}")?;
+    path.split('/').nth(place)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::http::Request;
+
+    #[test]
+    fn the_run_of_a_request_is_told_and_nothing_else_of_its_path() {
+        let run = "01890a5d-ac96-774b-bcce-b302099a8057";
+        let of = |documented, path: &str| run_of(documented, path).map(|run| run.to_string());
+        assert_eq!(of("/v1/runs/{run}/cancel", &format!("/v1/runs/{run}/cancel")).as_deref(), Some(run));
+        assert_eq!(of("/v1/runs/{run}", "/v1/runs/secret"), None);
+        assert_eq!(of("/a/{ticket}", &format!("/a/{run}")), None);
+        assert_eq!(of("/v1/runs", "/v1/runs"), None);
+    }
 
     async fn trace(headers: &[(&str, &str)]) -> Option<TraceContext> {
         let request =

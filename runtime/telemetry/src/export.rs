@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pawl_core::RunId;
 use pawl_engine::{Clock as _, Engine, Metrics, SystemClock};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::cursor::Cursor;
@@ -24,6 +24,7 @@ pub const CLOSE_MAX_MS: u64 = 2_000;
 #[derive(Debug)]
 pub struct Telemetry {
     heard: Arc<Heard>,
+    settings: watch::Sender<Arc<Settings>>,
     listener: JoinHandle<()>,
     exporter: JoinHandle<()>,
 }
@@ -64,9 +65,15 @@ impl Telemetry {
         heard.with(|waiting| waiting.missed = true);
         let listener =
             tokio::spawn(listen(engine.growing(), Arc::clone(&heard), Arc::clone(engine.metrics())));
-        let exporter = Exporter::new(engine, settings, cursor, Arc::clone(&heard));
+        let settings = watch::Sender::new(Arc::new(settings));
+        let exporter = Exporter::new(engine, settings.subscribe(), cursor, Arc::clone(&heard));
         let exporter = tokio::spawn(exporter.run());
-        Ok(Self { heard, listener, exporter })
+        Ok(Self { heard, settings, listener, exporter })
+    }
+
+    /// From now on, spans go where these say.
+    pub fn reload(&self, settings: Settings) {
+        self.settings.send_replace(Arc::new(settings));
     }
 
     /// Sends what is left, for a while. The engine was shut down before, so that nothing more comes.

@@ -11,6 +11,7 @@ use pawl_core::travel::Ancestor;
 use pawl_core::{RunId, Timestamp};
 use pawl_engine::{Clock as _, Engine, Metrics, SystemClock};
 use pawl_store::{Store, StoreError};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cursor::{Cursor, Sent, begun_at};
@@ -19,15 +20,19 @@ use crate::fold::{Known, Trace};
 use crate::folds::{FOLDS_MAX, Folds};
 use crate::http::post;
 use crate::settings::Settings;
-use crate::span::Span;
+use crate::span::{Attribute, Span};
 use crate::{otlp, scan};
 
 /// How long spans are gathered before they are sent, in milliseconds.
 pub const EXPORT_PAUSE_MS: u64 = 1_000;
 /// The most spans of one request.
 pub const SPANS_PER_REQUEST_MAX: usize = 512;
+/// The most of what was said, in bytes of the texts of spans, in one request. One span alone may have more.
+pub const REQUEST_CONTENT_MAX_BYTES: usize = 4 << 20;
 /// The longest pause before a collector that cannot be reached is tried again, in milliseconds.
 const RETRY_PAUSE_MAX_MS: u64 = 60_000;
+/// How many runs above one are looked at to find the one that no step has started.
+const PARENTS_MAX: usize = 64;
 /// How long a run that was begun may take until it is heard of, in milliseconds.
 const UNHEARD_MAX_MS: u64 = 60_000;
 
@@ -47,7 +52,9 @@ struct Passing(Option<u64>);
 pub(crate) struct Exporter {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    settings: Settings,
+    settings: Arc<Settings>,
+    /// What holds from now on, when it is said anew.
+    newer: watch::Receiver<Arc<Settings>>,
     cursor: Cursor,
     heard: Arc<Heard>,
     folds: Folds,
@@ -58,11 +65,18 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    pub(crate) fn new(engine: &Engine, settings: Settings, cursor: Cursor, heard: Arc<Heard>) -> Self {
+    pub(crate) fn new(
+        engine: &Engine,
+        mut newer: watch::Receiver<Arc<Settings>>,
+        cursor: Cursor,
+        heard: Arc<Heard>,
+    ) -> Self {
+        let settings = Arc::clone(&newer.borrow_and_update());
         Self {
             store: Arc::clone(engine.store()),
             metrics: Arc::clone(engine.metrics()),
             settings,
+            newer,
             cursor,
             heard,
             folds: Folds::default(),
@@ -109,12 +123,21 @@ impl Exporter {
                 tokio::select! {
                     () = tokio::time::sleep_until(wake) => return,
                     () = news => {}
+                    // Whoever sees that nothing arrives may have changed where it goes.
+                    Ok(()) = self.newer.changed() => {
+                        self.newer.mark_changed();
+                        return;
+                    }
                 }
             }
         }
     }
 
     async fn send_all(&mut self) -> Result<(), Passing> {
+        if self.newer.has_changed().unwrap_or(false) {
+            self.settings = Arc::clone(&self.newer.borrow_and_update());
+            self.pause_ms = EXPORT_PAUSE_MS;
+        }
         // What could not be sent before.
         self.send().await?;
         let begun = SystemClock.now();
@@ -184,14 +207,9 @@ impl Exporter {
                     *payload = Payload::from(value);
                 }
             }
-            let parent = match &envelope.event {
-                Event::RunStarted(started) => match &started.parent {
-                    Some(parent) => self.trace_of(parent.run).await,
-                    None => None,
-                },
-                _ => None,
-            };
-            let known = Known { providers: &self.settings.providers, parent };
+            let (parent, ancestor) = self.around(&envelope.event).await;
+            let Settings { providers, content, .. } = &*self.settings;
+            let known = Known { providers, content: *content, parent, ancestor };
             self.batch.spans.extend(fold.trace.take(known, envelope));
             let sent =
                 if fold.trace.has_ended() { Sent::End(envelope.seq) } else { Sent::UpTo(envelope.seq) };
@@ -229,31 +247,57 @@ impl Exporter {
         }
     }
 
-    /// In which trace a run is that has started another.
+    /// The traces of the run whose step started one, and of the one that it is a fork or a rerun of, when it begins.
+    async fn around(&mut self, event: &Event) -> (Option<(TraceId, bool)>, Option<TraceId>) {
+        let Event::RunStarted(started) = event else { return (None, None) };
+        let parent = match &started.parent {
+            Some(parent) => self.trace_of(parent.run).await,
+            None => None,
+        };
+        let ancestor = match started.ancestor {
+            Some(Ancestor::Rerun { run } | Ancestor::Forked { run, .. }) => self.trace_of(run).await,
+            None => None,
+        };
+        (parent, ancestor.map(|(trace, _)| trace))
+    }
+
+    /// In which trace a run is, and whether that is recorded: for a run that a step started, its parent's says it.
     async fn trace_of(&mut self, run: RunId) -> Option<(TraceId, bool)> {
-        if let Some(fold) = self.folds.get(run) {
-            return Some(fold.trace.within());
+        let (mut at, mut trace) = (run, None);
+        for _ in 0..PARENTS_MAX {
+            if let Some(within) = self.folds.get(at).map(|fold| fold.trace.within()) {
+                return Some((trace.unwrap_or(within.0), within.1));
+            }
+            if let Some(within) = self.parents.get(&at) {
+                return Some((trace.unwrap_or(within.0), within.1));
+            }
+            let records = self.store.journal(at, 1).await.ok()?;
+            let first = journal::decode_next(at, &mut Head::empty(at), records.first()?).ok()?;
+            let Event::RunStarted(started) = first.event else { return None };
+            let is_fork = matches!(started.ancestor, Some(Ancestor::Forked { .. }));
+            let given = started.trace.filter(|_| !is_fork);
+            let own = given.as_ref().map_or_else(|| TraceId::of(at), |given| given.trace);
+            let trace = *trace.get_or_insert(own);
+            match started.parent.filter(|_| !is_fork) {
+                Some(parent) => at = parent.run,
+                None => return Some(self.remember(run, (trace, given.is_none_or(|given| given.sampled)))),
+            }
         }
-        if let Some(known) = self.parents.get(&run) {
-            return Some(*known);
-        }
-        let records = self.store.journal(run, 1).await.ok()?;
-        let first = journal::decode_next(run, &mut Head::empty(run), records.first()?).ok()?;
-        let Event::RunStarted(started) = first.event else { return None };
-        let is_fork = matches!(started.ancestor, Some(Ancestor::Forked { .. }));
-        let trace = started.trace.filter(|_| !is_fork);
-        let within = trace.map_or((TraceId::of(run), true), |trace| (trace.trace, trace.sampled));
+        trace.map(|trace| (trace, true))
+    }
+
+    fn remember(&mut self, run: RunId, within: (TraceId, bool)) -> (TraceId, bool) {
         if self.parents.len() >= FOLDS_MAX {
             self.parents.clear();
         }
         self.parents.insert(run, within);
-        Some(within)
+        within
     }
 
     /// Sends what is in the batch, and notes that it was. Where it is to be sent again, it stays.
     async fn send(&mut self) -> Result<(), Passing> {
         while !self.batch.spans.is_empty() {
-            let some = self.batch.spans.len().min(SPANS_PER_REQUEST_MAX);
+            let some = fitting(&self.batch.spans);
             let body = otlp::body(&self.settings.resource, &self.batch.spans[..some]).to_string();
             let answer = match post(&self.settings, body.into_bytes()).await {
                 Ok(answer) => answer,
@@ -295,6 +339,20 @@ impl Exporter {
     }
 }
 
+/// How many of these spans one request has.
+fn fitting(spans: &[Span]) -> usize {
+    let mut bytes = 0;
+    let texts = |span: &Span| -> usize {
+        let values = span.attributes.iter().map(|(_, value)| value);
+        values.map(|value| if let Attribute::Text(text) = value { text.len() } else { 0 }).sum()
+    };
+    let fit = spans.iter().take(SPANS_PER_REQUEST_MAX).take_while(|span| {
+        bytes += texts(span);
+        bytes <= REQUEST_CONTENT_MAX_BYTES
+    });
+    fit.count().max(1)
+}
+
 fn not_read(error: &StoreError) -> Passing {
     tracing::warn!("spans are sent later, for the store cannot be read: {error}");
     Passing(None)
@@ -305,4 +363,36 @@ fn refused(body: &[u8]) -> u64 {
     let Ok(answer) = serde_json::from_slice::<serde_json::Value>(body) else { return 0 };
     let refused = &answer["partialSuccess"]["rejectedSpans"];
     refused.as_u64().or_else(|| refused.as_str()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::Kind;
+    use pawl_core::trace::SpanOf;
+
+    #[test]
+    fn a_request_has_only_so_much_of_what_was_said() {
+        let run = RunId::from_bytes([7; 16]);
+        let span = |bytes: usize| Span {
+            trace: TraceId::of(run),
+            state: None,
+            id: SpanOf::Run.id(run, 0),
+            parent: None,
+            name: String::new(),
+            kind: Kind::Internal,
+            start: Timestamp(0),
+            end: Timestamp(0),
+            attributes: vec![("a", "x".repeat(bytes).into())],
+            notes: Vec::new(),
+            notes_dropped: 0,
+            links: Vec::new(),
+            error: None,
+        };
+        let half = REQUEST_CONTENT_MAX_BYTES / 2;
+        assert_eq!(fitting(&[span(half), span(half), span(1)]), 2);
+        assert_eq!(fitting(&[span(3 * half), span(1)]), 1);
+        let many: Vec<_> = (0..=SPANS_PER_REQUEST_MAX).map(|_| span(1)).collect();
+        assert_eq!(fitting(&many), SPANS_PER_REQUEST_MAX);
+    }
 }

@@ -2,22 +2,25 @@
 //!
 //! A span is given with the event that ends it. What a run does has one each: the run (`invoke_workflow`), every visit
 //! of a step, every attempt (`invoke_agent`, `execute_tool`), and every call of an agent (`chat`, `execute_tool`, a
-//! question to a person …). Nothing of what steps, tools and models say to each other is in them, and no words of
-//! failures, which may repeat it.
+//! question to a person …). Nothing of what steps, tools and models say to each other is in them unless the operator
+//! says so, and no words of failures, which may repeat it.
 
 mod begin;
 mod close;
+mod content;
 mod describe;
 
 use std::collections::BTreeMap;
 
 use pawl_core::event::{Event, Payload, Work};
 use pawl_core::journal::Envelope;
+use pawl_core::operator::Content;
 use pawl_core::trace::{SpanId, SpanOf, TraceId};
 use pawl_core::{ApprovalId, Digest, FrameId, RunId, StepId, Timestamp, VisitId};
 
 use crate::span::{Attribute, Attributes, Kind, Link, Note, Span};
 use close::End;
+pub use content::CONTENT_MAX_BYTES;
 
 /// What is told to have happened during one span; of more it is told how many there were.
 pub const NOTES_MAX: usize = 64;
@@ -27,8 +30,12 @@ pub const NOTES_MAX: usize = 64;
 pub(crate) struct Known<'a> {
     /// Who provides each model, by the operator's name for it.
     pub(crate) providers: &'a BTreeMap<String, String>,
+    /// What of that which is said is in spans.
+    pub(crate) content: Content,
     /// The trace of the run whose step started this one.
     pub(crate) parent: Option<(TraceId, bool)>,
+    /// The trace of the run that this one is a fork or a rerun of.
+    pub(crate) ancestor: Option<TraceId>,
 }
 
 /// The spans of a run that are open.
@@ -46,6 +53,8 @@ pub struct Trace {
     /// How often it went on after it had failed.
     time: u32,
     forks: u32,
+    /// Whether it was told which trace the run is in that it is a fork of.
+    ancestor_known: bool,
     visits: BTreeMap<VisitId, Visit>,
     /// What the failure that the run is ending with cut off, which a retry brings back.
     cut: BTreeMap<VisitId, Visit>,
@@ -82,7 +91,8 @@ struct Visit {
 #[derive(Debug, Clone)]
 enum Doing {
     Agent(String),
-    Tool(String),
+    /// With what it was given, where that is told.
+    Tool(String, Attributes),
 }
 
 #[derive(Debug, Clone)]
@@ -92,6 +102,8 @@ struct Attempt {
     /// When the last of its calls that are known was over: a call that was recorded when it was over began then.
     free: Timestamp,
     calls: BTreeMap<u32, Call>,
+    /// What came of it, where that is told.
+    said: Attributes,
 }
 
 #[derive(Debug, Clone)]
@@ -100,8 +112,17 @@ struct Call {
     name: String,
     kind: Kind,
     attributes: Attributes,
-    /// Whether a model is asked, whose answer says what it used.
-    is_chat: bool,
+    /// What answers, and what is told of that.
+    of: CallOf,
+}
+
+/// What a call is answered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallOf {
+    /// A model, whose answer says what it used.
+    Model,
+    Tool,
+    Other,
 }
 
 impl Open {
@@ -132,6 +153,7 @@ impl Trace {
             version: String::new(),
             time: 0,
             forks: 0,
+            ancestor_known: false,
             visits: BTreeMap::new(),
             cut: BTreeMap::new(),
             cut_frames: BTreeMap::new(),
@@ -160,7 +182,7 @@ impl Trace {
         let open = || self.visits.get(visit)?.attempt.as_ref()?.calls.get(call);
         let is_chat = match request {
             Some(request) => describe::is_chat(request),
-            None => open().is_some_and(|call| call.is_chat),
+            None => open().is_some_and(|call| call.of == CallOf::Model),
         };
         is_chat.then_some(*digest)
     }
@@ -206,7 +228,10 @@ impl Trace {
                 self.arrive(at, *visit, step, *frame, None);
                 self.end_visit(at, *visit, End::Skipped, given);
             }
-            Event::StepCompleted { visit, .. } => self.end_visit(at, *visit, End::Completed, given),
+            Event::StepCompleted { visit, output } => {
+                self.say_result(known, *visit, output);
+                self.end_visit(at, *visit, End::Completed, given);
+            }
             Event::StepFailed { visit, failure } => {
                 self.end_visit(at, *visit, End::Failed(failure.kind.name()), given);
             }
@@ -224,7 +249,7 @@ impl Trace {
         match event {
             Event::AttemptStarted { visit, attempt, work, .. } => {
                 self.end_attempt(at, *visit, End::Cancelled, given);
-                self.begin_attempt(at, *visit, *attempt, work.as_deref());
+                self.begin_attempt(known, at, (*visit, *attempt), work.as_deref());
             }
             Event::AttemptFailed { visit, failure, retry_at, .. } => {
                 self.end_attempt(at, *visit, End::Failed(failure.kind.name()), given);
@@ -310,18 +335,37 @@ impl Trace {
         self.visits.insert(id, visit);
     }
 
-    fn begin_attempt(&mut self, at: Timestamp, id: VisitId, number: u32, work: Option<&Work>) {
+    fn begin_attempt(
+        &mut self,
+        known: Known<'_>,
+        at: Timestamp,
+        (id, number): (VisitId, u32),
+        work: Option<&Work>,
+    ) {
         let Some(visit) = self.visits.get_mut(&id) else { return };
         match work {
             Some(Work::Agent { agent, .. }) => visit.doing = Some(Doing::Agent(agent.clone())),
-            Some(Work::Tool { plugin, tool, .. }) => {
-                visit.doing = Some(Doing::Tool(format!("{plugin}.{tool}")));
+            Some(Work::Tool { plugin, tool, arguments, .. }) => {
+                let mut said = Attributes::new();
+                if known.content.tools() {
+                    content::say_payload(&mut said, "gen_ai.tool.call.arguments", arguments);
+                }
+                visit.doing = Some(Doing::Tool(format!("{plugin}.{tool}"), said));
             }
             None => {}
         }
         let span = SpanOf::Attempt(id, number).id(self.run, 0);
         let open = Open::new(span, Some(visit.open.id), at);
-        visit.attempt = Some(Attempt { open, number, free: at, calls: BTreeMap::new() });
+        visit.attempt =
+            Some(Attempt { open, number, free: at, calls: BTreeMap::new(), said: Attributes::new() });
+    }
+
+    /// What a step's tool gave.
+    fn say_result(&mut self, known: Known<'_>, id: VisitId, output: &Payload) {
+        let Some(visit) = self.visits.get_mut(&id).filter(|_| known.content.tools()) else { return };
+        if let (Some(Doing::Tool(..)), Some(attempt)) = (&visit.doing, &mut visit.attempt) {
+            content::say_payload(&mut attempt.said, "gen_ai.tool.call.result", output);
+        }
     }
 
     fn note(&mut self, at: Timestamp, visit: VisitId, name: &'static str, attributes: Attributes) {

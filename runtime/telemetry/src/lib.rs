@@ -22,9 +22,9 @@ mod span;
 
 pub use cursor::CURSOR_LINES_MAX;
 pub use export::{CLOSE_MAX_MS, RUNS_WAITING_MAX, Telemetry};
-pub use exporter::{EXPORT_PAUSE_MS, SPANS_PER_REQUEST_MAX};
-pub use fold::{NOTES_MAX, Trace};
+pub use exporter::{EXPORT_PAUSE_MS, REQUEST_CONTENT_MAX_BYTES, SPANS_PER_REQUEST_MAX};
+pub use fold::{CONTENT_MAX_BYTES, NOTES_MAX, Trace};
 pub use folds::FOLDS_MAX;
 pub use http::COLLECTOR_RESPONSE_MAX_BYTES;
-pub use settings::{Settings, SettingsError};
+pub use settings::{Given, Settings, SettingsError};
 pub use span::{Attribute, Kind, Link, Note, Span};

@@ -73,6 +73,10 @@ fn attributes(attributes: &[(&'static str, Attribute)]) -> Value {
             Attribute::Text(text) => json!({ "stringValue": text }),
             // 64 bits are a text in the JSON of protobuf.
             Attribute::Whole(number) => json!({ "intValue": number.to_string() }),
+            Attribute::List(texts) => {
+                let values: Vec<_> = texts.iter().map(|text| json!({ "stringValue": text })).collect();
+                json!({ "arrayValue": { "values": values } })
+            }
         };
         json!({ "key": name, "value": value })
     };

@@ -10,6 +10,8 @@ pub enum Attribute {
     Text(String),
     /// A whole number.
     Whole(u64),
+    /// Texts.
+    List(Vec<String>),
 }
 
 impl From<&str> for Attribute {

@@ -43,9 +43,7 @@ pub(crate) use feed::{Feed, Next};
 pub(crate) use identity::issuer;
 pub(crate) use kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 pub(crate) use open::{in_memory, open};
-pub(crate) use operator::{
-    configured, read as read_operator, registries, reloaded, servers, trusted_keys, unasked,
-};
+pub(crate) use operator::{configured, read as read_operator, registries, servers, trusted_keys, unasked};
 pub(crate) use protocol::{
     About, Answered, BackedUp, InboxAct, Latest, Opened, Replayed, Reply, Request, Signalled, Verified,
 };
@@ -142,8 +140,13 @@ impl Backend {
 
     /// The engine of this process.
     pub(crate) fn engine(&self) -> Result<&pawl_engine::Engine, Fault> {
+        Ok(self.service()?.engine())
+    }
+
+    /// The operations of this process's engine.
+    pub(crate) fn service(&self) -> Result<&Service, Fault> {
         match self {
-            Self::Direct(service) => Ok(service.engine()),
+            Self::Direct(service) => Ok(service),
             Self::Remote(..) => Err(strange()),
             Self::Api(_) => Err(Fault::usage("this needs a data folder, and --server names a server")
                 .hint("leave out --server, on the machine that has the folder")),

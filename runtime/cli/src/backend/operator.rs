@@ -14,8 +14,9 @@ use pawl_engine::{EngineConfig, EngineError, OperatorSays, Secrets, read_text};
 use pawl_mcp::{Hub, Servers};
 use pawl_models::{ModelsError, Profiles};
 use pawl_registry::{Registries, TrustedKeys};
+use pawl_telemetry::Settings;
 
-use super::engine_config;
+use super::{engine_config, telemetry};
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -42,14 +43,15 @@ pub(crate) fn configured(place: &Place) -> Result<EngineConfig, Fault> {
     })
 }
 
-/// What the operator says now, for an engine that was opened with what it said before. MCP servers are kept where the
+/// What the operator says now, for an engine that was opened with what it said before, and where spans go. MCP servers are kept where the
 /// file says the same of them.
-pub(crate) fn reloaded(
+pub(super) fn reloaded(
     place: &Place,
     before: &Operator,
     servers: Option<Arc<dyn Servers>>,
-) -> Result<(Operator, OperatorSays), Fault> {
+) -> Result<(Operator, OperatorSays, Option<Settings>), Fault> {
     let (operator, folder) = read(place)?;
+    let spans = telemetry::settings_of(place, &operator, &folder)?;
     let models = Arc::new(Profiles::new(&operator, &folder, read_text)?);
     let mcp = if operator.mcp == before.mcp { servers } else { Some(hub(&operator, &folder)?) };
     let policy_file =
@@ -63,8 +65,9 @@ pub(crate) fn reloaded(
         secrets: Some(Arc::new(Secrets::new(operator.secrets.clone(), &folder))),
         hold_new_plugins: operator.hold_new_plugins,
         policy_file,
+        traced: spans.is_some(),
     };
-    Ok((operator, says))
+    Ok((operator, says, spans))
 }
 
 /// What the runs of namespaces may be granted, with their folders as they are.
@@ -121,13 +124,12 @@ fn hub(operator: &Operator, folder: &Path) -> Result<Arc<dyn Servers>, Fault> {
 }
 
 /// Who provides each model, as traces call it.
-pub(super) fn providers(place: &Place) -> Result<BTreeMap<String, String>, Fault> {
+pub(super) fn providers(operator: &Operator) -> BTreeMap<String, String> {
     let provider = |profile: &Profile| match &profile.provider {
         Provider::Scripted { .. } => "pawl.scripted",
         Provider::Remote(remote) => remote.protocol.name(),
     };
-    let models = read(place)?.0.models;
-    Ok(models.iter().map(|(name, profile)| (name.clone(), provider(profile).to_owned())).collect())
+    operator.models.iter().map(|(name, profile)| (name.clone(), provider(profile).to_owned())).collect()
 }
 
 /// The operator's file and its folder.

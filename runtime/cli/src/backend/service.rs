@@ -47,7 +47,7 @@ pub(crate) struct Service {
     /// Requests of others that are being carried out.
     in_hand: Arc<AtomicUsize>,
     /// What sends spans, until it is closed.
-    telemetry: Arc<Mutex<Option<Telemetry>>>,
+    pub(super) telemetry: Arc<Mutex<Option<Telemetry>>>,
 }
 
 /// A request that is being carried out, until it is dropped.

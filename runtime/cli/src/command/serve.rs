@@ -12,8 +12,8 @@ use pawl_server::{Server, ServerConfig, ServerError};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::DataArgs;
-use crate::backend;
+use crate::args::{DataArgs, SpanArgs};
+use crate::backend::{self, Service};
 use crate::doors::DoorArgs;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -41,6 +41,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     doors: DoorArgs,
     #[command(flatten)]
+    pub(crate) spans: SpanArgs,
+    #[command(flatten)]
     pub(crate) data: DataArgs,
 }
 
@@ -62,14 +64,15 @@ async fn serve(args: &ServeArgs, session: &Session) -> Result<(), Fault> {
             .hint("stop it, or serve another folder with --data DIR"));
     }
     let (operator, _) = backend::read_operator(&session.place)?;
-    let engine = session.backend.engine()?;
+    let service = session.backend.service()?;
+    let engine = service.engine();
     let usual = ServerConfig::default();
     let listen = args.listen.or(operator.server.listen).unwrap_or(usual.listen);
     let config = ServerConfig { listen, teller: Arc::new(Told), ..usual };
     let config = args.doors.apply(config, &session.place)?;
     let server = Server::bind(engine.clone(), &config).await?;
     let drain = args.drain.or(operator.server.drain).map_or(DRAIN_MS, |drain| drain.0);
-    let reloading = tokio::spawn(reload(session.place.clone(), engine.clone(), operator));
+    let reloading = tokio::spawn(reload(session.place.clone(), service.clone(), operator));
     let url = server.url();
     session.out.document(&json!({ "url": url, "pid": std::process::id() }));
     session.out.note(&format!("serves {url}; stop it with Ctrl-C"));
@@ -122,18 +125,17 @@ async fn until_drained(
 }
 
 /// Reads the operator's file anew whenever SIGHUP comes. One that does not read changes nothing.
-async fn reload(place: Place, engine: Engine, mut operator: Operator) {
+async fn reload(place: Place, service: Service, mut operator: Operator) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         return tracing::warn!("SIGHUP cannot be listened to: pawl.yaml is read once");
     };
     while hangup.recv().await.is_some() {
         notify::reloading();
-        match backend::reloaded(&place, &operator, engine.servers()) {
-            Ok((now, says)) => {
-                engine.reload(says).await;
+        match service.reload(&place, &operator).await {
+            Ok(now) => {
                 operator = now;
                 tracing::warn!(
-                    "pawl.yaml was read anew: its models, MCP servers, plugins and policies hold from now on"
+                    "pawl.yaml was read anew: its models, MCP servers, plugins, policies and telemetry hold from now on"
                 );
             }
             Err(fault) => {

@@ -53,7 +53,8 @@ impl Driver {
                     if active.live.contains_key(&(visit, attempt)) || held {
                         continue;
                     }
-                    let Some(task) = active.task(visit, work, self.context.config.traced) else { continue };
+                    let traced = self.context.standing.now().traced;
+                    let Some(task) = active.task(visit, work, traced) else { continue };
                     let context = Arc::clone(&self.context);
                     *instances += 1;
                     let instance = *instances;

@@ -311,8 +311,8 @@ async fn prepare_child(
         priority: Some(start.priority),
         ancestor: None,
         policy: start.policy.clone(),
-        // A trace of its own, which says that it belongs to the other.
-        trace: None,
+        // A trace of its own, which says that it belongs to the other; within one that is not recorded, neither is it.
+        trace: start.trace.clone(),
         namespace: start.namespace.clone(),
     });
     // What it is made of was stored with the first run of the tree.
@@ -337,13 +337,15 @@ pub(crate) async fn tell_hearers(
                 context.mailbox.call(*run, command)
             })
             .collect();
-        for answer in told {
+        for (run, answer) in some.iter().zip(told) {
             match answer.await {
                 // One that has ended does not wait any more.
                 Ok(_) | Err(EngineError::Refused(_)) => {}
                 // All others hear of it now, and this one when the event is delivered again.
                 Err(error) if is_passing(&error) => trouble = Some(error),
-                Err(error) => tracing::error!("a run that waits for {topic} cannot hear of it: {error}"),
+                Err(error) => {
+                    tracing::error!(%run, "a run that waits for {topic} cannot hear of it: {error}");
+                }
             }
         }
     }

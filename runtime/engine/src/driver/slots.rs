@@ -193,7 +193,7 @@ async fn tickets(context: &Context) -> Result<Vec<Ticket>, StoreError> {
             }
             Err(error) => {
                 let StoreError::DamagedTicket { run, visit, .. } = error else { return Err(error) };
-                tracing::error!("{error}; who has which slot is read from the run's journal");
+                tracing::error!(%run, "{error}; who has which slot is read from the run's journal");
                 after = Some((run, visit));
                 damaged.insert(run);
             }

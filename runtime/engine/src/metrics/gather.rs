@@ -13,7 +13,7 @@ use super::{Metrics, text};
 use crate::{Engine, EngineError};
 
 /// How many rows of a kind (open approvals, runs of a status, slots) are counted: of more it is said that there are
-/// about so many.
+/// so many.
 pub const METRIC_ROWS_COUNTED_MAX: usize = 10_000;
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
@@ -73,47 +73,56 @@ impl Engine {
         most.saturating_sub(self.turns.available_permits())
     }
 
+    /// How many rows of a kind are counted.
+    fn most(&self) -> usize {
+        self.context.config.metric_rows_counted_max
+    }
+
     async fn runs_that_are(&self, status: Status) -> Result<usize, EngineError> {
         let filter = RunFilter { statuses: vec![status], ..RunFilter::default() };
-        let (mut page, mut count) = (Page { after: None, limit: PAGE_ROWS }, 0);
-        loop {
+        let (most, mut after, mut count) = (self.most(), None, 0);
+        while count < most {
+            let page = Page { after, limit: PAGE_ROWS.min(most - count) };
             let found = self.store().runs(&filter, &page).await?;
             count += found.runs.len();
             match found.next {
-                Some(after) if count < METRIC_ROWS_COUNTED_MAX => page.after = Some(after),
-                _ => return Ok(count),
+                Some(next) => after = Some(next),
+                None => break,
             }
         }
+        Ok(count)
     }
 
     /// How many approvals are open, and how long the oldest has been, in milliseconds.
     async fn open_approvals(&self, now: Timestamp) -> Result<(usize, u64), EngineError> {
-        let (mut page, mut count, mut oldest) = (Page { after: None, limit: PAGE_ROWS }, 0, 0);
-        loop {
+        let (most, mut after, mut count, mut oldest) = (self.most(), None, 0, 0);
+        while count < most {
+            let page = Page { after, limit: PAGE_ROWS.min(most - count) };
             let found = self.store().approvals(&ApprovalFilter::default(), &page).await?;
             if let (0, Some(first)) = (count, found.approvals.first()) {
                 oldest = now.since(first.created_at).0;
             }
             count += found.approvals.len();
             match found.next {
-                Some(after) if count < METRIC_ROWS_COUNTED_MAX => page.after = Some(after),
-                _ => return Ok((count, oldest)),
+                Some(next) => after = Some(next),
+                None => break,
             }
         }
+        Ok((count, oldest))
     }
 
     /// How many runs and steps wait for a slot, and how long the first of them has, in milliseconds.
     async fn queued(&self, now: Timestamp) -> Result<(usize, u64), EngineError> {
-        let (mut count, mut first, mut after) = (0, None, None);
-        loop {
+        let (most, mut count, mut first, mut after) = (self.most(), 0, None, None);
+        while count < most {
             let page = self.store().tickets(after, PAGE_ROWS).await?;
             let Some(last) = page.last() else { break };
             after = Some((last.run, last.visit));
-            for ticket in page.iter().filter(|ticket| !ticket.taken) {
+            for ticket in page.iter().filter(|ticket| !ticket.taken).take(most - count) {
                 count += 1;
                 first = Some(first.map_or(ticket.since, |at: Timestamp| at.min(ticket.since)));
             }
-            if page.len() < PAGE_ROWS || count >= METRIC_ROWS_COUNTED_MAX {
+            if page.len() < PAGE_ROWS {
                 break;
             }
         }

@@ -20,7 +20,7 @@ impl Trace {
         }
         if let Some(parent) = &started.parent {
             let (trace, sampled) = known.parent.unwrap_or((TraceId::of(parent.run), true));
-            self.sampled = sampled;
+            self.sampled &= sampled;
             let span = SpanOf::Visit(parent.visit).id(parent.run, 0);
             self.root.links.push(Link { trace, span, relation: "parent" });
         }
@@ -30,9 +30,9 @@ impl Trace {
         }
         match started.ancestor {
             Some(Ancestor::Rerun { run } | Ancestor::Forked { run, .. }) => {
-                let link =
-                    Link { trace: TraceId::of(run), span: SpanOf::Run.id(run, 0), relation: "ancestor" };
-                self.root.links.push(link);
+                let trace = known.ancestor.unwrap_or_else(|| TraceId::of(run));
+                self.ancestor_known = known.ancestor.is_some();
+                self.root.links.push(Link { trace, span: SpanOf::Run.id(run, 0), relation: "ancestor" });
             }
             None => {}
         }
@@ -43,10 +43,12 @@ impl Trace {
         let other = self.of;
         let is_first = self.forks == 0;
         self.forks += 1;
-        // A fork of a run with a trace from outside shows where that is; of a fork, which had its own, its id says it.
+        // Where the other run is not there any more: a fork of a run with a trace from outside shows where that is; of
+        // a fork, which had its own, its id says it.
+        let is_shown = is_first && !self.ancestor_known && self.root.parent.is_some();
         let links = &mut self.root.links;
         links.retain(|link| link.relation == "ancestor");
-        if let (true, Some(link)) = (is_first && self.root.parent.is_some(), links.last_mut()) {
+        if let (true, Some(link)) = (is_shown, links.last_mut()) {
             link.trace = other;
         }
         self.from = self.from.max(seq);

@@ -5,7 +5,7 @@ use pawl_core::event::Payload;
 use pawl_core::trace::SpanOf;
 use pawl_core::{Failure, FrameId, Timestamp, VisitId};
 
-use super::{Attempt, Call, Doing, Known, Open, Trace, Visit, describe};
+use super::{Attempt, Call, CallOf, Doing, Known, Open, Trace, Visit, content, describe};
 use crate::span::{Attributes, Kind, Span};
 
 /// How something ended.
@@ -146,20 +146,26 @@ impl Trace {
         for call in attempt.calls.into_values() {
             given.push(self.close(call.open, at, (call.name, call.kind), call.attributes, End::Cancelled));
         }
-        let (name, mut attributes) = match doing {
+        let (name, kind, mut attributes) = match doing {
             Some(Doing::Agent(agent)) => (
                 format!("invoke_agent {agent}"),
+                Kind::Internal,
                 vec![
                     ("gen_ai.operation.name", "invoke_agent".into()),
                     ("gen_ai.agent.name", agent.into()),
                     ("gen_ai.conversation.id", self.run.to_string().into()),
                 ],
             ),
-            Some(Doing::Tool(tool)) => (format!("execute_tool {tool}"), describe::tool(&tool)),
-            None => ("attempt".to_owned(), Vec::new()),
+            Some(Doing::Tool(tool, given)) => {
+                let mut attributes = describe::tool(&tool);
+                attributes.extend(given);
+                (format!("execute_tool {tool}"), describe::kind_of(&tool), attributes)
+            }
+            None => ("attempt".to_owned(), Kind::Internal, Vec::new()),
         };
+        content::add(&mut attributes, attempt.said);
         attributes.extend([("pawl.visit", id.0.into()), ("pawl.attempt", attempt.number.into())]);
-        given.push(self.close(attempt.open, at, (name, Kind::Internal), attributes, end));
+        given.push(self.close(attempt.open, at, (name, kind), attributes, end));
     }
 
     pub(super) fn begin_call(
@@ -171,12 +177,16 @@ impl Trace {
         request: &CallRequest,
     ) {
         let run = self.run;
-        let Some((name, kind, attributes)) = describe::call(known, request) else { return };
+        let Some((name, kind, attributes)) = describe::call(known, run, request) else { return };
         let Some(attempt) = self.visits.get_mut(&id).and_then(|visit| visit.attempt.as_mut()) else { return };
         let span = SpanOf::Call(id, attempt.number, call).id(run, 0);
         let open = Open::new(span, Some(attempt.open.id), at);
-        let is_chat = describe::is_chat(request);
-        attempt.calls.insert(call, Call { open, name, kind, attributes, is_chat });
+        let of = match request {
+            CallRequest::Model { .. } => CallOf::Model,
+            CallRequest::Tool { .. } => CallOf::Tool,
+            _ => CallOf::Other,
+        };
+        attempt.calls.insert(call, Call { open, name, kind, attributes, of });
     }
 
     pub(super) fn end_call(
@@ -203,8 +213,14 @@ impl Trace {
         let Some(ended) = attempt.and_then(|attempt| attempt.calls.remove(&call)) else { return };
         let mut attributes = ended.attributes;
         attributes.push(("pawl.call", call.into()));
-        if let (true, Ok(Payload::Inline(answer))) = (ended.is_chat, response) {
-            attributes.extend(describe::answer(answer));
+        match (ended.of, response) {
+            (CallOf::Model, Ok(Payload::Inline(answer))) => {
+                content::add(&mut attributes, describe::answer(known, answer));
+            }
+            (CallOf::Tool, Ok(result)) if known.content.tools() => {
+                content::say_payload(&mut attributes, "gen_ai.tool.call.result", result);
+            }
+            _ => {}
         }
         given.push(self.close(ended.open, at, (ended.name, ended.kind), attributes, end));
     }

@@ -53,10 +53,13 @@ fn attempt(attempt: u32) -> Event {
 }
 
 fn asked(call: u32) -> Event {
-    let request = CallRequest::Model { profile: "fast".into(), request: json!({"messages": ["canary"]}) };
+    let request = CallRequest::Model {
+        profile: "fast".into(),
+        request: json!({"messages": [{ "role": "user", "text": "canary" }]}),
+    };
     let digest = request.digest();
     let answer = json!({
-        "message": "canary", "model": "m-1", "profile": "fast",
+        "message": { "role": "assistant", "text": "canary" }, "finish": "stop", "model": "m-1", "profile": "fast",
         "usage": { "input_tokens": 12, "output_tokens": 3 },
     });
     Event::CallCompleted { visit: VISIT, call, request: Some(request), digest, response: Ok(answer.into()) }
@@ -68,9 +71,13 @@ fn failure() -> Failure {
 
 /// The spans of a journal whose events are a second apart, those after `from`.
 fn spans(from: u64, events: &[Event]) -> Vec<Span> {
+    spans_with(Content::None, from, events)
+}
+
+fn spans_with(content: Content, from: u64, events: &[Event]) -> Vec<Span> {
     let mut trace = Trace::new(RUN, from);
     let providers = BTreeMap::from([("fast".to_owned(), "openai".to_owned())]);
-    let known = Known { providers: &providers, parent: None };
+    let known = Known { providers: &providers, content, parent: None, ancestor: None };
     let mut given = Vec::new();
     for (seq, event) in (1..).zip(events) {
         let envelope = Envelope {
@@ -136,6 +143,9 @@ fn every_part_of_a_run_has_one_span_within_what_it_is_a_part_of() {
     assert_eq!(text(chat, "gen_ai.usage.input_tokens"), Some(&Attribute::Whole(12)));
     assert_eq!(text(chat, "gen_ai.response.model"), Some(&"m-1".into()));
     assert_eq!(text(chat, "gen_ai.provider.name"), Some(&"openai".into()));
+    assert_eq!(text(chat, "gen_ai.conversation.id"), Some(&RUN.to_string().into()));
+    let reasons = Attribute::List(vec!["stop".to_owned()]);
+    assert_eq!(text(chat, "gen_ai.response.finish_reasons"), Some(&reasons));
     assert_eq!(text(agent, "gen_ai.operation.name"), Some(&"invoke_agent".into()));
     // What is said is nobody's business here.
     assert!(!format!("{all:?}").contains("canary"));
@@ -240,4 +250,96 @@ fn notes_beyond_the_limit_are_counted_and_not_kept() {
     events.push(Event::RunCompleted { outputs: json!({}).into() });
     let all = spans(0, &events);
     assert_eq!((all[0].notes.len(), all[0].notes_dropped), (NOTES_MAX, 5));
+}
+
+/// A step with a tool of an MCP server, and an agent that calls another.
+fn with_tools() -> Vec<Event> {
+    let work = Work::Tool {
+        plugin: "mcp.files".into(),
+        tool: "read".into(),
+        component: Digest::of(b""),
+        effect: pawl_core::plugin::EffectClass::Pure,
+        arguments: json!({ "path": "canary-1" }).into(),
+    };
+    let request = CallRequest::Tool { name: "orders.lookup".into(), arguments: json!({ "id": "canary-2" }) };
+    let digest = request.digest();
+    let response = Ok(json!({ "found": "canary-3" }).into());
+    let read = VisitId(2);
+    vec![
+        started(|_| {}),
+        arrives(read, FrameId::ROOT),
+        Event::AttemptStarted { visit: read, attempt: 1, work: Some(Box::new(work)), deadline: None },
+        Event::StepCompleted { visit: read, output: json!({ "text": "canary-4" }).into() },
+        arrives(VISIT, FrameId::ROOT),
+        attempt(1),
+        asked(1),
+        Event::CallCompleted { visit: VISIT, call: 2, request: Some(request), digest, response },
+        Event::StepCompleted { visit: VISIT, output: json!("done").into() },
+        Event::RunCompleted { outputs: json!({}).into() },
+    ]
+}
+
+#[test]
+fn tools_are_told_by_the_conventions_and_those_of_servers_as_requests_to_them() {
+    let all = spans(0, &with_tools());
+    let named = |name: &str| all.iter().find(|span| span.name == name).unwrap();
+    let (mcp, own) = (named("execute_tool mcp.files.read"), named("execute_tool orders.lookup"));
+    assert_eq!((mcp.kind, own.kind), (Kind::Client, Kind::Internal));
+    assert_eq!(text(mcp, "mcp.method.name"), Some(&"tools/call".into()));
+    assert_eq!(text(mcp, "pawl.mcp.server"), Some(&"files".into()));
+    assert_eq!(text(mcp, "gen_ai.tool.type"), Some(&"extension".into()));
+    assert_eq!(text(own, "gen_ai.tool.type"), Some(&"function".into()));
+    assert_eq!(text(own, "mcp.method.name"), None);
+    for span in [mcp, own] {
+        assert_eq!(text(span, "gen_ai.operation.name"), Some(&"execute_tool".into()));
+    }
+    // Each is within what asked for it.
+    let (step, agent) = (named("step think"), named("invoke_agent assistant"));
+    assert_eq!(own.parent, Some(agent.id));
+    assert_eq!(agent.parent, Some(all.iter().rfind(|span| span.name == step.name).unwrap().id));
+}
+
+#[test]
+fn what_is_said_is_in_spans_as_far_as_the_operator_says() {
+    let events = with_tools();
+    for (content, tools, models) in [
+        (Content::None, false, false),
+        (Content::Tools, true, false),
+        (Content::Models, false, true),
+        (Content::All, true, true),
+    ] {
+        let all = format!("{:?}", spans_with(content, 0, &events));
+        for number in 1..=4 {
+            assert_eq!(all.contains(&format!("canary-{number}")), tools, "{content:?}: {all}");
+        }
+        // What a model is asked and what it says, once each; other values of the run are in no span.
+        let said = all.matches("canary\\\"").count();
+        assert_eq!(said, if models { 2 } else { 0 }, "{content:?}: {all}");
+        assert!(!all.contains("secret"), "{all}");
+    }
+}
+
+#[test]
+fn a_rerun_shows_the_trace_that_its_ancestor_is_in() {
+    let other = RunId::from_bytes([8; 16]);
+    let rerun = started(|started| started.ancestor = Some(Ancestor::Rerun { run: other }));
+    let ended = Event::RunCompleted { outputs: json!({}).into() };
+    let outside = TraceId::of(RunId::from_bytes([9; 16]));
+    let providers = BTreeMap::new();
+    for (ancestor, trace) in [(None, TraceId::of(other)), (Some(outside), outside)] {
+        let known = Known { providers: &providers, content: Content::None, parent: None, ancestor };
+        let (mut at, mut given) = (Trace::new(RUN, 0), Vec::new());
+        for (seq, event) in (1..).zip([&rerun, &ended]) {
+            let envelope = Envelope {
+                version: 1,
+                seq,
+                time: Timestamp(seq),
+                prev: Digest::of(b""),
+                event: event.clone(),
+            };
+            given.extend(at.take(known, &envelope));
+        }
+        let link = Link { trace, span: SpanOf::Run.id(other, 0), relation: "ancestor" };
+        assert_eq!(given[0].links, [link]);
+    }
 }

@@ -13,6 +13,7 @@ mod script;
 mod secret;
 mod server;
 mod supply;
+mod telemetry;
 
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ pub use script::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN, SCRIPT};
 pub use secret::SECRET;
 pub use server::{RETENTION, SERVER};
 pub use supply::{REGISTRY, TRUSTED_KEY};
+pub use telemetry::TELEMETRY;
 
 use super::schema::schema_of;
 use super::{ESCALATION, FOLDER, HOST, Key, Place, Shape};
@@ -34,7 +36,7 @@ use super::{ESCALATION, FOLDER, HOST, Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 21] = [
+pub static OPERATOR_PLACES: [&Place; 22] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -54,6 +56,7 @@ pub static OPERATOR_PLACES: [&Place; 21] = [
     &REGISTRY,
     &SERVER,
     &RETENTION,
+    &TELEMETRY,
     &IDENTITY,
     &IDENTITY_CLAIMS,
 ];

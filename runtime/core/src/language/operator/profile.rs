@@ -3,7 +3,7 @@
 use super::super::plugins::FOLDER;
 use super::{
     GRANTS, IDENTITY, Key, MCP_SERVER, NAMESPACE, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SECRET, SERVER,
-    Shape, TRUSTED_KEY,
+    Shape, TELEMETRY, TRUSTED_KEY,
 };
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
@@ -110,6 +110,13 @@ pub static OPERATOR: Place = Place {
             Shape::Map(&RETENTION),
             "Which runs that are over a process keeps that drives runs.",
             "{ keep_for: 30d, keep_runs: 1000 }",
+        )
+        .default("{}"),
+        Key::optional(
+            "telemetry",
+            Shape::Map(&TELEMETRY),
+            "Where spans of runs go, and what is in them.",
+            "{ endpoint: \"http://127.0.0.1:4318\", service: refunds }",
         )
         .default("{}"),
         Key::optional(

@@ -102,6 +102,7 @@ fn around(place: &Place, inner: &Value) -> Value {
         } }),
         "server" => json!({ "server": inner }),
         "retention" => json!({ "retention": inner }),
+        "telemetry" => json!({ "telemetry": inner }),
         "registry" => json!({ "registries": { "localhost:5000": inner } }),
         other => panic!("nothing leads to {other}"),
     }

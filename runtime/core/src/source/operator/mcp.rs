@@ -6,8 +6,8 @@ use super::super::human::{due, people};
 use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
 use super::super::tree::{Entry, Node, Span};
-use super::MCP_SERVERS_MAX;
 use super::profile::{filled, filled_key};
+use super::{MCP_SERVERS_MAX, some_time};
 use crate::Duration;
 use crate::diagnostic::{Code, among};
 use crate::elicit::ACTIONS;
@@ -97,17 +97,6 @@ fn elicitation(lower: &mut Lower, node: Option<&Node>) -> Option<Elicitation> {
     Some(Elicitation { to, due, hold })
 }
 
-/// A duration that is not nothing.
-fn some_time(lower: &mut Lower, keys: Keys<'_>, key: &str) -> Option<Duration> {
-    let node = get(keys, key)?;
-    let time = lower.duration(node, key)?;
-    if time.0 == 0 {
-        let help = Some("leave the key out, or write more".to_owned());
-        lower.report(Code::OutOfRange, &node.span, format!("{key} is nothing"), help);
-    }
-    Some(time)
-}
-
 fn reached(lower: &mut Lower, keys: Keys<'_>, span: &Span) -> Option<McpReached> {
     match (get(keys, "command"), get(keys, "url")) {
         (Some(_), None) => {
@@ -182,7 +171,7 @@ fn environment(lower: &mut Lower, node: &Node) -> BTreeMap<String, McpValue> {
     environment
 }
 
-fn headers(lower: &mut Lower, node: &Node) -> BTreeMap<String, KeptValue> {
+pub(super) fn headers(lower: &mut Lower, node: &Node) -> BTreeMap<String, KeptValue> {
     let mut headers = BTreeMap::new();
     for entry in named(lower, node, "headers") {
         let name = entry.key.to_ascii_lowercase();

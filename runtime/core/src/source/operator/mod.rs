@@ -11,6 +11,7 @@ mod script;
 mod secret;
 mod server;
 mod supply;
+mod telemetry;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ use super::lower::Lower;
 use super::permissions::folders;
 use super::tree::Node;
 use super::{SOURCE_MAX_BYTES, yaml};
+use crate::Duration;
 use crate::chat::ModelScript;
 use crate::diagnostic::{Code, Diagnostics, among};
 use crate::language::operator::{OPERATOR, SCRIPT};
@@ -51,6 +53,8 @@ pub const MODEL_RULES_MAX: usize = 1_000;
 pub const MCP_SERVERS_MAX: usize = 100;
 /// The most runs that `keep_runs` can name.
 pub const KEEP_RUNS_MAX: u32 = 1_000_000_000;
+/// The longest that a collector of spans may take to answer, in milliseconds.
+pub const COLLECTOR_TIMEOUT_MAX_MS: u64 = 600_000;
 /// The last turn that a rule can be for.
 pub const TURN_MAX: u32 = 10_000;
 
@@ -84,6 +88,9 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
             trusted_keys: trusted_keys.unwrap_or_default(),
             registries: registries.unwrap_or_default(),
             identity,
+            telemetry: get(keys, "telemetry")
+                .map(|node| telemetry::telemetry(lower, node))
+                .unwrap_or_default(),
         }
     })
 }
@@ -148,6 +155,17 @@ fn cover(problems: &mut Diagnostics, node: &Node) {
             cover(problems, &entry.value);
         }
     }
+}
+
+/// A duration that is not nothing.
+fn some_time(lower: &mut Lower, keys: Keys<'_>, key: &str) -> Option<Duration> {
+    let node = get(keys, key)?;
+    let time = lower.duration(node, key)?;
+    if time.0 == 0 {
+        let help = Some("leave the key out, or write more".to_owned());
+        lower.report(Code::OutOfRange, &node.span, format!("{key} is nothing"), help);
+    }
+    Some(time)
 }
 
 fn description(lower: &mut Lower, keys: Keys<'_>) {

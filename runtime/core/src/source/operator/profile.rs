@@ -100,7 +100,17 @@ pub(super) fn filled(lower: &mut Lower, node: &Node, key: &str) -> Option<String
 }
 
 fn base_url(lower: &mut Lower, node: &Node) -> Option<String> {
-    let url = filled(lower, node, "base_url")?;
+    address(lower, node, "base_url", ("http://127.0.0.1:8000/v1", "the key under `key`"))
+}
+
+/// What addresses begin with: without user, query and fragment.
+pub(super) fn address(
+    lower: &mut Lower,
+    node: &Node,
+    key: &str,
+    (example, secret_at): (&str, &str),
+) -> Option<String> {
+    let url = filled(lower, node, key)?;
     let rest = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
     let good = rest.is_some_and(|rest| {
         let host = rest.split('/').next().unwrap_or_default();
@@ -108,8 +118,11 @@ fn base_url(lower: &mut Lower, node: &Node) -> Option<String> {
     });
     if !good {
         // A key in an address would stand in every message about it.
-        let message = "base_url is no address without user, query and fragment".to_owned();
-        let help = "write it as in http://127.0.0.1:8000/v1, and the key under `key`".to_owned();
+        if url.contains('@') {
+            lower.problems.hide(&node.span);
+        }
+        let message = format!("{key} is no address without user, query and fragment");
+        let help = format!("write it as in {example}, and {secret_at}");
         lower.report(Code::InvalidValue, &node.span, message, Some(help));
         return None;
     }

@@ -386,3 +386,40 @@ fn what_namespaces_are_given_is_read_and_lies_within_what_everybody_is() {
     let told = text(&format!("namespaces:\n{}", many(NAMESPACES_MAX + 1))).unwrap_err();
     assert!(told.contains("namespaces_max is 1000"), "{told}");
 }
+
+#[test]
+fn where_spans_go_is_read_and_no_key_of_it_stands_in_the_file() {
+    use crate::operator::Content;
+    let text = "
+telemetry:
+  endpoint: https://collector.example.com:4318/
+  headers: { Authorization: { env: COLLECTOR_TOKEN, prefix: 'Bearer ' } }
+  service: refunds
+  timeout: 10m
+  content: tools
+";
+    let operator = load("pawl.yaml", text).unwrap();
+    let spans = &operator.telemetry;
+    assert_eq!(spans.endpoint.as_deref(), Some("https://collector.example.com:4318"));
+    assert_eq!(spans.timeout, Some(Duration(COLLECTOR_TIMEOUT_MAX_MS)));
+    assert_eq!((spans.service.as_deref(), spans.content), (Some("refunds"), Content::Tools));
+    assert!(spans.content.tools() && !spans.content.models());
+    assert_eq!(spans.headers["authorization"].prefix, "Bearer ");
+    let kept: Vec<_> = operator.kept().into_iter().map(|(what, _)| what).collect();
+    assert_eq!(kept, ["the header 'authorization' of `telemetry`"]);
+    assert_eq!(load("pawl.yaml", "telemetry: {}\n").unwrap(), Operator::default());
+    for (wrong, told) in [
+        ("endpoint: 'http://user:canary@host'", "endpoint is no address"),
+        ("endpoint: 'grpc://host'", "write it as in http://127.0.0.1:4318"),
+        ("headers: { Authorization: tok-canary }", "the value of a header never stands in pawl.yaml"),
+        ("headers: { Content-Type: { env: A } }", "cannot be set"),
+        ("timeout: 601s", "collector_timeout_max_ms is 600000"),
+        ("timeout: 0s", "timeout is nothing"),
+        ("content: tool", "did you mean 'tools'?"),
+        ("sample: 1", "sample"),
+    ] {
+        let problems = load("pawl.yaml", &format!("telemetry: {{ {wrong} }}\n")).unwrap_err();
+        let shown = problems.render(false);
+        assert!(shown.contains(told) && !shown.contains("canary"), "{shown}");
+    }
+}
