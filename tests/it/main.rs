@@ -29,6 +29,7 @@ mod many;
 mod mcp;
 mod memory;
 mod models;
+mod notify;
 mod once;
 mod outside;
 mod payloads;

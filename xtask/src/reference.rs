@@ -176,6 +176,7 @@ fn anchor(place: &Place) -> &'static str {
         "plugin" => "plugins",
         "trusted-key" => "trusted-keys",
         "registry" => "registries",
+        "notify" => "notifications",
         "answer" => "people",
         "sent-signal" | "outside-event" | "cancel" => "signals-events-and-cancels",
         "fault" => "faults",

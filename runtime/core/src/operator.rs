@@ -4,8 +4,12 @@
 //! It is read by [`source::operator`](crate::source::operator) and cannot be wrong in itself. It
 //! holds no key: only where one is.
 
+mod notify;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+
+pub use notify::{Notify, NotifyOn, NotifyTool, NotifyWay};
 
 use crate::budget::Price;
 use crate::guard::Policy;
@@ -47,6 +51,8 @@ pub struct Operator {
     pub identity: Option<Identity>,
     /// Where spans of runs go.
     pub telemetry: TelemetrySetting,
+    /// Who is told of approvals, by the names that people give them.
+    pub notify: BTreeMap<String, Notify>,
 }
 
 impl Operator {
@@ -74,7 +80,13 @@ impl Operator {
         });
         let spans = self.telemetry.headers.iter();
         let spans = spans.map(|(name, kept)| (format!("the header '{name}' of `telemetry`"), &kept.place));
-        models.chain(servers).chain(logins).chain(spans).collect()
+        let hooks = self.notify.iter().filter_map(|(name, notify)| match &notify.told {
+            NotifyWay::Hook { secret, .. } => Some((format!("the secret of notify '{name}'"), secret)),
+            NotifyWay::Tool(_) => None,
+        });
+        let secrets =
+            self.secrets.iter().map(|(name, secret)| (format!("the secret '{name}'"), &secret.place));
+        models.chain(servers).chain(logins).chain(spans).chain(hooks).chain(secrets).collect()
     }
 }
 

@@ -24,6 +24,7 @@
 
 mod approvals;
 mod attempt;
+mod by_hand;
 mod chance;
 mod clock;
 mod config;
@@ -52,6 +53,7 @@ pub mod upkeep;
 
 pub use approvals::Answer;
 pub use attempt::{AgentPart, AgentWork, Component, StandIn, ToolWork};
+pub use by_hand::HandCall;
 pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::EngineConfig;

@@ -1,6 +1,7 @@
 //! The secrets of the operator's file. They are read when a tool asks for one, and kept nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use pawl_core::operator::{KeyPlace, Secret as Named};
@@ -32,10 +33,7 @@ impl SecretSource for Secrets {
     fn secret(&self, name: &str) -> Result<Secret, String> {
         let named = self.named.get(name).ok_or("pawl.yaml has none of that name under `secrets`")?;
         let (text, place) = match &named.place {
-            KeyPlace::Env(variable) => (
-                std::env::var(variable).map_err(|error| error.to_string()),
-                format!("the variable {variable}"),
-            ),
+            KeyPlace::Env(variable) => (text(std::env::var_os(variable)), format!("the variable {variable}")),
             KeyPlace::File(path) => {
                 let path = self.folder.join(path);
                 // A line's end may follow.
@@ -49,6 +47,12 @@ impl SecretSource for Secrets {
         let text = text.map_err(|why| format!("{place}, which pawl.yaml names, cannot be read: {why}"))?;
         Secret::new(&text, &named.hosts).map_err(|why| format!("{place}, which pawl.yaml names: {why}"))
     }
+}
+
+/// What a variable holds. What the system says of one that is no text would show it.
+fn text(value: Option<OsString>) -> Result<String, String> {
+    let value = value.ok_or_else(|| "it is not set".to_owned())?;
+    value.into_string().map_err(|_| "it is no text".to_owned())
 }
 
 #[cfg(test)]
@@ -80,5 +84,13 @@ mod tests {
         }
         let granted = BTreeSet::from(["file".to_owned(), "other".to_owned()]);
         assert_eq!(secrets.unknown(&granted).collect::<Vec<_>>(), ["other"]);
+    }
+    #[test]
+    fn a_variable_that_is_no_text_is_not_shown() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let value = OsString::from_vec(b"sk-canary\xff".to_vec());
+        assert_eq!(text(Some(value)), Err("it is no text".to_owned()));
+        assert_eq!(text(None), Err("it is not set".to_owned()));
+        assert_eq!(text(Some("key".into())), Ok("key".to_owned()));
     }
 }

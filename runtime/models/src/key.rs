@@ -1,5 +1,6 @@
 //! Keys: where they are, and how they are kept out of everything.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use pawl_core::operator::KeyPlace;
@@ -31,9 +32,7 @@ impl KeySource {
     /// The key as it is now: one that was renewed is used from the next request on.
     pub(crate) fn read(&self) -> Result<Key, Failure> {
         let (text, place) = match self {
-            Self::Env(name) => {
-                (std::env::var(name).map_err(|error| error.to_string()), format!("the variable {name}"))
-            }
+            Self::Env(name) => (text(std::env::var_os(name)), format!("the variable {name}")),
             Self::File(path) => (read_file(path), format!("the file {}", path.display())),
         };
         let missing = |why: &str| {
@@ -50,6 +49,12 @@ impl KeySource {
         }
         Ok(Key(SecretString::from(key)))
     }
+}
+
+/// What a variable holds. What the system says of one that is no text would show it.
+fn text(value: Option<OsString>) -> Result<String, String> {
+    let value = value.ok_or_else(|| "it is not set".to_owned())?;
+    value.into_string().map_err(|_| "it is no text".to_owned())
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
@@ -82,6 +87,14 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_is_no_text_is_not_shown() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let value = OsString::from_vec(b"sk-canary\xff".to_vec());
+        assert_eq!(text(Some(value)), Err("it is no text".to_owned()));
+        assert_eq!(text(None), Err("it is not set".to_owned()));
+    }
 
     #[test]
     fn a_key_is_read_from_its_place_and_shown_nowhere() {

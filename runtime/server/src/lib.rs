@@ -24,6 +24,7 @@ mod trace;
 
 pub mod documents;
 pub mod identity;
+pub mod notify;
 pub mod shape;
 
 pub use limits::ServerLimits;

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::identity::{IdentityError, IdentityRequest, IssuerConfig, manage};
 use crate::limits::ServerLimits;
 use crate::links::LinkKeyError;
+use crate::notify::{NotifyError, Notifying};
 use crate::router::router;
 use crate::teller::{Teller, Terse};
 use crate::tls::{TlsFiles, TlsListener};
@@ -57,6 +58,8 @@ pub struct ServerConfig {
     pub link_key: Option<PathBuf>,
     /// Requests of one token or user in a second.
     pub token_requests_per_second_max: u32,
+    /// Who is told of approvals.
+    pub notify: Notifying,
 }
 
 impl Default for ServerConfig {
@@ -73,6 +76,7 @@ impl Default for ServerConfig {
             public_url: None,
             link_key: None,
             token_requests_per_second_max: TOKEN_REQUESTS_PER_SECOND,
+            notify: Notifying::default(),
         }
     }
 }
@@ -106,6 +110,9 @@ pub enum ServerError {
     /// The key of links cannot be had.
     #[error(transparent)]
     LinkKey(#[from] LinkKeyError),
+    /// Nobody can be told of approvals as is asked.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// The certificate cannot be used.
     #[error("TLS: {0}; name PEM files with --tls-cert and --tls-key")]
     Tls(String),
@@ -121,6 +128,7 @@ pub struct Server {
     address: SocketAddr,
     pub(crate) app: App,
     tls: Option<TlsFiles>,
+    notify: Notifying,
 }
 
 /// Whether who asks must say who they are, or why it cannot be served so.
@@ -151,12 +159,14 @@ impl Server {
         if let Some(files) = &config.tls {
             files.check().map_err(ServerError::Tls)?;
         }
+        config.notify.check(config.public_url.as_deref())?;
         let address = config.listen;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
         let address = listener.local_addr().map_err(ServerError::Serving)?;
         let app = App::new(engine, config, address, required)?;
-        Ok(Self { listener, address, app, tls: config.tls.clone() })
+        config.notify.prepare(&app.engine).await;
+        Ok(Self { listener, address, app, tls: config.tls.clone(), notify: config.notify.clone() })
     }
 
     /// Where it listens.
@@ -179,6 +189,7 @@ impl Server {
         let closing = self.app.closing.clone();
         let stall_max_ms = self.app.limits.stall_max_ms;
         idempotency::forget_in_time(&self.app);
+        self.notify.begin(&self.app);
         let ended = async move {
             end.await;
             closing.cancel();

@@ -14,6 +14,7 @@ use pawl_engine::{EngineConfig, EngineError, OperatorSays, Secrets, read_text};
 use pawl_mcp::{Hub, Servers};
 use pawl_models::{ModelsError, Profiles};
 use pawl_registry::{Registries, TrustedKeys};
+use pawl_server::notify::Notifying;
 use pawl_telemetry::Settings;
 
 use super::{engine_config, telemetry};
@@ -157,6 +158,12 @@ pub(crate) fn trusted_keys(place: &Place) -> Result<Arc<TrustedKeys>, Fault> {
 pub(crate) fn registries(place: &Place) -> Result<Arc<Registries>, Fault> {
     let (operator, folder) = read(place)?;
     Ok(Arc::new(Registries::new(operator.registries, folder, place.registry_cache())))
+}
+
+/// Who is told of approvals.
+pub(crate) fn notifying(place: &Place) -> Result<Notifying, Fault> {
+    let (operator, folder) = read(place)?;
+    Ok(Notifying { told: operator.notify, folder })
 }
 
 fn public_key(name: &str, key: &TrustedKey, folder: &Path) -> Result<PublicKey, Fault> {

@@ -68,7 +68,8 @@ async fn serve(args: &ServeArgs, session: &Session) -> Result<(), Fault> {
     let engine = service.engine();
     let usual = ServerConfig::default();
     let listen = args.listen.or(operator.server.listen).unwrap_or(usual.listen);
-    let config = ServerConfig { listen, teller: Arc::new(Told), ..usual };
+    let notify = backend::notifying(&session.place)?;
+    let config = ServerConfig { listen, teller: Arc::new(Told), notify, ..usual };
     let config = args.doors.apply(config, &session.place)?;
     let server = Server::bind(engine.clone(), &config).await?;
     let drain = args.drain.or(operator.server.drain).map_or(DRAIN_MS, |drain| drain.0);

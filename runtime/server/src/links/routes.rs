@@ -78,11 +78,23 @@ pub(crate) async fn make(
         return Err(Problem::not_possible(text));
     }
     let expires = Timestamp(SystemClock.now().0.saturating_add(expires_ms));
-    let link = hex::encode(random_bytes::<16>()?);
-    let ticket = Ticket { id: link, approval: id, digest: open.digest, user, groups, expires };
-    let url = format!("{}/a/{}", app.public_url, app.links.sign(&ticket));
-    let made = json!({ "url": url, "id": ticket.id, "for": ticket.user, "expires_at": expires.to_string() });
+    let (url, link) = new_link(&app, &open, user.clone(), groups, expires)?;
+    let made = json!({ "url": url, "id": link, "for": user, "expires_at": expires.to_string() });
     Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+/// A new link to an approval as it is now, for one person; its address and its id.
+pub(crate) fn new_link(
+    app: &App,
+    open: &OpenApproval,
+    user: String,
+    groups: BTreeSet<String>,
+    expires: Timestamp,
+) -> Result<(String, String), Problem> {
+    let id = hex::encode(random_bytes::<16>()?);
+    let ticket =
+        Ticket { id: id.clone(), approval: open.id.clone(), digest: open.digest, user, groups, expires };
+    Ok((format!("{}/a/{}", app.public_url, app.links.sign(&ticket)), id))
 }
 
 /// Why a link leads nowhere.

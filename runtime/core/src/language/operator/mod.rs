@@ -6,6 +6,7 @@
 mod identity;
 mod mcp;
 mod namespace;
+mod notify;
 mod plugin;
 mod policy;
 mod profile;
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub use identity::{IDENTITY, IDENTITY_CLAIMS};
 pub use mcp::{MCP_ELICITATION, MCP_SERVER, MCP_VALUE};
 pub use namespace::NAMESPACE;
+pub use notify::NOTIFY;
 pub use plugin::PLUGIN;
 pub use policy::{GRANTS, POLICY};
 pub use profile::{KEY, OPERATOR, PRICE, PROFILE};
@@ -36,7 +38,7 @@ use super::{ESCALATION, FOLDER, HOST, Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 22] = [
+pub static OPERATOR_PLACES: [&Place; 23] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -59,6 +61,7 @@ pub static OPERATOR_PLACES: [&Place; 22] = [
     &TELEMETRY,
     &IDENTITY,
     &IDENTITY_CLAIMS,
+    &NOTIFY,
 ];
 
 /// Every place of a script, the file's own first; the others stand in test files as well.

@@ -2,8 +2,8 @@
 
 use super::super::plugins::FOLDER;
 use super::{
-    GRANTS, IDENTITY, Key, MCP_SERVER, NAMESPACE, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SECRET, SERVER,
-    Shape, TELEMETRY, TRUSTED_KEY,
+    GRANTS, IDENTITY, Key, MCP_SERVER, NAMESPACE, NOTIFY, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SECRET,
+    SERVER, Shape, TELEMETRY, TRUSTED_KEY,
 };
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
@@ -126,6 +126,13 @@ pub static OPERATOR: Place = Place {
             "{ issuer: \"https://login.example.com\", audience: pawl, jwks_url: \"https://login.example.com/.well-known/jwks.json\" }",
         )
         .otherwise("only those of `pawl token`"),
+        Key::optional(
+            "notify",
+            Shape::Named(&Shape::Map(&NOTIFY)),
+            "The web hooks and tools that `pawl serve` tells of approvals, by names of yours.",
+            "{ desk: { url: \"https://desk.example.com/pawl\", secret: { env: PAWL_HOOK_SECRET } } }",
+        )
+        .default("{}"),
     ],
     shared: &[],
 };

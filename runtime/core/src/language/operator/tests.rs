@@ -46,6 +46,13 @@ fn body(place: &Place, key: Option<(&Key, Value)>) -> Value {
         ("secret", None | Some("hosts")) => {
             body.insert("env".to_owned(), json!("STRIPE_KEY"));
         }
+        ("notify", Some("tool" | "with" | "http" | "secrets")) => {
+            body.insert("tool".to_owned(), json!("http.post_keyed"));
+        }
+        ("notify", _) => {
+            body.insert("url".to_owned(), json!("https://desk.example.com/pawl"));
+            body.insert("secret".to_owned(), json!({ "env": "PAWL_HOOK_SECRET" }));
+        }
         ("key", None) => {
             body.insert("env".to_owned(), json!("MODEL_KEY"));
         }
@@ -70,6 +77,7 @@ fn around(place: &Place, inner: &Value) -> Value {
             let rule = json!({ "approval": "required", "tool": "bank.pay", "escalate": [inner] });
             json!({ "policies": [rule] })
         }
+        "notify" => json!({ "notify": { "desk": inner } }),
         "grants" => json!({ "grants": inner }),
         "host" => json!({ "grants": { "http": [inner] } }),
         "secret" => json!({ "secrets": { "mine": inner } }),

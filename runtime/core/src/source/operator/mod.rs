@@ -4,6 +4,7 @@
 mod identity;
 mod mcp;
 mod namespace;
+mod notify;
 mod plugin;
 mod policy;
 mod profile;
@@ -55,6 +56,8 @@ pub const MCP_SERVERS_MAX: usize = 100;
 pub const KEEP_RUNS_MAX: u32 = 1_000_000_000;
 /// The longest that a collector of spans may take to answer, in milliseconds.
 pub const COLLECTOR_TIMEOUT_MAX_MS: u64 = 600_000;
+/// The most web hooks and tools of a file that are told of approvals.
+pub const NOTIFY_MAX: usize = 20;
 /// The last turn that a rule can be for.
 pub const TURN_MAX: u32 = 10_000;
 
@@ -91,6 +94,7 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
             telemetry: get(keys, "telemetry")
                 .map(|node| telemetry::telemetry(lower, node))
                 .unwrap_or_default(),
+            notify: get(keys, "notify").map(|node| notify::notify(lower, node)).unwrap_or_default(),
         }
     })
 }

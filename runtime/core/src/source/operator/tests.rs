@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::Duration;
-use crate::operator::{JwksPlace, KeyPlace, Login, Protocol, Provider, Registry, Remote, TrustedKey};
+use crate::operator::{
+    JwksPlace, KeyPlace, Login, NotifyOn, NotifyWay, Protocol, Provider, Registry, Remote, TrustedKey,
+};
 
 const GOOD: &str = "
 models:
@@ -422,4 +424,58 @@ telemetry:
         let shown = problems.render(false);
         assert!(shown.contains(told) && !shown.contains("canary"), "{shown}");
     }
+}
+
+#[test]
+fn who_is_told_is_read_and_its_problems_told() {
+    let good = "
+notify:
+  desk: { url: 'http://127.0.0.1:9/x', secret: { env: S }, events: opened, links: 24h }
+  chat: { tool: http.post_keyed, http: [chat.test], secrets: chat, with: { json: '${{ inputs.notification.id }}' } }
+  x-note: free
+";
+    let read = load("pawl.yaml", good).unwrap();
+    let desk = &read.notify["desk"];
+    assert_eq!(desk.events.iter().map(|event| event.name()).collect::<Vec<_>>(), ["opened"]);
+    assert_eq!(desk.links, Some(Duration(86_400_000)));
+    let NotifyWay::Tool(tool) = &read.notify["chat"].told else { panic!("a tool") };
+    assert_eq!(
+        (&*tool.plugin, &*tool.tool, tool.http.to_string().as_str()),
+        ("http", "post_keyed", "chat.test")
+    );
+    assert!(tool.secrets.contains("chat") && tool.with.is_some());
+    assert_eq!(read.notify["chat"].events.len(), NotifyOn::ALL.len());
+    assert_eq!(
+        read.kept().iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(),
+        ["the secret of notify 'desk'"]
+    );
+    let hook = |more: &str| format!("url: 'https://x/hunter2', secret: {{ env: S }}, {more}");
+    for (entry, words) in [
+        ("url: 'ftp://x', secret: { env: S }".to_owned(), "no address of a web hook"),
+        ("url: 'https://ann:hunter2@x/', secret: { env: S }".to_owned(), "no address of a web hook"),
+        ("url: 'http://desk.test/hunter2', secret: { env: S }".to_owned(), "is told over TLS"),
+        ("url: 'https://x', secret: hunter2".to_owned(), "never stands in pawl.yaml"),
+        ("url: 'https://x'".to_owned(), "needs the key 'secret'"),
+        (hook("events: [closed]"), "'closed'"),
+        (hook("links: 31d"), "cannot be good for 31d"),
+        (hook("links: 0s"), "cannot be good for"),
+        (hook("tool: http.get"), "one of url and tool"),
+        (hook("with: { a: 1 }"), "has no 'with'"),
+        ("events: opened".to_owned(), "one of url and tool"),
+        ("tool: http".to_owned(), "'http' names no tool"),
+        ("tool: http.*".to_owned(), "'http.*' names no tool"),
+        ("tool: http.get, secret: { env: S }".to_owned(), "has no 'secret'"),
+        ("tool: http.get, with: 3".to_owned(), "with must be a map"),
+        ("tool: http.get, http: 'https://x'".to_owned(), "is not a host"),
+    ] {
+        let text = format!("notify:\n  desk: {{ {entry} }}\n");
+        let problems = load("pawl.yaml", &text).unwrap_err().to_string();
+        assert!(problems.contains(words) && !problems.contains("hunter2"), "{entry}: {problems}");
+    }
+    let many = |count: usize| {
+        let entries = (0..count).map(|n| format!("  h{n}: {{ tool: http.get }}\n"));
+        load("pawl.yaml", &format!("notify:\n{}", entries.collect::<String>()))
+    };
+    assert!(many(NOTIFY_MAX).is_ok());
+    assert!(many(NOTIFY_MAX + 1).unwrap_err().render(false).contains("notify_max is 20"));
 }
