@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The HTTP API, tried by programs that know nothing of it but its OpenAPI document: a fuzzer, which must find no answer
 # that the document does not have and no 5xx, and a client that is generated from it, which takes one run to its end.
-# Streams never end by themselves, so the fuzzer leaves them out; runtime/server/tests tries them.
+# Streams end by themselves with `follow=false`, which is all that the fuzzer asks of them; runtime/server/tests tries
+# those that go on.
 # Needs Python with venv and pip. Where they are not at hand this is left out, but not where CI is set: there it fails.
 # PAWL_FUZZ_EXAMPLES sets how many requests each operation is sent at most by a phase of the fuzzer (20 unless set).
 set -euo pipefail
@@ -56,7 +57,7 @@ YAML
 run="$(python3 ask.py "$url" ask.yaml | tail -1)"
 cat >schemathesis.toml <<TOML
 dictionaries.runs.values = ["$run", "01890000-0000-7000-8000-000000000000"]
-parameters = { "path.run" = { dictionary = "runs", probability = 0.7 } }
+parameters = { "path.run" = { dictionary = "runs", probability = 0.7 }, "query.follow" = "false" }
 TOML
 
 # Plugins are compiled when somebody first looks, which takes a binary without optimizations long.
@@ -66,7 +67,7 @@ done
 
 # Left out: that what fits the schema is taken. Whether a text is a workflow, and inputs are its inputs, no schema says.
 "$tools/bin/schemathesis" --config-file schemathesis.toml run "$url/openapi.json" --checks all \
-  --exclude-checks positive_data_acceptance --exclude-path-regex '/events$|^/a/' \
+  --exclude-checks positive_data_acceptance --exclude-path-regex '^/a/' \
   --max-examples "${PAWL_FUZZ_EXAMPLES:-20}" --seed "${PAWL_FUZZ_SEED:-1}" --request-timeout 20 --no-color
 kill -0 "$server"
 

@@ -55,10 +55,10 @@ export class Server {
     rmSync(this.data, { recursive: true, force: true });
   }
 
-  async call(method, path, body) {
+  async call(method, path, body, more = {}) {
     const response = await fetch(this.url + path, {
       method,
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...more },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();

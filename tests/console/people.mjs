@@ -133,3 +133,39 @@ export async function an_approval_is_answered_with_the_keyboard_alone({ server, 
   equal(ended.outputs.answer, "approve", "what was answered");
   await page.end();
 }
+
+export async function an_admin_picks_the_namespace_that_is_shown({ server, browser }) {
+  const source = (name) => `pawl: 1\nworkflow: ${name}\nversion: 1.0.0\nsteps: [{ id: a, set: 1 }]\n`;
+  const page = await browser.page(server);
+  await server.call("POST", "/v1/runs", { source: source("of-nobody") });
+  await page.see("runs");
+  await page.locator(".run-name", { hasText: "of-nobody" }).first().waitFor();
+  equal(await page.getByLabel("namespace").count(), 0, "nothing is there to be picked");
+  for (const name of ["north", "south"]) {
+    await server.call("POST", "/v1/namespaces", { name });
+    await server.call("POST", "/v1/runs", { source: source(`of-${name}`) }, { "pawl-namespace": name });
+  }
+  await page.reload();
+  const shows = async (wanted) => {
+    for (const name of wanted) await page.locator(".run-name", { hasText: `of-${name}` }).first().waitFor();
+    for (const name of ["nobody", "north", "south"]) {
+      const count = await page.locator(".run-name", { hasText: `of-${name}` }).count();
+      equal(count > 0, wanted.includes(name), `runs of ${name} are seen`);
+    }
+  };
+  await shows(["nobody", "north", "south"]);
+  await page.getByLabel("namespace").selectOption("north");
+  await shows(["north"]);
+  await page.shot("namespace");
+  // What changes meanwhile is heard of that one alone, and it stays picked.
+  await server.call("POST", "/v1/runs", { source: source("of-south-too") }, { "pawl-namespace": "south" });
+  await server.call("POST", "/v1/runs", { source: source("of-north-too") }, { "pawl-namespace": "north" });
+  await page.locator(".run-name", { hasText: "of-north-too" }).first().waitFor();
+  equal(await page.locator(".run-name", { hasText: "of-south-too" }).count(), 0, "runs of another namespace");
+  await page.reload();
+  await shows(["north"]);
+  equal(await page.getByLabel("namespace").inputValue(), "north", "the namespace that is picked");
+  await page.getByLabel("namespace").selectOption({ label: "all namespaces" });
+  await shows(["nobody", "north", "south"]);
+  await page.end();
+}

@@ -37,6 +37,7 @@ mod power;
 mod prompt;
 mod publish;
 mod rehearsal;
+mod remote;
 mod restart;
 mod retention;
 mod routes;

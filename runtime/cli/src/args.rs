@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Answer(command::answer::AnyArgs),
     /// Send a run a signal, and go on with it
     Signal(command::signal::SignalArgs),
+    /// Tell every run that waits for a topic of an event
+    Publish(command::publish::PublishArgs),
     /// End a run
     Cancel(command::cancel::CancelArgs),
     /// Go on with every unfinished run, or with one
@@ -192,6 +194,7 @@ impl Cli {
             Command::Approve(args) | Command::Reject(args) => args.answer.folder(),
             Command::Answer(args) => args.answer.folder(),
             Command::Signal(args) => args.folder(),
+            Command::Publish(args) => args.folder(),
             Command::Cancel(args) => args.data.folder.clone(),
             Command::Resume(args) => args.data.folder.clone(),
             Command::Rerun(args) => args.data.folder.clone(),

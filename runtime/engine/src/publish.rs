@@ -3,7 +3,7 @@
 use pawl_core::event::Origin;
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::topic::check_topic;
-use pawl_core::{Namespace, within_depth};
+use pawl_core::{Digest, Namespace, RunId, within_depth};
 use serde_json::Value;
 
 use crate::driver::tell_hearers;
@@ -27,5 +27,25 @@ impl Engine {
         }
         let _turn = self.turn().await?;
         tell_hearers(&self.context, namespace, (topic, &data), from).await
+    }
+
+    /// The same for whoever has no run to publish from. By `id` runs know an event again that comes once more; without,
+    /// each is another one.
+    pub async fn publish_from_outside(
+        &self,
+        namespace: &Namespace,
+        topic: &str,
+        data: Value,
+        id: Option<&str>,
+    ) -> Result<(), EngineError> {
+        // What it is known by takes the place of the run.
+        let run = match id {
+            Some(id) => {
+                let digest = Digest::of(format!("event\0{namespace}\0{topic}\0{id}").as_bytes());
+                RunId::from_bytes(digest.as_bytes().first_chunk().copied().unwrap_or_default())
+            }
+            None => self.new_run_id(),
+        };
+        self.publish(namespace, topic, data, Origin { run, seq: 0 }).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pawl_core::event::Actor;
 use pawl_core::upgrade::{Obstacle, ObstacleKind, Target, Upgrade, Verdict, check};
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::{Command, Digest, RunId};
+use pawl_core::{Command, Digest, Namespace, RunId};
 use pawl_store::{Page, RunFilter};
 use serde::{Deserialize, Serialize};
 
@@ -58,9 +58,23 @@ impl Engine {
         after: Option<RunId>,
         limit: usize,
     ) -> Result<UpgradePage, EngineError> {
+        self.check_upgrade_in(None, workflow, after, limit).await
+    }
+
+    /// The same of the runs of a namespace; of all, where there is none.
+    pub async fn check_upgrade_in(
+        &self,
+        namespace: Option<&Namespace>,
+        workflow: &Workflow,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<UpgradePage, EngineError> {
         let statuses = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
-        let filter =
-            RunFilter { statuses, workflow: Some(workflow.definition.name.clone()), ..RunFilter::default() };
+        let filter = RunFilter {
+            statuses,
+            workflow: Some(workflow.definition.name.clone()),
+            namespace: namespace.cloned(),
+        };
         let page = self.store().runs(&filter, &Page { after, limit }).await?;
         let mut runs = Vec::new();
         for header in page.runs {

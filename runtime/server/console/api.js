@@ -3,6 +3,7 @@ import { shared } from "./ui.js";
 import { read } from "./sse.js";
 
 const TOKEN = "pawl-token";
+const NAMESPACE = "pawl-namespace";
 const WAIT_MIN_MS = 500;
 const WAIT_MAX_MS = 10_000;
 // The server says something every 15 seconds; a stream that is silent for longer is dead.
@@ -11,6 +12,12 @@ const SILENCE_MAX_MS = 45_000;
 export const token = {
   get: () => sessionStorage.getItem(TOKEN) ?? "",
   set: (text) => (text ? sessionStorage.setItem(TOKEN, text) : sessionStorage.removeItem(TOKEN)),
+};
+
+// The namespace that an admin of all has picked; "" for all of them.
+export const picked = {
+  get: () => sessionStorage.getItem(NAMESPACE) ?? "",
+  set: (name) => (name ? sessionStorage.setItem(NAMESPACE, name) : sessionStorage.removeItem(NAMESPACE)),
 };
 
 // Set when the server wants to know who asks.
@@ -29,7 +36,11 @@ export class Problem extends Error {
 
 function headers(more = {}) {
   const secret = token.get();
-  return secret ? { authorization: `Bearer ${secret}`, ...more } : more;
+  const namespace = picked.get();
+  const all = { ...(secret && { authorization: `Bearer ${secret}` }), ...(namespace && { [NAMESPACE]: namespace }), ...more };
+  // What is to be of no namespace says so.
+  if (all[NAMESPACE] === "") delete all[NAMESPACE];
+  return all;
 }
 
 async function problem(response) {
@@ -72,6 +83,8 @@ const post = (path, body = {}, more) => call("POST", path, body, { more });
 
 export const api = {
   me: (signal) => get("/v1/me", signal),
+  // All of them, whichever is picked.
+  namespaces: () => call("GET", "/v1/namespaces", undefined, { more: { [NAMESPACE]: "" } }),
   system: (signal) => get("/v1/system", signal),
   runs: (fields, signal) => get(`/v1/runs${query(fields)}`, signal),
   run: (run, signal) => get(at("runs", run), signal),

@@ -1,5 +1,5 @@
 // The console begins here: who is asking, then the page that the address names.
-import { api, isMissing, signedOut, token } from "./api.js";
+import { api, isMissing, picked, signedOut, token } from "./api.js";
 import { begin } from "./live.js";
 import { useRoute } from "./router.js";
 import { announced, html, render, useEffect, useShared, useState } from "./ui.js";
@@ -40,6 +40,11 @@ function App() {
       setMe(await api.me());
     } catch (found) {
       if (found.status === 401) return;
+      // The namespace that was picked is not there, or not for who signed in since.
+      if (found.status === 404 && picked.get()) {
+        picked.set("");
+        return ask();
+      }
       // An older server says nothing of who asks; then it asks nobody.
       if (!isMissing(found)) return setError(found);
       setMe({});
@@ -55,6 +60,7 @@ function App() {
   };
   const leave = () => {
     token.set("");
+    picked.set("");
     location.reload();
   };
 

@@ -1,5 +1,5 @@
 // What is around every page: where one can go, whether the server is heard, and the theme.
-import { api, token } from "./api.js";
+import { api, picked, token } from "./api.js";
 import { connection, useChanges } from "./live.js";
 import { address, useRoute } from "./router.js";
 import { classes, html, useEffect, useShared, useState } from "./ui.js";
@@ -44,6 +44,31 @@ function Theme() {
     </label>`;
 }
 
+// Whoever may see all namespaces sees all, or the one that they pick.
+function Namespaces({ me }) {
+  const [names, setNames] = useState([]);
+  const mayPick = me.bound === false && me.verbs?.includes("manage");
+  useEffect(() => {
+    if (mayPick) api.namespaces().then(({ items }) => setNames(items.map((item) => item.name)), () => {});
+  }, [mayPick]);
+  // Where nobody has made one, there is nothing to pick.
+  if (!names.length) return null;
+  const set = (event) => {
+    picked.set(event.target.value);
+    // What is shown belongs to the one before, and so do the streams.
+    location.hash = address(["runs"]);
+    location.reload();
+  };
+  const all = [...new Set(["default", ...names])].sort();
+  return html`
+    <label class="theme"><span class="unseen">namespace</span>
+      <select value=${picked.get()} onChange=${set}>
+        <option value="">all namespaces</option>
+        ${all.map((name) => html`<option value=${name}>${name}</option>`)}
+      </select>
+    </label>`;
+}
+
 // `g` and a letter go to a page, `/` to its search: for who does not want to leave the keyboard.
 function useKeys() {
   useEffect(() => {
@@ -84,6 +109,7 @@ export function Frame({ me, leave, children }) {
       <div class="rail-end">
         <span class=${`link is-${state}`} role="status"><i aria-hidden="true"></i>${WORDS[state]}</span>
         ${name && html`<span class="who" title=${[...(me.roles ?? []), ...(me.groups ?? [])].join(", ")}>${name}${me.namespace ? ` · ${me.namespace}` : ""}</span>`}
+        <${Namespaces} me=${me} />
         <${Theme} />
         ${token.get() && html`<button type="button" class="small" onClick=${leave}>sign out</button>`}
       </div>

@@ -7,6 +7,7 @@ use pawl_core::Timestamp;
 use pawl_engine::{Clock as _, Engine, SystemClock};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::runs::Turns;
 use crate::guard::{Doors, Rates};
 use crate::identity::Issuer;
 use crate::limits::{Places, ServerLimits};
@@ -31,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) limits: ServerLimits,
     /// Places for what is under way.
     pub(crate) places: Places,
+    /// Whose turn it is to start a run.
+    pub(crate) turns: Turns,
     /// How runs are told.
     pub(crate) teller: Arc<dyn Teller>,
     /// When the server began.
@@ -75,6 +78,7 @@ impl App {
             hub,
             limits,
             places,
+            turns: Turns::default(),
             teller,
             began,
             closing,

@@ -1,15 +1,17 @@
 //! The JSON of the API, as its `OpenAPI` document describes it and as clients read it. What is sent is made by
 //! [`shape`](crate::shape); the fuzzer compares one with the other.
 
+mod upgrades;
 mod workflows;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use upgrades::{MovedRun, RunVerdict, UpgradeCheck, UpgradeObstacle, Upgraded};
 pub use workflows::{
-    ActiveWorkflow, Checked, RegisteredWorkflow, WorkflowDetail, WorkflowPage, WorkflowVersion,
-    WorkflowVersionDetail,
+    ActiveWorkflow, Checked, RegisteredWorkflow, Registration, RunWorkflow, WorkflowDetail, WorkflowPage,
+    WorkflowVersion, WorkflowVersionDetail,
 };
 
 /// A run: one execution of a workflow.
@@ -170,6 +172,17 @@ pub struct RunFailure {
     pub retry_after_ms: Option<u64>,
 }
 
+/// An event of a stream, as server-sent events have it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StreamEvent {
+    /// Its name.
+    pub event: String,
+    /// What a client sends as `Last-Event-ID` to go on behind it.
+    pub id: Option<String>,
+    /// What it says: JSON.
+    pub data: String,
+}
+
 /// A page of runs.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RunPage {
@@ -261,6 +274,17 @@ pub struct Approval {
     /// How far it was escalated, and when next.
     #[serde(default)]
     pub escalation: Value,
+}
+
+/// An approval, open or closed, and all that was done with it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalHistory {
+    /// As it is, or was when it was closed.
+    pub approval: Approval,
+    /// Whether it still waits for an answer.
+    pub open: bool,
+    /// What was done with it, in order.
+    pub items: Vec<RunEvent>,
 }
 
 /// A page of approvals.

@@ -8,7 +8,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{approvals, health, inbox, metrics, pages, plugins, runs, system, topics, workflows};
+use crate::api::{
+    approvals, health, inbox, metrics, pages, plugins, runs, system, topics, upgrades, workflows,
+};
 use crate::app::App;
 use crate::console;
 use crate::guard::guard;
@@ -39,6 +41,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(approvals::list))
         .routes(routes!(stream::inbox))
         .routes(routes!(approvals::show))
+        .routes(routes!(approvals::history))
         .routes(routes!(approvals::decide))
         .routes(routes!(inbox::claim))
         .routes(routes!(inbox::release))
@@ -49,6 +52,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(workflows::show))
         .routes(routes!(workflows::version))
         .routes(routes!(workflows::activate))
+        .routes(routes!(upgrades::check))
+        .routes(routes!(upgrades::apply))
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::show))
         .routes(routes!(topics::publish))
@@ -68,6 +73,7 @@ fn of_runs() -> OpenApiRouter<App> {
         .routes(routes!(runs::journal))
         .routes(routes!(runs::graph))
         .routes(routes!(runs::usage))
+        .routes(routes!(runs::workflow))
         .routes(routes!(stream::run))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::suspend))
@@ -102,7 +108,5 @@ pub(crate) fn router(app: App) -> Router {
         // Around everything, the fallback too: no path is reached beside it.
         .layer(from_fn_with_state(app.clone(), guard))
         .layer(axum::middleware::from_fn(trace::logged))
-        // Around everything, the fallback too: no path is reached beside it.
-        .layer(axum::middleware::from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }

@@ -77,8 +77,8 @@ impl Herd {
         self.start_by("looker", arguments, reads)
     }
 
-    /// The same, given by somebody.
-    pub(super) fn start_by(&self, user: &str, arguments: &[&str], reads: bool) -> Result<Running<'_>> {
+    /// The same, with what marks it in journals.
+    pub(super) fn start_by(&self, mark: &str, arguments: &[&str], reads: bool) -> Result<Running<'_>> {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         ensure!(!gate.closed, "all is over");
         let mut command = Command::new(&self.pawl);
@@ -87,7 +87,7 @@ impl Herd {
             command.args(["--store", store]);
         }
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
-        command.env("USER", user).env("NO_COLOR", "1").env_remove("PAWL_DATA").env_remove("PAWL_STORE");
+        command.env("PAWL_VIA", mark).env("NO_COLOR", "1").env_remove("PAWL_DATA").env_remove("PAWL_STORE");
         let (stdout, stderr) =
             if reads { (Stdio::piped(), Stdio::null()) } else { (Stdio::null(), Stdio::piped()) };
         let mut child = command.stdout(stdout).stderr(stderr).spawn().context("start pawl")?;

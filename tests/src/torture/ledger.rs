@@ -174,7 +174,7 @@ pub struct Command {
 
 impl Command {
     /// What marks the command in the journal: an answer's comment, a signal's key and data, a reason, what an event
-    /// brings, and always the name of whoever does it.
+    /// brings, and always what it is given through.
     pub fn mark(&self) -> String {
         format!("t{}", self.id)
     }
@@ -198,9 +198,9 @@ impl Command {
         }
     }
 
-    /// The name of whoever gives it.
-    pub fn by(&self) -> String {
-        format!("user:{}", self.mark())
+    /// What it is given through.
+    pub fn via(&self) -> String {
+        format!("cli/{}", self.mark())
     }
 
     /// Whether pawl acknowledged it.

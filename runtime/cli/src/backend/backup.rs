@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pawl_engine::{Clock as _, Engine, SystemClock};
 use pawl_store::StoreError;
-use pawl_store::maintain::{self, EngineKind, NewStore, TableRow};
+use pawl_store::maintain::{self, EngineKind, NewStore, Table, TableRow};
 
 use super::protocol::BackedUp;
 use crate::fault::Fault;
@@ -14,7 +15,14 @@ use crate::fault::Fault;
 pub(crate) const NOTE: &str = "backup.json";
 
 /// Copies the store into a folder that holds none, and checks every journal of the copy before it is put there.
-pub(super) async fn back_up(engine: &Engine, plugins: &Path, to: &Path) -> Result<BackedUp, Fault> {
+/// `told` hears every now and then how far it is.
+pub(super) async fn back_up(
+    engine: &Engine,
+    plugins: &Path,
+    to: &Path,
+    every: Duration,
+    told: &mut (dyn FnMut(String) + Send),
+) -> Result<BackedUp, Fault> {
     let made_at = SystemClock.now().to_string();
     let store = Arc::clone(engine.store());
     let kind = store.info().await?.engine;
@@ -26,8 +34,16 @@ pub(super) async fn back_up(engine: &Engine, plugins: &Path, to: &Path) -> Resul
             .hint("name a folder that holds none: a date in its name helps"));
     }
     let new = NewStore::begin(kind, to)?;
-    let rows = maintain::backup(store, new.store(), &mut |_, _| ()).await?;
-    let checked = maintain::check_journals(new.store(), &mut |_, _| ()).await?;
+    let mut said = Instant::now();
+    let mut say = |what: &str, table: Table, rows: u64| {
+        if said.elapsed() >= every {
+            told(format!("{what} {rows} rows (at {})", table.name()));
+            said = Instant::now();
+        }
+    };
+    let rows = maintain::backup(store, new.store(), &mut |table, rows| say("copied", table, rows)).await?;
+    let mut checking = |table, rows| say("checked", table, rows);
+    let checked = maintain::check_journals(new.store(), &mut checking).await?;
     let checked = checked.map_err(|difference| {
         let row = TableRow { key: difference.key, value: Vec::new() };
         let row = maintain::row_name(difference.table, &row);
@@ -83,4 +99,37 @@ fn note(made: &BackedUp, to: &Path) -> Result<(), Fault> {
         .and_then(|()| std::fs::rename(&unready, &place))
         .and_then(|()| std::fs::File::open(to)?.sync_all());
     written.map_err(|error| StoreError::Folder { path: place, reason: error.to_string() }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pawl_engine::{EngineConfig, StartOptions};
+    use pawl_store::lmdb::{LmdbOptions, LmdbStore};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_backup_says_how_far_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| {
+            let place = folder.path().join(name);
+            std::fs::create_dir(&place).unwrap();
+            place
+        };
+        let store = LmdbStore::open(&place("data"), LmdbOptions::default()).unwrap();
+        let engine = Engine::open(Arc::new(store), EngineConfig::default()).await.unwrap();
+        let text = "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps: [{ id: a, set: 1 }]\n";
+        let workflow = engine.prepare_workflow("w.yaml", text, folder.path()).await.unwrap();
+        let run = engine.start(&workflow, serde_json::json!({}), StartOptions::default()).await.unwrap();
+        engine.settled(run).await.unwrap();
+        let mut heard = Vec::new();
+        let mut told = |line| heard.push(line);
+        let plugins = folder.path().join("plugins");
+        let made = back_up(&engine, &plugins, &place("one"), Duration::ZERO, &mut told).await.unwrap();
+        let said =
+            |words: &str| heard.iter().any(|line| line.starts_with(words) && line.contains(" rows (at "));
+        assert!(made.rows > 0 && said("copied ") && said("checked "), "{heard:?}");
+        // Not for each row, where rows are many.
+        let mut told = |line| panic!("{line}");
+        back_up(&engine, &plugins, &place("two"), Duration::from_hours(1), &mut told).await.unwrap();
+    }
 }

@@ -35,13 +35,28 @@ pub(super) async fn answers(socket: &Path) -> Result<(), Fault> {
 /// Carries out a request that gives one reply. Gives nothing when it was not carried out, or only
 /// looks: it can be made elsewhere.
 pub(super) async fn call(socket: &Path, request: &Request) -> Result<Option<Reply>, Fault> {
+    call_told(socket, request, &mut |_| ()).await
+}
+
+/// The same; `told` hears how far it is, where that is said.
+pub(super) async fn call_told(
+    socket: &Path,
+    request: &Request,
+    told: &mut (dyn FnMut(&str) + Send),
+) -> Result<Option<Reply>, Fault> {
     let Some(mut connection) = accepted(socket, request).await? else { return Ok(None) };
-    match connection.line().await {
-        Ok(Line::Done(reply)) => Ok(Some(reply)),
-        Ok(Line::Moved) => Ok(None),
-        Ok(line) => Err(refused(line)),
-        Err(WireError::Ended(_)) if request.only_looks() => Ok(None),
-        Err(error) => Err(ended(&error)),
+    loop {
+        return match connection.line().await {
+            Ok(Line::Noted(line)) => {
+                told(&line);
+                continue;
+            }
+            Ok(Line::Done(reply)) => Ok(Some(reply)),
+            Ok(Line::Moved) => Ok(None),
+            Ok(line) => Err(refused(line)),
+            Err(WireError::Ended(_)) if request.only_looks() => Ok(None),
+            Err(error) => Err(ended(&error)),
+        };
     }
 }
 
@@ -90,9 +105,13 @@ async fn ask(socket: &Path, request: &Request) -> Result<(RemoteFeed, Line), Wir
 fn refused(line: Line) -> Fault {
     match line {
         Line::Fault(fault) => fault,
-        Line::Accepted | Line::Event(_) | Line::Progress(_) | Line::Said(_) | Line::Done(_) | Line::Moved => {
-            super::strange()
-        }
+        Line::Accepted
+        | Line::Event(_)
+        | Line::Progress(_)
+        | Line::Said(_)
+        | Line::Noted(_)
+        | Line::Done(_)
+        | Line::Moved => super::strange(),
     }
 }
 
@@ -160,6 +179,29 @@ mod tests {
         assert!(matches!(cut_off(Request::Recover, true).await, Ok(None)));
         let fault = cut_off(cancel(), true).await.unwrap_err();
         assert!(fault.message.contains("gave no answer"), "{fault:?}");
+    }
+
+    #[tokio::test]
+    async fn how_far_it_is_is_heard_before_the_reply() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let served = async {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            let _: Call = wire::receive(&mut stream, &mut Vec::new()).await.unwrap();
+            wire::send(&mut stream, &Line::Accepted).await.unwrap();
+            let Go::Go = wire::receive(&mut stream, &mut Vec::new()).await.unwrap();
+            for line in ["a", "b"] {
+                wire::send(&mut stream, &Line::Noted(line.to_owned())).await.unwrap();
+            }
+            wire::send(&mut stream, &Line::Done(Reply::Published)).await.unwrap();
+        };
+        let mut heard = Vec::new();
+        let mut told = |line: &str| heard.push(line.to_owned());
+        let request = Request::Backup { to: "x".into() };
+        let (reply, ()) = tokio::join!(call_told(&socket, &request, &mut told), served);
+        assert!(matches!(reply, Ok(Some(Reply::Published))));
+        assert_eq!(heard, ["a", "b"]);
     }
 
     #[tokio::test]

@@ -42,12 +42,13 @@ pub(crate) use backup::{NOTE as BACKUP_NOTE, copy_files};
 pub(crate) use feed::{Feed, Next};
 pub(crate) use identity::issuer;
 pub(crate) use kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
-pub(crate) use open::{in_memory, open};
+pub(crate) use open::{api, in_memory, open};
 pub(crate) use operator::{
     configured, notifying, read as read_operator, registries, servers, trusted_keys, unasked,
 };
 pub(crate) use protocol::{
-    About, Answered, BackedUp, InboxAct, Latest, Opened, Replayed, Reply, Request, Signalled, Verified,
+    About, Answered, BackedUp, InboxAct, Latest, Opened, Replayed, Reply, Request, Signalled, SourceOf,
+    Verified,
 };
 pub(crate) use server::Listener;
 pub(crate) use service::{Service, engine_config};
@@ -244,8 +245,16 @@ impl Backend {
     }
 
     /// The source of a definition that the store keeps.
-    pub(crate) async fn source(&self, definition: Digest) -> Result<String, Fault> {
-        expect_reply!(self.call(Request::Source { definition }).await?, Source)
+    pub(crate) async fn source(&self, definition: Digest, of: SourceOf) -> Result<String, Fault> {
+        expect_reply!(self.call(Request::Source { definition, of }).await?, Source)
+    }
+
+    /// Tells every run that waits for its topic of an event.
+    pub(crate) async fn publish(&self, publish: Request) -> Result<(), Fault> {
+        match self.call(publish).await? {
+            Reply::Published => Ok(()),
+            _ => Err(strange()),
+        }
     }
 
     /// Keeps a workflow under its name and version.
@@ -316,8 +325,24 @@ impl Backend {
     }
 
     /// Copies the store as it is now into a folder of its own, and checks the copy.
-    pub(crate) async fn back_up(&self, to: PathBuf) -> Result<BackedUp, Fault> {
-        expect_reply!(self.call(Request::Backup { to }).await?, BackedUp)
+    /// `told` hears how far it is.
+    pub(crate) async fn back_up(
+        &self,
+        to: PathBuf,
+        told: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<BackedUp, Fault> {
+        let reply = match self {
+            Self::Direct(service) => service.back_up(&to, &mut |line| told(&line)).await?,
+            Self::Remote(socket, place) => {
+                let request = Request::Backup { to };
+                match client::call_told(socket, &request, told).await? {
+                    Some(reply) => reply,
+                    None => once_more(place, request).await?,
+                }
+            }
+            Self::Api(api) => api.call(Request::Backup { to }).await?,
+        };
+        expect_reply!(reply, BackedUp)
     }
 
     /// Removes runs that are over, and blobs that nothing names any more.

@@ -18,10 +18,15 @@ const IN_USE_MAX_MS: u64 = 5_000;
 /// How long to wait between two tries.
 const RETRY_MS: u64 = 25;
 
+/// The server that is asked in place of the folder, where one is.
+pub(crate) fn api(place: &Place) -> Result<Option<Api>, Fault> {
+    place.server().map(|server| Api::new(server, place.token_file())).transpose()
+}
+
 /// Opens the store, or reaches the process that holds it.
 pub(crate) async fn open(place: &Place) -> Result<Backend, Fault> {
-    if let Some(server) = place.server() {
-        return Ok(Backend::Api(Api::new(server, place.token_file())?));
+    if let Some(api) = api(place)? {
+        return Ok(Backend::Api(api));
     }
     if place.ephemeral {
         return in_memory(place).await;

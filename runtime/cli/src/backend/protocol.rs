@@ -27,7 +27,7 @@ use super::kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 9;
+pub(crate) const PROTOCOL_VERSION: u32 = 10;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -325,6 +325,17 @@ pub(crate) enum Request {
     Source {
         /// Its digest.
         definition: Digest,
+        /// What goes by it.
+        of: SourceOf,
+    },
+    /// Tell every run that waits for a topic of an event.
+    Publish {
+        /// The topic.
+        topic: String,
+        /// What it says.
+        data: Value,
+        /// By which a repeated event is recognized.
+        id: Option<String>,
     },
     /// Check journals.
     Verify {
@@ -350,6 +361,53 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// Who does it, as the client says.
+    pub(super) const fn by(&mut self) -> Option<&mut Actor> {
+        match self {
+            Self::Start { by, .. }
+            | Self::Inbox { by, .. }
+            | Self::Answer { by, .. }
+            | Self::Signal { by, .. }
+            | Self::Cancel { by, .. }
+            | Self::Rerun { by, .. }
+            | Self::Fork { by, .. }
+            | Self::Retry { by, .. }
+            | Self::Suspend { by, .. }
+            | Self::Lift { by, .. }
+            | Self::Register { by, .. }
+            | Self::Activate { by, .. }
+            | Self::StartKept { by, .. }
+            | Self::Upgrade { by, .. } => Some(by),
+            // All that are, so that one that comes to have somebody who does it is not forgotten.
+            Self::Runs { .. }
+            | Self::FindRun { .. }
+            | Self::Approvals { .. }
+            | Self::Memories
+            | Self::Memory { .. }
+            | Self::HeldPlugins
+            | Self::AcceptPlugin { .. }
+            | Self::AcceptDemands { .. }
+            | Self::Forget { .. }
+            | Self::Approval { .. }
+            | Self::RunOfApproval { .. }
+            | Self::Replay { .. }
+            | Self::Recover
+            | Self::History { .. }
+            | Self::Follow { .. }
+            | Self::Workflows
+            | Self::Versions { .. }
+            | Self::CheckUpgrade { .. }
+            | Self::Source { .. }
+            | Self::Publish { .. }
+            | Self::Verify { .. }
+            | Self::About
+            | Self::Stats
+            | Self::Backup { .. }
+            | Self::Prune { .. }
+            | Self::Identity(_) => None,
+        }
+    }
+
     /// Whether it changes nothing that making it twice would change again.
     pub(super) const fn only_looks(&self) -> bool {
         !matches!(
@@ -368,6 +426,7 @@ impl Request {
                 | Self::Activate { .. }
                 | Self::StartKept { .. }
                 | Self::Upgrade { .. }
+                | Self::Publish { .. }
                 | Self::Prune { .. }
                 | Self::Backup { .. }
                 | Self::Identity(_)
@@ -387,6 +446,8 @@ pub(crate) enum Line {
     Progress(Box<ProgressNote>),
     /// What a model says; not in the journal.
     Said(Box<Said>),
+    /// How far it is.
+    Noted(String),
     /// The end: it was done.
     Done(Reply),
     /// The end: it was not.
@@ -470,8 +531,25 @@ pub(crate) enum Reply {
     Checked(Box<Checked>),
     /// Which runs were.
     Upgraded(Box<Upgraded>),
+    /// The event is on disk in every run that waited for it.
+    Published,
     /// Of tokens and namespaces.
     Identity(Box<IdentityReply>),
+}
+
+/// Whose source is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SourceOf {
+    /// That of a run.
+    Run(RunId),
+    /// That of a version that is kept.
+    Kept {
+        /// The workflow's name.
+        name: String,
+        /// The version.
+        version: String,
+    },
 }
 
 /// A workflow's file as it is now.

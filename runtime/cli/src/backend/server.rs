@@ -6,13 +6,13 @@
 //! opened was left by a process that is gone.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWrite, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::Service;
@@ -195,7 +195,11 @@ struct Conversation {
 
 impl Conversation {
     async fn hold(mut self, turn: OwnedSemaphorePermit, followers: Arc<Semaphore>) -> Result<(), WireError> {
-        let Some(request) = self.request().await? else { return Ok(()) };
+        let Some(mut request) = self.request().await? else { return Ok(()) };
+        if let Some(by) = request.by() {
+            // Who asks is known from the system, and what the client says of it counts for nothing.
+            crate::actor::stamp(by, self.stream.get_ref().peer_cred()?.uid());
+        }
         let _turn = if matches!(request, Request::Follow { .. }) {
             drop(turn);
             followers.acquire_owned().await.ok()
@@ -207,6 +211,11 @@ impl Conversation {
         if *self.phase.borrow() > Phase::Open {
             return wire::send(&mut self.stream, &Line::Moved).await;
         }
+        if let Request::Backup { to } = &request {
+            let line = self.back_up(to).await.map_or_else(Line::Fault, Line::Done);
+            drop(in_hand);
+            return reply(&mut self.stream, &line).await;
+        }
         if !matches!(request, Request::History { .. } | Request::Follow { .. }) {
             let line = self.service.handle(request).await.map_or_else(Line::Fault, Line::Done);
             drop(in_hand);
@@ -217,6 +226,29 @@ impl Conversation {
         match feed {
             Ok(feed) => self.relay(feed).await,
             Err(fault) => wire::send(&mut self.stream, &Line::Fault(fault)).await,
+        }
+    }
+
+    /// Makes a backup, and says meanwhile how far it is. It is made to its end, also where nobody listens any more.
+    async fn back_up(&mut self, to: &Path) -> Result<Reply, Fault> {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let service = self.service.clone();
+        let work = async move {
+            let mut tell = |line| {
+                // Who listens is here as long as it is worked.
+                let _ = tell.send(line);
+            };
+            service.back_up(to, &mut tell).await
+        };
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                Some(line) = told.recv() => {
+                    let _ = wire::send(&mut self.stream, &Line::Noted(line)).await;
+                }
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Carries requests out on the engine of this process.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::protocol::{About, Answered, InboxAct, Opened, Reply, Request, Signalled};
 use super::{Feed, backup, identity, memory, operator, retention, telemetry, verify};
+use crate::command::store::PROGRESS_MS;
 use crate::fault::Fault;
 use crate::place::Place;
 
@@ -150,13 +151,12 @@ impl Service {
             | Request::StartKept { .. }
             | Request::CheckUpgrade { .. }
             | Request::Upgrade { .. } => self.registry(request).await,
-            Request::Source { definition } => self.source(definition).await,
+            Request::Source { definition, .. } => self.source(definition).await,
+            Request::Publish { topic, data, id } => self.publish(&topic, data, id.as_deref()).await,
             Request::Verify { run } => Ok(Reply::Verified(verify::verify(&self.engine, run).await?)),
             Request::About => self.about().await,
             Request::Stats => self.stats().await,
-            Request::Backup { to } => {
-                Ok(Reply::BackedUp(backup::back_up(&self.engine, &self.plugins, &to).await?))
-            }
+            Request::Backup { to } => self.back_up(&to, &mut |_| ()).await,
             Request::Identity(request) => identity::handle(self.store(), request).await,
             Request::Prune { retention } => Ok(Reply::Pruned(Box::new(self.engine.prune(retention).await?))),
             Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
@@ -182,6 +182,28 @@ impl Service {
             }
             _ => Err(super::strange()),
         }
+    }
+
+    async fn publish(&self, topic: &str, data: serde_json::Value, id: Option<&str>) -> Result<Reply, Fault> {
+        let namespace = pawl_core::Namespace::default();
+        self.engine.publish_from_outside(&namespace, topic, data, id).await?;
+        // Whoever heard of it goes on before this process may end.
+        self.engine.quiet().await?;
+        let filter = RunFilter { statuses: vec![Status::Pending, Status::Running], ..RunFilter::default() };
+        for run in self.runs(filter, usize::MAX, None).await? {
+            self.drive(run.id);
+        }
+        Ok(Reply::Published)
+    }
+
+    /// Makes a backup; `told` hears how far it is.
+    pub(super) async fn back_up(
+        &self,
+        to: &Path,
+        told: &mut (dyn FnMut(String) + Send),
+    ) -> Result<Reply, Fault> {
+        let every = Duration::from_millis(PROGRESS_MS);
+        Ok(Reply::BackedUp(backup::back_up(&self.engine, &self.plugins, to, every, told).await?))
     }
 
     async fn start(&self, request: Request) -> Result<Reply, Fault> {

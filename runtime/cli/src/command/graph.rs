@@ -14,6 +14,7 @@ use pawl_engine::EngineError;
 use serde_json::json;
 
 use crate::args::DataArgs;
+use crate::backend::SourceOf;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
@@ -71,7 +72,7 @@ fn may_be_run(text: &str) -> bool {
 async fn show(session: &Session, run: &str, format: Format) -> Result<Exit, Fault> {
     let run = session.backend.find_run(run).await?.id;
     let history = session.backend.history(run).await?;
-    let text = session.backend.source(history.header.definition).await?;
+    let text = session.backend.source(history.header.definition, SourceOf::Run(run)).await?;
     let file = format!("the definition of run {run}");
     let definition = source::load(&file, &text).map_err(EngineError::from)?.definition;
     print(session.out, &definition, format, Some(&marks(history.header.status, &history.envelopes)));

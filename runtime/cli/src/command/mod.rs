@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+mod elsewhere;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fork;
@@ -16,6 +17,7 @@ pub(crate) mod man;
 pub(crate) mod memory;
 pub(crate) mod namespace;
 pub(crate) mod plugin;
+pub(crate) mod publish;
 pub(crate) mod replay;
 pub(crate) mod rerun;
 pub(crate) mod resume;
@@ -43,6 +45,8 @@ use crate::stop::Stop;
 
 /// Carries out a command. Those that drive runs are told when to stop.
 pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop) -> Result<Exit, Fault> {
+    elsewhere::check(&command, &place)?;
+    crate::actor::check()?;
     match command {
         Command::Run(args) => run::run(args, place, out, stop).await,
         Command::Runs(args) => runs::run(args, place, out).await,
@@ -53,6 +57,7 @@ pub(crate) async fn run(command: Command, place: Place, out: Output, stop: Stop)
         Command::Reject(args) => answer::run(args.with("reject"), place, out, stop).await,
         Command::Answer(args) => answer::run(args, place, out, stop).await,
         Command::Signal(args) => signal::run(args, place, out, stop).await,
+        Command::Publish(args) => publish::run(args, place, out).await,
         Command::Cancel(args) => cancel::run(args, place, out).await,
         Command::Resume(args) => resume::run(args, place, out, stop).await,
         Command::Rerun(args) => rerun::run(args, place, out, stop).await,

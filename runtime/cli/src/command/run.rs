@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::workflow::is_name;
 use crate::actor;
 use crate::args::DataArgs;
-use crate::backend::{Opened, Request};
+use crate::backend::{Opened, Request, SourceOf};
 use crate::drive::drive;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -95,7 +95,8 @@ async fn request_by_name(session: &Session, args: &RunArgs) -> Result<Request, F
         return Err(Fault::usage(format!("'{name}' has no active version"))
             .hint(format!("`pawl workflow activate {name} VERSION` makes one it")));
     };
-    let text = session.backend.source(active.definition).await?;
+    let of = SourceOf::Kept { name: name.clone(), version: active.version.clone() };
+    let text = session.backend.source(active.definition, of).await?;
     let inputs = Value::Object(inputs(args, &name, &text)?);
     let allow_http = args.allow_http.iter().cloned().collect();
     // The version whose schema the inputs were read by, even if another is activated meanwhile.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::home::{Home, PAUSE, in_seconds, same, until, workflow};
+use crate::home::{Home, PAUSE, Said, in_seconds, same, until, workflow};
 
 #[test]
 fn a_second_process_gets_its_work_done_through_the_first() {
@@ -116,7 +116,7 @@ impl Line {
     fn ask(socket: &Path, request: &Value) -> Self {
         let mut stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        writeln!(stream, "{}", json!({ "pawl": 9, "request": request })).unwrap();
+        writeln!(stream, "{}", json!({ "pawl": 10, "request": request })).unwrap();
         let mut line = Self { stream: BufReader::new(stream) };
         assert_eq!(line.hear(), "accepted");
         line
@@ -183,6 +183,43 @@ fn who_follows_beyond_the_limit_waits_until_another_ends() {
     drop(followers.pop());
     assert!(told.recv().unwrap()["event"].is_object());
     waiting.join().unwrap().unwrap();
+    holder.signal(Signal::INT);
+    holder.said();
+}
+
+#[test]
+fn nobody_acts_under_the_name_of_another() {
+    let home = Home::new();
+    home.write("pause.yaml", PAUSE);
+    // What the environment says is somebody else.
+    let holder = home.holder(&["run", "pause.yaml"], "pause        wait");
+    let by = |run: &str| home.json(&["events", run])[0]["data"]["by"].clone();
+    let own = json!({ "name": "user:ann", "operator": true, "via": "cli" });
+    assert_eq!(by(&home.newest()), own);
+    // Nor does a client of the socket that says so itself.
+    let forged = json!({ "name": "user:bob", "groups": ["group:finance"], "operator": true, "via": "http" });
+    let mut request = start(&home);
+    request["start"]["by"] = forged;
+    let started = Line::ask(&home.path("data/pawl.sock"), &request).go().hear();
+    assert_eq!(by(started["done"]["started"]["run"].as_str().unwrap()), own);
+    // Whom the operator names is named, and who the operator is as well.
+    home.pawl(&["run", &workflow("refund.yaml"), "--input-file", &workflow("inputs/refund.json")]);
+    let run = home.newest();
+    let answer =
+        ["approve", &home.approval(), "--data", "note=ok", "--as", "user:fay", "--group", "group:finance"];
+    let mut command = home.command(&answer);
+    command.env("PAWL_VIA", "desk-7");
+    let said = Said::from(command.output().unwrap());
+    assert_eq!(said.code, Some(0), "{}", said.show());
+    let events = home.json(&["events", &run]);
+    let decided =
+        events.as_array().unwrap().iter().find(|event| event["event"] == "approval-decided").unwrap();
+    let by = &decided["data"]["by"];
+    assert_eq!((&by["name"], &by["via"]), (&json!("user:fay"), &json!("cli/desk-7 of user:ann")));
+    let mut command = home.command(&["run", "pause.yaml"]);
+    command.env("PAWL_VIA", "a b");
+    let said = Said::from(command.output().unwrap());
+    assert!(said.code == Some(2) && said.stderr.contains("via_max_bytes (64)"), "{}", said.show());
     holder.signal(Signal::INT);
     holder.said();
 }

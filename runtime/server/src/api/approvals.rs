@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Body, Path, Query, Refusals, Rejections, rows};
 use crate::app::{App, now};
 use crate::caller::Caller;
-use crate::documents::{Answered, Approval, ApprovalPage};
+use crate::documents::{Answered, Approval, ApprovalHistory, ApprovalPage};
 use crate::{Problem, shape};
 
 /// Which approvals.
@@ -96,6 +96,30 @@ pub(crate) async fn show(
     Path(approval): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     Ok(Json(shape::approval(&find(&app, &caller, &approval).await?)))
+}
+
+/// An approval, open or closed, and all that was done with it: who held it, was asked, said something, answered.
+#[utoipa::path(get, path = "/v1/approvals/{approval}/history", operation_id = "approval_history", tag = "approvals", params(
+    ("approval" = String, Path, description = "its id", pattern = "^[0-9a-z]{26}$"),
+), responses(
+    (status = 200, description = "the approval and its events", body = ApprovalHistory),
+    (status = 404, description = "there is none", body = Problem, content_type = "application/problem+json"),
+    (status = 500, description = "the run's journal is damaged", body = Problem, content_type = "application/problem+json"),
+    Rejections,
+))]
+pub(crate) async fn history(
+    State(app): State<App>,
+    _caller: Caller,
+    Path(approval): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let id = id(&approval)?;
+    let none = || Problem::not_found("approval", &approval);
+    let run = app.engine.store().run_of_approval(&id).await?.ok_or_else(none)?;
+    let history = app.engine.history(run).await?;
+    let (found, is_open) = history.state.approval(&id).ok_or_else(none)?;
+    let about = history.envelopes.iter().filter(|envelope| envelope.event.approval() == Some(&id));
+    let items: Vec<_> = about.map(shape::event).collect();
+    Ok(Json(json!({ "approval": shape::approval(&found), "open": is_open, "items": items })))
 }
 
 /// An answer to an approval.

@@ -13,6 +13,7 @@ pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod system;
 pub(crate) mod topics;
+pub(crate) mod upgrades;
 pub(crate) mod workflows;
 
 pub(crate) use answers::{Refusals, Rejections};

@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pawl_core::event::Origin;
-use pawl_core::{Digest, Namespace, RunId};
+use pawl_core::Namespace;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -53,15 +52,6 @@ pub(crate) async fn publish_below(
 }
 
 async fn tell(app: &App, namespace: &Namespace, topic: &str, event: Publish) -> Result<Json<Value>, Problem> {
-    // What comes from outside has no run: what it is known by takes its place.
-    let run = match &event.id {
-        Some(id) => {
-            let digest = Digest::of(format!("event\0{namespace}\0{topic}\0{id}").as_bytes());
-            let bytes = digest.as_bytes().first_chunk().copied().unwrap_or_default();
-            RunId::from_bytes(bytes)
-        }
-        None => app.engine.new_run_id(),
-    };
-    app.engine.publish(namespace, topic, event.data, Origin { run, seq: 0 }).await?;
+    app.engine.publish_from_outside(namespace, topic, event.data, event.id.as_deref()).await?;
     Ok(Json(json!({ "topic": topic })))
 }

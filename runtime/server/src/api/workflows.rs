@@ -18,21 +18,32 @@ use crate::Problem;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::documents::{
-    ActiveWorkflow, Checked, WorkflowDetail, WorkflowPage, WorkflowVersion, WorkflowVersionDetail,
+    ActiveWorkflow, Checked, Registration, WorkflowDetail, WorkflowPage, WorkflowVersionDetail,
 };
 use crate::problem::Code;
 
 /// What a text that was sent is called in messages.
 const FILE: &str = "workflow.yaml";
 
-/// A registered workflow, ready to be started.
-pub(crate) async fn registered(
+/// The longest name of a file that a version is registered with, in bytes.
+const FILE_MAX_BYTES: usize = 255;
+
+/// The workflow that a body names: a text, or a registered one.
+pub(crate) async fn wanted(
     app: &App,
     caller: &Caller,
-    name: &str,
+    source: Option<&str>,
+    workflow: Option<&str>,
     version: Option<&str>,
 ) -> Result<Workflow, Problem> {
-    Ok(app.engine.registered_workflow(caller.named(name), version).await?)
+    match (source, workflow) {
+        (Some(source), None) => prepared(app, caller, source).await,
+        (None, Some(name)) => Ok(app.engine.registered_workflow(caller.named(name), version).await?),
+        _ => Err(Problem::of(
+            Code::BodyDoesNotFit,
+            "give either `source`, a workflow's text, or `workflow`, the name of a registered one",
+        )),
+    }
 }
 
 /// Instants are text in the API.
@@ -124,31 +135,41 @@ pub(crate) struct RegisterWorkflow {
     /// Whether it is activated at once.
     #[serde(default)]
     activate: bool,
+    /// The name of the file that it came from, to be shown.
+    #[schema(min_length = 1, max_length = 255)]
+    file: Option<String>,
 }
 
 /// Registers a version of a workflow: it is checked, and kept with its plugins. The same version again changes nothing;
 /// other bytes under a version that is there are refused.
 #[utoipa::path(post, path = "/v1/workflows", operation_id = "register_workflow", tag = "workflows", request_body = RegisterWorkflow, responses(
-    (status = 201, description = "it is registered", body = WorkflowVersion),
-    (status = 200, description = "it was registered before", body = WorkflowVersion),
+    (status = 201, description = "it is registered", body = Registration),
+    (status = 200, description = "it was registered before", body = Registration),
     Refusals,
 ))]
 pub(crate) async fn register(
     State(app): State<App>,
     caller: Caller,
-    Body(RegisterWorkflow { source, activate }): Body<RegisterWorkflow>,
+    Body(RegisterWorkflow { source, activate, file }): Body<RegisterWorkflow>,
 ) -> Result<Response, Problem> {
-    let workflow = prepared(&app, &caller, &source).await?;
-    let registered = app
-        .engine
-        .register_in(WorkflowName::key_of(&caller.namespace), &workflow, FILE, caller.actor.clone())
-        .await?;
-    if activate {
-        let (name, version) = (caller.named(&registered.version.workflow), &registered.version.version);
-        app.engine.activate(name, version, None, caller.actor.clone()).await?;
+    let file = file.unwrap_or_else(|| FILE.to_owned());
+    if file.is_empty() || file.len() > FILE_MAX_BYTES || file.chars().any(char::is_control) {
+        let text = format!("`file` is the name of a file, 1 to file_max_bytes ({FILE_MAX_BYTES}) bytes long");
+        return Err(Problem::of(Code::BodyDoesNotFit, text));
     }
+    let workflow = prepared(&app, &caller, &source).await?;
+    let namespace = WorkflowName::key_of(&caller.namespace);
+    let registered = app.engine.register_in(namespace, &workflow, &file, caller.actor.clone()).await?;
+    let name = caller.named(&registered.version.workflow);
+    if activate {
+        app.engine.activate(name, &registered.version.version, None, caller.actor.clone()).await?;
+    }
+    let active = app.engine.registered_name(name).await?.and_then(|head| head.active);
     let status = if registered.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(shown(json!(registered)))).into_response())
+    let mut document = json!(registered);
+    document["active"] = json!(active);
+    document["warnings"] = json!(workflow.warnings);
+    Ok((status, Json(shown(document))).into_response())
 }
 
 /// A registered workflow with its versions. Its `ETag` is the digest of the active one.

@@ -89,6 +89,37 @@ pub struct WorkflowVersion {
     pub by: Value,
 }
 
+/// What came of registering a version.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Registration {
+    /// The version, as it was registered first.
+    #[serde(flatten)]
+    pub version: WorkflowVersion,
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// The version of its name that is active now.
+    pub active: Option<ActiveWorkflow>,
+    /// Problems that keep nothing from running.
+    pub warnings: Vec<String>,
+}
+
+/// The workflow that a run goes by.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunWorkflow {
+    /// Its name.
+    pub workflow: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its source.
+    pub definition: String,
+    /// Its text, YAML.
+    pub source: String,
+    /// JSON Schema of its inputs.
+    pub inputs: Value,
+    /// What the run was started with.
+    pub given: Value,
+}
+
 /// A version of a workflow with what it says.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct WorkflowVersionDetail {

@@ -27,13 +27,11 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use pawl_core::Namespace;
 use pawl_engine::{Clock as _, SystemClock};
-use pawl_store::{Page, RunFilter};
 
 use crate::Problem;
 use crate::app::App;
 use crate::caller::{Caller, NAMESPACE_HEADER};
-use crate::identity::{IdentityError, Verb, check_token, find_namespace, is_own_token, limits_of};
-use pawl_core::view::Status;
+use crate::identity::{IdentityError, check_token, find_namespace, is_own_token, limits_of};
 
 /// How soon a stream ends after its token was revoked or has expired, in milliseconds.
 pub(crate) const STREAM_RECHECK_MS: u64 = 2_000;
@@ -121,9 +119,6 @@ async fn admit(app: &App, request: &mut Request) -> Result<Passed, Box<Problem>>
         return Err(Problem::forbidden(text).into());
     }
     scope::check(app, &caller, pattern.as_str(), request.uri().path()).await?;
-    if let (Some(Verb::Start), Some(max)) = (verb, limits.runs_max) {
-        check_runs(app, &caller.namespace, max).await?;
-    }
     request.extensions_mut().insert(caller);
     Ok(Passed::Through(true))
 }
@@ -187,25 +182,6 @@ async fn of_credential(app: &App, value: &HeaderValue) -> Result<Caller, Box<Pro
                 Ok((id, token)) => Ok(Caller::of_token(id, token)),
                 Err(refusal) => Err(Problem::unauthenticated(refusal.text()).into()),
             }
-        }
-    }
-}
-
-/// Refuses a run more than a namespace may have that are not over.
-async fn check_runs(app: &App, namespace: &Namespace, max: u64) -> Result<(), Box<Problem>> {
-    let statuses = Status::OF_RUNS.into_iter().filter(|status| !status.is_final()).collect();
-    let filter = RunFilter { statuses, namespace: Some(namespace.clone()), ..RunFilter::default() };
-    let (mut found, mut after) = (0, None);
-    loop {
-        let page = Page { after, limit: pawl_store::PAGE_MAX_ROWS };
-        let page = app.engine.store().runs(&filter, &page).await.map_err(Problem::from)?;
-        found += page.runs.len() as u64;
-        if found >= max {
-            return Err(Problem::namespace_full(namespace, max).into());
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
         }
     }
 }

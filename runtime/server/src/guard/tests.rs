@@ -285,6 +285,91 @@ async fn namespaces_and_tokens_stop_at_their_limits() {
 }
 
 #[tokio::test]
+async fn a_namespace_has_no_more_runs_than_it_may_however_many_are_started_at_once() {
+    let bench = std::sync::Arc::new(Bench::new().await);
+    let limits = NamespaceLimits { runs_max: Some(3), requests_per_second_max: None };
+    bench.set_namespace("small", limits).await;
+    let token = bench.token(new_token("ann", Role::Operator, Some("small"))).await;
+    let start = json!({ "source": ASKS }).to_string();
+    let one = bench.ask(&token, "POST /v1/runs", &start).await.json()["id"].as_str().unwrap().to_owned();
+    let (rerun, fork) = (format!("POST /v1/runs/{one}/rerun"), format!("POST /v1/runs/{one}/fork"));
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..24 {
+        let (bench, token, start) = (std::sync::Arc::clone(&bench), token.clone(), start.clone());
+        let (line, body) = match number % 3 {
+            0 => ("POST /v1/runs".to_owned(), start),
+            1 => (rerun.clone(), "{}".to_owned()),
+            _ => (fork.clone(), json!({ "at": 1 }).to_string()),
+        };
+        asked.spawn(async move { bench.ask(&token, &line, &body).await.status });
+    }
+    let statuses = asked.join_all().await;
+    let made = statuses.iter().filter(|status| **status == 201).count();
+    assert!(statuses.iter().all(|status| [201, 429].contains(status)), "{statuses:?}");
+    assert_eq!(made, 2, "{statuses:?}");
+    // One that is over makes room, also for whoever is of no namespace and makes a run of another.
+    let cancelled = bench.ask(&token, &format!("POST /v1/runs/{one}/cancel"), "").await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.body);
+    let root = bench.token(new_token("root", Role::Admin, None)).await;
+    assert_eq!(bench.ask(&root, &rerun, "{}").await.status, 201);
+    let full = bench.ask(&root, &rerun, "{}").await;
+    assert_eq!((full.status, full.json()["code"].as_str()), (429, Some("namespace-full")));
+}
+
+#[tokio::test]
+async fn a_tenant_moves_and_looks_at_its_own_runs_alone() {
+    let bench = Bench::new().await;
+    for name in ["a", "b"] {
+        bench.set_namespace(name, NamespaceLimits::default()).await;
+    }
+    let a = bench.token(new_token("ann", Role::Operator, Some("a"))).await;
+    let b = bench.token(new_token("bob", Role::Operator, Some("b"))).await;
+    let viewer = bench.token(new_token("eve", Role::Viewer, Some("a"))).await;
+    let (run, approval) = bench.asking(&namespace("a")).await;
+    let to = json!({ "source": ASKS.replace("1.0.0", "1.1.0") });
+    let with = |name: &str, value: serde_json::Value| {
+        let mut body = to.clone();
+        body[name] = value;
+        body.to_string()
+    };
+    for (token, count) in [(&a, 1), (&b, 0), (&viewer, 1)] {
+        let page = bench.ask(token, "POST /v1/upgrades/check", &to.to_string()).await;
+        assert_eq!(page.json()["items"].as_array().unwrap().len(), count, "{}", page.body);
+    }
+    let (check, apply) = ("POST /v1/upgrades/check", "POST /v1/upgrades/apply");
+    let (one, list) = (with("run", json!(run)), with("runs", json!([run])));
+    assert_eq!(bench.ask(&b, check, &one).await.status, 404);
+    assert_eq!(bench.ask(&b, apply, &list).await.status, 404);
+    assert_eq!(bench.ask(&viewer, apply, &list).await.status, 403);
+    for path in [format!("/v1/runs/{run}/workflow"), format!("/v1/approvals/{approval}/history")] {
+        assert_eq!(bench.ask(&b, &format!("GET {path}"), "").await.status, 404, "{path}");
+        assert_eq!(bench.ask(&a, &format!("GET {path}"), "").await.status, 200, "{path}");
+    }
+    // One that is not seen keeps all of them where they are.
+    let (other, _) = bench.asking(&namespace("b")).await;
+    assert_eq!(bench.ask(&a, apply, &with("runs", json!([run, other]))).await.status, 404);
+    for wrong in [json!([]), json!(vec![run.to_string(); 101])] {
+        let refused = bench.ask(&a, apply, &with("runs", wrong)).await;
+        assert_eq!(
+            (refused.status, refused.body.contains("upgrade_runs_max (100)")),
+            (422, true),
+            "{}",
+            refused.body
+        );
+    }
+    let moved = bench.ask(&a, apply, &list).await.json();
+    assert_eq!(moved["items"], json!([{ "run": run, "moved": true, "refused": null }]));
+    let again = bench.ask(&a, apply, &list).await.json();
+    assert_eq!(again["items"][0]["moved"], false, "{again}");
+    let long = json!({ "source": ASKS, "file": "x".repeat(256) }).to_string();
+    let refused = bench.ask(&a, "POST /v1/workflows", &long).await;
+    assert!(refused.status == 422 || refused.status == 403, "{}", refused.body);
+    let root = bench.token(new_token("root", Role::Admin, None)).await;
+    let refused = bench.ask(&root, "POST /v1/workflows", &long).await;
+    assert!(refused.status == 422 && refused.body.contains("file_max_bytes (255)"), "{}", refused.body);
+}
+
+#[tokio::test]
 async fn an_approver_decides_what_asks_them_and_the_journal_says_who_it_was() {
     let bench = Bench::new().await;
     let (run, approval) = bench.asking(&pawl_core::Namespace::default()).await;

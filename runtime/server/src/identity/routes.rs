@@ -40,6 +40,7 @@ pub(crate) async fn me(caller: Caller) -> Json<Value> {
         "verbs": verbs,
         "namespace": caller.namespace,
         "all_namespaces": !caller.is_scoped,
+        "bound": caller.is_bound,
         "token": caller.token,
     }))
 }

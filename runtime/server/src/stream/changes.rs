@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use super::{Events, begin, event, events, last_seen};
+use super::{Events, begin, event, events, follows, last_seen};
 use crate::Problem;
 use crate::api::{Query, Rejections};
 use crate::app::App;
 use crate::caller::Caller;
+use crate::documents::StreamEvent;
 
 /// Changes that a listener may lag behind before it reads the store instead.
 const LAG_MAX: usize = 1_024;
@@ -67,6 +68,7 @@ impl Changes {
             position,
             caller,
             behind: position < last,
+            follows: true,
             ready: VecDeque::new(),
         };
         Ok((listener, is_lost))
@@ -80,6 +82,9 @@ impl Changes {
 pub(crate) struct ChangesQuery {
     /// The position behind which it begins, for clients that cannot send `Last-Event-ID`.
     after: Option<u64>,
+    /// `false`: what is remembered, and no waiting for more.
+    #[param(pattern = "^(true|false|1|0|)$")]
+    follow: Option<String>,
 }
 
 /// What changes in all runs: `id` is the change's position, so that a client that comes back goes on behind it. The
@@ -88,7 +93,7 @@ pub(crate) struct ChangesQuery {
 #[utoipa::path(get, path = "/v1/events", operation_id = "follow_changes", tag = "streams", params(
     ChangesQuery, ("Last-Event-ID" = Option<u64>, Header, description = "the position of the change that was seen last"),
 ), responses(
-    (status = 200, description = "events named `begin`, `change` and `reset`", content_type = "text/event-stream", body = String),
+    (status = 200, description = "events named `begin`, `change` and `reset`", content_type = "text/event-stream", body = StreamEvent),
     Rejections,
 ))]
 pub(crate) async fn changes(
@@ -98,8 +103,10 @@ pub(crate) async fn changes(
     headers: HeaderMap,
 ) -> Result<Events, Problem> {
     let seen = last_seen(&headers)?.or(query.after);
+    let follows = follows(query.follow.as_deref())?;
     let place = app.places.stream()?;
     let (listener, reset) = app.changes.listen(&app.engine, caller, seen).await?;
+    let listener = listener.following(follows);
     let first = begin(seen.is_some(), reset, listener.position());
     let told = stream::unfold(listener, async |mut listener| {
         let change = listener.next().await?;
@@ -145,6 +152,8 @@ pub(crate) struct Listener {
     position: u64,
     /// Whether the store has more than it was told.
     behind: bool,
+    /// Whether it waits for what is yet to come.
+    follows: bool,
     ready: VecDeque<Arc<Change>>,
 }
 
@@ -152,6 +161,11 @@ impl Listener {
     /// What it has heard last.
     pub(super) const fn position(&self) -> u64 {
         self.position
+    }
+
+    /// One who hears what there is, and waits for no more where it does not follow.
+    pub(super) fn following(self, follows: bool) -> Self {
+        Self { follows, ..self }
     }
 
     /// The next change; waits for it. Nothing when there will be none.
@@ -172,6 +186,9 @@ impl Listener {
                 self.behind = found.len() == READ_MAX;
                 self.ready = found.into_iter().map(Arc::new).collect();
                 continue;
+            }
+            if !self.follows {
+                return None;
             }
             match self.heard.recv().await {
                 Ok(change) => self.ready.push_back(change),

@@ -9,13 +9,15 @@ use axum::response::sse::Event;
 use futures_util::stream::{self, StreamExt as _};
 use pawl_core::ApprovalId;
 use pawl_store::Change;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::changes::Listener;
-use super::{Events, begin, events};
-use crate::api::Rejections;
+use super::{Events, begin, events, follows};
+use crate::api::{Query, Rejections};
 use crate::app::App;
 use crate::caller::Caller;
+use crate::documents::StreamEvent;
 use crate::{Problem, shape};
 
 /// Where a reader stopped: at a change, or within one that told of several approvals.
@@ -46,23 +48,37 @@ impl Seen {
     }
 }
 
+/// How the inbox is followed.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InboxQuery {
+    /// `false`: what is remembered, and no waiting for more.
+    #[param(pattern = "^(true|false|1|0|)$")]
+    follow: Option<String>,
+}
+
 /// What waits for people, as it changes: `opened` with the approval, which takes the place of what was known of it
 /// before, and `closed` with its id. A client that comes back goes on where it stopped; one that comes back too late
 /// hears `reset` first, and must list the approvals anew. To miss nothing, listen first and list then.
 #[utoipa::path(get, path = "/v1/approvals/events", operation_id = "follow_approvals", tag = "streams", params(
+    InboxQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "the id of the event that was seen last", pattern = "^[0-9]{1,18}(\\.[0-9]{1,6})?$"),
 ), responses(
-    (status = 200, description = "events named `begin`, `opened`, `closed` and `reset`", content_type = "text/event-stream", body = String),
+    (status = 200, description = "events named `begin`, `opened`, `closed` and `reset`", content_type = "text/event-stream", body = StreamEvent),
     Rejections,
 ))]
 pub(crate) async fn inbox(
     State(app): State<App>,
     caller: Caller,
+    Query(query): Query<InboxQuery>,
     headers: HeaderMap,
 ) -> Result<Events, Problem> {
     let seen = Seen::read(&headers)?;
+    let follows = follows(query.follow.as_deref())?;
     let place = app.places.stream()?;
     let (listener, reset) = app.changes.listen(&app.engine, caller, seen.map(Seen::after)).await?;
+    let listener = listener.following(follows);
     let first = begin(seen.is_some(), reset, listener.position());
     let within = seen.filter(|_| !reset).and_then(|seen| Some((seen.position, seen.within?)));
     let reader = Reader { app: app.clone(), listener, within, ready: VecDeque::new() };

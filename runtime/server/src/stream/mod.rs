@@ -34,6 +34,15 @@ fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     id.map(Some).ok_or_else(|| Problem::bad_request("Last-Event-ID is not the id of an event of this stream"))
 }
 
+/// What `follow` says: whether a stream goes on with what is yet to come.
+fn follows(follow: Option<&str>) -> Result<bool, Problem> {
+    match follow {
+        None | Some("" | "true" | "1") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(other) => Err(Problem::bad_request(format!("follow is true or false, and not '{other}'"))),
+    }
+}
+
 /// A stream that keeps its place, and ends with the server.
 fn events(
     app: &App,

@@ -18,6 +18,7 @@ use super::{Events, event, events, last_seen};
 use crate::api::{Path, Query, Rejections, runs};
 use crate::app::App;
 use crate::caller::Caller;
+use crate::documents::StreamEvent;
 use crate::{Problem, shape};
 
 /// How a run is followed.
@@ -32,23 +33,13 @@ pub(crate) struct FollowQuery {
     after: Option<u64>,
 }
 
-impl FollowQuery {
-    fn follows(&self) -> Result<bool, Problem> {
-        match self.follow.as_deref() {
-            None | Some("" | "true" | "1") => Ok(true),
-            Some("false" | "0") => Ok(false),
-            Some(other) => Err(Problem::bad_request(format!("follow is true or false, and not '{other}'"))),
-        }
-    }
-}
-
 /// A run's journal as it grows: events named `event`, whose `id` is the event's seq, so that a client that comes back
 /// goes on behind it. The last one is named `end`: the run has ended, or was removed, or nothing is followed.
 #[utoipa::path(get, path = "/v1/runs/{run}/events", operation_id = "follow_run", tag = "streams", params(
     ("run" = String, Path, description = "its id", format = "uuid"), FollowQuery,
     ("Last-Event-ID" = Option<u64>, Header, description = "the seq of the event that was seen last"),
 ), responses(
-    (status = 200, description = "events named `event`, then one named `end`", content_type = "text/event-stream", body = String),
+    (status = 200, description = "events named `event`, then one named `end`", content_type = "text/event-stream", body = StreamEvent),
     (status = 404, description = "there is no such run", body = Problem, content_type = "application/problem+json"),
     Rejections,
 ))]
@@ -59,7 +50,7 @@ pub(crate) async fn run(
     Query(how): Query<FollowQuery>,
     headers: HeaderMap,
 ) -> Result<Events, Problem> {
-    let follows = how.follows()?;
+    let follows = super::follows(how.follow.as_deref())?;
     let run = runs::find(&app, &caller, &run).await?.id;
     let told = last_seen(&headers)?.or(how.after).unwrap_or(0);
     let place = app.places.stream()?;

@@ -39,6 +39,26 @@ async fn what_is_there_is_told_without_waiting() {
 }
 
 #[tokio::test]
+async fn what_is_remembered_is_told_without_waiting() {
+    let served = serve(|_| {}).await;
+    let run = served.start(ASK).await;
+    served.settled(&run).await;
+    let mut changes = served.listen("/v1/events?after=0&follow=false", None).await;
+    let mut told = 0;
+    while let Some(change) = changes.next().await {
+        assert_eq!((change.name.as_str(), &change.data["run"]), ("change", &json!(run)));
+        told += 1;
+    }
+    assert!(told > 0, "and it ends");
+    let mut inbox = served.listen("/v1/approvals/events?follow=false", Some("0")).await;
+    assert_eq!(inbox.next().await.unwrap().name, "opened");
+    assert_eq!(inbox.next().await, None);
+    for path in ["/v1/events", "/v1/approvals/events"] {
+        served.get(&format!("{path}?follow=maybe")).await.refused(400, "bad-request");
+    }
+}
+
+#[tokio::test]
 async fn streams_end_with_the_server() {
     let mut served = serve(|_| {}).await;
     let run = served.start(SIGNALS).await;

@@ -49,7 +49,7 @@ struct Marks {
     cancels: BTreeMap<String, Vec<RunId>>,
     /// Runs that publish, by what they bring.
     shouts: BTreeMap<String, Vec<RunId>>,
-    /// What else people did, by the event's name and who did it.
+    /// What else people did, by the event's name and what they did it through.
     done: BTreeMap<(&'static str, String), Vec<RunId>>,
 }
 
@@ -96,7 +96,7 @@ impl Marks {
     }
 
     fn done(&mut self, run: RunId, event: &Event, by: &Actor) {
-        self.done.entry((event.name(), by.name.clone())).or_default().push(run);
+        self.done.entry((event.name(), by.via.clone())).or_default().push(run);
     }
 
     /// A cancel that undoes stands in the journal when it begins, and perhaps when it ends.
@@ -108,7 +108,7 @@ impl Marks {
     }
 
     fn done_by(&self, event: &'static str, command: &Command) -> Vec<RunId> {
-        self.done.get(&(event, command.by())).cloned().unwrap_or_default()
+        self.done.get(&(event, command.via())).cloned().unwrap_or_default()
     }
 
     /// The runs in whose journals a command stands.
@@ -154,9 +154,10 @@ fn stood_no_more(evidence: &Evidence, command: &Command) -> bool {
 /// What stands in the journals and was not asked for.
 fn unasked(findings: &mut Findings, evidence: &Evidence, marks: &Marks) {
     let known: BTreeSet<String> = evidence.commands.iter().map(Command::mark).collect();
-    let people: BTreeSet<String> = evidence.commands.iter().map(Command::by).collect();
-    for ((event, by), runs) in marks.done.iter().filter(|((_, by), _)| !people.contains(by)) {
-        findings.add(runs.first().copied(), format!("nobody asked for what '{by}' did ({event})"));
+    let people: BTreeSet<String> = evidence.commands.iter().map(Command::via).collect();
+    for ((event, via), runs) in marks.done.iter().filter(|((_, via), _)| !people.contains(via)) {
+        findings
+            .add(runs.first().copied(), format!("nobody asked for what was done through '{via}' ({event})"));
     }
     for (mark, runs) in marks.shouts.iter().filter(|(mark, _)| !known.contains(*mark)) {
         findings.add(runs.first().copied(), format!("nobody published an event with the mark '{mark}'"));

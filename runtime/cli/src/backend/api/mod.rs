@@ -5,8 +5,12 @@
 
 mod feed;
 mod http;
+mod inbox;
 mod read;
+mod registry;
+mod travel;
 
+use pawl_core::plugin::Hosts;
 use pawl_core::view::{OpenApproval, RunHeader};
 use pawl_core::{ApprovalId, RunId};
 use serde_json::{Map, Value, json};
@@ -24,9 +28,33 @@ const PAGE_ROWS: usize = 500;
 const ID_PART_MIN_CHARS: usize = 4;
 
 /// What the API does not do.
-fn not_over_the_api() -> Fault {
-    Fault::usage("this works on a data folder, and not through the API of a server")
-        .hint("leave out --server, on the machine that has the folder")
+pub(super) fn not_over_the_api() -> Fault {
+    Fault::usage("this works on a data folder, and not through the API of a server").hint(
+        "leave out --server, on the machine that has the folder: there it goes through the server as well",
+    )
+}
+
+/// The same, with what does it instead.
+fn instead(request: &Request) -> Fault {
+    let hint = match request {
+        Request::Recover => {
+            "the server goes on with all runs by itself; with a run, `pawl resume RUN` lifts its suspension"
+        }
+        Request::Memories | Request::Memory { .. } | Request::Forget { .. } => {
+            "use `pawl memory` on the machine of the server, without --server: it goes through the server"
+        }
+        Request::HeldPlugins | Request::AcceptPlugin { .. } | Request::AcceptDemands { .. } => {
+            "what plugins may ask for is accepted on the machine of the server, without --server"
+        }
+        Request::Identity(_) => {
+            "ask the API itself, /v1/tokens and /v1/namespaces, or leave out --server on the machine of the server"
+        }
+        Request::Replay { .. } | Request::Verify { .. } => {
+            "journals are proved on the machine of the server, without --server; the server checks each that it reads"
+        }
+        _ => return not_over_the_api(),
+    };
+    Fault::usage(not_over_the_api().message).hint(hint)
 }
 
 /// Who acts is who the token says.
@@ -38,6 +66,15 @@ fn own_name(by: &pawl_core::event::Actor) -> Result<(), Fault> {
         .hint("leave out --as, and use the token of that person"))
 }
 
+/// What goes out of the sandbox is the server's to decide.
+fn no_hosts(allowed: &Hosts) -> Result<(), Fault> {
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::usage("--allow-http is the server's to decide")
+        .hint("leave it out with --server; its operator allows hosts in pawl.yaml"))
+}
+
 fn path_of(run: RunId) -> String {
     format!("/v1/runs/{run}")
 }
@@ -47,10 +84,10 @@ impl Api {
     pub(crate) async fn call(&self, request: Request) -> Result<Reply, Fault> {
         match request {
             Request::Start { text, inputs, allow_http, locked, .. } => {
-                if locked || !allow_http.is_empty() {
-                    return Err(Fault::usage("--locked and --allow-http are the server's to decide")
-                        .hint("leave them out with --server"));
+                if locked {
+                    return Err(travel::no_locked());
                 }
+                no_hosts(&allow_http)?;
                 self.start(json!({ "source": text, "inputs": inputs })).await
             }
             Request::Runs { statuses, workflow, limit, after } => {
@@ -68,7 +105,8 @@ impl Api {
                 let open = open.filter(|open| asked.is_empty() || open.is_asked(&asked));
                 Ok(Reply::Approvals(open.collect()))
             }
-            Request::StartKept { name, version, inputs, .. } => {
+            Request::StartKept { name, version, inputs, allow_http, .. } => {
+                no_hosts(&allow_http)?;
                 self.start(json!({ "workflow": name, "version": version, "inputs": inputs })).await
             }
             Request::Approval { id } => Ok(Reply::Approval(self.approval(&id).await?.map(Box::new))),
@@ -91,7 +129,21 @@ impl Api {
             }
             Request::Retry { run, step, .. } => self.go_on(run, "retry", &json!({ "step": step })).await,
             Request::Lift { run, .. } => self.go_on(run, "resume", &json!({})).await,
-            _ => Err(not_over_the_api()),
+            Request::Rerun { .. } | Request::Fork { .. } => self.travel(request).await,
+            Request::Inbox { approval, act, by } => {
+                own_name(&by)?;
+                self.act(&approval, act).await
+            }
+            Request::RunOfApproval { id } => self.run_of(&id).await,
+            Request::Register { .. }
+            | Request::Workflows
+            | Request::Versions { .. }
+            | Request::Activate { .. }
+            | Request::Source { .. }
+            | Request::CheckUpgrade { .. }
+            | Request::Upgrade { .. } => self.registry(request).await,
+            Request::Publish { .. } => self.publish(request).await,
+            request => Err(instead(&request)),
         }
     }
 
@@ -119,7 +171,12 @@ impl Api {
 
     async fn start(&self, body: Value) -> Result<Reply, Fault> {
         let key = format!("idempotency-key: {}", http::new_key());
-        let run = self.ask("POST", "/v1/runs", &[&key], Some(&body)).await?;
+        self.opened("/v1/runs", &[&key], &body).await
+    }
+
+    /// Makes a run.
+    async fn opened(&self, path: &str, more: &[&str], body: &Value) -> Result<Reply, Fault> {
+        let run = self.ask("POST", path, more, Some(body)).await?;
         let RunHeader { id, workflow, version, .. } = read::header(&run)?;
         Ok(Reply::Started(Opened { run: id, workflow, version, warnings: Vec::new() }))
     }

@@ -11,10 +11,10 @@ use pawl_registry::TrustedKeys;
 use pawl_sandbox::LoadedPlugin;
 use serde_json::{Value, json};
 
-use super::find;
 use super::signature::{LockState, SignatureState};
+use super::{find, remote};
 use crate::args::DataArgs;
-use crate::backend::trusted_keys;
+use crate::backend::{api, trusted_keys};
 use crate::command::check::workbench;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -34,6 +34,13 @@ pub(super) struct InspectArgs {
 }
 
 pub(super) async fn run(args: &InspectArgs, place: &Place, out: Output) -> Result<Exit, Fault> {
+    if let Some(api) = api(place)? {
+        if args.workflow.is_some() {
+            return Err(Fault::usage("--for looks at a workflow's file and at plugins of this machine")
+                .hint("leave it out with --server; the server says what is not granted when it is given the workflow"));
+        }
+        return remote::inspect(&api, &args.plugin, out).await;
+    }
     let engine = workbench(place).await?;
     let entry = find::find(&engine, &args.plugin).await?;
     if matches!(entry.origin, PluginOrigin::Mcp(_)) {
@@ -156,7 +163,7 @@ fn text(entry: &PluginEntry, loaded: &LoadedPlugin, signature: &SignatureState, 
     lines.join("\n")
 }
 
-fn describe(name: &str, description: &Description, lines: &mut Vec<String>) {
+pub(super) fn describe(name: &str, description: &Description, lines: &mut Vec<String>) {
     match description {
         Description::Tools(tools) => {
             for tool in tools {

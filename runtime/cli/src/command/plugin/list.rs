@@ -8,10 +8,10 @@ use pawl_core::plugin::{Description, PluginKind, PluginOrigin};
 use pawl_core::route::{Preference, RouteQuery};
 use serde_json::json;
 
-use super::find;
 use super::inspect::{document, server};
+use super::{find, remote};
 use crate::args::DataArgs;
-use crate::backend::{Backend, trusted_keys};
+use crate::backend::{Backend, api, trusted_keys};
 use crate::command::check::workbench;
 use crate::command::explain;
 use crate::exit::Exit;
@@ -102,6 +102,14 @@ pub(super) async fn run(
     inspector: &Inspector,
     out: Output,
 ) -> Result<Exit, Fault> {
+    if let Some(api) = api(place)? {
+        if args.matching.is_some() {
+            return Err(Fault::usage("--match looks at the plugins of this machine").hint(
+                "leave it out with --server; `pawl plugin inspect NAME` shows how a plugin stands there",
+            ));
+        }
+        return remote::list(&api, out).await;
+    }
     if let Some(query) = args.matching {
         return matching(RouteQuery { prefer: args.prefer, ..query }, place, out).await;
     }

@@ -11,6 +11,7 @@ mod list;
 mod new;
 mod pull;
 mod push;
+mod remote;
 mod run;
 mod sign;
 mod signature;
@@ -79,6 +80,19 @@ impl PluginArgs {
             PluginCommand::Verify(args) => args.data.folder.clone(),
             PluginCommand::Push(args) => args.data.folder.clone(),
             PluginCommand::Pull(args) => args.data.folder.clone(),
+        }
+    }
+
+    /// Why this is not done by a server, where it is not: what to do instead.
+    pub(crate) const fn not_elsewhere(&self) -> Option<&'static str> {
+        match self.command {
+            PluginCommand::Add(_) => Some(
+                "leave out --server, on the machine of the server: its plugin folder is in its data folder",
+            ),
+            PluginCommand::Run(_) => {
+                Some("leave out --server: a plugin is tried here, in a run that nothing is kept of")
+            }
+            _ => None,
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) async fn run(args: &BackupArgs, place: Place, out: Output) -> Result<
     let to = std::path::absolute(&args.to)
         .map_err(|error| Fault::usage(format!("{} is no folder: {error}", args.to.display())))?;
     let session = Session::open(place, out).await?;
-    let made = session.backend.back_up(to).await.map(|made| {
+    let made = session.backend.back_up(to, &mut |line| out.note(line)).await.map(|made| {
         let mut document = json!(made);
         document["path"] = args.to.display().to_string().into();
         out.document(&document);

@@ -28,7 +28,7 @@ use crate::output::Output;
 use crate::place::{Place, StoreAt, StoreEngine};
 
 /// How long between two lines about how far a command is, in milliseconds.
-const PROGRESS_MS: u64 = 1_000;
+pub(crate) const PROGRESS_MS: u64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {

@@ -1,19 +1,25 @@
 //! Making a run of another.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::response::Response;
-use pawl_core::StepId;
 use pawl_core::fork::Change;
-use pawl_engine::Rehearse;
+use pawl_core::view::RunHeader;
+use pawl_core::{Digest, StepId};
+use pawl_engine::{Rehearse, Replacement};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::bound::within;
 use super::{find, made};
 use crate::Problem;
+use crate::api::workflows::prepared;
 use crate::api::{Body, OptionalBody, Path, Refusals};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::documents::Run;
+use crate::problem::Code;
 
 /// What is other in a run that is started anew.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -22,9 +28,13 @@ pub(crate) struct Rerun {
     /// Other inputs; the same, where nothing is said.
     #[schema(value_type = Option<Object>)]
     inputs: Option<Value>,
+    /// The workflow's text as it is now, with the plugins that there are now; the one that the run was started with,
+    /// where nothing is said.
+    source: Option<String>,
 }
 
-/// Starts a new run as another was started: with the same definition and components.
+/// Starts a new run as another was started: with the same definition and components, or with another text of its
+/// workflow.
 #[utoipa::path(post, path = "/v1/runs/{run}/rerun", operation_id = "rerun_run", tag = "runs", params(
     ("run" = String, Path, description = "its id", format = "uuid"),
 ), request_body = Option<Rerun>, responses(
@@ -39,8 +49,23 @@ pub(crate) async fn rerun(
     Path(run): Path<String>,
     OptionalBody(rerun): OptionalBody<Rerun>,
 ) -> Result<Response, Problem> {
-    let run = find(&app, &caller, &run).await?.id;
-    let new = app.engine.rerun(run, None, rerun.inputs, caller.actor.clone()).await?;
+    let RunHeader { id, workflow, namespace, .. } = find(&app, &caller, &run).await?;
+    let latest = match &rerun.source {
+        Some(source) => Some(prepared(&app, &caller, source).await?),
+        None => None,
+    };
+    if let Some(latest) = &latest
+        && latest.definition.name != workflow
+    {
+        let text = format!(
+            "the text is the workflow '{}', and the run is one of '{workflow}'; start it with POST /v1/runs",
+            latest.definition.name
+        );
+        return Err(Problem::of(Code::NotPossible, text));
+    }
+    let (engine, by) = (app.engine.clone(), caller.actor.clone());
+    let anew = async move { engine.rerun(id, latest.as_ref(), rerun.inputs, by).await };
+    let new = within(&app, &namespace, anew).await??;
     made(&app, &caller, new).await
 }
 
@@ -71,6 +96,25 @@ pub(crate) struct ForkRun {
     /// change something outside is refused where it has no recorded answer.
     #[serde(default)]
     dry: bool,
+    /// Rehearses with other components of agents: each name with `current`, the one that the name leads to now, or with
+    /// `sha256:…` of one that the store has.
+    #[serde(default)]
+    agents: BTreeMap<String, String>,
+    /// Rehearses with this model in place of all others.
+    model: Option<String>,
+}
+
+fn replacement((name, place): (String, String)) -> Result<(String, Replacement), Problem> {
+    let replacement = match place.strip_prefix("sha256:") {
+        Some(digest) => digest.parse::<Digest>().ok().map(Replacement::Stored),
+        None => (place == "current").then_some(Replacement::Current),
+    };
+    let wrong = || {
+        let text = format!("agents.{name}: write `current`, or `sha256:` and the 64 digits of a component");
+        Problem::of(Code::BodyDoesNotFit, text)
+    };
+    let replacement = replacement.ok_or_else(wrong)?;
+    Ok((name, replacement))
 }
 
 /// Makes a new run that begins with the events of another.
@@ -86,16 +130,21 @@ pub(crate) async fn fork(
     State(app): State<App>,
     caller: Caller,
     Path(run): Path<String>,
-    Body(ForkRun { at, changes, dry }): Body<ForkRun>,
+    Body(ForkRun { at, changes, dry, agents, model }): Body<ForkRun>,
 ) -> Result<Response, Problem> {
-    let run = find(&app, &caller, &run).await?.id;
+    let RunHeader { id, namespace, .. } = find(&app, &caller, &run).await?;
     let change = |ChangedValue { step, path, value }| Change { step: step.map(StepId::new), path, value };
-    let (changes, by) = (changes.into_iter().map(change).collect(), caller.actor.clone());
-    let new = if dry {
-        let how = Rehearse { dry, ..Rehearse::default() };
-        app.engine.rehearse(run, at, changes, how, by).await?
-    } else {
-        app.engine.fork(run, at, changes, by).await?
+    let changes = changes.into_iter().map(change).collect();
+    let agents = agents.into_iter().map(replacement).collect::<Result<BTreeMap<_, _>, _>>()?;
+    let rehearses = dry || model.is_some() || !agents.is_empty();
+    let how = rehearses.then_some(Rehearse { agents, model, dry });
+    let (engine, by) = (app.engine.clone(), caller.actor.clone());
+    let fork = async move {
+        match how {
+            Some(how) => engine.rehearse(id, at, changes, how, by).await,
+            None => engine.fork(id, at, changes, by).await,
+        }
     };
+    let new = within(&app, &namespace, fork).await??;
     made(&app, &caller, new).await
 }

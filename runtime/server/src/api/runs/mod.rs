@@ -1,18 +1,23 @@
 //! Runs: starting, listing, showing, changing.
 
+mod bound;
 mod change;
 mod list;
 mod make;
 mod show;
 mod start;
 
+pub(crate) use bound::Turns;
 pub(crate) use change::{
     __path_cancel, __path_resume, __path_retry, __path_signal, __path_suspend, cancel, resume, retry, signal,
     suspend,
 };
 pub(crate) use list::{__path_list, list};
 pub(crate) use make::{__path_fork, __path_rerun, fork, rerun};
-pub(crate) use show::{__path_graph, __path_journal, __path_show, __path_usage, graph, journal, show, usage};
+pub(crate) use show::{
+    __path_graph, __path_journal, __path_show, __path_usage, __path_workflow, graph, journal, show, usage,
+    workflow,
+};
 pub(crate) use start::{__path_start, start};
 
 use axum::Json;

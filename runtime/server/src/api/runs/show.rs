@@ -12,7 +12,8 @@ use super::find;
 use crate::api::{Path, Query, Rejections, rows};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::documents::{EventPage, Graph, RunDetail, RunUsage};
+use crate::documents::{EventPage, Graph, RunDetail, RunUsage, RunWorkflow};
+use crate::problem::Code;
 use crate::{Problem, shape};
 
 /// A run with its steps. Its `ETag` changes with every event; ask with `If-None-Match` to hear only of changes.
@@ -151,6 +152,36 @@ pub(crate) async fn graph(
             ([(header::CONTENT_TYPE, "image/svg+xml")], drawing).into_response()
         }
     })
+}
+
+/// The workflow that a run goes by, as it was when it was started or last moved, and the inputs that it was given.
+#[utoipa::path(get, path = "/v1/runs/{run}/workflow", operation_id = "run_workflow", tag = "runs", params(
+    ("run" = String, Path, description = "its id", format = "uuid"),
+), responses(
+    (status = 200, description = "the workflow", body = RunWorkflow),
+    (status = 404, description = "there is no such run", body = Problem, content_type = "application/problem+json"),
+    (status = 500, description = "its journal is damaged", body = Problem, content_type = "application/problem+json"),
+    Rejections,
+))]
+pub(crate) async fn workflow(
+    State(app): State<App>,
+    caller: Caller,
+    Path(run): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let header = find(&app, &caller, &run).await?;
+    let definition = app.engine.definition_of(header.id).await?;
+    let history = app.engine.history(header.id).await?;
+    let source = app.engine.store().blob(&definition.digest).await?.ok_or_else(|| {
+        Problem::of(Code::Damaged, format!("the store does not hold the definition {}", definition.digest))
+    })?;
+    Ok(Json(json!({
+        "workflow": definition.name,
+        "version": definition.version,
+        "definition": definition.digest,
+        "source": String::from_utf8_lossy(&source),
+        "inputs": definition.inputs.json(),
+        "given": history.state.inputs().as_ref(),
+    })))
 }
 
 /// What a run has asked of models and tools.

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use pawl_core::Digest;
+use pawl_core::{Digest, RunId};
 use pawl_engine::{EngineError, StartOptions, Workflow};
 use pawl_store::StoreError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::bound::within;
 use super::{made, now};
 use crate::Problem;
 use crate::api::idempotency::{self, Seen};
@@ -44,14 +45,8 @@ impl StartRun {
     }
 
     async fn workflow(&self, app: &App, caller: &Caller) -> Result<Workflow, Problem> {
-        match (&self.source, &self.workflow) {
-            (Some(source), None) => workflows::prepared(app, caller, source).await,
-            (None, Some(name)) => workflows::registered(app, caller, name, self.version.as_deref()).await,
-            _ => Err(Problem::of(
-                Code::BodyDoesNotFit,
-                "give either `source`, a workflow's text, or `workflow`, the name of a registered one",
-            )),
-        }
+        let Self { source, workflow, version, .. } = self;
+        workflows::wanted(app, caller, source.as_deref(), workflow.as_deref(), version.as_deref()).await
     }
 }
 
@@ -83,7 +78,7 @@ pub(crate) async fn start(
         let workflow = start.workflow(&app, &caller).await?;
         let namespace = caller.namespace.clone();
         let options = StartOptions { by, trace, namespace, ..StartOptions::default() };
-        let run = app.engine.start(&workflow, start.inputs, options).await?;
+        let run = begin(&app, workflow, start.inputs, options).await??;
         return made(&app, &caller, run).await;
     };
     let digest = start.digest();
@@ -95,7 +90,7 @@ pub(crate) async fn start(
     let records = vec![idempotency::record(&key, run, digest)];
     let namespace = caller.namespace.clone();
     let options = StartOptions { by, trace, run: Some(run), records, namespace, ..StartOptions::default() };
-    match app.engine.start(&workflow, start.inputs, options).await {
+    match begin(&app, workflow, start.inputs, options).await? {
         Ok(run) => made(&app, &caller, run).await,
         // The same request came twice at once, and the other one was first.
         Err(error @ EngineError::Store(StoreError::Stale { .. })) => {
@@ -106,6 +101,17 @@ pub(crate) async fn start(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Starts a run where its namespace has room for one more.
+async fn begin(
+    app: &App,
+    workflow: Workflow,
+    inputs: Value,
+    options: StartOptions,
+) -> Result<Result<RunId, EngineError>, Problem> {
+    let (engine, namespace) = (app.engine.clone(), options.namespace.clone());
+    within(app, &namespace, async move { engine.start(&workflow, inputs, options).await }).await
 }
 
 /// The run that was started before.
