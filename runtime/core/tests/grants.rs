@@ -1,9 +1,13 @@
 //! What a step has of what its workflow grants: bounded by the operator, by what was allowed, and by the steps around.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pawl_core::budget::Amounts;
 use pawl_core::event::{Actor, Event, RunStarted};
 use pawl_core::guard::Policy;
 use pawl_core::plugin::{Ceiling, FolderMode, Hosts, Permissions};
-use pawl_core::{Digest, RunId, RunState, Timestamp};
+use pawl_core::{Digest, Namespace, RunId, RunState, Timestamp};
 use serde_json::json;
 
 use FolderMode::{Read, Write};
@@ -18,18 +22,18 @@ fn started(folder: Option<&str>, allowed: Permissions, policy: Policy) -> RunSta
         version: "1.0.0".into(),
         definition: Digest::of(b""),
         inputs: json!({}).into(),
-        plugins: Default::default(),
+        plugins: Arc::default(),
         allowed,
         by: Actor { name: "user:ann".into(), groups: vec![], operator: true, via: "test".into() },
         seed: Digest::of(b"seed"),
         folder: folder.map(str::to_owned),
-        namespace: Default::default(),
+        namespace: Namespace::default(),
         ancestor: None,
         policy,
-        workflows: Default::default(),
+        workflows: BTreeMap::default(),
         priority: None,
-        allowance: Default::default(),
-        prices: Default::default(),
+        allowance: Amounts::default(),
+        prices: BTreeMap::default(),
         parent: None,
         trace: None,
     };

@@ -254,7 +254,7 @@ impl Engine {
         loop {
             let mut options = options.clone();
             options.records.extend(acceptance::check(&self.context, workflow).await?);
-            match self.start_as(workflow, inputs.clone(), options, ancestor.cloned()).await {
+            match self.start_as(workflow, inputs.clone(), options, ancestor.copied()).await {
                 // Another run that uses the plugin first was quicker.
                 Err(EngineError::Store(StoreError::Stale { kind, .. })) if kind == acceptance::ACCEPTED => {}
                 done => return done,

@@ -129,7 +129,7 @@ impl Vault {
             all.insert(value.as_bytes().to_vec());
             all.insert(BASE64_STANDARD.encode(value).into_bytes());
             let quoted = serde_json::Value::from(value).to_string();
-            all.insert(quoted[1..quoted.len() - 1].as_bytes().to_vec());
+            all.insert(quoted.as_bytes()[1..quoted.len() - 1].to_vec());
             all.insert(percent_encoded(value));
         }
         all.into_iter().collect()
@@ -207,7 +207,7 @@ fn sensitive(text: &str) -> Result<HeaderValue, String> {
 }
 
 fn hex(digest: &Digest) -> String {
-    digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn percent_encoded(text: &str) -> Vec<u8> {
@@ -357,7 +357,7 @@ mod tests {
             let mut bytes = format!("<{echoed}|{echoed}>").into_bytes();
             assert!(cover(&mut bytes, &needles), "{echoed}");
             assert_eq!(bytes.len(), 3 + 2 * echoed.len());
-            assert!(bytes[1..1 + echoed.len()].iter().all(|byte| *byte == b'*'), "{echoed}");
+            assert!(bytes[1..=echoed.len()].iter().all(|byte| *byte == b'*'), "{echoed}");
         }
         let mut headers = HeaderMap::new();
         headers.insert("x-echo", HeaderValue::from_static("got sk-canary/one\"two"));

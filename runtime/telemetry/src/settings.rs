@@ -130,13 +130,13 @@ impl Settings {
         if let Some((variable, protocol)) = protocol.filter(|(_, protocol)| protocol.trim() != "http/json") {
             return Err(SettingsError::Protocol { variable, protocol });
         }
-        let headers = match first(&set, ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]) {
-            Some((variable, text)) => headers_of(&text).ok_or(SettingsError::Headers { variable })?,
-            None => {
-                let all = file.headers.iter();
-                let all = all.map(|pair| header(pair).ok_or_else(|| SettingsError::Header(pair.0.clone())));
-                all.collect::<Result<_, _>>()?
-            }
+        let named = first(&set, ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]);
+        let headers = if let Some((variable, text)) = named {
+            headers_of(&text).ok_or(SettingsError::Headers { variable })?
+        } else {
+            let all = file.headers.iter();
+            let all = all.map(|pair| header(pair).ok_or_else(|| SettingsError::Header(pair.0.clone())));
+            all.collect::<Result<_, _>>()?
         };
         let timeout_ms =
             match first(&set, ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]) {

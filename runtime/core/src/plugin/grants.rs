@@ -95,14 +95,14 @@ impl Ceiling {
     #[must_use]
     pub fn within(&self, other: &Self) -> Self {
         let names = |own: &Option<BTreeSet<String>>, other: &Option<BTreeSet<String>>| {
-            both(own, other, |own, other| own.intersection(other).cloned().collect())
+            both(own.as_ref(), other.as_ref(), |own, other| own.intersection(other).cloned().collect())
         };
-        let tools = both(&self.tools, &other.tools, common_tools);
+        let tools = both(self.tools.as_ref(), other.tools.as_ref(), common_tools);
         Self {
             tools,
-            http: both(&self.http, &other.http, Hosts::common),
+            http: both(self.http.as_ref(), other.http.as_ref(), Hosts::common),
             secrets: names(&self.secrets, &other.secrets),
-            files: both(&self.files, &other.files, common),
+            files: both(self.files.as_ref(), other.files.as_ref(), common),
             agents: names(&self.agents, &other.agents),
             models: names(&self.models, &other.models),
         }
@@ -171,10 +171,10 @@ fn based(files: &Folders, folder: Option<&str>) -> Folders {
 }
 
 /// What is common to two bounds, of which either may be none.
-fn both<T: Clone>(own: &Option<T>, other: &Option<T>, common: impl Fn(&T, &T) -> T) -> Option<T> {
+fn both<T: Clone>(own: Option<&T>, other: Option<&T>, common: impl Fn(&T, &T) -> T) -> Option<T> {
     match (own, other) {
         (Some(own), Some(other)) => Some(common(own, other)),
-        (own, other) => own.clone().or_else(|| other.clone()),
+        (own, other) => own.or(other).cloned(),
     }
 }
 

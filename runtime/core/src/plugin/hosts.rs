@@ -110,7 +110,10 @@ impl Hosts {
             return;
         }
         let host = host.to_ascii_lowercase();
-        let both = self.0.get(&host).map_or_else(|| methods.clone(), |own| own.with(&methods));
+        let both = match self.0.get(&host) {
+            Some(own) => own.with(&methods),
+            None => methods,
+        };
         self.0.insert(host, both);
     }
 

@@ -281,7 +281,7 @@ impl WasiHttpHooks for HttpHooks {
             let (response, rest) =
                 tokio::time::timeout(left, sending).await.map_err(|_| Error::HttpResponseTimeout)??;
             check_head(&response)?;
-            let response = without(response.map(|body| body.boxed_unsync()), secrets)?;
+            let response = without(response.map(http_body_util::BodyExt::boxed_unsync), secrets)?;
             let response = response.map(|body| limited(body, max, Error::HttpResponseBodySize));
             // The connection lives in `rest`, which ends with the body, however that ends.
             let rest = async move {

@@ -32,13 +32,15 @@ fn entry(entry: &PluginEntry) -> Map<String, Value> {
 /// bounded.
 async fn is_granted(app: &App, caller: &Caller, entry: &PluginEntry) -> bool {
     let most = app.engine.policy_of(&caller.namespace).grants;
-    if most.tools.is_none() && most.agents.is_none() {
+    // Who is bound to no namespace is shown what there is, and not what it would be granted.
+    if !caller.is_scoped || most.tools.is_none() && most.agents.is_none() {
         return true;
     }
     // An MCP server is no component, and offers tools.
-    let described = match entry.bytes.is_empty() {
-        true => Some(PluginKind::Tool),
-        false => app.engine.describe_plugin(entry).await.ok().map(|pin| pin.description.kind()),
+    let described = if entry.bytes.is_empty() {
+        Some(PluginKind::Tool)
+    } else {
+        app.engine.describe_plugin(entry).await.ok().map(|pin| pin.description.kind())
     };
     let of_plugin = format!("{}.", entry.name);
     match described {

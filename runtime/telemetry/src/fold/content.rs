@@ -35,7 +35,9 @@ pub(super) fn add(attributes: &mut Attributes, more: Attributes) {
     for (name, value) in more {
         match value {
             Attribute::List(names) if name == LEFT_OUT => {
-                names.iter().for_each(|name| leave_out(attributes, name));
+                for name in &names {
+                    leave_out(attributes, name);
+                }
             }
             value => attributes.push((name, value)),
         }

@@ -383,7 +383,7 @@ fn what_namespaces_are_given_is_read_and_lies_within_what_everybody_is() {
         let told = text(wrong).unwrap_err();
         assert!(told.contains(part), "{wrong}: {told}");
     }
-    let many = |count: usize| (0..count).map(|n| format!("  n{n}: {{}}\n")).collect::<String>();
+    let many = |count: usize| (0..count).map(|n| format!("  n{n}: {{}}\n")).collect::<Vec<_>>().concat();
     assert!(text(&format!("namespaces:\n{}", many(NAMESPACES_MAX))).is_ok());
     let told = text(&format!("namespaces:\n{}", many(NAMESPACES_MAX + 1))).unwrap_err();
     assert!(told.contains("namespaces_max is 1000"), "{told}");
