@@ -16,7 +16,7 @@ use crate::forged::{
 const THIRD: RunId = RunId::from_bytes([3; 16]);
 
 fn by(command: u64) -> Actor {
-    Actor { name: format!("user:t{command}"), ..person() }
+    Actor { via: format!("cli/t{command}"), ..person() }
 }
 
 fn suspended(command: u64) -> Event {
@@ -59,8 +59,8 @@ fn runs_that_were_suspended_and_resumed() {
     finds(&without(&stopped(), 9), "travel", "begins a step, and it is suspended since event 9");
     let mut unasked = stopped();
     unasked.commands.truncate(2);
-    finds(&unasked, "commands", "nobody asked for what 'user:t2' did (run-suspended)");
-    finds(&unasked, "commands", "nobody asked for what 'user:t3' did (run-resumed)");
+    finds(&unasked, "commands", "nobody asked for what was done through 'cli/t2' (run-suspended)");
+    finds(&unasked, "commands", "nobody asked for what was done through 'cli/t3' (run-resumed)");
     // Whoever resumes a run that another has resumed before is told the same.
     let mut evidence = stopped();
     evidence.commands.push(command(4, Order::Resume { run: RUN }, Heard::Accepted(RUN)));
@@ -123,7 +123,7 @@ fn runs_that_were_retried() {
     finds(&never, "ended", "nobody nodded before it had failed");
     let mut unasked = frail();
     unasked.commands.truncate(1);
-    finds(&unasked, "commands", "nobody asked for what 'user:t1' did (run-retried)");
+    finds(&unasked, "commands", "nobody asked for what was done through 'cli/t1' (run-retried)");
     finds(&unasked, "travel", "it was retried 1 times; 0 times that was asked");
 }
 
@@ -185,7 +185,7 @@ fn runs_that_were_forked() {
     finds(&other, "travel", "its events are not those of run");
     let mut unasked = forked();
     unasked.commands.remove(2);
-    finds(&unasked, "commands", "nobody asked for what 'user:t2' did (run-forked)");
+    finds(&unasked, "commands", "nobody asked for what was done through 'cli/t2' (run-forked)");
     let mut again = forked();
     again.calls.push(call("orders.lookup", &key(OTHER, 1), 35));
     // What the other run had looked up is looked up again.
