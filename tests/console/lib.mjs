@@ -1,7 +1,7 @@
 // A server, a browser, and ways to look at both.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,8 +66,15 @@ export class Server {
     return JSON.parse(text);
   }
 
+  // What names files is registered where they are; over the network no text leads to any.
   begin(source, inputs = {}) {
-    return this.call("POST", "/v1/runs", { source, inputs });
+    const whole = source.replaceAll(/\.\/(\S+?\.(yaml|wasm))/g, (_, path) => join(ROOT, path));
+    if (whole === source) return this.call("POST", "/v1/runs", { source, inputs });
+    const file = join(this.data, "registered.yaml");
+    writeFileSync(file, whole);
+    const said = spawnSync(PAWL, ["--data", this.data, "workflow", "register", file, "--activate", "--json"], { encoding: "utf8" });
+    assert(said.status === 0, `pawl workflow register: ${said.stderr}`);
+    return this.call("POST", "/v1/runs", { workflow: /^workflow: (\S+)/m.exec(source)[1], inputs });
   }
 
   // The run, once `holds` says so of it.

@@ -27,10 +27,13 @@ pub(crate) use run::{__path_run, run};
 
 type Events = Sse<KeepAliveStream<Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
+/// The highest position: that of the API's `int64`.
+const POSITION_MAX: u64 = i64::MAX as u64;
+
 /// What the client has seen last: the number that it gives as `Last-Event-ID`.
 fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
-    let id = id.to_str().ok().and_then(|id| id.parse().ok());
+    let id = id.to_str().ok().and_then(|id| id.parse().ok()).filter(|id| *id <= POSITION_MAX);
     id.map(Some).ok_or_else(|| Problem::bad_request("Last-Event-ID is not the id of an event of this stream"))
 }
 
