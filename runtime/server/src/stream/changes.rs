@@ -102,7 +102,7 @@ pub(crate) async fn changes(
     Query(query): Query<ChangesQuery>,
     headers: HeaderMap,
 ) -> Result<Events, Problem> {
-    let seen = last_seen(&headers)?.or(query.after);
+    let seen = last_seen(&headers, query.after)?;
     let follows = follows(query.follow.as_deref())?;
     let place = app.places.stream()?;
     let (listener, reset) = app.changes.listen(&app.engine, caller, seen).await?;

@@ -30,9 +30,12 @@ type Events = Sse<KeepAliveStream<Pin<Box<dyn Stream<Item = Result<Event, Infall
 /// The highest position: that of the API's `int64`.
 const POSITION_MAX: u64 = i64::MAX as u64;
 
-/// What the client has seen last: the number that it gives as `Last-Event-ID`.
-fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(id) = headers.get("last-event-id") else { return Ok(None) };
+/// What the client has seen last: the number that it gives as `Last-Event-ID`, or else as `after`.
+fn last_seen(headers: &HeaderMap, after: Option<u64>) -> Result<Option<u64>, Problem> {
+    if after.is_some_and(|after| after > POSITION_MAX) {
+        return Err(Problem::bad_request(format!("after is at most {POSITION_MAX}")));
+    }
+    let Some(id) = headers.get("last-event-id") else { return Ok(after) };
     let id = id.to_str().ok().and_then(|id| id.parse().ok()).filter(|id| *id <= POSITION_MAX);
     id.map(Some).ok_or_else(|| Problem::bad_request("Last-Event-ID is not the id of an event of this stream"))
 }

@@ -52,7 +52,7 @@ pub(crate) async fn run(
 ) -> Result<Events, Problem> {
     let follows = super::follows(how.follow.as_deref())?;
     let run = runs::find(&app, &caller, &run).await?.id;
-    let told = last_seen(&headers)?.or(how.after).unwrap_or(0);
+    let told = last_seen(&headers, how.after)?.unwrap_or(0);
     let place = app.places.stream()?;
     let reader = Reader {
         waiter: app.hub.wait_on(run),
