@@ -239,6 +239,27 @@ async fn another_model_is_asked_in_place_of_all_and_without_one_nobody_is() -> R
     Ok(())
 }
 
+#[tokio::test]
+async fn a_model_that_is_withheld_is_not_asked_in_place_of_others_either() -> Result<()> {
+    let models = Arc::new(Named::default());
+    let scene = Scene::with(|config| {
+        config.models = Some(Arc::clone(&models) as Arc<dyn Models>);
+        config.policy.grants.models = Some(["default".to_owned()].into());
+    })
+    .await?;
+    let run = scene.start(THINKS, Value::Null).await?;
+    scene.ended(run).await?;
+    let how = Rehearse { model: Some("other".to_owned()), ..Rehearse::default() };
+    let refused = scene.engine.rehearse(run, 1, Vec::new(), how, ann()).await;
+    let Err(EngineError::Refused(Refusal::CannotFork(said))) = refused else { anyhow::bail!("{refused:?}") };
+    assert_eq!(
+        said,
+        "the run may not be granted the model 'other': pawl.yaml, or a step that led to it, withholds it"
+    );
+    assert_eq!(models.asked(), ["default"]);
+    Ok(())
+}
+
 const TELLS: &str = "
 pawl: 1
 workflow: tells

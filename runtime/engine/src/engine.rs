@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use pawl_core::budget::Amounts;
 use pawl_core::definition::Definition;
-use pawl_core::event::{Actor, Candidate, RunStarted};
+use pawl_core::event::{Actor, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::Head;
 use pawl_core::plugin::Permissions;
-use pawl_core::route::RouteQuery;
 use pawl_core::trace::TraceContext;
 use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
@@ -25,9 +24,9 @@ use crate::follow::{Follower, Notices};
 use crate::journal::RunHistory;
 use crate::operator::Standing;
 use crate::plugins::acceptance::{self, Covered};
-use crate::plugins::{Catalog, Demands, HeldPlugin, LockMode, PluginEntry, locked_plugins};
+use crate::plugins::{Catalog, LockMode, locked_plugins};
 use crate::progress::{ProgressHub, Said};
-use crate::routes::{RoutedPlugin, Routes, standings};
+use crate::routes::Routes;
 use crate::upkeep::keep_house;
 use crate::workflow::{Definitions, Workflow, denied, prepare};
 use crate::{EngineConfig, EngineError, journal};
@@ -190,44 +189,6 @@ impl Engine {
         denied(&self.context, workflow).await
     }
 
-    /// Every plugin that can be used by name.
-    pub async fn plugins(&self) -> Result<Vec<PluginEntry>, EngineError> {
-        self.context.catalog.list().await
-    }
-
-    /// The plugins that a route would choose among, the best first, and then those that almost match. What a
-    /// step grants is not looked at.
-    pub async fn candidates(
-        &self,
-        query: &RouteQuery,
-    ) -> Result<Vec<(Candidate, RoutedPlugin)>, EngineError> {
-        standings(&self.context, query).await
-    }
-
-    /// The plugin in this file, with the manifest beside it.
-    pub async fn plugin_file(&self, name: &str, path: &Path) -> Result<PluginEntry, EngineError> {
-        self.context.catalog.find(name, Some(path)).await
-    }
-
-    /// Refuses a plugin that nobody has signed whom the operator trusts, where the operator says whom.
-    pub fn trust_plugin(&self, entry: &PluginEntry) -> Result<(), EngineError> {
-        self.context.catalog.trust(entry)
-    }
-
-    /// Loads a plugin, checks it against its manifest and says what it is.
-    pub async fn describe_plugin(
-        &self,
-        entry: &PluginEntry,
-    ) -> Result<pawl_core::plugin::PluginPin, EngineError> {
-        Ok(self.context.catalog.pin(entry).await?.0)
-    }
-
-    /// The interfaces that a plugin imports.
-    pub async fn plugin_imports(&self, entry: &PluginEntry) -> Result<Vec<String>, EngineError> {
-        let loaded = self.context.catalog.sandbox().load(&entry.bytes).await?;
-        Ok(loaded.imports().to_vec())
-    }
-
     /// The id of a run that is yet to be started.
     pub fn new_run_id(&self) -> RunId {
         self.context.config.chance.run_id()
@@ -260,26 +221,6 @@ impl Engine {
                 done => return done,
             }
         }
-    }
-
-    /// The plugins that were refused for what they ask for, and are not accepted yet.
-    pub async fn held_plugins(&self) -> Result<Vec<HeldPlugin>, EngineError> {
-        acceptance::all_held(self.store().as_ref()).await
-    }
-
-    /// Accepts what was refused last under a plugin's name, as it was shown; nothing where nothing was.
-    pub async fn accept_plugin(&self, name: &str) -> Result<Option<HeldPlugin>, EngineError> {
-        acceptance::accept_held(self.store().as_ref(), name).await
-    }
-
-    /// Accepts what a plugin asks for, beside what was accepted under its name before.
-    pub async fn accept_demands(&self, name: &str, demands: &Demands) -> Result<(), EngineError> {
-        acceptance::accept(self.store().as_ref(), name, demands, None).await
-    }
-
-    /// What the plugins of a workflow ask for, and those of the workflows that it starts.
-    pub async fn demands(&self, workflow: &Workflow) -> Result<Vec<(String, Demands)>, EngineError> {
-        acceptance::demands(&self.context, workflow).await
     }
 
     /// Starts a run, which may be made of another.

@@ -8,7 +8,7 @@ use pawl_core::event::Actor;
 use pawl_core::fork::{Change, Fork, Forked, fork};
 use pawl_core::journal::{Head, encode};
 use pawl_core::letter::letter;
-use pawl_core::plugin::{PluginOrigin, PluginPins};
+use pawl_core::plugin::{Ceiling, PluginOrigin, PluginPins};
 use pawl_core::travel::{Ancestor, Rehearsal};
 use pawl_core::{Command, Digest, Entropy, Moment, Refusal, RunId, RunState, StepId};
 use pawl_store::{Batch, Blob, RunCommit};
@@ -163,6 +163,23 @@ impl Engine {
         Ok((pins, blobs))
     }
 
+    /// Refuses a model that takes the place of all others where the run may not be granted it: agents are looked at for
+    /// what they ask, and that is another one.
+    fn refuse_withheld_model(&self, state: &RunState, model: &str) -> Result<(), EngineError> {
+        let says = self.context.standing.now();
+        let now = says.policy_of(state.namespace());
+        let lets = |most: &Ceiling| most.models.as_ref().is_none_or(|models| models.contains(model));
+        let own = state.policy();
+        if [&own.grants, &own.around, &now.grants].into_iter().all(lets) {
+            return Ok(());
+        }
+        let file = says.said_of(state.namespace());
+        let text = format!(
+            "the run may not be granted the model '{model}': {file}, or a step that led to it, withholds it"
+        );
+        Err(EngineError::Refused(Refusal::CannotFork(text)))
+    }
+
     /// Refuses agents that nobody has accepted. Those that the run was started with were.
     async fn refuse_held(&self, state: &RunState, agents: &PluginPins) -> Result<(), EngineError> {
         let is_known = |digest| state.plugins().values().any(|known| known.component == digest);
@@ -185,6 +202,9 @@ impl Engine {
             Some(how) => self.replacements(&history.state, &how.agents).await?,
             None => Default::default(),
         };
+        if let Some(model) = how.as_ref().and_then(|how| how.model.as_ref()) {
+            self.refuse_withheld_model(&history.state, model)?;
+        }
         let rehearsal = how.map(|how| Rehearsal { run, dry: how.dry, model: how.model });
         let at = definition_at(&history.envelopes, seq).unwrap_or_else(|| history.state.definition());
         let definition = self.context.definitions.pinned(self.store().as_ref(), run, at).await?;

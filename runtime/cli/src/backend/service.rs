@@ -33,20 +33,18 @@ const MATCHES_SHOWN: usize = 3;
 /// How long what was due before may take to happen, in milliseconds.
 const OVERDUE_MAX_MS: u64 = 2_000;
 /// How often an ending process looks whether steps are still under way, in milliseconds.
-const QUIET_POLL_MS: u64 = 20;
-/// How long an ending process waits for the steps that are under way, in milliseconds.
-const SETTLE_MAX_MS: u64 = 600_000;
+pub(super) const QUIET_POLL_MS: u64 = 20;
 
 /// The operations of this process's engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
-    engine: Engine,
+    pub(super) engine: Engine,
     /// The plugin folder, for backups.
     plugins: PathBuf,
     /// Runs that were asked to go on.
     driven: Arc<Mutex<HashSet<RunId>>>,
     /// Requests of others that are being carried out.
-    in_hand: Arc<AtomicUsize>,
+    pub(super) in_hand: Arc<AtomicUsize>,
     /// What sends spans, until it is closed.
     pub(super) telemetry: Arc<Mutex<Option<Telemetry>>>,
 }
@@ -90,7 +88,7 @@ impl Service {
         &self.engine
     }
 
-    fn store(&self) -> &dyn Store {
+    pub(super) fn store(&self) -> &dyn Store {
         self.engine.store().as_ref()
     }
 
@@ -374,7 +372,7 @@ impl Service {
         Ok(Reply::Stats(Box::new(rows.stats().await?)))
     }
 
-    fn driven(&self) -> MutexGuard<'_, HashSet<RunId>> {
+    pub(super) fn driven(&self) -> MutexGuard<'_, HashSet<RunId>> {
         self.driven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -391,49 +389,6 @@ impl Service {
     pub(super) fn begin(&self) -> InHand {
         self.in_hand.fetch_add(1, Ordering::SeqCst);
         InHand(Arc::clone(&self.in_hand))
-    }
-
-    /// Whether nothing that was asked for is in the middle of a step: what then ends with this
-    /// process can go on in another.
-    pub(super) async fn is_quiet(&self) -> bool {
-        if self.in_hand.load(Ordering::SeqCst) > 0 {
-            return false;
-        }
-        // What cannot be read or written is not in memory, whatever its header says.
-        if self.engine.in_memory().await.is_ok_and(|runs| runs == 0) {
-            return true;
-        }
-        !self.is_under_way().await
-    }
-
-    /// Whether a run that was asked to go on is in the middle of a step. Forgets those that have
-    /// ended, and only those: one that waits for time goes on as long as this process lives.
-    async fn is_under_way(&self) -> bool {
-        let driven: Vec<_> = self.driven().iter().copied().collect();
-        for run in driven {
-            match self.store().run(run).await.ok().flatten().map(|header| header.status) {
-                Some(Status::Pending | Status::Running) => return true,
-                Some(status) if !status.is_final() => {}
-                _ => self.let_go(run),
-            }
-        }
-        false
-    }
-
-    /// Returns when nothing that was asked for is in the middle of a step, or nobody can be asked
-    /// to wait for that any longer. Gives whether it is so.
-    pub(super) async fn settle(&self) -> bool {
-        self.settle_within(Duration::from_millis(SETTLE_MAX_MS)).await
-    }
-
-    /// The same, and how long that may take is said.
-    pub(super) async fn settle_within(&self, longest: Duration) -> bool {
-        let quiet = async {
-            while !self.is_quiet().await {
-                tokio::time::sleep(Duration::from_millis(QUIET_POLL_MS)).await;
-            }
-        };
-        tokio::time::timeout(longest, quiet).await.is_ok()
     }
 
     pub(super) async fn shut_down(&self) {
@@ -467,55 +422,5 @@ async fn listed_approvals(
             Some(next) => page.after = Some(next),
             None => return Ok(open),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use pawl_store::memory::MemoryStore;
-    use serde_json::json;
-
-    /// A run that waits for a while at first.
-    async fn waiting(wait: &str) -> (Service, RunId) {
-        let place = Place::new(None, crate::place::StoreAt::default(), true);
-        let service = Service::open(Arc::new(MemoryStore::new()), &place).await.unwrap();
-        let text = format!(
-            "pawl: 1\nworkflow: w\nversion: 1.0.0\nsteps:\n  - {{ id: pause, wait: {wait} }}\n  - {{ id: x, set: {{ x: 1 }} }}"
-        );
-        let start = Request::Start {
-            file: "w.yaml".into(),
-            text,
-            base: ".".into(),
-            inputs: json!({}),
-            allow_http: pawl_core::plugin::Hosts::default(),
-            by: crate::actor::operator(),
-            locked: false,
-        };
-        let Ok(Reply::Started(Opened { run, .. })) = service.handle(start).await else {
-            panic!("not started")
-        };
-        (service, run)
-    }
-
-    #[tokio::test]
-    async fn a_run_that_waits_for_time_is_not_forgotten_and_one_that_has_ended_is() {
-        let (service, run) = waiting("100ms").await;
-        while service.is_under_way().await {
-            tokio::task::yield_now().await;
-        }
-        assert!(service.driven().contains(&run), "its wait may end before this process does");
-        service.engine.settled(run).await.unwrap();
-        assert!(!service.is_under_way().await);
-        assert!(!service.driven().contains(&run));
-    }
-
-    #[tokio::test]
-    async fn what_is_in_hand_is_waited_for() {
-        let (service, _) = waiting("1h").await;
-        let in_hand = service.begin();
-        assert!(!service.is_quiet().await);
-        drop(in_hand);
-        assert!(service.settle().await);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod acceptance;
 mod catalog;
+mod known;
 mod locking;
 mod servers;
 mod settle;
