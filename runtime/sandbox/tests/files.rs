@@ -11,7 +11,7 @@ use pawl_core::FailureKind;
 use pawl_core::plugin::{FolderMode, Mount};
 use pawl_sandbox::{Limits, ToolEnd};
 use serde_json::json;
-use support::{Guest, call, sandbox, tool};
+use support::{Guest, NUMBER, call, sandbox, tool};
 
 const TYPES: &str = "wasi:filesystem/types@0.2.12";
 const OPENED: u64 = 1_200;
@@ -32,17 +32,8 @@ fn opener(open_flags: u32, flags: u32) -> Guest {
       (if (i32.load8_u (i32.const 2100)) (then (return (call $number (i32.load8_u (i32.const 2104))))))
       (call $number (i32.const 200))"
     );
-    let number = "(func $number (param $n i32) (result i32) (local $at i32)
-      (local.set $n (i32.add (local.get $n) (i32.const 1000)))
-      (local.set $at (i32.const 3004))
-      (loop $again
-        (local.set $at (i32.sub (local.get $at) (i32.const 1)))
-        (i32.store8 (local.get $at) (i32.add (i32.rem_u (local.get $n) (i32.const 10)) (i32.const 48)))
-        (local.set $n (i32.div_u (local.get $n) (i32.const 10)))
-        (br_if $again (local.get $n)))
-      (call $ok (i32.const 3000) (i32.const 4)))";
     tool(&body)
-        .items(number)
+        .items(NUMBER)
         .import("wasi:filesystem/preopens@0.2.12", "get-directories", "(param i32)")
         .import(TYPES, "[method]descriptor.open-at", "(param i32 i32 i32 i32 i32 i32 i32)")
 }

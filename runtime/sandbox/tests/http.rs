@@ -8,7 +8,7 @@ use pawl_core::plugin::Permissions;
 use pawl_core::{Failure, FailureKind};
 use pawl_sandbox::{Limits, ToolEnd};
 use serde_json::{Value, json};
-use support::{Guest, call, sandbox, text_at, tool};
+use support::{Guest, NUMBER, call, sandbox, text_at, tool};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -45,17 +45,8 @@ fn fetcher() -> Guest {
         (br_if $again (i32.eqz (i32.load8_u (i32.const 2000)))))
       (if (i32.eqz (i32.load8_u (i32.const 2004))) (then (local.set $code (i32.const 999))))
       (call $number (local.get $code))";
-    let number = "(func $number (param $n i32) (result i32) (local $at i32)
-      (local.set $n (i32.add (local.get $n) (i32.const 1000)))
-      (local.set $at (i32.const 3004))
-      (loop $again
-        (local.set $at (i32.sub (local.get $at) (i32.const 1)))
-        (i32.store8 (local.get $at) (i32.add (i32.rem_u (local.get $n) (i32.const 10)) (i32.const 48)))
-        (local.set $n (i32.div_u (local.get $n) (i32.const 10)))
-        (br_if $again (local.get $n)))
-      (call $ok (i32.const 3000) (i32.const 4)))";
     tool(body)
-        .items(number)
+        .items(NUMBER)
         .items(&text_at(2900, "/"))
         .import(TYPES, "[method]outgoing-request.set-path-with-query", "(param i32 i32 i32 i32) (result i32)")
         .import(TYPES, "[constructor]fields", "(result i32)")

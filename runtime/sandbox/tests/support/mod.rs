@@ -102,3 +102,14 @@ impl AgentHost for Script {
 pub fn answer(value: Value, now: u64) -> CallReply {
     CallReply::Answer { response: Ok(Arc::new(value)), now: Timestamp(now) }
 }
+
+/// `$number` ends a tool with a number of at most three digits.
+pub const NUMBER: &str = "(func $number (param $n i32) (result i32) (local $at i32)
+      (local.set $n (i32.add (local.get $n) (i32.const 1000)))
+      (local.set $at (i32.const 3004))
+      (loop $again
+        (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+        (i32.store8 (local.get $at) (i32.add (i32.rem_u (local.get $n) (i32.const 10)) (i32.const 48)))
+        (local.set $n (i32.div_u (local.get $n) (i32.const 10)))
+        (br_if $again (local.get $n)))
+      (call $ok (i32.const 3000) (i32.const 4)))";
