@@ -131,7 +131,7 @@ async fn a_hook_is_told_in_order_until_it_takes_it_and_across_restarts() -> Resu
     let id = approval(&body)?;
     let cat = ["user:cat".to_owned()].to_vec();
     scene.engine.delegate(&id, cat, person("user:ann", &[], false), None).await?;
-    let (_, body) = next(&mut hook).await?;
+    let (delegated, body) = next(&mut hook).await?;
     ensure!(
         body["event"] == "delegated" && body["approval"]["delegations"][0]["to"][0] == "user:cat",
         "{body}"
@@ -141,9 +141,13 @@ async fn a_hook_is_told_in_order_until_it_takes_it_and_across_restarts() -> Resu
     scene.answer_as(&id, "approve", Value::Null, person("user:ann", &[], false)).await?;
     scene.answer_as(&id, "approve", Value::Null, person("user:bob", &[], false)).await?;
     scene.ended(run).await?;
-    // What happened while nobody told it is told now, and nothing twice that was taken; a vote is no news.
+    // What happened while nobody told it is told now; a vote is no news. What came last may come again, where it ended
+    // before that was noted.
     let _running = bench.serve(hook_at(hook.address)).await?;
-    let (name, body) = next(&mut hook).await?;
+    let (mut name, mut body) = next(&mut hook).await?;
+    if name == delegated {
+        (name, body) = next(&mut hook).await?;
+    }
     ensure!(body["event"] == "decided" && name != first, "{name} {body}");
     ensure!(body["decision"] == json!({ "action": "approve", "by": "user:bob", "comment": null }), "{body}");
     ensure!(!hook.has_more());

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use pawl_core::event::Candidate;
-use pawl_core::plugin::PluginPin;
+use pawl_core::plugin::{PluginKind, PluginPin};
 use pawl_core::route::RouteQuery;
+use pawl_sandbox::Manifest;
 
 use super::acceptance::{self, Demands, HeldPlugin};
 use super::catalog::PluginEntry;
@@ -39,6 +40,19 @@ impl Engine {
     /// Loads a plugin, checks it against its manifest and says what it is.
     pub async fn describe_plugin(&self, entry: &PluginEntry) -> Result<PluginPin, EngineError> {
         Ok(self.context.catalog.pin(entry).await?.0)
+    }
+
+    /// What kind of plugin it is, as its manifest says; one without a manifest is loaded to find out.
+    pub async fn plugin_kind(&self, entry: &PluginEntry) -> Result<PluginKind, EngineError> {
+        if entry.bytes.is_empty() {
+            // An MCP server is no component, and offers tools.
+            return Ok(PluginKind::Tool);
+        }
+        let manifest = entry.manifest.as_ref().and_then(|text| Manifest::parse(text).ok());
+        match manifest {
+            Some(manifest) => Ok(manifest.kind),
+            None => Ok(self.describe_plugin(entry).await?.description.kind()),
+        }
     }
 
     /// The interfaces that a plugin imports.

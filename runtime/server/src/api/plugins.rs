@@ -36,17 +36,11 @@ async fn is_granted(app: &App, caller: &Caller, entry: &PluginEntry) -> bool {
     if !caller.is_scoped || most.tools.is_none() && most.agents.is_none() {
         return true;
     }
-    // An MCP server is no component, and offers tools.
-    let described = if entry.bytes.is_empty() {
-        Some(PluginKind::Tool)
-    } else {
-        app.engine.describe_plugin(entry).await.ok().map(|pin| pin.description.kind())
-    };
     let of_plugin = format!("{}.", entry.name);
-    match described {
-        None => false,
-        Some(PluginKind::Agent) => most.lets_agent(&entry.name),
-        Some(PluginKind::Tool) => most.tools.is_none_or(|tools| {
+    match app.engine.plugin_kind(entry).await {
+        Err(_) => false,
+        Ok(PluginKind::Agent) => most.lets_agent(&entry.name),
+        Ok(PluginKind::Tool) => most.tools.is_none_or(|tools| {
             tools.iter().any(|tool| covers(tool, &of_plugin) || tool.starts_with(&of_plugin))
         }),
     }
