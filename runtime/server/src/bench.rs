@@ -97,8 +97,10 @@ impl Bench {
 
     /// On an engine with these settings.
     pub(crate) async fn within(config: EngineConfig) -> Self {
-        Self::on(Engine::open(Arc::new(MemoryStore::new()), config).await.unwrap(), ServerConfig::default())
-            .await
+        let engine = Engine::open(Arc::new(MemoryStore::new()), config).await.unwrap();
+        // Plugins are compiled when they are asked for first, which takes a build without optimizations long.
+        let limits = crate::ServerLimits { request_max_ms: 600_000, ..crate::ServerLimits::default() };
+        Self::on(engine, ServerConfig { limits, ..ServerConfig::default() }).await
     }
 
     async fn on(engine: Engine, config: ServerConfig) -> Self {
