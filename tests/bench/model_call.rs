@@ -1,137 +1,205 @@
 //! What a question to a model costs beside the model.
 //!
-//! `cargo bench --workspace --bench model_call [-- RUNS]`
+//! `cargo bench --workspace --bench model_call [-- ROUNDS]`
 //!
-//! The shipped assistant asks a model that answers at once, calls a tool each time the model wants it, and asks
-//! again, on the default store in a temporary folder. Measured is the CPU of this process for each question, the
-//! tool's call and the agent's own work included; then the same runs are replayed, and measured is the time for each
-//! recorded call.
+//! Models are profiles with a script that answers at once, the store is the default one in a temporary folder, and the
+//! run has a budget. First an agent asks the same again and again, few times in one run and many times in another:
+//! what the runs differ by is what the questions more have cost, and nothing that a run or an instance costs once is in
+//! it. Measured are the CPU of this process, recorded, and the time to go through the recorded answers, replayed. Then
+//! the shipped assistant asks and calls a tool after each answer, and everything is in the figure: its own work, the
+//! tool, and the conversation, which it sends anew each time.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use async_trait::async_trait;
-use pawl_core::call::CallResponse;
-use pawl_core::chat::{ChatAnswer, ChatRequest, Finish, Message, ToolRequest, Usage};
+use pawl_core::RunId;
 use pawl_core::view::Status;
-use pawl_engine::{Engine, EngineConfig, StartOptions};
-use pawl_models::{Listener, Models};
+use pawl_engine::{Engine, EngineConfig, StartOptions, Workflow};
+use pawl_models::Profiles;
 use pawl_store::Store;
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
-use pawl_tests::{at_ms, cpu_time};
+use pawl_tests::cpu_time;
 use serde_json::{Value, json};
 
 /// That of the `pawl` binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const WORKFLOW: &str = "
-pawl: 1
-workflow: asks
-version: 1.0.0
-permissions: { models: [default], tools: [orders.lookup] }
-steps:
-  - id: ask
-    agent: assistant
-    with: { task: Look it up again and again. }
+const OPERATOR: &str = "
+models:
+  default: { provider: scripted, script: asker.yaml, price: { input: 1, output: 2 }, fallback: [other] }
+  other: { provider: scripted, script: asker.yaml, price: { input: 1, output: 2 } }
+  looks-up: { provider: scripted, script: assistant.yaml, price: { input: 1, output: 2 } }
 ";
-const RUNS: usize = 50;
-/// Questions of a run; each but the last is answered with a call.
-const QUESTIONS: usize = 11;
+const ANSWER: &str = "rules: [{ when: {}, reply: It is a desk lamp., usage: { input: 100, output: 10 } }]";
+const BUDGET: &str = "{ tokens: 1000000000, model_calls: 1000000, money: 1000000 }";
+const QUESTION: &str = "What was ordered as A-1001? Answer with the name of the thing and nothing else.";
+const FEW: u32 = 100;
+const MANY: u32 = 1_100;
+/// Questions of a run of the assistant; each but the last is answered with a call.
+const TURNS: u32 = 11;
+const ROUNDS: usize = 5;
 /// What the project wants to stay below.
 const AIM: Duration = Duration::from_millis(1);
 const REPLAY_AIM: Duration = Duration::from_micros(20);
 
-/// A model that answers at once.
-#[derive(Debug)]
-struct AtOnce;
-
-#[async_trait]
-impl Models for AtOnce {
-    fn names(&self) -> Vec<String> {
-        vec!["default".to_owned()]
-    }
-
-    async fn chat(&self, _: &str, profile: &str, request: ChatRequest) -> CallResponse {
-        let said =
-            request.messages.iter().filter(|message| matches!(message, Message::Assistant { .. })).count();
-        let is_last = said + 1 >= QUESTIONS;
-        let call = ToolRequest {
-            id: format!("c{said}"),
-            name: "orders.lookup".to_owned(),
-            arguments: json!({ "id": "A-1001" }),
-        };
-        let answer = ChatAnswer {
-            text: if is_last { "It is a desk lamp." } else { "" }.to_owned(),
-            tool_calls: if is_last { Vec::new() } else { vec![call] },
-            finish: if is_last { Finish::Stop } else { Finish::ToolCalls },
-            usage: Usage { input_tokens: 100, output_tokens: 10 },
-            model: "at-once".to_owned(),
-        };
-        Ok(answer.to_json(profile))
-    }
-
-    async fn chat_aloud(&self, key: &str, profile: &str, request: ChatRequest, _: &Listener) -> CallResponse {
-        self.chat(key, profile, request).await
-    }
-}
-
 fn main() -> Result<()> {
-    let runs = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(RUNS);
+    let rounds = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(ROUNDS).max(1);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(measure(runs))
+    runtime.block_on(measure(rounds))
 }
 
-async fn measure(runs: usize) -> Result<()> {
+fn asks() -> String {
+    format!(
+        "
+pawl: 1
+workflow: asks
+version: 1.0.0
+inputs: {{ times: integer }}
+plugins: {{ asker: ./guests/asker.wasm }}
+permissions: {{ models: [default] }}
+budget: {BUDGET}
+steps:
+  - id: ask
+    agent: asker
+    with: {{ model: default, question: '{QUESTION}', times: '${{{{ inputs.times }}}}' }}
+"
+    )
+}
+
+fn looks_up() -> String {
+    format!(
+        "
+pawl: 1
+workflow: looks_up
+version: 1.0.0
+permissions: {{ models: [looks-up], tools: [orders.lookup] }}
+budget: {BUDGET}
+steps:
+  - id: ask
+    agent: assistant
+    with: {{ task: Look it up again and again., model: looks-up }}
+"
+    )
+}
+
+/// What the assistant is told: to call, and at last an answer.
+fn script() -> String {
+    let call = |turn: u32| {
+        format!(
+            "  - {{ when: {{ turn: {turn} }}, calls: [{{ tool: orders.lookup, arguments: {{ id: A-1001 }} }}] }}\n"
+        )
+    };
+    let calls: String = (0..TURNS - 1).map(call).collect();
+    format!("rules:\n{calls}  - {{ when: {{ turn: {} }}, reply: It is a desk lamp. }}\n", TURNS - 1)
+}
+
+fn models() -> Result<Profiles> {
+    let operator = pawl_core::source::operator::load("pawl.yaml", OPERATOR)?;
+    let read = |path: &Path| {
+        Ok(if path.ends_with("asker.yaml") { ANSWER.to_owned() } else { script() })
+    };
+    Ok(Profiles::new(&operator, Path::new(""), read)?)
+}
+
+async fn measure(rounds: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let store: Arc<dyn Store> = Arc::new(LmdbStore::open(folder.path(), LmdbOptions::default())?);
-    let config = EngineConfig { models: Some(Arc::new(AtOnce)), ..EngineConfig::default() };
+    let config = EngineConfig { models: Some(Arc::new(models()?)), ..EngineConfig::default() };
     let engine = Engine::open(store, config).await?;
-    let workflow = engine.prepare_workflow("asks.yaml", WORKFLOW, folder.path()).await?;
-    // The first run compiles what the others use.
-    let mut made = Vec::new();
-    let (mut cpu, mut took) = (Duration::ZERO, Vec::new());
-    for number in 0..=runs.max(1) {
-        let (before, since) = (cpu_time(), Instant::now());
-        let run = engine.start(&workflow, Value::Null, StartOptions::default()).await?;
-        let header = engine.settled(run).await?;
-        ensure!(header.status == Status::Completed, "{header:?}");
-        if number > 0 {
-            cpu += cpu_time().saturating_sub(before);
-            took.push(since.elapsed() / u32::try_from(QUESTIONS)?);
-            made.push(run);
+    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let asks = engine.prepare_workflow("asks.yaml", &asks(), base).await?;
+    let looks_up = engine.prepare_workflow("looks_up.yaml", &looks_up(), base).await?;
+    let (mut more, mut more_took, mut replays, mut whole) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // The first round compiles what the others use, and is not counted.
+    for round in 0..=rounds {
+        let few = recorded(&engine, &asks, json!({ "times": FEW })).await?;
+        let many = recorded(&engine, &asks, json!({ "times": MANY })).await?;
+        let assistant = recorded(&engine, &looks_up, Value::Null).await?;
+        let replayed = replayed(&engine, many.run, MANY).await?.saturating_sub(replayed(&engine, few.run, FEW).await?);
+        if round > 0 {
+            more.push(many.cpu.saturating_sub(few.cpu) / (MANY - FEW));
+            more_took.push(many.took.saturating_sub(few.took) / (MANY - FEW));
+            replays.push(replayed / (MANY - FEW));
+            whole.push(assistant.cpu / TURNS);
         }
     }
-    took.sort_unstable();
-    let asked = u32::try_from(made.len() * QUESTIONS)?;
-    let each = cpu / asked;
-
-    let (mut replayed, mut calls) = (Duration::ZERO, 0);
-    for run in made {
-        // Reading the journal is not the replay of a call.
-        let since = Instant::now();
-        engine.history(run).await?;
-        let read = since.elapsed();
-        let since = Instant::now();
-        let report = engine.replay(run).await?;
-        replayed += since.elapsed().saturating_sub(read);
-        ensure!(report.first_difference().is_none(), "{report:?}");
-        calls += report.attempts.iter().map(|attempt| attempt.calls).sum::<u32>();
-    }
-    let each_replayed = replayed / calls.max(1);
-    #[expect(clippy::print_stdout, reason = "the benchmark's result")]
-    {
-        let holds = |holds: bool| if holds { "holds" } else { "is missed" };
-        println!("{asked} questions to a model that answers at once, each with a call of a tool, recorded");
-        println!("CPU a question    {:>8.3} ms", each.as_secs_f64() * 1e3);
-        println!("time a question   {:>8.3} ms p50, {:.3} ms p99", at_ms(&took, 50), at_ms(&took, 99));
-        println!("the aim of {} ms of CPU {}", AIM.as_millis(), holds(each < AIM));
-        println!(
-            "replay, a call    {:>8.1} µs, an instance's start included",
-            each_replayed.as_secs_f64() * 1e6
-        );
-        println!("the aim of {} µs {}", REPLAY_AIM.as_micros(), holds(each_replayed < REPLAY_AIM));
-    }
+    let [more, more_took, replays, whole] = [more, more_took, replays, whole].map(Spread::of);
+    print(&format!("a question to a model that answers at once, {rounds} rounds: middle, least, most"));
+    print(&format!("recorded, CPU                       {} ms, aim of {} {}", more.ms(), AIM.as_millis(), more.verdict(AIM)));
+    print(&format!("recorded, time                      {} ms", more_took.ms()));
+    print(&format!(
+        "replayed, time                      {} µs, aim of {} {}",
+        replays.us(),
+        REPLAY_AIM.as_micros(),
+        replays.verdict(REPLAY_AIM)
+    ));
+    print(&format!("of the assistant, with a tool, CPU  {} ms", whole.ms()));
     Ok(())
+}
+
+struct Recorded {
+    run: RunId,
+    cpu: Duration,
+    took: Duration,
+}
+
+async fn recorded(engine: &Engine, workflow: &Workflow, inputs: Value) -> Result<Recorded> {
+    let (before, since) = (cpu_time(), Instant::now());
+    let run = engine.start(workflow, inputs, StartOptions::default()).await?;
+    let header = engine.settled(run).await?;
+    let (cpu, took) = (cpu_time().saturating_sub(before), since.elapsed());
+    ensure!(header.status == Status::Completed, "{header:?}");
+    Ok(Recorded { run, cpu, took })
+}
+
+/// How long the agent of a run takes to go through what is recorded, without the reading of the journal.
+async fn replayed(engine: &Engine, run: RunId, calls: u32) -> Result<Duration> {
+    let since = Instant::now();
+    engine.history(run).await?;
+    let read = since.elapsed();
+    let since = Instant::now();
+    let report = engine.replay(run).await?;
+    let took = since.elapsed().saturating_sub(read);
+    ensure!(report.first_difference().is_none(), "{report:?}");
+    ensure!(report.attempts.iter().map(|attempt| attempt.calls).sum::<u32>() == calls, "{report:?}");
+    Ok(took)
+}
+
+/// A figure of several rounds.
+struct Spread(Vec<Duration>);
+
+impl Spread {
+    fn of(mut rounds: Vec<Duration>) -> Self {
+        rounds.sort_unstable();
+        Self(rounds)
+    }
+
+    fn middle(&self) -> Duration {
+        self.0[self.0.len() / 2]
+    }
+
+    fn shown(&self, unit: f64) -> String {
+        let of = |took: Duration| took.as_secs_f64() * unit;
+        format!("{:>8.3} {:>8.3} {:>8.3}", of(self.middle()), of(self.0[0]), of(self.0[self.0.len() - 1]))
+    }
+
+    fn ms(&self) -> String {
+        self.shown(1e3)
+    }
+
+    fn us(&self) -> String {
+        self.shown(1e6)
+    }
+
+    fn verdict(&self, aim: Duration) -> &'static str {
+        if self.middle() < aim { "holds" } else { "is missed" }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints")]
+fn print(line: &str) {
+    println!("{line}");
 }
