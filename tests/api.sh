@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root="$PWD"
-pawl="${PAWL:-$root/target/debug/pawl}"
+pawl="${PAWL:-${CARGO_TARGET_DIR:-$root/target}/debug/pawl}"
 tools="$root/target/tools/api"
 work="$(mktemp -d)"
 server=""

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root="$PWD"
-pawl="${PAWL:-$root/target/debug/pawl}"
+pawl="${PAWL:-${CARGO_TARGET_DIR:-$root/target}/debug/pawl}"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root="$PWD"
-pawl="${PAWL:-$root/target/debug/pawl}"
+pawl="${PAWL:-${CARGO_TARGET_DIR:-$root/target}/debug/pawl}"
 work="$(mktemp -d)"
 mock=""
 trap '[[ -n "$mock" ]] && kill "$mock" 2>/dev/null; rm -rf "$work"' EXIT

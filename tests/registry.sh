@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root="$PWD"
-bin="${PAWL:-$root/target/debug/pawl}"
+bin="${PAWL:-${CARGO_TARGET_DIR:-$root/target}/debug/pawl}"
 work="$(mktemp -d)"
 servers=()
 trap '[[ ${#servers[@]} -gt 0 ]] && kill "${servers[@]}" 2>/dev/null; rm -rf "$work"' EXIT
