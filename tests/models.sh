@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Models: the assistant against a real mock of providers, over the protocols of OpenAI, Anthropic and Ollama, with a
-# server that is busy, one that fails and one that drops the connection before it answers. Then a run that is killed
-# with SIGKILL at random moments: the mock's own journal says whether anything was asked again that was recorded.
+# server that is busy, one that fails, one that drops the connection before it answers and one that is slow. Then a run
+# that is killed with SIGKILL at random moments: the mock's own journal says whether anything was asked again that was
+# recorded.
 # PAWL_MODEL_KILLS sets how many kills it survives (20 unless set).
 # Needs npm. Where it is not at hand this is left out, but not where CI is set: there it fails.
 set -euo pipefail
@@ -39,6 +40,13 @@ for (let turnIndex = 0; turnIndex < 6; turnIndex++) {
   fixtures.push({ match: { userMessage: "again and again", turnIndex }, response: { toolCalls: calls } });
 }
 fixtures.push({ match: { userMessage: "again and again", turnIndex: 6 }, response: { content: "Done at last." } });
+// A word every tenth of a second.
+fixtures.push({
+  match: { userMessage: "at your leisure" },
+  response: { content: "One word after the other, and none of them in a hurry." },
+  streamingProfile: { ttft: 100, tps: 10 },
+  chunkSize: 5,
+});
 console.log(JSON.stringify({ fixtures }));
 JS
 port="$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')"
@@ -56,6 +64,7 @@ models:
   openai: { provider: openai, model: gpt-5, base_url: "$url/v1", key: { env: MODEL_KEY }, retries: 3 }
   anthropic: { provider: anthropic, model: claude-opus-4-5, base_url: "$url", key: { env: MODEL_KEY }, retries: 3 }
   ollama: { provider: ollama, model: llama3.2, base_url: "$url", retries: 3 }
+  hasty: { provider: openai, model: gpt-5, base_url: "$url/v1", key: { env: MODEL_KEY }, timeout: 400ms, retries: 1 }
 YAML
 for name in openai anthropic ollama; do
   cat >"$name.yaml" <<YAML
@@ -89,6 +98,28 @@ for (const [name, path] of [["openai", "/v1/chat/completions"], ["anthropic", "/
   }
 }
 JS
+# Slow tokens: who has time gets all of them, and who has not is told so, and how long it waited.
+for name in openai hasty; do
+  cat >"slow-$name.yaml" <<YAML
+pawl: 1
+workflow: slow-$name
+version: 1.0.0
+permissions: { models: [$name] }
+steps:
+  - id: ask
+    agent: assistant
+    with: { model: $name, task: "Say it at your leisure." }
+outputs: { answer: "\${{ steps.ask.output.answer }}" }
+YAML
+done
+export MODEL_KEY=sk-canary
+said="$("$pawl" --data data run slow-openai.yaml --tokens --no-interactive 2>slow.log)" || { cat slow.log >&2; exit 1; }
+grep -q "none of them in a hurry" <<<"$said" || { echo "models: slow tokens: $said" >&2; exit 1; }
+if "$pawl" --data data run slow-hasty.yaml --tokens --no-interactive >/dev/null 2>hasty.log; then
+  echo "models: a profile with 400 ms waited longer for slow tokens" >&2
+  exit 1
+fi
+grep -q "hasty.*400 ms" hasty.log || { cat hasty.log >&2; exit 1; }
 if grep -rq "sk-canary" data ./*.log; then
   echo "models: the key was written down" >&2
   exit 1
@@ -106,7 +137,6 @@ steps:
 outputs: { answer: "\${{ steps.ask.output.answer }}" }
 YAML
 }
-export MODEL_KEY=sk-canary
 # What the run has recorded, against what has reached the mock: from the kill on at which a question is first found
 # recorded, it is not asked any more.
 cat >compare.js <<'JS'

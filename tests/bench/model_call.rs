@@ -29,7 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const OPERATOR: &str = "
 models:
-  default: { provider: scripted, script: asker.yaml, price: { input: 1, output: 2 }, fallback: [other] }
+  default: { provider: scripted, script: asker.yaml, price: { input: 1, output: 2 }, fallbacks: [other] }
   other: { provider: scripted, script: asker.yaml, price: { input: 1, output: 2 } }
   looks-up: { provider: scripted, script: assistant.yaml, price: { input: 1, output: 2 } }
 ";
