@@ -1,5 +1,9 @@
 // What changes while somebody looks, and what was missed while the server was away.
-import { assert, equal } from "./lib.mjs";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { Server, assert, equal } from "./lib.mjs";
 import { FORM, STEPWISE } from "./flows.mjs";
 
 const node = (page, step, status) => page.locator(`.node[data-step="${step}"][data-status="${status}"]`).waitFor();
@@ -43,6 +47,52 @@ export async function a_run_is_suspended_resumed_and_cancelled({ server, browser
   await page.locator(".run-head .status", { hasText: "cancelled" }).waitFor();
   equal((await server.call("GET", `/v1/runs/${run.id}`)).status, "cancelled", "the run");
   await page.end();
+}
+
+// A model that says a word and then no more until it is told to go on.
+async function slowModel() {
+  const line = (content, more) => `${JSON.stringify({ message: { role: "assistant", content }, ...more })}\n`;
+  let finish;
+  const server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    response.write(line("A desk ", { done: false }));
+    finish = () => response.end(line("lamp.", { done: true, done_reason: "stop", prompt_eval_count: 7, eval_count: 3 }));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { url: `http://127.0.0.1:${server.address().port}`, finish: () => finish(), end: () => server.close() };
+}
+
+export async function what_a_model_says_is_seen_while_it_says_it({ browser }) {
+  const model = await slowModel();
+  const server = new Server();
+  writeFileSync(join(server.data, "pawl.yaml"), `models: { default: { provider: ollama, model: slow, base_url: "${model.url}" } }\n`);
+  await server.start();
+  const run = await server.begin(`
+pawl: 1
+workflow: slow
+version: 1.0.0
+permissions: { models: [default] }
+steps:
+  - { id: go, signal: { name: go, due: 1h } }
+  - { id: say, agent: assistant, with: { task: "What is A-1001?" } }
+`);
+  const page = await browser.page(server);
+  await page.see(`runs/${run.id}?tab=agents`);
+  // By then it hears of the run's events, and so the model is asked to speak piece by piece.
+  await page.getByText("(http)").waitFor();
+  await page.locator(".waits", { hasText: "the signal “go”" }).waitFor();
+  await server.call("POST", `/v1/runs/${run.id}/signals/go`, {});
+  await page.getByText("says so right now").waitFor();
+  equal(await page.locator(".said-model .text").innerText(), "A desk", "what is said so far");
+  await page.shot("says");
+  model.finish();
+  await page.getByText("says so right now").waitFor({ state: "detached" });
+  await page.locator(".said-model .text", { hasText: "A desk lamp." }).waitFor();
+  await page.end();
+  await server.stop();
+  model.end();
 }
 
 export async function what_happened_while_the_server_was_away_is_there_afterwards({ server, browser }) {

@@ -138,17 +138,14 @@ impl Follower {
             if self.ready.is_empty() {
                 self.read().await?;
             }
-            // What was said is told before what came of it, and after what began.
-            if !self.ready.front().is_some_and(|envelope| begins(&envelope.event)) {
-                if let Some(note) = there(&mut self.notes, |note| note.run == self.run) {
-                    return Ok(News::Progress(note));
+            let next = self.ready.pop_front();
+            if let Some(news) = self.heard(next.as_ref()) {
+                if let Some(envelope) = next {
+                    self.ready.push_front(envelope);
                 }
-                let said = self.said.as_mut().and_then(|said| there(said, |said| said.run == self.run));
-                if let Some(said) = said {
-                    return Ok(News::Said(said));
-                }
+                return Ok(news);
             }
-            if let Some(envelope) = self.ready.pop_front() {
+            if let Some(envelope) = next {
                 return Ok(News::Event(Box::new(envelope)));
             }
             let Some(grown) = &mut self.grown else { return Err(EngineError::Closed) };
@@ -163,6 +160,28 @@ impl Follower {
                 Ok(None) => {}
                 Err(closed) => return Err(self.end(closed).await),
             }
+        }
+    }
+
+    /// What was said of the run and not told yet, where it is to be told before this event: what is said comes before
+    /// what came of it, and after what began.
+    pub fn heard(&mut self, next: Option<&Envelope>) -> Option<News> {
+        if next.is_some_and(|envelope| begins(&envelope.event)) {
+            return None;
+        }
+        if let Some(note) = there(&mut self.notes, |note| note.run == self.run) {
+            return Some(News::Progress(note));
+        }
+        let said = self.said.as_mut()?;
+        there(said, |said| said.run == self.run).map(News::Said)
+    }
+
+    /// Waits for what is said of the run, and for nothing else. May be dropped and called again without loss.
+    pub async fn hears(&mut self) -> News {
+        tokio::select! {
+            biased;
+            note = comes(&mut self.notes, |note| note.run == self.run) => News::Progress(note),
+            said = hears(self.said.as_mut(), self.run) => News::Said(said),
         }
     }
 

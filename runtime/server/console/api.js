@@ -113,7 +113,7 @@ export const api = {
   plugin: (name, signal) => get(at("plugins", name), signal),
 };
 
-export const streams = { all: "/v1/events", run: (run) => at("runs", run, "events") };
+export const streams = { all: "/v1/events", run: (run) => `${at("runs", run, "events")}?tokens=true` };
 
 // Whether an error only says that this server does not offer something.
 export const isMissing = (error) =>

@@ -69,6 +69,38 @@ fn what_a_model_says_is_shown_while_it_says_it_and_is_not_in_the_journal() {
 }
 
 #[test]
+fn what_a_model_says_at_a_server_is_heard_elsewhere_while_it_says_it() {
+    let home = Home::new();
+    let source = THINKS.replace("steps:\n", "steps:\n  - { id: go, signal: { name: go, due: 1h } }\n");
+    home.write("thinks.yaml", &source);
+    home.write("script.yaml", "rules: [{ reply: \"Hello,\\nhow are you?\" }]\n");
+    home.write("pawl.yaml", SCRIPTED);
+    let server = home.holder(&["serve", "--listen", "127.0.0.1:0"], "; stop it with");
+    let url = server.heard().split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let url = url.trim_end_matches(';').to_owned();
+    for (tokens, lines) in [(true, 2), (false, 0)] {
+        let started = home.pawl(&["--server", &url, "run", "thinks.yaml", "--no-interactive"]);
+        assert_eq!(started.code, Some(3), "{}", started.show());
+        let run = home.newest();
+        let mut words = vec!["--server", &url, "events", &run, "--follow"];
+        words.extend(tokens.then_some("--tokens"));
+        let mut follower = home.holder(&words, "follows run");
+        // Whoever is told of the first event listens.
+        let mut first = Vec::new();
+        while !first.ends_with(b"\n") {
+            let mut byte = [0];
+            follower.child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+            first.extend(byte);
+        }
+        assert_eq!(home.pawl(&["--server", &url, "signal", &run, "go"]).code, Some(0));
+        let heard = follower.said();
+        let said: Vec<_> = heard.stderr.lines().filter(|line| line.contains("› think:")).collect();
+        assert_eq!(said.len(), lines, "{}", heard.show());
+    }
+    drop(server);
+}
+
+#[test]
 fn the_research_of_the_project_runs_without_a_network() {
     let home = Home::new();
     let config = workflow("../pawl.yaml");

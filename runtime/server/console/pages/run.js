@@ -14,7 +14,7 @@ import { Journal } from "../run/journal.js";
 import { Steps, Visit } from "../run/steps.js";
 import { Talk, agents } from "../run/talk.js";
 import { Timeline } from "../run/timeline.js";
-import { newStory, tell } from "../run/story.js";
+import { hear, newStory, tell } from "../run/story.js";
 import { waitsFor } from "../run/waits.js";
 
 const isOver = (status) => ["completed", "failed", "cancelled"].includes(status);
@@ -40,7 +40,8 @@ function useStory(id, changed) {
       state: (state, error) => state === "refused" && setRefused(error),
       heard({ name, data }) {
         if (name === "end") return setEnded(true), false;
-        if (data?.seq && tell(story.current, data)) frame ||= setTimeout(draw, document.hidden ? 500 : 40);
+        const told = name === "said" ? hear(story.current, data) : data?.seq && tell(story.current, data);
+        if (told) frame ||= setTimeout(draw, document.hidden ? 500 : 40);
         return true;
       },
     });

@@ -25,6 +25,8 @@ export function newStory() {
     plugins: {},
     budgets: [],
     warnings: [],
+    // What models say right now, by visit. It is in no journal.
+    said: new Map(),
     usage: { input: 0, output: 0, models: 0, tools: 0, money: 0 },
   };
 }
@@ -36,8 +38,17 @@ export function tell(story, event) {
   story.events.push(event);
   const time = millis(event.time);
   story.last = time;
+  // What was said came to something, or is said anew.
+  story.said.delete(event.data?.visit);
   const act = ACTS[event.event];
   if (act) act(story, event.data ?? {}, time);
+  return true;
+}
+
+// Takes in what a model says right now.
+export function hear(story, { visit, call, text }) {
+  const before = story.said.get(visit);
+  story.said.set(visit, { call, text: before?.call === call ? before.text + text : text });
   return true;
 }
 

@@ -77,7 +77,11 @@ function Calls({ attempt, quiet }) {
     ${shown.map((call) => (call.kind === "model" ? html`<${Model} key=${call.number} call=${call} seen=${before.get(call.number)} />` : html`<${Other} key=${call.number} call=${call} />`))}`;
 }
 
-export function Talk({ talks }) {
+// What a model says right now; its answer, once it is recorded, stands in its place.
+const Now = ({ said }) =>
+  said && html`<${Said} kind="model" who="model"><${Text} text=${said.text} /><p class="faint small">says so right now</p></${Said}>`;
+
+export function Talk({ story, talks }) {
   const [quiet, setQuiet] = useState(false);
   if (!talks.length) return html`<${Empty}>No agent has said anything in this run.</${Empty}>`;
   return html`
@@ -89,6 +93,7 @@ export function Talk({ talks }) {
           ${held.attempts.map((attempt) => html`
             ${held.attempts.length > 1 && html`<h3>attempt ${attempt.number}</h3>`}
             <${Calls} attempt=${attempt} quiet=${quiet} />
+            ${attempt === held.attempts.at(-1) && html`<${Now} said=${story.said.get(held.id)} />`}
             ${attempt.failure && html`<p class="error">${failure(attempt.failure)}</p>`}`)}
           ${held.output !== undefined && html`<${Said} kind="result" who="result"><${Value} value=${held.output} label="result" /></${Said}>`}
         </section>`)}

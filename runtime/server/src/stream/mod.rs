@@ -40,13 +40,19 @@ fn last_seen(headers: &HeaderMap, after: Option<u64>) -> Result<Option<u64>, Pro
     id.map(Some).ok_or_else(|| Problem::bad_request("Last-Event-ID is not the id of an event of this stream"))
 }
 
+/// What a parameter says that is true or false, or nothing.
+fn flag(name: &str, text: Option<&str>) -> Result<Option<bool>, Problem> {
+    match text {
+        None | Some("") => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(other) => Err(Problem::bad_request(format!("{name} is true or false, and not '{other}'"))),
+    }
+}
+
 /// What `follow` says: whether a stream goes on with what is yet to come.
 fn follows(follow: Option<&str>) -> Result<bool, Problem> {
-    match follow {
-        None | Some("" | "true" | "1") => Ok(true),
-        Some("false" | "0") => Ok(false),
-        Some(other) => Err(Problem::bad_request(format!("follow is true or false, and not '{other}'"))),
-    }
+    Ok(flag("follow", follow)?.unwrap_or(true))
 }
 
 /// A stream that keeps its place, and ends with the server.

@@ -9,7 +9,7 @@ use futures_util::stream;
 use pawl_core::RunId;
 use pawl_core::journal::Envelope;
 use pawl_core::view::RunHeader;
-use pawl_engine::Follower;
+use pawl_engine::{Follower, News};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -29,17 +29,24 @@ pub(crate) struct FollowQuery {
     /// `false`: what is there, and no waiting. Else until the run has ended.
     #[param(pattern = "^(true|false|1|0|)$")]
     follow: Option<String>,
+    /// `true`: tells what plugins say of their progress as well, right now.
+    #[param(pattern = "^(true|false|1|0|)$")]
+    progress: Option<String>,
+    /// `true`: tells what models say to agents as well, piece by piece, right now.
+    #[param(pattern = "^(true|false|1|0|)$")]
+    tokens: Option<String>,
     /// The seq behind which it begins, for clients that cannot send `Last-Event-ID`.
     after: Option<u64>,
 }
 
 /// A run's journal as it grows: events named `event`, whose `id` is the event's seq, so that a client that comes back
-/// goes on behind it. The last one is named `end`: the run has ended, or was removed, or nothing is followed.
+/// goes on behind it. The last one is named `end`: the run has ended, or was removed, or nothing is followed. Those named
+/// `progress` and `said` are in no journal and have no `id`: who is not there when they are told misses them.
 #[utoipa::path(get, path = "/v1/runs/{run}/events", operation_id = "follow_run", tag = "streams", params(
     ("run" = String, Path, description = "its id", format = "uuid"), FollowQuery,
     ("Last-Event-ID" = Option<u64>, Header, description = "the seq of the event that was seen last"),
 ), responses(
-    (status = 200, description = "events named `event`, then one named `end`", content_type = "text/event-stream", body = StreamEvent),
+    (status = 200, description = "events named `event`, where asked for `progress` and `said`, then one named `end`", content_type = "text/event-stream", body = StreamEvent),
     (status = 404, description = "there is no such run", body = Problem, content_type = "application/problem+json"),
     Rejections,
 ))]
@@ -51,17 +58,23 @@ pub(crate) async fn run(
     headers: HeaderMap,
 ) -> Result<Events, Problem> {
     let follows = super::follows(how.follow.as_deref())?;
+    let has_progress = super::flag("progress", how.progress.as_deref())?.unwrap_or_default();
+    let has_tokens = super::flag("tokens", how.tokens.as_deref())?.unwrap_or_default();
     let run = runs::find(&app, &caller, &run).await?.id;
     let told = last_seen(&headers, how.after)?.unwrap_or(0);
     let place = app.places.stream()?;
+    let from = told.saturating_add(1);
+    let follower = if has_tokens { app.engine.follow_aloud(run, from) } else { app.engine.follow(run, from) };
     let reader = Reader {
         waiter: app.hub.wait_on(run),
-        follower: app.engine.follow(run, told.saturating_add(1)),
+        follower,
         app: app.clone(),
         run,
         told,
         ready: VecDeque::new(),
         follows,
+        has_progress,
+        is_live: follows && (has_progress || has_tokens),
         ended: false,
     };
     let stream = stream::unfold(reader, async |mut reader| {
@@ -82,12 +95,23 @@ struct Reader {
     /// The seq of what was told last.
     told: u64,
     follows: bool,
+    has_progress: bool,
+    /// Whether what is in no journal is told as well.
+    is_live: bool,
     ended: bool,
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Event> {
         loop {
+            if self.is_live
+                && let Some(news) = self.follower.heard(self.ready.front())
+            {
+                match self.live(news) {
+                    Some(event) => return Some(event),
+                    None => continue,
+                }
+            }
             if let Some(envelope) = self.ready.pop_front() {
                 self.told = envelope.seq;
                 return Some(event("event", envelope.seq, &shape::event(&envelope)));
@@ -110,10 +134,27 @@ impl Reader {
                 let status = header.map(|header| header.status);
                 return Some(Event::default().event("end").data(json!({ "status": status }).to_string()));
             }
-            if !self.waiter.wait().await {
+            let grew = tokio::select! {
+                news = self.follower.hears(), if self.is_live => match self.live(news) {
+                    Some(event) => return Some(event),
+                    None => continue,
+                },
+                grew = self.waiter.wait() => grew,
+            };
+            if !grew {
                 return None;
             }
         }
+    }
+
+    /// What is in no journal, where it was asked for.
+    fn live(&self, news: News) -> Option<Event> {
+        let (name, data) = match news {
+            News::Progress(note) if self.has_progress => ("progress", json!(note)),
+            News::Said(said) => ("said", json!(said)),
+            News::Progress(_) | News::Event(_) => return None,
+        };
+        Some(Event::default().event(name).data(data.to_string()))
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct ApiFeed {
     /// The seq of the last event.
     seen: u64,
     to_end: bool,
+    /// Whether what models say is heard as well.
+    aloud: bool,
     /// When it is looked whether the run rests.
     look_at: Option<Instant>,
     reopened: u32,
@@ -35,9 +37,9 @@ fn soon() -> Instant {
 }
 
 impl ApiFeed {
-    pub(super) fn new(api: Api, run: RunId, from_seq: u64, to_end: bool) -> Self {
+    pub(super) fn new(api: Api, run: RunId, from_seq: u64, to_end: bool, aloud: bool) -> Self {
         let seen = from_seq.saturating_sub(1);
-        Self { api, run, events: None, seen, to_end, look_at: Some(soon()), reopened: 0 }
+        Self { api, run, events: None, seen, to_end, aloud, look_at: Some(soon()), reopened: 0 }
     }
 
     /// What comes next; waits for it. May be dropped and called again without loss.
@@ -48,7 +50,8 @@ impl ApiFeed {
                     return Err(Fault::unusable("the server ends the stream of events again and again")
                         .hint("the run goes on; look at it with `pawl show`"));
                 }
-                let path = format!("{}/events?after={}", path_of(self.run), self.seen);
+                let (run, seen, aloud) = (path_of(self.run), self.seen, self.aloud);
+                let path = format!("{run}/events?after={seen}&progress=true&tokens={aloud}");
                 self.events = Some(self.api.stream(&path).await?);
                 self.reopened += 1;
             }
@@ -70,6 +73,10 @@ impl ApiFeed {
                         self.reopened = 0;
                         return Ok(Next::Event(Box::new(envelope)));
                     }
+                    Some((name, data)) if name == "progress" => {
+                        return Ok(Next::Progress(Box::new(read::read(data)?)));
+                    }
+                    Some((name, data)) if name == "said" => return Ok(Next::Said(Box::new(read::read(data)?))),
                     Some((name, _)) if name == "end" => {
                         return Ok(Next::Settled(Box::new(self.api.run(self.run).await?)));
                     }

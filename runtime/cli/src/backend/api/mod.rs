@@ -150,8 +150,8 @@ impl Api {
     /// Carries out one request that gives events.
     pub(crate) async fn feed(&self, request: Request) -> Result<Feed, Fault> {
         match request {
-            Request::Follow { run, from_seq, to_end, .. } => {
-                Ok(Feed::Api(Box::new(ApiFeed::new(self.clone(), run, from_seq, to_end))))
+            Request::Follow { run, from_seq, to_end, aloud } => {
+                Ok(Feed::Api(Box::new(ApiFeed::new(self.clone(), run, from_seq, to_end, aloud))))
             }
             Request::History { run } => {
                 let (mut envelopes, mut from) = (Vec::new(), Some("1".to_owned()));
