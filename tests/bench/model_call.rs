@@ -98,9 +98,7 @@ fn script() -> String {
 
 fn models() -> Result<Profiles> {
     let operator = pawl_core::source::operator::load("pawl.yaml", OPERATOR)?;
-    let read = |path: &Path| {
-        Ok(if path.ends_with("asker.yaml") { ANSWER.to_owned() } else { script() })
-    };
+    let read = |path: &Path| Ok(if path.ends_with("asker.yaml") { ANSWER.to_owned() } else { script() });
     Ok(Profiles::new(&operator, Path::new(""), read)?)
 }
 
@@ -118,7 +116,8 @@ async fn measure(rounds: usize) -> Result<()> {
         let few = recorded(&engine, &asks, json!({ "times": FEW })).await?;
         let many = recorded(&engine, &asks, json!({ "times": MANY })).await?;
         let assistant = recorded(&engine, &looks_up, Value::Null).await?;
-        let replayed = replayed(&engine, many.run, MANY).await?.saturating_sub(replayed(&engine, few.run, FEW).await?);
+        let replayed =
+            replayed(&engine, many.run, MANY).await?.saturating_sub(replayed(&engine, few.run, FEW).await?);
         if round > 0 {
             more.push(many.cpu.saturating_sub(few.cpu) / (MANY - FEW));
             more_took.push(many.took.saturating_sub(few.took) / (MANY - FEW));
@@ -128,7 +127,12 @@ async fn measure(rounds: usize) -> Result<()> {
     }
     let [more, more_took, replays, whole] = [more, more_took, replays, whole].map(Spread::of);
     print(&format!("a question to a model that answers at once, {rounds} rounds: middle, least, most"));
-    print(&format!("recorded, CPU                       {} ms, aim of {} {}", more.ms(), AIM.as_millis(), more.verdict(AIM)));
+    print(&format!(
+        "recorded, CPU                       {} ms, aim of {} {}",
+        more.ms(),
+        AIM.as_millis(),
+        more.verdict(AIM)
+    ));
     print(&format!("recorded, time                      {} ms", more_took.ms()));
     print(&format!(
         "replayed, time                      {} µs, aim of {} {}",

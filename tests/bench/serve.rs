@@ -6,8 +6,8 @@
 //! folder: first alone, then while 500 listeners read streams (half of all runs, half of one run each) and eight
 //! others ask for runs, one after the other, with a pause. Measured are durable steps a second in both, rounds of both in turn,
 //! and how long the eight wait for an answer. Clients and server share this process and its cores, so what clients use
-//! is counted against the server. Then a store is filled with runs that wait, and measured is the time from opening it
-//! to the first answer.
+//! is counted against the server. Then a store is filled with runs that wait, and the `pawl` binary, which must have been
+//! built, is started on it again and again: measured is the time to its first answer, and what it holds when idle.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use pawl_engine::{Engine, EngineConfig, StartOptions};
 use pawl_server::{Server, ServerConfig};
 use pawl_store::lmdb::{LmdbOptions, LmdbStore};
-use pawl_tests::{at_ms, memory_mib};
+use pawl_tests::{Serving, at_ms, memory_mib};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -42,6 +42,11 @@ const STORED: usize = 100_000;
 const AIM_SLOWER: f64 = 0.10;
 const AIM_P99_MS: f64 = 50.0;
 const AIM_FIRST_ANSWER: Duration = Duration::from_millis(300);
+const AIM_RESIDENT_MIB: u64 = 80;
+/// How often the process is started.
+const STARTS: usize = 5;
+/// How long it is left alone before it is looked at what it holds.
+const IDLE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
 struct Load {
@@ -213,7 +218,10 @@ async fn load(seconds: Duration) -> Result<()> {
 
 async fn start_up(stored: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let engine = open(folder.path()).await?;
+    // Where the command keeps it in a data folder.
+    let place = folder.path().join("lmdb");
+    std::fs::create_dir(&place)?;
+    let engine = open(&place).await?;
     let text = "pawl: 1\nworkflow: waits\nversion: 1.0.0\nsteps: [{ id: ask, human: { title: Well? } }]\n";
     let workflow = Arc::new(engine.prepare_workflow("waits.yaml", text, std::path::Path::new(".")).await?);
     let mut starts = tokio::task::JoinSet::new();
@@ -229,24 +237,37 @@ async fn start_up(stored: usize) -> Result<()> {
     }
     engine.shut_down().await?;
     drop((engine, workflow));
-    let begun = Instant::now();
-    let engine = open(folder.path()).await?;
-    let address = serve(engine.clone()).await?;
-    // As the command does it: beside what is asked.
-    let recovering = tokio::spawn(async move { engine.recover().await });
-    let page = ask(address, "GET", "/v1/runs", "").await?;
-    let took = begun.elapsed();
-    ensure!(page["items"].as_array().is_some_and(|items| items.len() == 50), "{page}");
-    recovering.await??;
-    let whole = begun.elapsed();
+    tokio::task::spawn_blocking(move || process(folder.path(), stored)).await?
+}
+
+/// The binary, on what is stored: from its start to the first answer, and what it holds when nothing happens.
+fn process(folder: &std::path::Path, stored: usize) -> Result<()> {
+    let bench = std::env::current_exe()?;
+    let built = bench.parent().and_then(std::path::Path::parent).context("target/PROFILE/deps")?.join("pawl");
+    ensure!(built.is_file(), "there is no {}: run `cargo build --release` first", built.display());
+    let (mut took, mut resident) = (Vec::new(), 0);
+    for _ in 0..STARTS {
+        let mut command = std::process::Command::new(&built);
+        command.current_dir(folder).args(["--data", "."]).stdin(std::process::Stdio::null());
+        let begun = Instant::now();
+        let serving = Serving::start(command)?;
+        let (status, page) = pawl_tests::ask(&serving.address, "GET", "/v1/runs", &[], None)?;
+        took.push(begun.elapsed());
+        ensure!(status == 200 && page["items"].as_array().is_some_and(|items| items.len() == 50), "{page}");
+        std::thread::sleep(IDLE);
+        resident = resident.max(pawl_tests::resident_mib(serving.pid())?);
+        serving.kill()?;
+    }
+    took.sort_unstable();
+    let longest = took[took.len() - 1];
     print(&format!(
-        "{stored} stored runs: first answer after {:.1} ms, all looked through after {:.1} ms; {} MiB resident; the aim of \
-         {} ms {}",
-        took.as_secs_f64() * 1e3,
-        whole.as_secs_f64() * 1e3,
-        memory_mib("VmRSS")?,
+        "{stored} stored runs, {STARTS} starts of the process: first answer after {:.1} ms at most ({:.1} ms p50); {resident} \
+         MiB resident after {} s; the aims of {} ms and {AIM_RESIDENT_MIB} MiB {}",
+        longest.as_secs_f64() * 1e3,
+        at_ms(&took, 50),
+        IDLE.as_secs(),
         AIM_FIRST_ANSWER.as_millis(),
-        verdict(took < AIM_FIRST_ANSWER)
+        verdict(longest < AIM_FIRST_ANSWER && resident < AIM_RESIDENT_MIB)
     ));
     Ok(())
 }

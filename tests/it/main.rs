@@ -6,6 +6,7 @@ mod attack;
 mod between;
 mod budgets;
 mod crash;
+mod disguise;
 mod divergence;
 mod dropped;
 mod ending;

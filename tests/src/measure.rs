@@ -28,9 +28,18 @@ pub fn cpu_time() -> Duration {
 
 /// One of the memory figures that the system keeps of this process, `VmRSS` or `VmHWM`, in MiB.
 pub fn memory_mib(figure: &str) -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    memory_of("self", figure)
+}
+
+/// What another process holds in memory, in MiB.
+pub fn resident_mib(pid: u32) -> Result<u64> {
+    memory_of(&pid.to_string(), "VmRSS")
+}
+
+fn memory_of(process: &str, figure: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find(|line| line.starts_with(figure));
-    let line = line.with_context(|| format!("no {figure} in /proc/self/status"))?;
+    let line = line.with_context(|| format!("no {figure} in /proc/{process}/status"))?;
     let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
     Ok(kib / 1_024)
 }

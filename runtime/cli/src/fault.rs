@@ -126,6 +126,7 @@ impl From<EngineError> for Fault {
             | EngineError::Topic(_)
             | EngineError::EventTooDeep
             | EngineError::Withheld { .. }
+            | EngineError::Disguised { .. }
             | EngineError::WorkflowCircle { .. }
             | EngineError::Untrusted { .. }
             | EngineError::HeldOne(_)

@@ -89,6 +89,47 @@ impl Policy {
         *self == Self::default()
     }
 
+    /// The same for a run that is made anew of one that others led to: what those asked of it, and bound it by, holds
+    /// as well. `keeps_inputs`: its inputs are those of that run, and tainted as they were; `had_parent`: a step of
+    /// another run had started that one.
+    #[must_use]
+    pub fn carried(self, before: &Self, keeps_inputs: bool, had_parent: bool) -> Self {
+        let mut approvals = self.approvals;
+        let missing = before.approvals.iter().filter(|rule| !approvals.contains(rule)).cloned();
+        let missing: Vec<_> = missing.collect();
+        approvals.extend(missing);
+        let tainted = match keeps_inputs {
+            // Nothing says any more where they come from.
+            true if had_parent && !before.follows => Sources::of_a_parent(),
+            true => before.tainted.clone(),
+            false => Sources::default(),
+        };
+        Self {
+            approvals,
+            untrusted: self.untrusted.union(&before.untrusted).cloned().collect(),
+            grants: self.grants.within(&before.grants),
+            around: before.around.clone(),
+            files: self.files,
+            tainted,
+            follows: before.follows,
+        }
+    }
+
+    /// Whether something other than the operator had a say in it: a step that led to the run.
+    pub fn is_led(&self) -> bool {
+        !self.around.is_empty() || !self.tainted.is_empty() || self.follows
+    }
+
+    /// Whether a rule speaks of a plugin, or of one of its tools, by this name.
+    pub fn speaks_of(&self, plugin: &str) -> bool {
+        let all = format!("{plugin}.");
+        let speaks = |pattern: &str| covers(pattern, &all) || pattern.starts_with(&all);
+        let tools = self.grants.tools.iter().flatten();
+        let guarded = self.approvals.iter().map(|rule| &rule.tool);
+        tools.chain(guarded).chain(&self.untrusted).any(|pattern| speaks(pattern))
+            || self.grants.agents.iter().flatten().any(|agent| agent == plugin)
+    }
+
     /// What a step has of what its workflow grants it.
     #[must_use]
     pub fn narrow(&self, granted: &Permissions) -> Permissions {

@@ -175,6 +175,9 @@ pub struct PluginPin {
     /// The limits that its manifest sets for itself, by name, each in the unit the name ends in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,
+    /// What its manifest calls it, where the workflow calls it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
 }
 
 /// The plugins that a run started with, by name.

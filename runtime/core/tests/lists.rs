@@ -138,6 +138,7 @@ fn pins() -> BTreeMap<String, PluginPin> {
         origin: PluginOrigin::Shipped,
         description: Description::Tools(vec![tool]),
         limits: BTreeMap::new(),
+        named: None,
     };
     BTreeMap::from([("t".to_owned(), pin)])
 }

@@ -116,6 +116,7 @@ fn pins() -> BTreeMap<String, PluginPin> {
         origin: PluginOrigin::Shipped,
         description,
         limits: BTreeMap::new(),
+        named: None,
     };
     let pay = ToolDescription {
         name: "pay".into(),

@@ -169,6 +169,7 @@ fn pins() -> BTreeMap<String, PluginPin> {
         origin: PluginOrigin::Shipped,
         description,
         limits: BTreeMap::new(),
+        named: None,
     };
     let tools = vec![tool("act", EffectClass::Idempotent), tool("once", EffectClass::AtMostOnce)];
     let agent = AgentDescription {

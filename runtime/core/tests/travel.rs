@@ -179,6 +179,7 @@ fn pins() -> BTreeMap<String, PluginPin> {
         origin: PluginOrigin::Shipped,
         description: Description::Tools(tools),
         limits: BTreeMap::new(),
+        named: None,
     };
     BTreeMap::from([("t".to_owned(), pin)])
 }

@@ -10,7 +10,6 @@ use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::Head;
 use pawl_core::plugin::Permissions;
 use pawl_core::trace::TraceContext;
-use pawl_core::travel::Ancestor;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{Command, Digest, Namespace, Refusal, RunId, within_depth};
 use pawl_registry::Locked;
@@ -24,9 +23,10 @@ use crate::follow::{Follower, Notices};
 use crate::journal::RunHistory;
 use crate::operator::Standing;
 use crate::plugins::acceptance::{self, Covered};
-use crate::plugins::{Catalog, LockMode, locked_plugins};
+use crate::plugins::{Catalog, LockMode, locked_plugins, names};
 use crate::progress::{ProgressHub, Said};
 use crate::routes::Routes;
+use crate::travel::MadeOf;
 use crate::upkeep::keep_house;
 use crate::workflow::{Definitions, Workflow, denied, prepare};
 use crate::{EngineConfig, EngineError, journal};
@@ -210,12 +210,13 @@ impl Engine {
         workflow: &Workflow,
         inputs: &Value,
         options: &StartOptions,
-        ancestor: Option<&Ancestor>,
+        made_of: Option<&MadeOf>,
     ) -> Result<RunId, EngineError> {
+        names::check(&self.context, workflow, &options.namespace).await?;
         loop {
             let mut options = options.clone();
             options.records.extend(acceptance::check(&self.context, workflow).await?);
-            match self.start_as(workflow, inputs.clone(), options, ancestor.copied()).await {
+            match self.start_as(workflow, inputs.clone(), options, made_of.cloned()).await {
                 // Another run that uses the plugin first was quicker.
                 Err(EngineError::Store(StoreError::Stale { kind, .. })) if kind == acceptance::ACCEPTED => {}
                 done => return done,
@@ -229,7 +230,7 @@ impl Engine {
         workflow: &Workflow,
         inputs: Value,
         options: StartOptions,
-        ancestor: Option<Ancestor>,
+        made_of: Option<MadeOf>,
     ) -> Result<RunId, EngineError> {
         let definition = &workflow.definition;
         let inputs = if inputs.is_null() { Value::Object(serde_json::Map::new()) } else { inputs };
@@ -243,6 +244,10 @@ impl Engine {
             .map_err(|problems| EngineError::Inputs { workflow: definition.name.clone(), problems })?;
         let chance = &self.context.config.chance;
         let policy = self.context.standing.now().policy_of(&options.namespace);
+        let (ancestor, policy, allowance) = match made_of {
+            Some(made_of) => (Some(made_of.ancestor), made_of.policy(policy), made_of.allowance),
+            None => (None, policy, Amounts::default()),
+        };
         let run = options.run.unwrap_or_else(|| chance.run_id());
         let started = Box::new(RunStarted {
             folder: workflow.folder.clone(),
@@ -256,7 +261,7 @@ impl Engine {
             seed: Digest::from_bytes(chance.bytes(run, 0)),
             ancestor,
             workflows: workflow.workflows.clone(),
-            allowance: Amounts::default(),
+            allowance,
             prices: workflow.prices.clone(),
             priority: None,
             parent: None,

@@ -66,6 +66,18 @@ pub enum EngineError {
         /// What to do.
         hint: &'static str,
     },
+    /// A workflow brings a plugin under a name that hides what it is from the operator's rules.
+    #[error(
+        "plugin '{name}' of the workflow cannot go by that name, since rules of '{by}' go by the names of plugins: {why}"
+    )]
+    Disguised {
+        /// What the workflow calls it.
+        name: String,
+        /// The operator's file.
+        by: String,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// Plugins ask for more than was accepted of those that were used by their names.
     #[error(
         "{}; look at it with `pawl plugin inspect`, and run `pawl plugin accept {}` if it may",

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pawl_core::event::Actor;
+use pawl_core::budget::Amounts;
+use pawl_core::event::{Actor, Event};
 use pawl_core::fork::{Change, Fork, Forked, fork};
+use pawl_core::guard::Policy;
 use pawl_core::journal::{Head, encode};
 use pawl_core::letter::letter;
 use pawl_core::plugin::{Ceiling, PluginOrigin, PluginPins};
@@ -18,7 +20,7 @@ use serde_json::Value;
 use crate::driver::{Message, subscriptions};
 use crate::journal::{definition_at, fetch, move_out};
 use crate::plugins::acceptance;
-use crate::{Engine, EngineError, PluginEntry, StartOptions, Workflow};
+use crate::{Engine, EngineError, PluginEntry, RunHistory, StartOptions, Workflow};
 
 /// How a forked run is rehearsed: what it asks is answered from the journal of the run that it is made of, where
 /// that one asked the same.
@@ -42,6 +44,44 @@ pub enum Replacement {
     Stored(Digest),
     /// Wherever its name leads to now: the plugin folder, or what ships with pawl.
     Current,
+}
+
+/// What a run that is started anew has of the one that it is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct MadeOf {
+    pub(crate) ancestor: Ancestor,
+    /// What others that led to that run could use of their budgets: as much again, and no more.
+    pub(crate) allowance: Amounts,
+    /// What bound it, where others led to it.
+    led: Option<Arc<Policy>>,
+    keeps_inputs: bool,
+    had_parent: bool,
+}
+
+impl MadeOf {
+    fn new(run: RunId, history: &RunHistory, keeps_inputs: bool) -> Self {
+        let started = history.envelopes.first().and_then(|first| match &first.event {
+            Event::RunStarted(started) => Some(started),
+            _ => None,
+        });
+        let had_parent = started.is_some_and(|started| started.parent.is_some());
+        let policy = history.state.policy();
+        Self {
+            ancestor: Ancestor::Rerun { run },
+            allowance: started.map(|started| started.allowance.clone()).unwrap_or_default(),
+            led: (had_parent || policy.is_led()).then(|| Arc::clone(policy)),
+            keeps_inputs,
+            had_parent,
+        }
+    }
+
+    /// What is asked of the new run, where the operator asks this now.
+    pub(crate) fn policy(&self, now: Policy) -> Policy {
+        match &self.led {
+            Some(led) => now.carried(led, self.keeps_inputs, self.had_parent),
+            None => now,
+        }
+    }
 }
 
 impl Engine {
@@ -81,10 +121,11 @@ impl Engine {
                 models: BTreeSet::new(),
             },
         };
+        let made_of = MadeOf::new(run, &history, inputs.is_none());
         let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));
         let (allowed, namespace) = (state.allowed().clone(), state.namespace().clone());
         let options = StartOptions { by, allowed, namespace, ..StartOptions::default() };
-        self.start_checked(&pinned, &inputs, &options, Some(&Ancestor::Rerun { run })).await
+        self.start_checked(&pinned, &inputs, &options, Some(&made_of)).await
     }
 
     /// Makes a new run that begins with the events of another up to `seq`, with some of its values changed.

@@ -17,7 +17,7 @@ use pawl_core::{Digest, Namespace, RunId, StepId};
 use pawl_store::{Blob, Store};
 
 use crate::driver::Context;
-use crate::plugins::{LockMode, Locking, PluginEntry, pinned};
+use crate::plugins::{LockMode, Locking, PluginEntry, names, pinned};
 use crate::routes::offers;
 use crate::{EngineError, files, journal, withhold};
 
@@ -61,7 +61,9 @@ pub(crate) async fn prepare(
     let locking = Locking::new(base, lock)?;
     let around = Around { namespace: namespace.clone(), ..Around::default() };
     // Apart, for it takes much room: everybody who starts something would carry it along.
-    Box::pin(prepare_within(context, file, text, base, &locking, &around)).await
+    let workflow = Box::pin(prepare_within(context, file, text, base, &locking, &around)).await?;
+    names::check(context, &workflow, namespace).await?;
+    Ok(workflow)
 }
 
 /// The namespace of a workflow's runs, and the workflows that lead to it.

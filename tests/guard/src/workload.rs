@@ -130,6 +130,7 @@ fn pins() -> PluginPins {
         origin: PluginOrigin::Shipped,
         description,
         limits: BTreeMap::new(),
+        named: None,
     };
     let tool = ToolDescription {
         name: "do".into(),

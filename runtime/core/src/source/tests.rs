@@ -44,6 +44,7 @@ fn pin(description: Description) -> PluginPin {
         origin: PluginOrigin::Shipped,
         description,
         limits: BTreeMap::new(),
+        named: None,
     }
 }
 

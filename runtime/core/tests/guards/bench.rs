@@ -228,6 +228,7 @@ fn pins() -> BTreeMap<String, PluginPin> {
         origin: PluginOrigin::Shipped,
         description,
         limits: BTreeMap::new(),
+        named: None,
     };
     let any = json!({});
     let bank =

@@ -21,6 +21,7 @@ fn found(chosen: &str, effect: EffectClass) -> RouteOutcome {
         origin: PluginOrigin::Folder(format!("{chosen}.wasm")),
         description: Description::Tools(vec![tool("find", effect)]),
         limits: BTreeMap::new(),
+        named: None,
     };
     let candidate = Candidate {
         name: chosen.into(),

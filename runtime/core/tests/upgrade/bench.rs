@@ -166,6 +166,7 @@ pub(crate) fn pins(bytes: &str) -> BTreeMap<String, PluginPin> {
         origin: PluginOrigin::Shipped,
         description,
         limits: BTreeMap::new(),
+        named: None,
     };
     let agent = AgentDescription {
         summary: String::new(),

@@ -228,7 +228,7 @@ impl Catalog {
             source: Box::new(source),
         };
         let ready = self.load(&entry.bytes).await.map_err(failed)?;
-        let mut limits = self.ceiling.clone();
+        let (mut limits, mut named) = (self.ceiling.clone(), None);
         if let Some(text) = &entry.manifest {
             let manifest = Manifest::parse(text).map_err(failed)?;
             manifest.check(&ready.loaded).map_err(failed)?;
@@ -236,6 +236,7 @@ impl Catalog {
                 manifest.check_name(&entry.name).map_err(failed)?;
             }
             limits = manifest.limits_within(&self.ceiling).map_err(failed)?;
+            named = Some(manifest.name).filter(|name| *name != entry.name);
         }
         let blob = Blob { digest: ready.loaded.digest(), bytes: Arc::clone(&entry.bytes) };
         let pin = PluginPin {
@@ -243,6 +244,7 @@ impl Catalog {
             origin: entry.origin.clone(),
             description: ready.loaded.description().clone(),
             limits: as_map(&limits),
+            named,
         };
         Ok((pin, blob))
     }
@@ -400,7 +402,7 @@ fn read_file(
     Ok(PluginEntry { name: name.to_owned(), origin, bytes: bytes.into(), manifest, signature })
 }
 
-fn place(origin: &PluginOrigin) -> String {
+pub(super) fn place(origin: &PluginOrigin) -> String {
     match origin {
         PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) | PluginOrigin::Registry(path) => {
             path.clone()
@@ -422,6 +424,7 @@ mod tests {
             origin: PluginOrigin::Shipped,
             description: Description::Tools(Vec::new()),
             limits,
+            named: None,
         }
     }
 

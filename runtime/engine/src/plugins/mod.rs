@@ -4,6 +4,7 @@ pub(crate) mod acceptance;
 mod catalog;
 mod known;
 mod locking;
+pub(crate) mod names;
 mod servers;
 mod settle;
 mod shipped;

@@ -34,6 +34,7 @@ pub(super) async fn pinned_server(
         origin: PluginOrigin::Mcp(server.to_owned()),
         description: Description::Tools(tools),
         limits: BTreeMap::new(),
+        named: None,
     };
     Ok((pin, blob))
 }
@@ -72,6 +73,7 @@ mod tests {
             origin: PluginOrigin::Mcp("files".to_owned()),
             description: Description::Tools(Vec::new()),
             limits: BTreeMap::new(),
+            named: None,
         };
         for n in 0..DESCRIBED_MAX {
             described.get(&pin(n)).unwrap();

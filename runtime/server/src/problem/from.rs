@@ -31,7 +31,7 @@ impl From<EngineError> for Problem {
             EngineError::NoPlugin { .. } => Code::NoPlugin,
             EngineError::Plugin { .. } => Code::UnusablePlugin,
             EngineError::Mcp(_) => Code::McpFailed,
-            EngineError::Withheld { .. } => Code::Withheld,
+            EngineError::Withheld { .. } | EngineError::Disguised { .. } => Code::Withheld,
             EngineError::Untrusted { .. } => Code::UntrustedPlugin,
             EngineError::Registry { .. } => Code::RegistryFailed,
             EngineError::Lock(_) => Code::NotAsLocked,

@@ -169,6 +169,7 @@ fn plugins() -> PluginPins {
         origin: PluginOrigin::Shipped,
         description,
         limits: BTreeMap::new(),
+        named: None,
     };
     let lookup = ToolDescription {
         name: "lookup".to_owned(),
