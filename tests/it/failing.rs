@@ -197,6 +197,17 @@ impl Store for Failing {
         self.store.journal(run, from_seq).await
     }
 
+    async fn journal_part(
+        &self,
+        run: RunId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, StoreError> {
+        let mut events = self.journal(run, from_seq).await?;
+        events.truncate(limit);
+        Ok(events)
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError> {
         self.store.run(run).await
     }

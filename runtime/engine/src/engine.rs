@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mps
 
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::{Follower, Notices};
-use crate::journal::RunHistory;
+use crate::journal::{JournalPart, RunHistory};
 use crate::operator::Standing;
 use crate::plugins::acceptance::{self, Covered};
 use crate::plugins::{Catalog, LockMode, locked_plugins, names};
@@ -436,6 +436,17 @@ impl Engine {
     /// A run's whole journal, checked and folded.
     pub async fn history(&self, run: RunId) -> Result<RunHistory, EngineError> {
         journal::read(self.store().as_ref(), run).await
+    }
+
+    /// A part of a run's journal: at most `limit` events from `from_seq` on, each checked to follow from the one before
+    /// it. What is before them is not read.
+    pub async fn journal_part(
+        &self,
+        run: RunId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<JournalPart, EngineError> {
+        journal::part(self.store().as_ref(), run, from_seq, limit).await
     }
 
     /// The definition that a run is pinned to.

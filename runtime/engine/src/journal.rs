@@ -60,6 +60,40 @@ pub(crate) async fn read_on(
     Ok(envelopes)
 }
 
+/// A part of a run's journal.
+#[derive(Debug, Clone)]
+pub struct JournalPart {
+    /// Its events in order, large values in place.
+    pub envelopes: Vec<Envelope>,
+    /// The seq of the event behind them, where there is one.
+    pub next: Option<u64>,
+}
+
+/// Reads at most `limit` events from `from_seq` on, and no more than that takes. Each is checked to follow from the one
+/// before it; what is before the first is not looked at.
+pub(crate) async fn part(
+    store: &dyn Store,
+    run: RunId,
+    from_seq: u64,
+    limit: usize,
+) -> Result<JournalPart, EngineError> {
+    // One before the first, from which it follows, and one behind the last, which says that there is more.
+    let before = from_seq.max(1) - 1;
+    let wanted = limit.saturating_add(1 + usize::from(before > 0));
+    let records = store.journal_part(run, before.max(1), wanted).await?;
+    let (mut head, records) = match records.split_first() {
+        None if before == 0 => return Err(EngineError::UnknownRun(run)),
+        Some((first, rest)) if before > 0 => (Head { seq: before, hash: Digest::of(first) }, rest),
+        _ => (Head::empty(run), &records[..]),
+    };
+    let next = records.get(limit).map(|_| before + 1 + limit as u64);
+    let mut envelopes = journal::decode(run, &mut head, records.iter().take(limit).map(Vec::as_slice))?;
+    for envelope in &mut envelopes {
+        bring_in(store, run, &mut envelope.event).await?;
+    }
+    Ok(JournalPart { envelopes, next })
+}
+
 /// The definition that a run went by at an event.
 pub(crate) fn definition_at(envelopes: &[Envelope], seq: u64) -> Option<Digest> {
     let until = envelopes.iter().take_while(|envelope| envelope.seq <= seq);
@@ -136,4 +170,55 @@ pub(crate) async fn fetch(
     let bytes = store.blob(digest).await?.ok_or_else(|| missing(""))?;
     // The chain of the journal covers the digest, and the digest the bytes.
     if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(missing(", unaltered")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use pawl_core::journal::{EncodedEvent, JournalError};
+    use pawl_core::{Timestamp, VisitId};
+    use pawl_store::memory::MemoryStore;
+    use pawl_store::{Batch, RunCommit};
+
+    use super::*;
+
+    fn encoded(head: &mut Head, count: u32) -> Vec<EncodedEvent> {
+        let event = |at| Event::StepCompleted { visit: VisitId(at), output: serde_json::json!(at).into() };
+        journal::encode(head, Timestamp(1), &(0..count).map(event).collect::<Vec<_>>())
+    }
+
+    #[tokio::test]
+    async fn a_part_is_checked_to_follow_from_the_event_before_it_and_nothing_before_that_is_read() {
+        let (run, store) = (RunId::from_bytes([1; 16]), MemoryStore::new());
+        let mut head = Head::empty(run);
+        let mut events = encoded(&mut head, 3);
+        // From here on it follows from another event than the third.
+        head.hash = Digest::of(b"another");
+        events.extend(encoded(&mut head, 3));
+        // And what stands first is no event at all.
+        events[0] = b"damaged".to_vec();
+        let runs = vec![RunCommit::new(run, 0, events)];
+        store.commit(&Batch { runs, ..Batch::default() }).await.unwrap();
+        let read = async |from, limit| part(&store, run, from, limit).await;
+        for (from, limit, seqs, next) in [
+            (3, 1, vec![3], Some(4)),
+            (5, 1, vec![5], Some(6)),
+            (5, 2, vec![5, 6], None),
+            (6, 9, vec![6], None),
+            (7, 9, vec![], None),
+            (99, 9, vec![], None),
+        ] {
+            let part = read(from, limit).await.unwrap();
+            let found: Vec<u64> = part.envelopes.iter().map(|envelope| envelope.seq).collect();
+            assert_eq!((found, part.next), (seqs, next), "{limit} from {from}");
+        }
+        let at = |error: EngineError| match error {
+            EngineError::Journal(JournalError::Chain { seq, .. } | JournalError::Damaged { seq, .. }) => seq,
+            other => panic!("{other}"),
+        };
+        assert_eq!(at(read(3, 2).await.unwrap_err()), 4);
+        assert_eq!(at(read(4, 1).await.unwrap_err()), 4);
+        assert_eq!(at(read(1, 1).await.unwrap_err()), 1);
+        let other = RunId::from_bytes([2; 16]);
+        assert!(matches!(part(&store, other, 1, 1).await, Err(EngineError::UnknownRun(run)) if run == other));
+    }
 }

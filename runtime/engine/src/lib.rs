@@ -61,7 +61,7 @@ pub use engine::{Engine, StartOptions};
 pub use error::EngineError;
 pub use files::read_text;
 pub use follow::{Follower, Grown, News, Notices};
-pub use journal::RunHistory;
+pub use journal::{JournalPart, RunHistory};
 pub use metrics::{METRIC_NAMES_MAX, METRIC_ROWS_COUNTED_MAX, Metrics, Reader, SpanCounts};
 pub use operator::OperatorSays;
 pub use plugins::{Demands, HeldPlugin, LockMode, PluginEntry, SHIPPED, ShippedPlugin};

@@ -57,16 +57,16 @@ pub(crate) struct Parts {
 }
 
 impl App {
-    pub(crate) fn new(
+    pub(crate) async fn new(
         engine: Engine,
         config: &ServerConfig,
         address: SocketAddr,
         is_identity_required: bool,
     ) -> Result<Self, ServerError> {
         let closing = CancellationToken::new();
-        let changes = Changes::begin(&engine, closing.clone());
-        let hub = Hub::begin(&engine, closing.clone());
         let limits = config.limits.clone();
+        let changes = Changes::begin(&engine, limits.stream_lag_max, closing.clone()).await?;
+        let hub = Hub::begin(&engine, closing.clone());
         let places = Places::new(&limits);
         let (teller, began) = (Arc::clone(&config.teller), now());
         let is_tls = config.tls.is_some();

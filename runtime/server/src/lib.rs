@@ -14,6 +14,7 @@ mod console;
 mod guard;
 mod limits;
 mod links;
+mod listen;
 mod problem;
 mod router;
 mod server;

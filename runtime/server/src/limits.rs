@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,11 +12,20 @@ use tokio::time::timeout;
 
 use crate::Problem;
 use crate::app::App;
+use crate::links;
 use crate::problem::Code;
 
 /// What the server takes at most.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
+    /// Connections that are served at once; more wait to be accepted. Fewer where the process may not have so many
+    /// files open.
+    pub connections_max: usize,
+    /// How long the head of a request may take to arrive, in milliseconds, from when it is waited for: a connection
+    /// on which nothing is asked ends so too.
+    pub head_max_ms: u64,
+    /// The longest head of a request, in bytes; at least 8 KiB.
+    pub head_max_bytes: usize,
     /// The longest body of a request, in bytes.
     pub body_max_bytes: usize,
     /// How long a body may take to arrive, in milliseconds.
@@ -27,6 +36,8 @@ pub struct ServerLimits {
     pub requests_at_once_max: usize,
     /// Streams that are open at once; more are refused.
     pub streams_at_once_max: usize,
+    /// Changes that a stream may lag behind before it reads the store instead.
+    pub stream_lag_max: usize,
     /// How long a connection may take none of what it is sent before it is cut, in milliseconds.
     pub stall_max_ms: u32,
     /// How long the key of a started run is kept at least, in milliseconds.
@@ -38,11 +49,15 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
+            connections_max: 4_096,
+            head_max_ms: 30_000,
+            head_max_bytes: 64 << 10,
             body_max_bytes: 4 << 20,
             body_max_ms: 30_000,
             request_max_ms: 60_000,
             requests_at_once_max: 512,
             streams_at_once_max: 2_000,
+            stream_lag_max: 8_192,
             stall_max_ms: 30_000,
             idempotency_kept_ms: 24 * 3_600_000,
             runs_scanned_max: 20_000,
@@ -50,10 +65,18 @@ impl Default for ServerLimits {
     }
 }
 
+/// The most connections that can be counted.
+const CONNECTIONS_CAP: u32 = 1 << 24;
+
 /// Places for what is under way.
 #[derive(Debug)]
 pub(crate) struct Places {
+    /// For connections, of all that there may be.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) connections_max: u32,
     requests: Arc<Semaphore>,
+    #[cfg(test)]
+    requests_max: usize,
     streams: Arc<Semaphore>,
     streams_max: usize,
 }
@@ -62,8 +85,13 @@ impl Places {
     pub(crate) fn new(limits: &ServerLimits) -> Self {
         let streams_max = limits.streams_at_once_max.min(Semaphore::MAX_PERMITS);
         let requests_max = limits.requests_at_once_max.min(Semaphore::MAX_PERMITS);
+        let connections_max = connections_max(limits.connections_max, files_max());
         Self {
+            connections: Arc::new(Semaphore::new(connections_max as usize)),
+            connections_max,
             requests: Arc::new(Semaphore::new(requests_max)),
+            #[cfg(test)]
+            requests_max,
             streams: Arc::new(Semaphore::new(streams_max)),
             streams_max,
         }
@@ -79,38 +107,151 @@ impl Places {
         })
     }
 
+    /// How many connections there are; one that is waited for is none yet.
+    #[cfg(test)]
+    pub(crate) fn connections_open(&self) -> usize {
+        // Whoever accepts has a place for the next one.
+        (self.connections_max as usize - 1).saturating_sub(self.connections.available_permits())
+    }
+
+    /// How many requests are being answered.
+    #[cfg(test)]
+    pub(crate) fn requests_under_way(&self) -> usize {
+        self.requests_max - self.requests.available_permits()
+    }
+
     /// How many streams are open.
     pub(crate) fn streams_open(&self) -> usize {
         self.streams_max - self.streams.available_permits()
     }
 }
 
-/// Whether a path gives a stream, which has places of its own.
-fn is_stream(path: &str) -> bool {
-    path.ends_with("/events")
+/// How many connections there may be where the process may have so many files open: a quarter of those is left for all
+/// else.
+fn connections_max(wanted: usize, files: Option<u64>) -> u32 {
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(1, CONNECTIONS_CAP);
+    let most = files.map_or(u64::from(wanted), |files| (files - files / 4).max(1));
+    let max = u32::try_from(most).unwrap_or(u32::MAX).min(wanted);
+    if max < wanted {
+        tracing::warn!(
+            "connections_max is {max}, and not {wanted}: the process may have no more files open (ulimit -n)"
+        );
+    }
+    max
+}
+
+/// How many files the process may have open; nothing where there is no bound.
+#[cfg(unix)]
+fn files_max() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+const fn files_max() -> Option<u64> {
+    None
+}
+
+/// The paths, as they are documented, that give a stream where they are got.
+const STREAMS: [&str; 3] = ["/v1/events", "/v1/approvals/events", "/v1/runs/{run}/events"];
+
+/// What is asked counts as this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A stream, which has places of its own and goes on as long as it is listened to.
+    Stream,
+    /// One of the requests that are answered at once.
+    Counted,
+    /// Pages and what tells how the server is: those who look after it hear of that however busy it is.
+    Free,
+}
+
+/// What a request counts as, by its method and the path that it matched. What a path looks like says nothing: a signal
+/// or a topic may be called `events`.
+fn kind(method: &Method, documented: Option<&str>, path: &str) -> Kind {
+    if method == Method::GET && documented.is_some_and(|documented| STREAMS.contains(&documented)) {
+        Kind::Stream
+    } else if path.starts_with("/v1/") || links::is_link(path) {
+        Kind::Counted
+    } else {
+        Kind::Free
+    }
 }
 
 /// Bounds what is under way at once, and how long it takes. What is refused here has changed nothing.
 pub(crate) async fn bound(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with("/v1/") || is_stream(request.uri().path()) {
-        return next.run(request).await;
-    }
-    let Ok(_place) = Arc::clone(&app.places.requests).try_acquire_owned() else {
+    let documented = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let path = request.uri().path();
+    let (kind, is_link) = (kind(request.method(), documented, path), links::is_link(path));
+    let told =
+        |problem: Problem| if is_link { links::says_why_not(problem) } else { problem.into_response() };
+    let place = (kind == Kind::Counted).then(|| Arc::clone(&app.places.requests).try_acquire_owned());
+    let Ok(_place) = place.transpose() else {
         let max = app.limits.requests_at_once_max;
-        return Problem::busy(format!(
-            "requests_at_once_max ({max}) requests are under way; ask again later"
-        ))
-        .into_response();
+        let detail = format!("requests_at_once_max ({max}) requests are under way; ask again later");
+        return told(Problem::busy(detail));
     };
-    if *request.method() != Method::GET && !app.engine.has_room() {
-        return Problem::busy("the engine's queue of commands is full; ask again later").into_response();
+    if kind == Kind::Counted && *request.method() != Method::GET && !app.engine.has_room() {
+        return told(Problem::busy("the engine's queue of commands is full; ask again later"));
     }
+    // Of a stream it is the head that is waited for: what follows is told as it happens.
     let most = Duration::from_millis(app.limits.request_max_ms);
     timeout(most, next.run(request)).await.unwrap_or_else(|_| {
         let detail = format!(
             "there was no answer within request_max_ms ({}); it may be carried out all the same: look before you ask again",
             app.limits.request_max_ms
         );
-        Problem::of(Code::TimedOut, detail).into_response()
+        told(Problem::of(Code::TimedOut, detail))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_called_events_is_no_stream_for_that() {
+        let run = "/v1/runs/{run}/events";
+        let cases = [
+            (Method::GET, "/v1/events", Kind::Stream),
+            (Method::GET, "/v1/approvals/events", Kind::Stream),
+            (Method::GET, run, Kind::Stream),
+            (Method::HEAD, run, Kind::Counted),
+            (Method::POST, run, Kind::Counted),
+            (Method::POST, "/v1/runs/{run}/signals/{signal}", Kind::Counted),
+            (Method::POST, "/v1/topics/{topic}/{*rest}", Kind::Counted),
+            (Method::GET, "/a/{link}", Kind::Counted),
+            (Method::POST, "/a/{link}", Kind::Counted),
+            (Method::GET, "/healthz", Kind::Free),
+        ];
+        for (method, documented, expected) in cases {
+            let path = documented.replace(['{', '}'], "");
+            assert_eq!(kind(&method, Some(documented), &path), expected, "{method} {documented}");
+        }
+        assert_eq!(kind(&Method::GET, None, "/v1/nothing/events"), Kind::Counted);
+    }
+
+    #[test]
+    fn connections_leave_files_for_all_else() {
+        for (wanted, files, max) in
+            [(4_096, None, 4_096), (4_096, Some(1_024), 768), (100, Some(1_024), 100), (0, Some(0), 1)]
+        {
+            assert_eq!(connections_max(wanted, files), max, "{wanted} of {files:?}");
+        }
+    }
+
+    /// The document says which paths give a stream, and those are all of them.
+    #[test]
+    fn every_stream_has_places_of_its_own() {
+        let document = serde_json::to_value(crate::openapi()).unwrap();
+        let is_stream = |path: &serde_json::Value| {
+            !path["get"]["responses"]["200"]["content"]["text/event-stream"].is_null()
+        };
+        let paths = document["paths"].as_object().unwrap();
+        let mut streams: Vec<&str> =
+            paths.iter().filter(|(_, path)| is_stream(path)).map(|(path, _)| path.as_str()).collect();
+        let mut known = STREAMS;
+        streams.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(streams, known);
+    }
 }

@@ -4,19 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::serve::ListenerExt as _;
 use pawl_engine::Engine;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::api::idempotency;
 use crate::app::App;
 use crate::identity::{IdentityError, IdentityRequest, IssuerConfig, manage};
 use crate::limits::ServerLimits;
 use crate::links::LinkKeyError;
+use crate::listen;
 use crate::notify::{NotifyError, Notifying};
-use crate::router::router;
 use crate::teller::{Teller, Terse};
-use crate::tls::{TlsFiles, TlsListener};
+use crate::tls::{Certificates, TlsFiles};
 
 /// Requests of one caller in a second, where nothing else is said.
 const TOKEN_REQUESTS_PER_SECOND: u32 = 200;
@@ -107,6 +106,9 @@ pub enum ServerError {
     /// The tokens cannot be read.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The store cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] pawl_store::StoreError),
     /// The key of links cannot be had.
     #[error(transparent)]
     LinkKey(#[from] LinkKeyError),
@@ -164,7 +166,7 @@ impl Server {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
         let address = listener.local_addr().map_err(ServerError::Serving)?;
-        let app = App::new(engine, config, address, required)?;
+        let app = App::new(engine, config, address, required).await?;
         config.notify.prepare(&app.engine).await;
         Ok(Self { listener, address, app, tls: config.tls.clone(), notify: config.notify.clone() })
     }
@@ -186,35 +188,10 @@ impl Server {
 
     /// Answers until `end` comes. Then no more is taken, streams end, and what is being answered is answered.
     pub async fn serve(self, end: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
-        let closing = self.app.closing.clone();
-        let stall_max_ms = self.app.limits.stall_max_ms;
+        let tls = self.tls.as_ref().map(Certificates::begin).transpose().map_err(ServerError::Tls)?;
         idempotency::forget_in_time(&self.app);
         self.notify.begin(&self.app);
-        let ended = async move {
-            end.await;
-            closing.cancel();
-        };
-        let service = router(self.app).into_make_service();
-        let served = if let Some(files) = self.tls {
-            let listener = TlsListener::begin(self.listener, &files).map_err(ServerError::Tls)?;
-            axum::serve(listener, service).with_graceful_shutdown(ended).await
-        } else {
-            let listener = self.listener.tap_io(move |stream| prepare(stream, stall_max_ms));
-            axum::serve(listener, service).with_graceful_shutdown(ended).await
-        };
-        served.map_err(ServerError::Serving)
+        listen::serve(self.listener, tls, self.app, end).await;
+        Ok(())
     }
-}
-
-/// Small answers go at once, and who takes nothing of what it is sent is cut off by the system.
-fn prepare(stream: &TcpStream, stall_max_ms: u32) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "answers may be sent late");
-    }
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, stall_max_ms) {
-        tracing::debug!(%error, "slow readers are not cut off");
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = stall_max_ms;
 }

@@ -1,7 +1,5 @@
 //! TLS: rustls with ring, as everywhere in pawl; certificates that are read anew when their files change.
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -18,10 +17,8 @@ use tokio_rustls::server::TlsStream;
 pub const TLS_HANDSHAKE_MAX_MS: u64 = 10_000;
 /// How many clients may be about to agree at once; more wait to be accepted.
 pub const TLS_HANDSHAKES_MAX: usize = 256;
-/// How soon a change of the files is seen, in milliseconds.
+/// How often it is looked whether the files have changed at most, in milliseconds: when somebody connects.
 pub const TLS_RELOAD_MS: u64 = 1_000;
-/// The pause after a connection could not be accepted, in milliseconds.
-const ACCEPT_PAUSE_MS: u64 = 100;
 
 /// Where the certificate and its key are, both PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,108 +61,103 @@ impl TlsFiles {
     }
 }
 
-/// Connections over TLS, as axum takes them. Clients agree beside each other: one that says nothing keeps nobody.
+/// The certificate that is used now. Clients agree beside each other: one that says nothing keeps nobody.
 #[derive(Debug)]
-pub(crate) struct TlsListener {
-    address: SocketAddr,
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-    accepting: tokio::task::JoinHandle<()>,
+pub(crate) struct Certificates {
+    files: TlsFiles,
+    config: Arc<ServerConfig>,
+    /// The files as they were read.
+    seen: Option<(SystemTime, SystemTime)>,
+    looked: Instant,
+    limit: Duration,
+    turns: Arc<Semaphore>,
 }
 
-impl TlsListener {
-    /// Begins to accept. The files must be right now; where they are not later, those before stay in use.
-    pub(crate) fn begin(listener: TcpListener, files: &TlsFiles) -> Result<Self, String> {
-        Self::within(listener, files, Duration::from_millis(TLS_HANDSHAKE_MAX_MS))
+impl Certificates {
+    /// Reads them. The files must be right now; where they are not later, those before stay in use.
+    pub(crate) fn begin(files: &TlsFiles) -> Result<Self, String> {
+        Self::within(files, Duration::from_millis(TLS_HANDSHAKE_MAX_MS))
     }
 
     /// The same, where clients have so long to agree.
-    fn within(listener: TcpListener, files: &TlsFiles, limit: Duration) -> Result<Self, String> {
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let config = files.load()?;
-        let (send, ready) = mpsc::channel(TLS_HANDSHAKES_MAX);
-        let accepting = tokio::spawn(accept(listener, (files.clone(), config), limit, send));
-        Ok(Self { address, ready, accepting })
+    fn within(files: &TlsFiles, limit: Duration) -> Result<Self, String> {
+        let (seen, looked) = (files.changed_at(), Instant::now());
+        let turns = Arc::new(Semaphore::new(TLS_HANDSHAKES_MAX));
+        Ok(Self { files: files.clone(), config: files.load()?, seen, looked, limit, turns })
     }
-}
 
-impl Drop for TlsListener {
-    fn drop(&mut self) {
-        self.accepting.abort();
+    /// What is needed to agree with a client; waits for its turn.
+    pub(crate) async fn handshake(&mut self) -> Handshake {
+        // It is never closed.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        if self.looked.elapsed() >= Duration::from_millis(TLS_RELOAD_MS) {
+            self.look();
+        }
+        Handshake { acceptor: TlsAcceptor::from(Arc::clone(&self.config)), limit: self.limit, turn }
     }
-}
 
-async fn accept(
-    listener: TcpListener,
-    (files, mut config): (TlsFiles, Arc<ServerConfig>),
-    limit: Duration,
-    ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
-    let turns = Arc::new(Semaphore::new(TLS_HANDSHAKES_MAX));
-    let mut seen = files.changed_at();
-    let mut looked = tokio::time::interval(Duration::from_millis(TLS_RELOAD_MS));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = looked.tick() => {
-                let now = files.changed_at();
-                if now.is_some() && now != seen {
-                    // Both files change one after the other: where they do not fit yet, it is tried again.
-                    match files.load() {
-                        Ok(new) => {
-                            (config, seen) = (new, now);
-                            tracing::info!("the certificate was read anew");
-                        }
-                        Err(error) => tracing::warn!(error, "the certificate has changed and cannot be used; the one before stays in use"),
-                    }
-                }
-                continue;
+    /// Reads the files anew where they have changed.
+    fn look(&mut self) {
+        self.looked = Instant::now();
+        let now = self.files.changed_at();
+        if now.is_none() || now == self.seen {
+            return;
+        }
+        // Both files change one after the other: where they do not fit yet, it is tried again.
+        match self.files.load() {
+            Ok(new) => {
+                (self.config, self.seen) = (new, now);
+                tracing::info!("the certificate was read anew");
             }
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
-                continue;
+                tracing::warn!(
+                    error,
+                    "the certificate has changed and cannot be used; the one before stays in use"
+                );
             }
-        };
-        let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
-        let (acceptor, ready) = (TlsAcceptor::from(Arc::clone(&config)), ready.clone());
-        tokio::spawn(async move {
-            match tokio::time::timeout(limit, acceptor.accept(stream)).await {
-                // Nobody takes it any more: the server ends.
-                Ok(Ok(stream)) => drop(ready.send((stream, peer)).await),
-                Ok(Err(error)) => tracing::debug!(%error, %peer, "a client did not agree on TLS"),
-                Err(_) => tracing::debug!(%peer, "a client took too long to agree on TLS"),
-            }
-            drop(turn);
-        });
-    }
-}
-
-impl axum::serve::Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.ready.recv().await {
-            Some(accepted) => accepted,
-            // It accepts as long as it lives.
-            None => std::future::pending().await,
         }
     }
+}
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+/// What is needed to agree with one client.
+pub(crate) struct Handshake {
+    acceptor: TlsAcceptor,
+    limit: Duration,
+    /// Given back when they have agreed, or have not.
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Handshake {
+    /// The connection once both have agreed; nothing where they do not in time.
+    pub(crate) async fn agree(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let _turn = self.turn;
+        match tokio::time::timeout(self.limit, self.acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a client did not agree on TLS");
+                None
+            }
+            Err(_) => {
+                tracing::debug!("a client took too long to agree on TLS");
+                None
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use rustls::pki_types::ServerName;
     use rustls::{ClientConfig, RootCertStore};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
     use tokio_rustls::TlsConnector;
+    use tokio_rustls::client::TlsStream as ClientStream;
+
+    use crate::ServerConfig as Config;
+    use crate::bench::Bench;
 
     use super::*;
 
@@ -178,8 +170,8 @@ mod tests {
         std::fs::copy(data(&format!("key-{number}.pem")), &files.key).unwrap();
     }
 
-    /// Whether a client that trusts this certificate gets an answer.
-    async fn answers(address: SocketAddr, number: u32) -> bool {
+    /// A client that trusts this certificate, where it is the server's.
+    async fn connected(address: SocketAddr, number: u32) -> Option<ClientStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         for cert in CertificateDer::pem_file_iter(data(&format!("cert-{number}.pem"))).unwrap() {
             roots.add(cert.unwrap()).unwrap();
@@ -189,9 +181,12 @@ mod tests {
         let config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
         let stream = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let Ok(mut stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await else {
-            return false;
-        };
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
+    }
+
+    /// Whether a client that trusts this certificate gets an answer.
+    async fn answers(address: SocketAddr, number: u32) -> bool {
+        let Some(mut stream) = connected(address, number).await else { return false };
         let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -205,8 +200,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
         install(&files, 1);
-        let config = crate::ServerConfig { tls: Some(files.clone()), ..crate::ServerConfig::default() };
-        let bench = crate::bench::Bench::with(config).await;
+        let bench = Bench::with(Config { tls: Some(files.clone()), ..Config::default() }).await;
         let address: SocketAddr = bench.authority.parse().unwrap();
         let _silent = TcpStream::connect(address).await.unwrap();
         assert!(answers(address, 1).await && !answers(address, 2).await);
@@ -228,7 +222,10 @@ mod tests {
         let files = TlsFiles { cert: data("cert-1.pem"), key: data("key-1.pem") };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let _listener = TlsListener::within(listener, &files, Duration::from_millis(50)).unwrap();
+        let certificates = Certificates::within(&files, Duration::from_millis(50)).unwrap();
+        let bench = Bench::new().await;
+        let accepting = crate::listen::accept(listener, Some(certificates), bench.app.clone());
+        let accepting = tokio::spawn(accepting);
         let mut silent = Vec::new();
         // More than may agree at once: those behind are accepted when those before were left.
         for _ in 0..=TLS_HANDSHAKES_MAX {
@@ -237,6 +234,26 @@ mod tests {
         for mut stream in silent {
             assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
         }
+        accepting.abort();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn who_takes_nothing_over_tls_is_cut_off_as_without() {
+        let tls = Some(TlsFiles { cert: data("cert-1.pem"), key: data("key-1.pem") });
+        let limits = crate::ServerLimits { stall_max_ms: 200, ..crate::ServerLimits::default() };
+        let bench = Bench::with(Config { limits, tls, ..Config::default() }).await;
+        let mut stream = connected(bench.authority.parse().unwrap(), 1).await.unwrap();
+        assert_eq!(bench.app.places.connections_open(), 1);
+        // Far more than what the system keeps of a connection, and nobody reads it.
+        let request = format!("GET /openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", bench.authority);
+        stream.write_all(request.repeat(200).as_bytes()).await.unwrap();
+        let cut = async {
+            while bench.app.places.connections_open() != 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), cut).await.expect("it is cut off");
     }
 
     #[tokio::test]

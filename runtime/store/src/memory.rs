@@ -41,6 +41,8 @@ struct State {
     tickets: BTreeMap<TicketPlace, Ticket>,
     /// None of them is empty.
     memories: BTreeMap<MemoryScope, BTreeMap<String, Value>>,
+    /// How many changes are remembered, where not [`CHANGES_MAX`].
+    changes_max: Option<u64>,
     /// By position.
     changes: BTreeMap<u64, (RunId, Changed)>,
     /// By kind and key; none of them is null.
@@ -52,6 +54,14 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store that remembers so many changes, at least one, instead of [`CHANGES_MAX`]: for tests of what comes
+    /// of those that are forgotten.
+    pub fn remembering(changes_max: u64) -> Self {
+        let store = Self::default();
+        store.with(|state| state.changes_max = Some(changes_max.max(1)));
+        store
     }
 
     /// No change of the state can panic half-way, so a poisoned lock is as good as any.
@@ -136,7 +146,7 @@ impl State {
         }
         let position = self.changes.last_key_value().map_or(0, |(last, _)| *last) + 1;
         self.changes.insert(position, (run, what));
-        if let Some(old) = position.checked_sub(CHANGES_MAX) {
+        if let Some(old) = position.checked_sub(self.changes_max.unwrap_or(CHANGES_MAX)) {
             self.changes.remove(&old);
         }
     }
@@ -212,9 +222,18 @@ impl Store for MemoryStore {
     }
 
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {
+        self.journal_part(run, from_seq, usize::MAX).await
+    }
+
+    async fn journal_part(
+        &self,
+        run: RunId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, StoreError> {
         let skip = usize::try_from(from_seq.saturating_sub(1)).unwrap_or(usize::MAX);
-        let tail = |events: &Vec<EncodedEvent>| events.get(skip..).map(<[_]>::to_vec);
-        Ok(self.with(|state| state.journals.get(&run).and_then(tail)).unwrap_or_default())
+        let part = |events: &Vec<EncodedEvent>| events.iter().skip(skip).take(limit).cloned().collect();
+        Ok(self.with(|state| state.journals.get(&run).map(part)).unwrap_or_default())
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError> {

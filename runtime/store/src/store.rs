@@ -44,6 +44,14 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The events of a run from a seq on, in order; empty for an unknown run.
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError>;
 
+    /// The same, at most `limit` of them; no more is read than that takes.
+    async fn journal_part(
+        &self,
+        run: RunId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, StoreError>;
+
     /// The header of a run.
     async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError>;
 

@@ -170,6 +170,16 @@ impl Store for ProcessStore {
         self.store.journal(run, from_seq).await
     }
 
+    async fn journal_part(
+        &self,
+        run: RunId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, StoreError> {
+        self.alive().await;
+        self.store.journal_part(run, from_seq, limit).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError> {
         self.alive().await;
         self.store.run(run).await

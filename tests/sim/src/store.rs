@@ -187,6 +187,15 @@ impl Store for ProcessStore {
         self.kept().await.journal(run, from_seq).await
     }
 
+    async fn journal_part(
+        &self,
+        run: RunId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, StoreError> {
+        self.kept().await.journal_part(run, from_seq, limit).await
+    }
+
     async fn run(&self, run: RunId) -> Result<Option<RunHeader>, StoreError> {
         self.kept().await.run(run).await
     }

@@ -273,6 +273,11 @@ impl Catalog {
         self.cached(digest).map(|ready| Arc::clone(&ready.loaded))
     }
 
+    /// How many are held.
+    pub(crate) fn count(&self) -> usize {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn cached(&self, digest: &Digest) -> Option<Arc<ReadyPlugin>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }

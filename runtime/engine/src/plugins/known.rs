@@ -9,7 +9,7 @@ use pawl_sandbox::Manifest;
 
 use super::acceptance::{self, Demands, HeldPlugin};
 use super::catalog::PluginEntry;
-use crate::routes::{RoutedPlugin, standings};
+use crate::routes::{RoutedPlugin, standing_of, standings};
 use crate::{Engine, EngineError, Workflow};
 
 impl Engine {
@@ -25,6 +25,17 @@ impl Engine {
         query: &RouteQuery,
     ) -> Result<Vec<(Candidate, RoutedPlugin)>, EngineError> {
         standings(&self.context, query).await
+    }
+
+    /// How a plugin that was described stands among those that offer the same, one entry a capability: its name, and
+    /// what a route would see of it. No other plugin is looked at.
+    pub async fn standing_of(&self, entry: &PluginEntry, pin: &PluginPin) -> Vec<(String, Candidate)> {
+        standing_of(&self.context, entry, pin).await
+    }
+
+    /// How many components are in memory, ready to be used.
+    pub fn loaded_plugins(&self) -> usize {
+        self.context.catalog.count()
     }
 
     /// The plugin in this file, with the manifest beside it.

@@ -14,7 +14,7 @@ mod tracker;
 
 pub use registry::RoutedPlugin;
 pub(crate) use registry::{Registry, offers};
-pub(crate) use router::{Request, Routes, route, standings};
+pub(crate) use router::{Request, Routes, route, standing_of, standings};
 pub(crate) use tracker::Tracker;
 
 #[cfg(test)]

@@ -225,6 +225,18 @@ fn made(origin: PluginOrigin, loaded: Arc<LoadedPlugin>, setting: &OfferSetting)
     RoutedPlugin { origin, offer, digest, description, loaded: Some(loaded) }
 }
 
+/// A plugin that was described, as routes see it. Its component is left out: what it imports is not asked for.
+pub(crate) fn described_as(context: &Context, entry: &PluginEntry, pin: &PluginPin) -> RoutedPlugin {
+    let description = pin.description.clone();
+    let manifest = entry.manifest.as_ref().and_then(|text| Manifest::parse(text).ok());
+    let setting = manifest.map(|manifest| manifest.offer()).unwrap_or_default();
+    let mut offer = Offer::of(&description).with(&setting, &description);
+    if let Some(setting) = context.standing.now().offers.get(&entry.name) {
+        offer = offer.with(setting, &description);
+    }
+    RoutedPlugin { origin: entry.origin.clone(), offer, digest: pin.component, description, loaded: None }
+}
+
 async fn load(context: &Context, entry: &PluginEntry) -> Found {
     let checked = context.catalog.pin(entry).await.map_err(|error| error.to_string())?;
     let loaded = context.catalog.loaded(&checked.1.bytes).await.map_err(|error| error.to_string())?;

@@ -1,10 +1,10 @@
 //! Looks for a plugin that does what a visit asks for, and pins it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pawl_core::event::Candidate;
-use pawl_core::plugin::{Ceiling, Permissions, PluginKind, PluginPins};
+use pawl_core::plugin::{Ceiling, Description, Permissions, PluginKind, PluginPin, PluginPins};
 use pawl_core::route::{ROUTE_CANDIDATES_MAX, RouteQuery};
 use pawl_core::{RouteFound, RouteOutcome, RunId, Timestamp, VisitId};
 use pawl_store::Blob;
@@ -14,10 +14,10 @@ use super::circuit::Circuit;
 use super::health::{Health, Observation};
 use super::history::recent;
 use super::rank::{rank, reason};
-use super::registry::{RoutedPlugin, forget_server, registered};
+use super::registry::{RoutedPlugin, described_as, forget_server, registered};
 use crate::EngineError;
 use crate::driver::Context;
-use crate::plugins::acceptance;
+use crate::plugins::{PluginEntry, acceptance};
 
 /// A visit that needs a plugin.
 #[derive(Debug, Clone)]
@@ -297,16 +297,7 @@ pub(crate) async fn standings(
     context: &Context,
     query: &RouteQuery,
 ) -> Result<Vec<(Candidate, RoutedPlugin)>, EngineError> {
-    let request = Request {
-        run: context.config.chance.run_id(),
-        visit: VisitId(0),
-        query: Arc::new(query.clone()),
-        failed: BTreeSet::new(),
-        pins: Arc::default(),
-        among: Permissions::default(),
-        grants: Permissions::default(),
-        ceiling: Ceiling::default(),
-    };
+    let request = asked(context, query.clone());
     let all = registered(context, None, query.kind).await?;
     let looked = context.routes.ask(context, |health, now| {
         let one = |(name, plugin)| judge_for_listing(health, now, &request, name, plugin);
@@ -316,6 +307,46 @@ pub(crate) async fn standings(
         looked.await.into_iter().partition(|looked| looked.candidate.left_out.is_none());
     let all = ranked(good, &request).into_iter().chain(rest);
     Ok(all.filter_map(|looked| Some((looked.candidate, looked.plugin?))).collect())
+}
+
+/// How one plugin stands in routes that look for what it offers, by capability. Others are not loaded for it: what a
+/// route sees of a plugin does not depend on who else there is.
+pub(crate) async fn standing_of(
+    context: &Context,
+    entry: &PluginEntry,
+    pin: &PluginPin,
+) -> Vec<(String, Candidate)> {
+    let plugin = described_as(context, entry, pin);
+    // What it says of itself, in the order in which it does, whatever its manifest makes of it.
+    let capabilities = match &pin.description {
+        Description::Agent(agent) => agent.capabilities.clone(),
+        Description::Tools(tools) => tools.iter().map(|tool| tool.name.clone()).collect(),
+    };
+    let kind = pin.description.kind();
+    let looked = context.routes.ask(context, |health, now| {
+        let one = |capability: String| {
+            let query = RouteQuery { kind, capability, labels: BTreeMap::new(), prefer: Vec::new() };
+            let request = asked(context, query);
+            let looked = judge_for_listing(health, now, &request, entry.name.clone(), Ok(plugin.clone()))?;
+            Some((request.query.capability.clone(), looked.candidate))
+        };
+        capabilities.into_iter().filter_map(one).collect()
+    });
+    looked.await
+}
+
+/// What a listing asks for: by nobody, so that nothing is withheld.
+fn asked(context: &Context, query: RouteQuery) -> Request {
+    Request {
+        run: context.config.chance.run_id(),
+        visit: VisitId(0),
+        query: Arc::new(query),
+        failed: BTreeSet::new(),
+        pins: Arc::default(),
+        among: Permissions::default(),
+        grants: Permissions::default(),
+        ceiling: Ceiling::default(),
+    }
 }
 
 /// The same as for a step that grants whatever a plugin needs.

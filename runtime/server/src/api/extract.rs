@@ -92,9 +92,13 @@ fn not_json() -> Problem {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
+    is_of(headers, "application/json")
+}
+
+fn is_of(headers: &HeaderMap, wanted: &str) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
+    kind.eq_ignore_ascii_case(wanted)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -110,6 +114,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let code = if error.is_data() { Code::BodyDoesNotFit } else { Code::BadJson };
         Problem::of(code, format!("{error}; look at /openapi.json for what is taken"))
     })
+}
+
+/// The fields of a form, within the limits of a body.
+pub(crate) async fn form(request: Request, app: &App) -> Result<Vec<(String, String)>, Problem> {
+    if !is_of(request.headers(), "application/x-www-form-urlencoded") {
+        return Err(Problem::of(Code::NotJson, "send the form as the page does, form-urlencoded"));
+    }
+    let bytes = read(request, app).await?;
+    Ok(form_urlencoded::parse(&bytes).into_owned().collect())
 }
 
 /// The whole body, within the limits.

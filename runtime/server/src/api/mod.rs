@@ -17,7 +17,7 @@ pub(crate) mod upgrades;
 pub(crate) mod workflows;
 
 pub(crate) use answers::{Refusals, Rejections};
-pub(crate) use extract::{Body, OptionalBody, Path, Query};
+pub(crate) use extract::{Body, OptionalBody, Path, Query, form};
 
 use crate::Problem;
 

@@ -1,13 +1,10 @@
 //! Plugins: what there is, and what they say of themselves.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use pawl_core::Digest;
 use pawl_core::guard::covers;
-use pawl_core::plugin::{Description, PluginKind};
-use pawl_core::route::RouteQuery;
+use pawl_core::plugin::{PluginKind, PluginPin};
 use pawl_engine::PluginEntry;
 use serde_json::{Map, Value, json};
 
@@ -84,35 +81,20 @@ pub(crate) async fn show(
     }
     let pin = app.engine.describe_plugin(found).await?;
     let imports = if found.bytes.is_empty() { Vec::new() } else { app.engine.plugin_imports(found).await? };
-    let kind = pin.description.kind();
     let mut document = entry(found);
-    document.insert("kind".to_owned(), kind.name().into());
+    document.insert("kind".to_owned(), pin.description.kind().name().into());
     document.insert("imports".to_owned(), json!(imports));
     document.insert("description".to_owned(), json!(pin.description));
-    document.insert("standing".to_owned(), standing(&app, &name, kind, &pin.description).await?.into());
+    document.insert("standing".to_owned(), standing(&app, found, &pin).await.into());
     Ok(Json(document.into()))
 }
 
 /// How it stands among those that offer the same.
-async fn standing(
-    app: &App,
-    name: &str,
-    kind: PluginKind,
-    description: &Description,
-) -> Result<Vec<Value>, Problem> {
-    let capabilities = match description {
-        Description::Agent(agent) => agent.capabilities.clone(),
-        Description::Tools(tools) => tools.iter().map(|tool| tool.name.clone()).collect(),
-    };
-    let mut standing = Vec::new();
-    for capability in capabilities {
-        let query = RouteQuery { kind, capability, labels: BTreeMap::new(), prefer: Vec::new() };
-        let found = app.engine.candidates(&query).await?;
-        if let Some((candidate, _)) = found.iter().find(|(candidate, _)| candidate.name == name) {
-            let mut document = json!(candidate);
-            document["capability"] = query.capability.into();
-            standing.push(document);
-        }
-    }
-    Ok(standing)
+async fn standing(app: &App, entry: &PluginEntry, pin: &PluginPin) -> Vec<Value> {
+    let entries = app.engine.standing_of(entry, pin).await.into_iter().map(|(capability, candidate)| {
+        let mut document = json!(candidate);
+        document["capability"] = capability.into();
+        document
+    });
+    entries.collect()
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pawl_core::{Namespace, Timestamp};
 use serde_json::{Map, Value};
 
-use super::jwks::{Jwks, KeySource};
+use super::jwks::{Jwks, KeySource, KeyTimes};
 use super::{Role, TOKEN_GROUPS_MAX, TOKEN_NAME_MAX_BYTES};
 
 /// How long a token may be, in bytes.
@@ -123,13 +123,11 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     pub(crate) fn new(config: IssuerConfig) -> Self {
-        let keys = Jwks::new(config.keys.clone());
-        Self { config, keys }
+        Self::within(config, KeyTimes::default())
     }
 
-    #[cfg(test)]
-    fn within(config: IssuerConfig, refresh_min_ms: u64, request_max_ms: u64) -> Self {
-        let keys = Jwks::within(config.keys.clone(), refresh_min_ms, request_max_ms);
+    fn within(config: IssuerConfig, times: KeyTimes) -> Self {
+        let keys = Jwks::within(config.keys.clone(), times);
         Self { config, keys }
     }
 
@@ -152,7 +150,8 @@ impl Issuer {
             return Err(JwtRefusal::Malformed("it asks for extensions that are not known here"));
         }
         let kid = header.get("kid").and_then(Value::as_str);
-        let key = self.keys.key(algorithm, kid).await.map_err(|error| JwtRefusal::Keys(error.to_string()))?;
+        let key = self.keys.key(algorithm, kid, now).await;
+        let key = key.map_err(|error| JwtRefusal::Keys(error.to_string()))?;
         let key = key.ok_or(JwtRefusal::UnknownKey)?;
         let signature = decoded(signature)?;
         let signed = &token[..head.len() + 1 + claims.len()];

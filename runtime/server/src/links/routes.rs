@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::extract::{Form, Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use pawl_core::event::Actor;
 use pawl_core::view::OpenApproval;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::page;
 use super::ticket::{LINK_EXPIRES_MAX_MS, Ticket};
 use crate::Problem;
-use crate::api::{Body, Refusals};
+use crate::api::{Body, Refusals, form};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::identity::{Verb, random_bytes};
@@ -140,14 +140,26 @@ impl Void {
                 "The link was made for another question. Ask for a new one, and look at what it shows."
                     .to_owned(),
             ),
-            Self::Failed(problem) => (
-                StatusCode::from_u16(problem.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
-                "This cannot be shown now",
-                problem.detail,
-            ),
+            Self::Failed(problem) => return says_why_not(problem),
         };
         page::says(status, title, &text)
     }
+}
+
+/// A problem as a page, for whoever has come by a link.
+pub(crate) fn says_why_not(problem: Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let mut response = page::says(status, "This cannot be done now", &problem.detail);
+    // The header that the problem itself would have.
+    if let Some(later) = problem.into_response().headers_mut().remove(header::RETRY_AFTER) {
+        response.headers_mut().insert(header::RETRY_AFTER, later);
+    }
+    response
+}
+
+/// Whether a path is that of a link.
+pub(crate) fn is_link(path: &str) -> bool {
+    path.starts_with("/a/")
 }
 
 /// What a link is good for now.
@@ -186,22 +198,31 @@ pub(crate) async fn look(State(app): State<App>, Path(link): Path<String>) -> Re
 /// The answer that the page's form sends. It uses the link up.
 #[utoipa::path(post, path = "/a/{link}", tag = "approvals", params(("link" = String, Path, description = "what was sent")), request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "the answer is recorded", content_type = "text/html", body = String),
-    (status = 400, description = "the form cannot be read", content_type = "text/plain", body = String),
+    (status = 400, description = "the form broke off", content_type = "text/html", body = String),
+    (status = 408, description = "the form took too long to arrive", content_type = "text/html", body = String),
+    (status = 413, description = "the form is too long", content_type = "text/html", body = String),
     (status = 403, description = "the link was not made here, or the form is not its page's", content_type = "text/html", body = String),
     (status = 409, description = "what is asked has changed", content_type = "text/html", body = String),
     (status = 410, description = "it has expired, was used, or the approval was answered", content_type = "text/html", body = String),
-    (status = 415, description = "the body is no form", content_type = "text/plain", body = String),
+    (status = 415, description = "the body is no form", content_type = "text/html", body = String),
     (status = 422, description = "what was filled in does not fit; the link can be used again", content_type = "text/html", body = String),
+    (status = 429, description = "too much is under way; `Retry-After` says when to come back", content_type = "text/html", body = String),
+    (status = 503, description = "it took too long, or the server is ending", content_type = "text/html", body = String),
 ))]
-pub(crate) async fn answer(
-    State(app): State<App>,
-    Path(link): Path<String>,
-    Form(pairs): Form<Vec<(String, String)>>,
-) -> Response {
-    answered(&app, &link, &pairs).await.unwrap_or_else(Void::page)
+pub(crate) async fn answer(State(app): State<App>, Path(link): Path<String>, request: Request) -> Response {
+    answered(&app, &link, request).await.unwrap_or_else(Void::page)
 }
 
-async fn answered(app: &App, link: &str, pairs: &[(String, String)]) -> Result<Response, Void> {
+async fn answered(app: &App, link: &str, request: Request) -> Result<Response, Void> {
+    // First the link, then what is sent: nobody has a body read who has no link.
+    looked_at(app, link).await?;
+    let pairs = form(request, app).await.map_err(Void::Failed)?;
+    taken(app, link, &pairs).await
+}
+
+/// What a form says is carried out, once.
+async fn taken(app: &App, link: &str, pairs: &[(String, String)]) -> Result<Response, Void> {
+    // Anew: it took a while to arrive.
     let (ticket, open) = looked_at(app, link).await?;
     let field = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, text)| text.clone());
     if !app.links.is_form_token(link, &field("_form").unwrap_or_default()) {

@@ -145,3 +145,30 @@ async fn a_link_is_made_only_for_whom_the_approval_asks_and_by_who_makes_tokens(
         assert_eq!(bench.ask(&token, &line, "{\"for\":\"user:ann\"}").await.status, 403);
     }
 }
+
+#[tokio::test]
+async fn a_form_is_waited_for_only_with_a_link_that_is_good_and_not_for_long() {
+    let limits =
+        crate::ServerLimits { body_max_ms: 50, body_max_bytes: 600, ..crate::ServerLimits::default() };
+    let bench = Bench::with(crate::ServerConfig { limits, ..crate::ServerConfig::default() }).await;
+    let (_, approval) = bench.asking(&Namespace::default()).await;
+    let path = path(&made(&bench, &approval, json!({ "for": "user:ann" })).await);
+    // The body never comes.
+    let cases = [
+        ("/a/forged", "100", 403, "not valid"),
+        (&*path, "100", 408, "body_max_ms (50)"),
+        (&*path, "601", 413, "body_max_bytes"),
+    ];
+    for (path, length, status, says) in cases {
+        let answer = bench.send(&format!("POST {path}"), &[FORM, ("content-length", length)], "").await;
+        assert_eq!((answer.status, answer.body.contains(says)), (status, true), "{}", answer.body);
+        assert!(answer.header("content-type").unwrap().starts_with("text/html"));
+    }
+    let other =
+        bench.send(&format!("POST {path}"), &[("content-type", "text/plain")], "_action=approve").await;
+    assert_eq!(other.status, 415, "{}", other.body);
+    // None of it has used the link up.
+    let page = bench.send(&format!("GET {path}"), &[], "").await;
+    let done = bench.send(&format!("POST {path}"), &[FORM], &form(&page.body, "approve")).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pawl_core::RunId;
-use pawl_engine::{Engine, Grown};
+use pawl_engine::{Engine, Grown, Notices};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,19 +29,20 @@ impl Hub {
     /// Begins to listen. It ends with the engine, or when it is cancelled.
     pub(crate) fn begin(engine: &Engine, closing: CancellationToken) -> Self {
         let hub = Self { waiting: Arc::new(Mutex::new(Some(HashMap::new()))) };
-        let (engine, told) = (engine.clone(), hub.clone());
+        // From here on, and not from when the task has its first turn: whoever waits from now on is woken.
+        let (notices, told) = (engine.notices(), hub.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = closing.cancelled() => {}
-                () = told.listen(&engine) => {}
+                () = told.listen(notices) => {}
             }
             told.lock().take();
         });
         hub
     }
 
-    async fn listen(&self, engine: &Engine) {
-        let Some(mut notices) = engine.notices() else { return };
+    async fn listen(&self, notices: Option<Notices>) {
+        let Some(mut notices) = notices else { return };
         loop {
             match notices.runs().await {
                 Some(Grown::Runs(runs)) => self.wake(&runs),

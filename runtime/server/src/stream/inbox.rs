@@ -1,7 +1,6 @@
 //! What waits for people, as it changes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -12,8 +11,8 @@ use pawl_store::Change;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::changes::Listener;
-use super::{Events, begin, events, follows};
+use super::changes::{Heard, Listener};
+use super::{Events, begin, events, follows, reset};
 use crate::api::{Query, Rejections};
 use crate::app::App;
 use crate::caller::Caller;
@@ -60,7 +59,7 @@ pub(crate) struct InboxQuery {
 
 /// What waits for people, as it changes: `opened` with the approval, which takes the place of what was known of it
 /// before, and `closed` with its id. A client that comes back goes on where it stopped; one that comes back too late
-/// hears `reset` first, and must list the approvals anew. To miss nothing, listen first and list then.
+/// hears `reset` first, one that reads too slowly hears it in between, and both must list the approvals anew. To miss nothing, listen first and list then.
 #[utoipa::path(get, path = "/v1/approvals/events", operation_id = "follow_approvals", tag = "streams", params(
     InboxQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "the id of the event that was seen last", pattern = "^[0-9]{1,18}(\\.[0-9]{1,6})?$"),
@@ -125,7 +124,10 @@ impl Reader {
     async fn next(&mut self) -> Option<Event> {
         loop {
             let Some(told) = self.ready.pop_front() else {
-                let change: Arc<Change> = self.listener.next().await?;
+                let change = match self.listener.next().await? {
+                    Heard::Change(change) => change,
+                    Heard::Lost(position) => return Some(reset(position)),
+                };
                 let within = self.within.take().filter(|(position, _)| *position == change.position);
                 self.ready = self::told(&change, within.map_or(0, |(_, heard)| heard));
                 continue;

@@ -11,8 +11,11 @@ mod run;
 use std::convert::Infallible;
 use std::pin::Pin;
 
-use axum::http::HeaderMap;
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
@@ -71,6 +74,21 @@ fn events(
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
+/// The same of events that are written already.
+fn texts(
+    app: &App,
+    place: OwnedSemaphorePermit,
+    stream: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response {
+    let reader = app.engine.metrics().reader();
+    let stream = stream.take_until(app.closing.clone().cancelled_owned()).map(move |text| {
+        let _kept = (&place, &reader);
+        Ok::<_, Infallible>(text)
+    });
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, Body::from_stream(stream)).into_response()
+}
+
 fn event(name: &str, id: u64, data: &Value) -> Event {
     Event::default().event(name).id(id.to_string()).data(data.to_string())
 }
@@ -78,10 +96,14 @@ fn event(name: &str, id: u64, data: &Value) -> Event {
 /// How a stream of changes begins: with where it stands, so that whoever is cut off before the first change goes on
 /// from here; with `reset` where what was seen last is forgotten.
 fn begin(has_seen: bool, reset: bool, position: u64) -> Option<Event> {
-    let name = match (reset, has_seen) {
-        (true, _) => "reset",
-        (false, false) => "begin",
-        (false, true) => return None,
-    };
-    Some(event(name, position, &Value::Object(serde_json::Map::new())))
+    match (reset, has_seen) {
+        (true, _) => Some(self::reset(position)),
+        (false, false) => Some(event("begin", position, &Value::Object(serde_json::Map::new()))),
+        (false, true) => None,
+    }
+}
+
+/// What was seen last is forgotten: whoever hears this looks anew, and goes on from here.
+fn reset(position: u64) -> Event {
+    event("reset", position, &Value::Object(serde_json::Map::new()))
 }

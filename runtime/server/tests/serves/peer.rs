@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How long anything is waited for. Nothing takes that long; a test that hangs ends so.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A step that asks a person.
 pub(crate) const ASK: &str = r#"

@@ -288,3 +288,43 @@ async fn workflows_are_checked_and_the_server_tells_of_itself() {
     served.post("/v1/runs", &json!({ "source": QUICK })).await.refused(503, "ending");
     assert_eq!(served.get("/v1/runs").await.with(200)["items"], Value::Array(Vec::new()));
 }
+
+#[tokio::test]
+async fn a_look_at_one_plugin_loads_no_other() {
+    // It is compiled, which takes a build without optimizations long.
+    let served = serve(|config| config.limits.request_max_ms = 600_000).await;
+    let echo = served.get("/v1/plugins/echo").await.with(200);
+    assert_eq!(served.engine.loaded_plugins(), 1);
+    let standing = echo["standing"].as_array().unwrap();
+    assert_eq!((standing.len(), &standing[0]["name"]), (1, &json!("echo")), "{echo}");
+    assert_eq!(
+        (&standing[0]["capability"], &standing[0]["health_permille"]),
+        (&json!("echo"), &json!(1_000))
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_a_journal_has_what_is_asked_for_and_says_where_it_goes_on() {
+    let served = serve(|_| {}).await;
+    let run = served.start(QUICK).await;
+    served.settled(&run).await;
+    let whole = served.get(&format!("/v1/runs/{run}/journal?limit=500")).await.with(200);
+    let whole = whole["items"].as_array().unwrap();
+    for limit in 1..=whole.len() + 1 {
+        let (mut from, mut read) = ("1".to_owned(), Vec::new());
+        loop {
+            let page = format!("/v1/runs/{run}/journal?from={from}&limit={limit}");
+            let page = served.get(&page).await.with(200);
+            let items = page["items"].as_array().unwrap();
+            assert!(!items.is_empty() && items.len() <= limit, "{page}");
+            read.extend(items.clone());
+            match page["next"].as_str() {
+                Some(next) => next.clone_into(&mut from),
+                None => break,
+            }
+        }
+        assert_eq!(&read, whole, "{limit} at once");
+    }
+    let beyond = served.get(&format!("/v1/runs/{run}/journal?from={}", whole.len() + 1)).await.with(200);
+    assert_eq!(beyond, json!({ "items": [], "next": null }));
+}

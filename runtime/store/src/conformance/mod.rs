@@ -106,6 +106,10 @@ async fn check_step(store: &dyn Store, step: &Step, at: &str) {
         },
         Step::Journal(run, from, events) => {
             assert_eq!(store.journal(*run, *from).await.expect(at), *events, "{at}");
+            for limit in 0..=events.len() + 1 {
+                let part = store.journal_part(*run, *from, limit).await.expect(at);
+                assert_eq!(part, events[..limit.min(events.len())], "{at}, at most {limit}");
+            }
         }
         Step::Run(run, header) => {
             assert_eq!(store.run(*run).await.expect(at), header.as_deref().cloned(), "{at}");

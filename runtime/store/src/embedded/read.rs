@@ -27,11 +27,12 @@ const JOURNAL_READ_MAX_BYTES: usize = 4 << 20;
 /// Rows, and where a scan stopped before it came to the end.
 type Scanned<T, K> = (Vec<T>, Option<K>);
 
-/// Events from a seq on, and whether these were all.
+/// Events from a seq on, at most `limit`, and whether these were all that are asked for.
 pub(super) fn journal(
     rows: &impl Rows,
     run: RunId,
     from_seq: u64,
+    limit: usize,
 ) -> Result<(Vec<EncodedEvent>, bool), StoreError> {
     let wanted = codec::journal_key(run, from_seq);
     // The record with this seq may begin before it.
@@ -47,6 +48,10 @@ pub(super) fn journal(
         let (_, first) = codec::split_journal_key(&key)?;
         let skip = usize::try_from(from_seq.saturating_sub(first)).unwrap_or(usize::MAX);
         events.extend(codec::unframe(&record, skip)?);
+        if events.len() >= limit {
+            events.truncate(limit);
+            return Ok((events, true));
+        }
         bytes += record.len();
     }
     Ok((events, true))

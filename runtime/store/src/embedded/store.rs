@@ -114,10 +114,20 @@ impl<E: Engine> Store for EmbeddedStore<E> {
     }
 
     async fn journal(&self, run: RunId, from_seq: u64) -> Result<Vec<EncodedEvent>, StoreError> {
+        self.journal_part(run, from_seq, usize::MAX).await
+    }
+
+    async fn journal_part(
+        &self,
+        run: RunId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, StoreError> {
         let mut from_seq = from_seq.max(1);
         let mut events = Vec::new();
         loop {
-            let (part, complete) = self.engine.read(|rows| read::journal(rows, run, from_seq)).await?;
+            let left = limit - events.len();
+            let (part, complete) = self.engine.read(|rows| read::journal(rows, run, from_seq, left)).await?;
             from_seq += part.len() as u64;
             events.extend(part);
             if complete {

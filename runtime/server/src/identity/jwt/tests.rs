@@ -8,6 +8,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyP
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::super::{JWKS_AGE_MAX_MS, JWKS_FRESH_MS, JWKS_REFRESH_MIN_MS};
 use super::*;
 
 /// An RSA key's modulus, and a token that was signed with the key, good until 2100. The key itself is gone.
@@ -82,6 +83,16 @@ fn config(keys: KeySource) -> IssuerConfig {
     }
 }
 
+/// Keys are asked for whenever one is not known.
+fn often() -> KeyTimes {
+    KeyTimes { refresh_min_ms: 0, ..KeyTimes::default() }
+}
+
+/// So long after [`NOW`].
+fn later(ms: u64) -> Timestamp {
+    Timestamp(NOW.0 + ms)
+}
+
 /// An issuer whose keys are in a file.
 fn issuer(keys: &[Value]) -> (Issuer, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +102,12 @@ fn issuer(keys: &[Value]) -> (Issuer, tempfile::TempDir) {
 }
 
 fn claims() -> Value {
-    json!({ "iss": "https://login.example", "aud": "pawl", "sub": "ann", "exp": NOW.0 / 1_000 + 60,
+    until(60)
+}
+
+/// Claims that are good for so many seconds.
+fn until(seconds: u64) -> Value {
+    json!({ "iss": "https://login.example", "aud": "pawl", "sub": "ann", "exp": NOW.0 / 1_000 + seconds,
         "roles": "operator pawl-admins nothing", "groups": ["finance"], "tenant": "t" })
 }
 
@@ -217,7 +233,7 @@ async fn keys_are_fetched_again_when_they_change_and_not_for_every_stranger() {
     let (old, new) = (Signer::new(), Signer::new());
     let keys = Arc::new(std::sync::Mutex::new(json!({ "keys": [old.ed_key("old")] })));
     let (url, asked) = served(Arc::clone(&keys)).await;
-    let issuer = Issuer::within(config(KeySource::Url(url.clone())), 0, 10_000);
+    let issuer = Issuer::within(config(KeySource::Url(url.clone())), often());
     let token = |signer: &Signer, kid: &str| signer.token(&json!({ "alg": "EdDSA", "kid": kid }), &claims());
     for _ in 0..3 {
         assert!(issuer.check(&token(&old, "old"), NOW).await.is_ok());
@@ -252,8 +268,116 @@ async fn keys_that_cannot_be_had_are_told() {
         (KeySource::File("/nowhere/keys.json".into()), "cannot read /nowhere/keys.json"),
     ];
     for (source, says) in cases {
-        let refused =
-            Issuer::within(config(source), 0, 500).check(&token, NOW).await.unwrap_err().to_string();
+        let refused = Issuer::within(config(source), KeyTimes { request_max_ms: 500, ..often() })
+            .check(&token, NOW)
+            .await;
+        let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("cannot be had") && refused.contains(says), "{refused}");
     }
+}
+
+/// A token that is good for long enough.
+fn lasting(signer: &Signer, kid: &str) -> String {
+    signer.token(&json!({ "alg": "EdDSA", "kid": kid }), &until(100_000))
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_again_are_used_for_so_long_and_no_longer() {
+    let signer = Signer::new();
+    let (issuer, folder) = issuer(&[signer.ed_key("a")]);
+    let (path, aside) = (folder.path().join("keys.json"), folder.path().join("aside.json"));
+    let token = lasting(&signer, "a");
+    assert!(issuer.check(&token, NOW).await.is_ok());
+    std::fs::rename(&path, &aside).unwrap();
+    let at = |ms| issuer.check(&token, later(ms));
+    for good in [JWKS_FRESH_MS, JWKS_FRESH_MS + 1, JWKS_AGE_MAX_MS] {
+        assert!(at(good).await.is_ok(), "after {good} ms");
+    }
+    let refused = at(JWKS_AGE_MAX_MS + 1).await.unwrap_err().to_string();
+    assert!(refused.contains("cannot read") && refused.contains("jwks_age_max_ms (3600000)"), "{refused}");
+    // Whether or not it is tried again: nobody is let in meanwhile.
+    let again = at(JWKS_AGE_MAX_MS + 2).await.unwrap_err().to_string();
+    assert_eq!(again, refused);
+    std::fs::rename(&aside, &path).unwrap();
+    assert!(at(JWKS_AGE_MAX_MS + 2).await.is_err(), "it is not asked again so soon");
+    assert!(at(JWKS_AGE_MAX_MS + 1 + JWKS_REFRESH_MIN_MS).await.is_ok());
+    // A clock that went back makes no key younger.
+    std::fs::remove_file(&path).unwrap();
+    assert!(issuer.check(&token, NOW).await.is_err());
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_away_is_good_no_more_once_keys_are_asked_for_again() {
+    let (old, new) = (Signer::new(), Signer::new());
+    let (issuer, folder) = issuer(&[old.ed_key("old")]);
+    let (before, after) = (lasting(&old, "old"), lasting(&new, "new"));
+    assert!(issuer.check(&before, NOW).await.is_ok());
+    let keys = json!({ "keys": [new.ed_key("new")] }).to_string();
+    std::fs::write(folder.path().join("keys.json"), keys).unwrap();
+    assert!(issuer.check(&before, later(JWKS_FRESH_MS)).await.is_ok(), "nobody has asked yet");
+    assert!(issuer.check(&before, later(JWKS_FRESH_MS + 1)).await.is_err());
+    assert!(issuer.check(&after, later(JWKS_FRESH_MS + 1)).await.is_ok());
+}
+
+/// A server that gives these keys to the first who asks, and lets all others wait. It tells of each who asks.
+async fn stuck(keys: Value) -> (String, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut waiting = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 2_048]).await;
+            if waiting.is_empty() {
+                let body = keys.to_string();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+            waiting.push(stream);
+            let _ = tell.send(());
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn who_is_known_waits_for_nobody_and_one_asks_at_a_time() {
+    let signer = Signer::new();
+    let (url, mut asked) = stuck(json!({ "keys": [signer.ed_key("a")] })).await;
+    // Long enough that the test fails where somebody waits for it.
+    let times = KeyTimes { request_max_ms: 600_000, ..often() };
+    let issuer = Arc::new(Issuer::within(config(KeySource::Url(url)), times));
+    let known = lasting(&signer, "a");
+    assert!(issuer.check(&known, NOW).await.is_ok());
+    asked.recv().await.unwrap();
+    let mut strangers = Vec::new();
+    for number in 0..5 {
+        let (issuer, token) = (Arc::clone(&issuer), lasting(&signer, &format!("stranger-{number}")));
+        strangers.push(tokio::spawn(async move { issuer.check(&token, NOW).await }));
+    }
+    asked.recv().await.unwrap();
+    // Also where the keys are to be asked for again: that is under way.
+    for now in [NOW, later(JWKS_FRESH_MS + 1), later(JWKS_AGE_MAX_MS)] {
+        let checked = tokio::time::timeout(std::time::Duration::from_secs(30), issuer.check(&known, now));
+        assert!(checked.await.expect("it waits for nobody").is_ok());
+    }
+    assert!(asked.try_recv().is_err(), "one at a time");
+    for stranger in strangers {
+        assert!(!stranger.is_finished());
+        stranger.abort();
+    }
+}
+
+#[tokio::test]
+async fn those_who_come_before_there_are_keys_wait_for_one_fetching() {
+    let signer = Signer::new();
+    let keys = Arc::new(std::sync::Mutex::new(json!({ "keys": [signer.ed_key("a")] })));
+    let (url, asked) = served(keys).await;
+    let issuer = Issuer::within(config(KeySource::Url(url)), often());
+    let token = lasting(&signer, "a");
+    // Their clocks were looked at in another order.
+    let checks = (0..10).rev().map(|late| issuer.check(&token, later(late)));
+    let checks = futures_util::future::join_all(checks).await;
+    assert!(checks.iter().all(Result::is_ok));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
