@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use pawl_core::event::Event;
 use pawl_core::view::{RunHeader, Status, Waiting};
-use pawl_core::{Duration, FailureKind, RunId};
+use pawl_core::{Duration, FailureKind, Refusal, RunId};
 use pawl_engine::{EngineError, ManualClock, StartOptions};
 use pawl_store::memory::MemoryStore;
 use pawl_store::{Page, RunFilter, Store};
@@ -322,6 +322,33 @@ async fn a_fork_of_a_run_that_waits_for_an_event_hears_it_as_well() -> Result<()
     }
     for run in [run, fork] {
         ensure!(scene.ended(run).await?.outputs == Some(json!({ "heard": [7, 8] })));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_a_run_that_a_step_started_is_gone_on_with_only_for_who_could_have_given_it()
+-> Result<()> {
+    let parent = "steps: [{ id: s, workflow: child }, { id: after, set: done }]";
+    let folder = family(parent, "steps: [{ id: ask, human: { title: Go on?, to: group:finance } }]")?;
+    let scene = Scene::new().await?;
+    let run = start(&scene, &folder, json!({})).await?;
+    let Some(Waiting::Run { run: child, .. }) = scene.settled(run).await?.waiting else {
+        anyhow::bail!("the run does not wait for its child")
+    };
+    let approval = scene.asked(child).await?;
+    let fay = || person("user:fay", &["group:finance"], false);
+    scene.answer_as(&approval, "approve", Value::Null, fay()).await?;
+    scene.ended(run).await?;
+    let behind = scene.named(run, "step-completed").await?.seq;
+    let refused = scene.engine.fork(run, behind, Vec::new(), person("user:eve", &[], false)).await;
+    let Err(EngineError::Refused(Refusal::AnswerOfOthers(said))) = refused else {
+        anyhow::bail!("{refused:?}")
+    };
+    ensure!(said.contains(&format!("of run {child} is the answer 'approve' of user:fay")), "{said}");
+    for by in [fay(), person("user:ann", &[], true)] {
+        let fork = scene.engine.fork(run, behind, Vec::new(), by).await?;
+        ensure!(scene.ended(fork).await?.status == Status::Completed);
     }
     Ok(())
 }

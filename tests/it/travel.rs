@@ -62,6 +62,22 @@ async fn a_rerun_starts_from_the_same_definition_with_inputs_that_fit_it() -> Re
 }
 
 #[tokio::test]
+async fn hosts_that_were_allowed_to_one_text_are_not_allowed_to_another_that_somebody_brings() -> Result<()> {
+    let scene = Scene::new().await?;
+    let run = scene.start_allowed(PAUSES, Value::Null, &["bank.example"]).await?;
+    let other = scene.workflow(&PAUSES.replace("text: done", "text: other")).await?;
+    let eve = || person("user:eve", &[], false);
+    for (workflow, by, is_allowed) in
+        [(None, eve(), true), (Some(&other), ann(), true), (Some(&other), eve(), false)]
+    {
+        let again = scene.engine.rerun(run, workflow, None, by).await?;
+        let allowed = scene.engine.history(again).await?.state.allowed().http.clone();
+        assert_eq!(allowed != pawl_core::plugin::Hosts::default(), is_allowed, "{allowed:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_fork_decides_anew_what_the_run_decided_and_pays_under_a_key_of_its_own() -> Result<()> {
     let scene = Scene::new().await?;
     let run = refund(&scene).await?;

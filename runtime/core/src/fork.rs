@@ -6,7 +6,9 @@
 //! an id stands for one question of one run. A place is where the run waits for
 //! something, or where a step was completed and it is still to be decided what
 //! comes next; anywhere else the fork would begin in the middle of a decision.
+//! What people answered before it is gone on with only by who could have answered so.
 
+mod answers;
 mod place;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use crate::state::RunState;
 use crate::taint::Sources;
 use crate::travel::{Ancestor, Rehearsal};
 use crate::{ApprovalId, FrameId, RunId, StepId, Timestamp, within_depth};
+pub use answers::{Forker, refuse_answers};
 pub(crate) use place::Place;
 use place::place;
 
@@ -49,7 +52,7 @@ pub struct Fork<'a> {
     /// Whether it is a rehearsal.
     pub rehearsal: Option<Rehearsal>,
     /// Who.
-    pub by: Actor,
+    pub by: Forker,
 }
 
 /// A recorded value that shall be another.
@@ -103,11 +106,18 @@ pub fn fork(definition: &Definition, fork: Fork<'_>, mut moment: Moment) -> Resu
         .and_then(|(_, last)| place(&state, definition, last))
         .ok_or_else(|| Refusal::CannotFork(no_place(definition, from, envelopes, seq, &state)))?;
     check_agents(&state, &agents).map_err(Refusal::CannotFork)?;
-    if rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.dry) && state.wants_a_slot() {
+    let is_dry = rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.dry);
+    if is_dry && state.wants_a_slot() {
         let text = format!("a dry rehearsal takes no slots, and run {from} waits for one at event {seq}");
         return Err(Refusal::CannotFork(text));
     }
-    let (inputs, outputs) = (None, Vec::new());
+    if !is_dry {
+        refuse_answers(&by, from, taken)?;
+        if answers::changed_while_dry(taken) || (place != Place::Start && !changes.is_empty()) {
+            answers::refuse_changes(&by, definition)?;
+        }
+    }
+    let (inputs, outputs, by) = (None, Vec::new(), by.actor);
     let mut restart = Restart { from, by, place, inputs, outputs, agents, rehearsal };
     change(&state, definition, changes, &mut restart).map_err(Refusal::CannotFork)?;
     let own = decide(&mut state, definition, Command::Fork(Box::new(restart)), moment)?;
@@ -249,7 +259,14 @@ fn check_output(
             "steps.{step}.output is nested deeper than value_max_depth ({VALUE_MAX_DEPTH}) allows"
         ));
     }
-    let verb = definition.index_of(step).and_then(|index| definition.step(index)).map(|step| &step.verb);
+    let index = definition.index_of(step);
+    if index.is_some_and(|index| definition.asks_within(index)) {
+        return Err(format!(
+            "steps.{step}.output is what people answer, or comes of it, and cannot be changed; fork before the question, \
+             and answer it there"
+        ));
+    }
+    let verb = index.and_then(|index| definition.step(index)).map(|step| &step.verb);
     let schema = if let Some(Verb::Tool(tool)) = verb {
         let pin = state.plugins.get(&tool.plugin);
         pin.and_then(|pin| pin.description.tool(&tool.tool)).map(|tool| &tool.output_schema)

@@ -24,6 +24,9 @@ pub enum Refusal {
     /// A fork there makes no sense.
     #[error("{0}")]
     CannotFork(String),
+    /// A fork would go on with an answer that whoever forks may not give.
+    #[error("{0}")]
+    AnswerOfOthers(String),
     /// The run cannot go on with that definition.
     #[error("{0}")]
     CannotMove(Box<Verdict>),

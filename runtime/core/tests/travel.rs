@@ -122,7 +122,7 @@ impl Bench {
 
     fn forked(&self, seq: u64, changes: Vec<Change>) -> Result<Self, Refusal> {
         let run = RunId::from_bytes([2; 16]);
-        let (from, by) = (self.state.id(), ann());
+        let (from, by) = (self.state.id(), ann().into());
         let request = Fork {
             from,
             envelopes: &self.events,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use pawl_core::budget::Amounts;
 use pawl_core::event::{Actor, Event};
-use pawl_core::fork::{Change, Fork, Forked, fork};
+use pawl_core::fork::{Change, Fork, Forked, Forker, fork, refuse_answers};
 use pawl_core::guard::Policy;
-use pawl_core::journal::{Head, encode};
+use pawl_core::journal::{Envelope, Head, encode};
 use pawl_core::letter::letter;
-use pawl_core::plugin::{Ceiling, PluginOrigin, PluginPins};
+use pawl_core::plugin::{Ceiling, Permissions, PluginOrigin, PluginPins};
 use pawl_core::travel::{Ancestor, Rehearsal};
 use pawl_core::{Command, Digest, Entropy, Moment, Refusal, RunId, RunState, StepId};
 use pawl_store::{Batch, Blob, RunCommit};
@@ -123,7 +123,10 @@ impl Engine {
         };
         let made_of = MadeOf::new(run, &history, inputs.is_none());
         let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));
-        let (allowed, namespace) = (state.allowed().clone(), state.namespace().clone());
+        // The operator allowed hosts to what the run was started with, and not to what somebody else puts there.
+        let keeps = by.operator || pinned.definition.digest == state.definition();
+        let allowed = if keeps { state.allowed().clone() } else { Permissions::default() };
+        let namespace = state.namespace().clone();
         let options = StartOptions { by, allowed, namespace, ..StartOptions::default() };
         self.start_checked(&pinned, &inputs, &options, Some(&made_of)).await
     }
@@ -135,10 +138,10 @@ impl Engine {
         run: RunId,
         seq: u64,
         changes: Vec<Change>,
-        by: Actor,
+        by: impl Into<Forker>,
     ) -> Result<RunId, EngineError> {
+        let (engine, by) = (self.clone(), by.into());
         let _turn = self.turn().await?;
-        let engine = self.clone();
         unless_gone(async move { engine.make_fork((run, seq), changes, None, by).await }).await
     }
 
@@ -149,8 +152,9 @@ impl Engine {
         seq: u64,
         changes: Vec<Change>,
         how: Rehearse,
-        by: Actor,
+        by: impl Into<Forker>,
     ) -> Result<RunId, EngineError> {
+        let by = by.into();
         if let Some(model) = &how.model
             && self
                 .context
@@ -230,12 +234,37 @@ impl Engine {
         Ok(())
     }
 
+    /// Refuses answers that whoever forks may not give, in the runs that the events started, and in theirs. All of
+    /// them are over at a place of a fork, and their journals stay as long as that of the run that started them.
+    async fn refuse_answers_below(
+        &self,
+        by: &Forker,
+        taken: impl Iterator<Item = &Envelope> + Send,
+    ) -> Result<(), EngineError> {
+        let mut ahead: Vec<RunId> = taken.filter_map(started).collect();
+        while let Some(run) = ahead.pop() {
+            let history = match self.history(run).await {
+                Err(EngineError::UnknownRun(_)) => {
+                    let text = format!(
+                        "run {run}, which a step had started, is gone, and with it what people may have answered there; \
+                         fork before that step, or make a dry rehearsal"
+                    );
+                    return Err(EngineError::Refused(Refusal::AnswerOfOthers(text)));
+                }
+                history => history?,
+            };
+            refuse_answers(by, run, &history.envelopes).map_err(EngineError::Refused)?;
+            ahead.extend(history.envelopes.iter().filter_map(started));
+        }
+        Ok(())
+    }
+
     async fn make_fork(
         &self,
         (run, seq): (RunId, u64),
         changes: Vec<Change>,
         how: Option<Rehearse>,
-        by: Actor,
+        by: Forker,
     ) -> Result<RunId, EngineError> {
         let _kept = self.context.made_of.read().await;
         let history = self.history(run).await?;
@@ -245,6 +274,9 @@ impl Engine {
         };
         if let Some(model) = how.as_ref().and_then(|how| how.model.as_ref()) {
             self.refuse_withheld_model(&history.state, model)?;
+        }
+        if !by.actor.operator && !how.as_ref().is_some_and(|how| how.dry) {
+            self.refuse_answers_below(&by, history.envelopes.iter().take_while(|one| one.seq <= seq)).await?;
         }
         let rehearsal = how.map(|how| Rehearsal { run, dry: how.dry, model: how.model });
         let at = definition_at(&history.envelopes, seq).unwrap_or_else(|| history.state.definition());
@@ -312,6 +344,11 @@ impl Engine {
     pub async fn resume(&self, run: RunId, by: Actor) -> Result<(), EngineError> {
         self.command(run, Command::Resume { by }).await
     }
+}
+
+/// The run that an event started.
+fn started(envelope: &Envelope) -> Option<RunId> {
+    if let Event::ChildStarted { child, .. } = &envelope.event { Some(*child) } else { None }
 }
 
 /// Makes a run in a task of its own: whoever waits for it may go away in the midst of it, and it is made whole

@@ -1,20 +1,28 @@
 //! A server on loopback for tests, and what talks to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pawl_core::event::Actor;
 use pawl_core::view::Status;
 use pawl_core::{ApprovalId, Namespace, RunId};
 use pawl_engine::{Engine, EngineConfig, StartOptions};
 use pawl_store::memory::MemoryStore;
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::app::App;
-use crate::identity::{IdentityReply, IdentityRequest, NamespaceLimits, NewToken, Role, TokenSecret, manage};
+use crate::identity::{
+    Algorithm, IdentityReply, IdentityRequest, IssuerConfig, KeySource, NamespaceLimits, NewToken, Role,
+    TokenSecret, manage,
+};
 use crate::{Server, ServerConfig};
 
 /// A run that asks somebody, and goes on when they have answered.
@@ -75,6 +83,44 @@ pub(crate) fn new_token(name: &str, role: Role, of: Option<&str>) -> NewToken {
     }
 }
 
+/// An issuer whose keys are in a file, and what it signs: claims beside those that every token has.
+pub(crate) fn issuer() -> (IssuerConfig, impl Fn(Value) -> String, tempfile::TempDir) {
+    let pair = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let pair = Ed25519KeyPair::from_pkcs8(pair.as_ref()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    let b64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": b64(pair.public_key().as_ref()) });
+    std::fs::write(&file, json!({ "keys": [key] }).to_string()).unwrap();
+    let config = IssuerConfig {
+        issuer: "https://login.example".into(),
+        audience: "pawl".into(),
+        keys: KeySource::File(file),
+        algorithms: Algorithm::ALL.into_iter().collect(),
+        name_claim: "sub".into(),
+        roles_claim: "roles".into(),
+        groups_claim: "groups".into(),
+        namespace_claim: "tenant".into(),
+        roles: BTreeMap::new(),
+    };
+    let sign = move |more: Value| {
+        let mut claims = json!({
+            "iss": "https://login.example", "aud": "pawl", "sub": "ann", "exp": 4_102_444_800_u64,
+        });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let header = json!({ "alg": "EdDSA", "kid": "a" }).to_string();
+        let signed = format!("{}.{}", b64(header.as_bytes()), b64(claims.to_string().as_bytes()));
+        let signature = b64(pair.sign(signed.as_bytes()).as_ref());
+        format!("{signed}.{signature}")
+    };
+    (config, sign, folder)
+}
+
+/// Whoever owns the folder.
+fn operator() -> Actor {
+    Actor { name: "user:owner".into(), groups: Vec::new(), operator: true, via: "cli".into() }
+}
+
 impl Bench {
     pub(crate) async fn new() -> Self {
         let config = ServerConfig { token_requests_per_second_max: 1_000_000, ..ServerConfig::default() };
@@ -85,7 +131,7 @@ impl Bench {
     pub(crate) async fn required() -> Self {
         let engine = Engine::open(Arc::new(MemoryStore::new()), EngineConfig::default()).await.unwrap();
         let root = IdentityRequest::CreateToken(new_token("root", Role::Admin, None));
-        manage(engine.store().as_ref(), root, pawl_core::Timestamp(1)).await.unwrap();
+        manage(engine.store().as_ref(), root, &operator(), pawl_core::Timestamp(1)).await.unwrap();
         let identity = crate::IdentityMode::Required;
         Self::on(engine, ServerConfig { identity, ..ServerConfig::default() }).await
     }
@@ -116,7 +162,7 @@ impl Bench {
 
     pub(crate) async fn manage(&self, request: IdentityRequest) -> IdentityReply {
         let now = pawl_engine::Clock::now(&pawl_engine::SystemClock);
-        manage(self.engine.store().as_ref(), request, now).await.unwrap()
+        manage(self.engine.store().as_ref(), request, &operator(), now).await.unwrap()
     }
 
     pub(crate) async fn set_namespace(&self, name: &str, limits: NamespaceLimits) {

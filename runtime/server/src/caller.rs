@@ -60,7 +60,7 @@ impl Caller {
     pub(crate) fn of_token(id: String, token: Token) -> Self {
         let Token { name, roles, verbs, groups, namespace, .. } = token;
         Self {
-            actor: identified(&name, groups),
+            actor: identified(&name, groups, format!("http token {id}")),
             roles,
             verbs,
             is_scoped: namespace.is_some(),
@@ -78,7 +78,7 @@ impl Caller {
         let is_bound = namespace.is_some() || !roles.contains(&Role::Admin);
         Self {
             counted: Some(format!("user/{name}")),
-            actor: identified(&name, groups),
+            actor: identified(&name, groups, "http".to_owned()),
             roles,
             verbs: None,
             namespace: namespace.unwrap_or_default(),
@@ -154,9 +154,10 @@ impl Caller {
     }
 }
 
-fn identified(name: &str, groups: BTreeSet<String>) -> Actor {
+/// Never the operator. A token says in journals which one it was: whoever made it could use it.
+fn identified(name: &str, groups: BTreeSet<String>, via: String) -> Actor {
     let groups = groups.into_iter().collect();
-    Actor { name: format!("user:{name}"), groups, operator: false, via: "http".into() }
+    Actor { name: format!("user:{name}"), groups, operator: false, via }
 }
 
 impl FromRequestParts<App> for Caller {

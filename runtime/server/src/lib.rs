@@ -19,6 +19,7 @@ mod problem;
 mod router;
 mod server;
 mod stream;
+mod sweep;
 mod teller;
 mod tls;
 mod trace;

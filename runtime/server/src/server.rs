@@ -7,7 +7,6 @@ use std::sync::Arc;
 use pawl_engine::Engine;
 use tokio::net::TcpListener;
 
-use crate::api::idempotency;
 use crate::app::App;
 use crate::identity::{IdentityError, IdentityRequest, IssuerConfig, manage};
 use crate::limits::ServerLimits;
@@ -146,7 +145,8 @@ async fn is_identity_required(engine: &Engine, config: &ServerConfig) -> Result<
         return Ok(required);
     }
     let now = pawl_engine::Clock::now(&pawl_engine::SystemClock);
-    let tokens = manage(engine.store().as_ref(), IdentityRequest::Tokens, now).await?;
+    let by = crate::caller::Caller::local().actor;
+    let tokens = manage(engine.store().as_ref(), IdentityRequest::Tokens, &by, now).await?;
     let crate::identity::IdentityReply::Tokens(tokens) = tokens else { return Err(ServerError::Nobody) };
     let is_good = |token: &crate::identity::Token| {
         token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > now)
@@ -189,7 +189,7 @@ impl Server {
     /// Answers until `end` comes. Then no more is taken, streams end, and what is being answered is answered.
     pub async fn serve(self, end: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
         let tls = self.tls.as_ref().map(Certificates::begin).transpose().map_err(ServerError::Tls)?;
-        idempotency::forget_in_time(&self.app);
+        crate::sweep::forget_in_time(&self.app);
         self.notify.begin(&self.app);
         listen::serve(self.listener, tls, self.app, end).await;
         Ok(())

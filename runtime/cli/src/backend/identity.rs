@@ -1,5 +1,6 @@
 //! Tokens and namespaces, on the store that this process holds; and whose tokens the operator's file takes.
 
+use pawl_core::event::Actor;
 use pawl_core::operator::{Identity, JwksPlace};
 use pawl_engine::{Clock as _, SystemClock};
 use pawl_server::identity::{
@@ -13,14 +14,15 @@ use crate::fault::Fault;
 use crate::place::Place;
 
 /// Does what is asked about tokens and namespaces.
-pub(super) async fn handle(store: &dyn Store, request: IdentityRequest) -> Result<Reply, Fault> {
-    Ok(Reply::Identity(Box::new(manage(store, request, SystemClock.now()).await?)))
+pub(super) async fn handle(store: &dyn Store, request: IdentityRequest, by: &Actor) -> Result<Reply, Fault> {
+    Ok(Reply::Identity(Box::new(manage(store, request, by, SystemClock.now()).await?)))
 }
 
 impl Backend {
     /// Makes, lists and takes back tokens; sets and lists namespaces.
     pub(crate) async fn identity(&self, request: IdentityRequest) -> Result<IdentityReply, Fault> {
-        match self.call(Request::Identity(request)).await? {
+        let by = crate::actor::operator();
+        match self.call(Request::Identity { request, by }).await? {
             Reply::Identity(reply) => Ok(*reply),
             _ => Err(strange()),
         }

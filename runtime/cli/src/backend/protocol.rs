@@ -27,7 +27,7 @@ use super::kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 use crate::fault::Fault;
 
 /// The version that this pawl speaks.
-pub(crate) const PROTOCOL_VERSION: u32 = 10;
+pub(crate) const PROTOCOL_VERSION: u32 = 11;
 /// The longest line, in bytes; a longer one is not sent.
 pub(crate) const LINE_MAX_BYTES: usize = 64 << 20;
 /// How long a process that listens may take to accept a request, in milliseconds.
@@ -357,7 +357,12 @@ pub(crate) enum Request {
         retention: Retention,
     },
     /// Make, list or take back tokens; set or list namespaces.
-    Identity(IdentityRequest),
+    Identity {
+        /// What.
+        request: IdentityRequest,
+        /// Who.
+        by: Actor,
+    },
 }
 
 /// A line of the server.

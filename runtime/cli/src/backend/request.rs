@@ -21,7 +21,8 @@ impl Request {
             | Self::Register { by, .. }
             | Self::Activate { by, .. }
             | Self::StartKept { by, .. }
-            | Self::Upgrade { by, .. } => Some(by),
+            | Self::Upgrade { by, .. }
+            | Self::Identity { by, .. } => Some(by),
             // All that are, so that one that comes to have somebody who does it is not forgotten.
             Self::Runs { .. }
             | Self::FindRun { .. }
@@ -47,8 +48,7 @@ impl Request {
             | Self::About
             | Self::Stats
             | Self::Backup { .. }
-            | Self::Prune { .. }
-            | Self::Identity(_) => None,
+            | Self::Prune { .. } => None,
         }
     }
 
@@ -74,7 +74,7 @@ impl Request {
                 | Self::Prune { .. }
                 | Self::Backup { .. }
                 | Self::AcceptPlugin { .. }
-                | Self::Identity(_)
+                | Self::Identity { .. }
         )
     }
 }

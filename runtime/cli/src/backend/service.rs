@@ -155,7 +155,7 @@ impl Service {
             Request::About => self.about().await,
             Request::Stats => self.stats().await,
             Request::Backup { to } => self.back_up(&to, &mut |_| ()).await,
-            Request::Identity(request) => identity::handle(self.store(), request).await,
+            Request::Identity { request, by } => identity::handle(self.store(), request, &by).await,
             Request::Prune { retention } => Ok(Reply::Pruned(Box::new(self.engine.prune(retention).await?))),
             Request::History { .. } | Request::Follow { .. } => Err(super::strange()),
         }

@@ -135,7 +135,9 @@ fn list(session: &Session, tokens: &[(String, Token)]) {
         };
         let groups = groups.into_iter().collect::<Vec<_>>().join(" ");
         let namespace = token.namespace.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string);
-        [id.clone(), token.name.clone(), roles.join(" "), groups, namespace, state]
+        let made_by =
+            token.made_by.as_ref().map_or_else(String::new, |by| format!("{} via {}", by.name, by.via));
+        [id.clone(), token.name.clone(), roles.join(" "), groups, namespace, made_by, state]
     });
-    session.out.text(&table(["id", "name", "roles", "groups", "namespace", ""], rows));
+    session.out.text(&table(["id", "name", "roles", "groups", "namespace", "made by", ""], rows));
 }

@@ -48,8 +48,13 @@ fn a_token_is_made_listed_and_taken_back_with_and_without_a_server() {
         listed.show()
     );
     assert!(!listed.stdout.contains(secret) && !home.json(&["token", "list"]).to_string().contains("secret"));
+    assert_eq!(listed.stdout.matches("user:ann via cli").count(), 2, "who made them: {}", listed.show());
     let revoked = home.pawl(&["token", "revoke", direct["id"].as_str().unwrap()]);
     assert_eq!(revoked.code, Some(0), "{}", revoked.show());
+    let known = home.json(&["token", "list"]);
+    let known = known.as_array().unwrap().iter().find(|token| token["id"] == direct["id"]).unwrap();
+    let by = serde_json::json!({ "name": "user:ann", "via": "cli" });
+    assert_eq!((&known["made_by"], &known["revoked_by"]), (&by, &by));
     let (status, body) = get(&url, "/v1/runs", Some(secret));
     assert!(status == 401 && body.contains("was revoked"), "{status} {body}");
 }

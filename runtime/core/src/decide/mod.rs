@@ -41,6 +41,7 @@ pub use agents::{AGENTS_MAX_DEPTH, HANDOVERS_MAX};
 pub(crate) use listen::differing;
 pub use listen::{SIGNAL_KEY_MAX_BYTES, SIGNALS_KEPT_MAX};
 pub use map::MAP_MAX_ITEMS;
+pub(crate) use rights::voice;
 pub use slot::SlotNews;
 
 use std::collections::VecDeque;

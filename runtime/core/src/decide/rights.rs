@@ -53,7 +53,7 @@ impl Draft<'_> {
 
 /// In whose place somebody answers: nothing when it is their own voice. `stands` says of an answer whether it stands
 /// beside the one that is given.
-pub(super) fn voice(
+pub(crate) fn voice(
     state: &RunState,
     approval: &Approval,
     by: &Actor,

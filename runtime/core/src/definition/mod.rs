@@ -113,6 +113,15 @@ impl Definition {
         self.concurrency.is_some() || self.steps.iter().any(|step| step.concurrency.is_some())
     }
 
+    /// Whether a step asks a person, or one of the steps within it does.
+    pub fn asks_within(&self, step: StepIndex) -> bool {
+        let inside = |asks: &Step| self.around(asks.block).any(|block| block.parent == Some(step));
+        let asks = |(index, one): (usize, &Step)| {
+            matches!(one.verb, Verb::Human(_)) && (index == step.0 || inside(one))
+        };
+        self.steps.iter().enumerate().any(asks)
+    }
+
     /// Whether plugins are chosen when its steps are reached.
     pub fn has_routes(&self) -> bool {
         self.steps.iter().any(|step| step.route().is_some())

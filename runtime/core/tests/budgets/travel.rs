@@ -28,7 +28,7 @@ fn fork_at(bench: &Bench, seq: u64) -> Result<Forked, Refusal> {
         seq,
         run: RunId::from_bytes([7; 16]),
         changes: Vec::new(),
-        by: ann(),
+        by: ann().into(),
     };
     fork(&bench.definition, fork_of, Moment { now: bench.now, entropy: Entropy::new([3; 32]) })
 }

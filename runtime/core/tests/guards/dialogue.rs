@@ -175,7 +175,7 @@ fn can_fork(bench: &Bench) -> bool {
         seq: envelopes.len() as u64,
         run: RunId::from_bytes([7; 16]),
         changes: Vec::new(),
-        by: ann(),
+        by: ann().into(),
     };
     let moment = Moment { now: bench.now, entropy: Entropy::new([3; 32]) };
     fork(&bench.definition, fork_of, moment).is_ok()

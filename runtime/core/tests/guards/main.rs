@@ -3,6 +3,7 @@
 mod bench;
 mod calls;
 mod dialogue;
+mod forks;
 mod inbox;
 mod routes;
 mod several;

@@ -107,7 +107,7 @@ impl World {
             changes,
             agents: PluginPins::new(),
             rehearsal: None,
-            by,
+            by: by.into(),
         };
         let moment = Moment { now: self.now, entropy: Entropy::new(*Digest::of(&id).as_bytes()) };
         let Forked { state, events } = fork(&self.definition, request, moment)?;

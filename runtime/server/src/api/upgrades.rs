@@ -12,6 +12,7 @@ use crate::Problem;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::documents::{UpgradeCheck, Upgraded};
+use crate::identity::Verb;
 use crate::problem::Code;
 
 /// Runs that are moved by one request.
@@ -119,6 +120,10 @@ pub(crate) async fn apply(
             runs.len()
         );
         return Err(Problem::of(Code::BodyDoesNotFit, text));
+    }
+    // A text that nobody registered would be what other people's runs go by.
+    if source.is_some() {
+        caller.may(Verb::Register)?;
     }
     let mut ids = Vec::new();
     for run in &runs {

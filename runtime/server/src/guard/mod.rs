@@ -3,12 +3,16 @@
 //! A path without a row in the table is closed, and a run or an approval of another namespace is not found, whatever
 //! the handler behind it does.
 
+#[cfg(test)]
+mod golden;
 mod headers;
 #[cfg(test)]
 mod matrix;
 mod origin;
 mod rate;
 mod scope;
+#[cfg(test)]
+mod side_doors;
 mod table;
 #[cfg(test)]
 mod tests;

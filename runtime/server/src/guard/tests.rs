@@ -375,6 +375,7 @@ async fn an_approver_decides_what_asks_them_and_the_journal_says_who_it_was() {
     let (run, approval) = bench.asking(&pawl_core::Namespace::default()).await;
     let line = format!("POST /v1/approvals/{approval}/decide");
     let body = json!({ "action": "approve", "data": { "note": "ok" } }).to_string();
+    let mut decided_with = None;
     for (name, role, status) in [
         ("ann", Role::Operator, 403),
         ("bob", Role::Approver, 403),
@@ -386,14 +387,30 @@ async fn an_approver_decides_what_asks_them_and_the_journal_says_who_it_was() {
         let token = bench.token(new_token(name, role, None)).await;
         let answer = bench.ask(&token, &line, &body).await;
         assert_eq!(answer.status, status, "{name} {role}: {}", answer.body);
+        decided_with = decided_with.or((status == 200).then_some(token));
     }
+    let decided_with = decided_with.unwrap();
     let header = bench.engine.settled(run).await.unwrap();
     assert_eq!(header.outputs, Some(json!({ "by": "user:ann" })));
     let history = bench.engine.history(run).await.unwrap();
     let journal =
         serde_json::to_string(&history.envelopes.iter().map(crate::shape::event).collect::<Vec<_>>())
             .unwrap();
-    assert!(journal.contains("\"via\":\"http\""), "{journal}");
+    // Whoever made the token could have used it; who that is stands beside the token.
+    let said = format!("\"name\":\"user:ann\",\"operator\":false,\"via\":\"http token {}\"", decided_with.id);
+    assert!(journal.contains(&said), "{said} {journal}");
+    let root = bench.token(new_token("root", Role::Admin, None)).await;
+    let listed = bench.ask(&root, "GET /v1/tokens", "").await.json();
+    let mut listed = listed["items"].as_array().unwrap().iter();
+    let token = listed.find(|token| token["id"] == decided_with.id.as_str()).unwrap();
+    assert_eq!(token["made_by"], json!({ "name": "user:owner", "via": "cli" }));
+    // Made over HTTP, it says so; and who took it back.
+    let new = json!({ "name": "ann", "roles": ["viewer"] }).to_string();
+    let made = bench.ask(&root, "POST /v1/tokens", &new).await.json();
+    let by = json!({ "name": "user:root", "via": format!("http token {}", root.id) });
+    assert_eq!((&made["made_by"], &made["revoked_by"]), (&by, &json!(null)));
+    let line = format!("DELETE /v1/tokens/{}", made["id"].as_str().unwrap());
+    assert_eq!(bench.ask(&root, &line, "").await.json()["revoked_by"], by);
 }
 
 #[tokio::test]

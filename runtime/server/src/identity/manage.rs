@@ -1,5 +1,6 @@
 //! What the command line asks about tokens and namespaces: on the store itself, or through the process that has it.
 
+use pawl_core::event::Actor;
 use pawl_core::{Namespace, Timestamp};
 use pawl_store::Store;
 use serde::{Deserialize, Serialize};
@@ -54,18 +55,20 @@ pub enum IdentityReply {
 pub async fn manage(
     store: &dyn Store,
     request: IdentityRequest,
+    by: &Actor,
     now: Timestamp,
 ) -> Result<IdentityReply, IdentityError> {
     Ok(match request {
         IdentityRequest::CreateToken(new) => {
-            IdentityReply::Created(Box::new(token::create(store, new, now).await?))
+            IdentityReply::Created(Box::new(token::create(store, new, by.into(), now).await?))
         }
         IdentityRequest::Tokens => IdentityReply::Tokens(token::list(store, None).await?),
         IdentityRequest::RevokeToken { id, forget } => {
-            IdentityReply::Revoked(Box::new(token::revoke(store, &id, (None, forget), now).await?))
+            let which = (None, forget);
+            IdentityReply::Revoked(Box::new(token::revoke(store, &id, which, by.into(), now).await?))
         }
         IdentityRequest::SetNamespace { name, limits } => {
-            IdentityReply::Namespace(namespace::set(store, &name, limits, now).await?)
+            IdentityReply::Namespace(namespace::set(store, &name, limits, &by.into(), now).await?)
         }
         IdentityRequest::Namespaces => IdentityReply::Namespaces(namespace::list(store).await?),
     })

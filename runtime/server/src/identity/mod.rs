@@ -8,6 +8,7 @@ mod error;
 mod fetch;
 mod jwks;
 mod jwt;
+mod maker;
 mod manage;
 mod namespace;
 mod random;
@@ -22,6 +23,7 @@ pub use jwks::{
     KeysError,
 };
 pub use jwt::{Algorithm, IssuerConfig, JWT_LEEWAY_MS, JWT_MAX_BYTES};
+pub use maker::Maker;
 pub use manage::{IdentityReply, IdentityRequest, manage};
 pub use namespace::{NamespaceLimits, NamespaceRecord};
 pub use role::{Role, Verb};

@@ -5,8 +5,8 @@ use pawl_store::{Batch, RecordChange, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::IdentityError;
 use super::rows::{all, decode};
+use super::{IdentityError, Maker};
 
 /// The kind of the records.
 const KIND: &str = "namespace";
@@ -64,6 +64,7 @@ pub(super) async fn set(
     store: &dyn Store,
     name: &Namespace,
     limits: NamespaceLimits,
+    by: &Maker,
     now: Timestamp,
 ) -> Result<NamespaceRecord, IdentityError> {
     if limits.requests_per_second_max == Some(0) {
@@ -79,6 +80,10 @@ pub(super) async fn set(
     let record = NamespaceRecord { limits, created_at };
     let change = RecordChange::put(KIND, name.as_str(), json!(record));
     store.commit(&Batch { records: vec![change], ..Batch::default() }).await?;
+    let NamespaceLimits { runs_max, requests_per_second_max } = limits;
+    tracing::info!(
+        namespace = %name, runs_max, requests_per_second_max, by = %by.name, via = %by.via, "a namespace was set"
+    );
     Ok(record)
 }
 
@@ -100,16 +105,20 @@ mod tests {
         assert!(find(&store, &tenant).await.is_err());
         assert_eq!(find(&store, &Namespace::default()).await.unwrap(), NamespaceLimits::default());
         let limits = NamespaceLimits { runs_max: Some(3), requests_per_second_max: None };
-        set(&store, &tenant, limits, Timestamp(7)).await.unwrap();
-        set(&store, &tenant, limits, Timestamp(9)).await.unwrap();
+        let root = Maker { name: "user:root".into(), via: "cli".into() };
+        set(&store, &tenant, limits, &root, Timestamp(7)).await.unwrap();
+        set(&store, &tenant, limits, &root, Timestamp(9)).await.unwrap();
         assert_eq!(find(&store, &tenant).await.unwrap(), limits);
         assert_eq!(list(&store).await.unwrap()[0].1.created_at, Timestamp(7));
         let row = |number| RecordChange::put(KIND, format!("n{number}"), json!({}));
         let records = (1..NAMESPACES_MAX).map(row).collect();
         store.commit(&Batch { records, ..Batch::default() }).await.unwrap();
-        assert!(set(&store, &"more".parse().unwrap(), limits, Timestamp(9)).await.is_err());
-        assert!(set(&store, &tenant, limits, Timestamp(9)).await.is_ok(), "what is there can be changed");
+        assert!(set(&store, &"more".parse().unwrap(), limits, &root, Timestamp(9)).await.is_err());
+        assert!(
+            set(&store, &tenant, limits, &root, Timestamp(9)).await.is_ok(),
+            "what is there can be changed"
+        );
         let none = NamespaceLimits { requests_per_second_max: Some(0), ..limits };
-        assert!(set(&store, &tenant, none, Timestamp(9)).await.is_err());
+        assert!(set(&store, &tenant, none, &root, Timestamp(9)).await.is_err());
     }
 }

@@ -76,7 +76,8 @@ pub(crate) async fn make_token(
         (Some(own), Some(namespace)) if own == namespace => NewToken { namespace: Some(own), ..new },
         (Some(_), Some(other)) => return Err(Problem::not_found("namespace", other.as_str())),
     };
-    let made = token::create(app.engine.store().as_ref(), new, SystemClock.now()).await?;
+    let made =
+        token::create(app.engine.store().as_ref(), new, (&caller.actor).into(), SystemClock.now()).await?;
     let mut shape = made.token.shape(&made.id);
     shape["secret"] = made.secret.into();
     Ok((StatusCode::CREATED, Json(shape)).into_response())
@@ -96,7 +97,8 @@ pub(crate) async fn revoke_token(
     caller.may(Verb::Manage)?;
     let scope = caller.scope();
     let which = (scope.as_ref(), false);
-    let token = token::revoke(app.engine.store().as_ref(), &id, which, SystemClock.now()).await?;
+    let by = (&caller.actor).into();
+    let token = token::revoke(app.engine.store().as_ref(), &id, which, by, SystemClock.now()).await?;
     Ok(Json(token.shape(&id)))
 }
 
@@ -142,6 +144,7 @@ pub(crate) async fn set_namespace(
         ));
     }
     let store = app.engine.store().as_ref();
-    let record = namespace::set(store, &new.name, new.limits, SystemClock.now()).await?;
+    let by = (&caller.actor).into();
+    let record = namespace::set(store, &new.name, new.limits, &by, SystemClock.now()).await?;
     Ok(Json(record.shape(new.name.as_str())))
 }

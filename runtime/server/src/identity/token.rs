@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::random::{random_bytes, same};
 use super::rows::{all, decode};
-use super::{IdentityError, Role, Verb, find_namespace};
+use super::{IdentityError, Maker, Role, Verb, find_namespace};
 
 /// The kind of the records.
 const KIND: &str = "token";
@@ -76,10 +76,17 @@ pub struct Token {
     /// Since when it is good no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+    /// Who made it; nothing of one that is older than this record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<Maker>,
+    /// Who took it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<Maker>,
 }
 
 impl Token {
-    /// `{id, name, roles, verbs, groups, namespace, created_at, expires_at, revoked_at}`: never the hash.
+    /// `{id, name, roles, verbs, groups, namespace, created_at, expires_at, revoked_at, made_by, revoked_by}`: never the
+    /// hash.
     pub fn shape(&self, id: &str) -> Value {
         json!({
             "id": id,
@@ -91,6 +98,8 @@ impl Token {
             "created_at": self.created_at.to_string(),
             "expires_at": self.expires_at.map(|at| at.to_string()),
             "revoked_at": self.revoked_at.map(|at| at.to_string()),
+            "made_by": self.made_by,
+            "revoked_by": self.revoked_by,
         })
     }
 }
@@ -175,6 +184,7 @@ fn checked(new: &NewToken) -> Result<(), IdentityError> {
 pub(crate) async fn create(
     store: &dyn Store,
     new: NewToken,
+    by: Maker,
     now: Timestamp,
 ) -> Result<TokenSecret, IdentityError> {
     checked(&new)?;
@@ -199,8 +209,12 @@ pub(crate) async fn create(
         created_at: now,
         expires_at: new.expires_ms.map(|ms| Timestamp(now.0.saturating_add(ms))),
         revoked_at: None,
+        made_by: Some(by.clone()),
+        revoked_by: None,
     };
     write(store, RecordChange::new(KIND, &*id, json!(token))).await?;
+    let roles = json!(token.roles);
+    tracing::info!(token = %id, of = %token.name, %roles, by = %by.name, via = %by.via, "a token was made");
     let secret = format!("{PREFIX}{id}_{}", hex::encode(secret));
     Ok(TokenSecret { id, secret, token })
 }
@@ -225,6 +239,7 @@ pub(crate) async fn revoke(
     store: &dyn Store,
     id: &str,
     (of, forget): (Option<&Namespace>, bool),
+    by: Maker,
     now: Timestamp,
 ) -> Result<Token, IdentityError> {
     let unknown = || IdentityError::Unknown { what: KIND, name: id.chars().take(100).collect() };
@@ -245,9 +260,13 @@ pub(crate) async fn revoke(
     if of.is_some() && token.namespace.as_ref() != of {
         return Err(unknown());
     }
-    token.revoked_at = token.revoked_at.or(Some(now));
+    if token.revoked_at.is_none() {
+        (token.revoked_at, token.revoked_by) = (Some(now), Some(by.clone()));
+    }
     let value = if forget { Value::Null } else { json!(token) };
     write(store, RecordChange::put(KIND, id, value).instead_of(before)).await?;
+    let (of, made_by) = (&token.name, token.made_by.as_ref().map(|by| by.name.as_str()));
+    tracing::info!(token = %id, %of, made_by, forget, by = %by.name, via = %by.via, "a token was taken back");
     Ok(token)
 }
 
@@ -279,6 +298,10 @@ mod tests {
 
     use super::*;
 
+    fn root() -> Maker {
+        Maker { name: "user:root".into(), via: "cli".into() }
+    }
+
     fn new(name: &str) -> NewToken {
         NewToken {
             name: name.to_owned(),
@@ -294,7 +317,8 @@ mod tests {
     async fn a_token_is_taken_until_it_expires_or_is_revoked() {
         let store = MemoryStore::new();
         let now = Timestamp(1_000);
-        let made = create(&store, NewToken { expires_ms: Some(500), ..new("ann") }, now).await.unwrap();
+        let made =
+            create(&store, NewToken { expires_ms: Some(500), ..new("ann") }, root(), now).await.unwrap();
         let at = async |text: &str, ms| check(&store, text, Timestamp(ms)).await.unwrap().map(|(id, _)| id);
         assert_eq!(at(&made.secret, 1_499).await, Ok(made.id.clone()));
         assert_eq!(at(&made.secret, 1_500).await, Err(TokenRefusal::Expired));
@@ -306,16 +330,34 @@ mod tests {
         {
             assert_eq!(at(text, 1_001).await, Err(TokenRefusal::Malformed), "{text}");
         }
-        revoke(&store, &made.id, (None, false), Timestamp(1_200)).await.unwrap();
+        revoke(&store, &made.id, (None, false), root(), Timestamp(1_200)).await.unwrap();
         assert_eq!(at(&made.secret, 1_201).await, Err(TokenRefusal::Revoked));
-        revoke(&store, &made.id, (None, true), Timestamp(1_300)).await.unwrap();
+        revoke(&store, &made.id, (None, true), root(), Timestamp(1_300)).await.unwrap();
         assert_eq!(at(&made.secret, 1_301).await, Err(TokenRefusal::Unknown));
+    }
+
+    #[tokio::test]
+    async fn a_token_says_who_made_it_and_who_took_it_back_first() {
+        let store = MemoryStore::new();
+        let eve = Maker { name: "user:eve".into(), via: "http token 7".into() };
+        let made = create(&store, new("ann"), eve.clone(), Timestamp(1)).await.unwrap();
+        for (by, at) in [(root(), 5), (eve.clone(), 6)] {
+            revoke(&store, &made.id, (None, false), by, Timestamp(at)).await.unwrap();
+        }
+        let (_, kept) = list(&store, None).await.unwrap().remove(0);
+        assert_eq!((kept.made_by, kept.revoked_by), (Some(eve), Some(root())));
+        assert_eq!(kept.revoked_at, Some(Timestamp(5)));
+        // One that was made before this was kept is still a token.
+        let mut old = json!(made.token);
+        old.as_object_mut().unwrap().remove("made_by");
+        let old: Token = decode(KIND, "old", old).unwrap();
+        assert_eq!((old.made_by.clone(), old.shape("old")["made_by"].clone()), (None, Value::Null));
     }
 
     #[tokio::test]
     async fn no_secret_is_kept() {
         let store = MemoryStore::new();
-        let made = create(&store, new("ann"), Timestamp(1)).await.unwrap();
+        let made = create(&store, new("ann"), root(), Timestamp(1)).await.unwrap();
         let kept = store.record(KIND, &made.id).await.unwrap().unwrap().to_string();
         let secret = made.secret.rsplit('_').next().unwrap();
         assert!(
@@ -342,7 +384,7 @@ mod tests {
             (NewToken { namespace: Some("nowhere".parse().unwrap()), ..new("a") }, "there is no namespace"),
         ];
         for (new, says) in cases {
-            let error = create(&store, new, Timestamp(1)).await.unwrap_err().to_string();
+            let error = create(&store, new, root(), Timestamp(1)).await.unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
     }
@@ -353,17 +395,17 @@ mod tests {
         let row = |number| RecordChange::put(KIND, format!("{number:016x}"), json!({}));
         let records = (1..TOKENS_MAX).map(row).collect();
         store.commit(&Batch { records, ..Batch::default() }).await.unwrap();
-        assert!(create(&store, new("ann"), Timestamp(1)).await.is_ok());
-        let error = create(&store, new("ann"), Timestamp(1)).await.unwrap_err().to_string();
+        assert!(create(&store, new("ann"), root(), Timestamp(1)).await.is_ok());
+        let error = create(&store, new("ann"), root(), Timestamp(1)).await.unwrap_err().to_string();
         assert!(error.contains("tokens_max (10000)"), "{error}");
     }
 
     #[tokio::test]
     async fn only_an_admin_is_for_all_namespaces() {
         let store = MemoryStore::new();
-        let made = create(&store, new("ann"), Timestamp(1)).await.unwrap();
+        let made = create(&store, new("ann"), root(), Timestamp(1)).await.unwrap();
         assert_eq!(made.token.namespace, Some(Namespace::default()));
         let admin = NewToken { roles: BTreeSet::from([Role::Admin]), ..new("root") };
-        assert_eq!(create(&store, admin, Timestamp(1)).await.unwrap().token.namespace, None);
+        assert_eq!(create(&store, admin, root(), Timestamp(1)).await.unwrap().token.namespace, None);
     }
 }

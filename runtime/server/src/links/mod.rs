@@ -10,6 +10,6 @@ pub(crate) mod routes;
 mod tests;
 mod ticket;
 
-pub(crate) use routes::{is_link, new_link, says_why_not};
+pub(crate) use routes::{USED, is_link, is_over, new_link, says_why_not};
 pub(crate) use ticket::LinkKey;
 pub use ticket::{LINK_EXPIRES_MAX_MS, LinkKeyError};

@@ -8,9 +8,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use pawl_core::event::Actor;
 use pawl_core::view::OpenApproval;
-use pawl_core::{ApprovalId, Timestamp};
+use pawl_core::{ApprovalId, Duration, Timestamp};
 use pawl_engine::{Answer, Clock as _, EngineError, SystemClock};
-use pawl_store::{Batch, RecordChange, StoreError};
+use pawl_store::{Batch, Record, RecordChange, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,10 +20,10 @@ use crate::Problem;
 use crate::api::{Body, Refusals, form};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::identity::{Verb, random_bytes};
+use crate::identity::{Maker, Verb, random_bytes};
 
 /// The kind of the records of links that were used.
-const USED: &str = "link-used";
+pub(crate) const USED: &str = "link-used";
 /// How long a link is good for where nothing is said, in milliseconds: a day.
 const EXPIRES_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -44,7 +44,7 @@ pub(crate) struct NewLink {
 
 /// Makes a link with which one person answers this approval once, without a token.
 #[utoipa::path(post, path = "/v1/approvals/{approval}/links", tag = "approvals", params(("approval" = String, Path, description = "its id")), request_body = NewLink, responses(
-    (status = 201, description = "`{url, id, for, expires_at}`; the url is the secret", body = serde_json::Map<String, Value>),
+    (status = 201, description = "`{url, id, for, expires_at, made_by}`; the url is the secret", body = serde_json::Map<String, Value>),
     (status = 404, description = "none is open with this id", body = Problem, content_type = "application/problem+json"),
     Refusals,
 ))]
@@ -78,8 +78,11 @@ pub(crate) async fn make(
         return Err(Problem::not_possible(text));
     }
     let expires = Timestamp(SystemClock.now().0.saturating_add(expires_ms));
-    let (url, link) = new_link(&app, &open, user.clone(), groups, expires)?;
-    let made = json!({ "url": url, "id": link, "for": user, "expires_at": expires.to_string() });
+    let made_by = Maker::from(&caller.actor);
+    let (url, link) = new_link(&app, &open, (user.clone(), groups), expires, made_by)?;
+    let made = json!({
+        "url": url, "id": link, "for": user, "expires_at": expires.to_string(), "made_by": Maker::from(&caller.actor),
+    });
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
@@ -87,13 +90,15 @@ pub(crate) async fn make(
 pub(crate) fn new_link(
     app: &App,
     open: &OpenApproval,
-    user: String,
-    groups: BTreeSet<String>,
+    (user, groups): (String, BTreeSet<String>),
     expires: Timestamp,
+    by: Maker,
 ) -> Result<(String, String), Problem> {
     let id = hex::encode(random_bytes::<16>()?);
-    let ticket =
-        Ticket { id: id.clone(), approval: open.id.clone(), digest: open.digest, user, groups, expires };
+    let approval = open.id.clone();
+    tracing::info!(link = %id, %approval, of = %user, by = %by.name, via = %by.via, "a link was made");
+    let made_by = Some(by);
+    let ticket = Ticket { id: id.clone(), approval, digest: open.digest, user, groups, expires, made_by };
     Ok((format!("{}/a/{}", app.public_url, app.links.sign(&ticket)), id))
 }
 
@@ -220,6 +225,19 @@ async fn answered(app: &App, link: &str, request: Request) -> Result<Response, V
     taken(app, link, &pairs).await
 }
 
+/// Whether a link that was used has expired, so that nobody needs to know that it was.
+pub(crate) fn is_over(record: &Record, now: Timestamp) -> bool {
+    let instant = |field: &str| record.value[field].as_u64().map(Timestamp);
+    let at = instant("at").unwrap_or(Timestamp(0));
+    instant("expires").unwrap_or(at.after(Duration(LINK_EXPIRES_MAX_MS))) <= now
+}
+
+/// Which link it was, and who made it: the link itself is kept nowhere.
+fn through(ticket: &Ticket) -> String {
+    let of = ticket.made_by.as_ref().map(|by| format!(" of {}", by.name)).unwrap_or_default();
+    format!("link {}{of}", ticket.id)
+}
+
 /// What a form says is carried out, once.
 async fn taken(app: &App, link: &str, pairs: &[(String, String)]) -> Result<Response, Void> {
     // Anew: it took a while to arrive.
@@ -229,7 +247,10 @@ async fn taken(app: &App, link: &str, pairs: &[(String, String)]) -> Result<Resp
         let text = "The answer did not come from the page of this link. Open the link and answer there.";
         return Ok(page::says(StatusCode::FORBIDDEN, "This answer was not taken", text));
     }
-    let taken = json!({ "approval": ticket.approval, "for": ticket.user, "at": SystemClock.now() });
+    let taken = json!({
+        "approval": ticket.approval, "for": ticket.user, "at": SystemClock.now(), "expires": ticket.expires,
+        "made_by": ticket.made_by,
+    });
     let take = RecordChange::new(USED, &*ticket.id, taken.clone());
     let store = app.engine.store();
     match store.commit(&Batch { records: vec![take], ..Batch::default() }).await {
@@ -244,7 +265,7 @@ async fn taken(app: &App, link: &str, pairs: &[(String, String)]) -> Result<Resp
             name: ticket.user.clone(),
             groups: ticket.groups.iter().cloned().collect(),
             operator: false,
-            via: "link".into(),
+            via: through(&ticket),
         },
         comment: field("_comment").filter(|text| !text.trim().is_empty()),
     };

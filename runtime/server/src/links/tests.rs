@@ -31,7 +31,8 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 async fn a_link_answers_once_and_looking_changes_nothing() {
     let bench = Bench::new().await;
     let (run, approval) = bench.asking(&Namespace::default()).await;
-    let path = path(&made(&bench, &approval, json!({ "for": "user:ann" })).await);
+    let made = made(&bench, &approval, json!({ "for": "user:ann" })).await;
+    let path = path(&made);
     let mut page = String::new();
     for _ in 0..2 {
         let answer = bench.send(&format!("GET {path}"), &[], "").await;
@@ -58,7 +59,10 @@ async fn a_link_answers_once_and_looking_changes_nothing() {
     let decided =
         history.envelopes.iter().map(crate::shape::event).find(|event| event["event"] == "approval-decided");
     let decided = decided.unwrap();
-    assert_eq!(decided["data"]["by"], json!({ "name": "user:ann", "operator": false, "via": "link" }));
+    // The journal says which link it was, and who made it and so could have used it.
+    let via = format!("link {} of user:root", made.json()["id"].as_str().unwrap());
+    assert_eq!(decided["data"]["by"], json!({ "name": "user:ann", "operator": false, "via": via }));
+    assert_eq!(made.json()["made_by"]["name"], "user:root");
     assert_eq!(decided["data"]["comment"], "seen");
     for line in [post, format!("GET {path}")] {
         let again = bench.send(&line, &[FORM], &form(&page, "reject")).await;
@@ -78,6 +82,7 @@ async fn links_that_are_good_for_nothing_say_why() {
         user: "user:ann".into(),
         groups: std::collections::BTreeSet::new(),
         expires: Timestamp(u64::MAX),
+        made_by: None,
     };
     let good = bench.app.links.sign(&ticket);
     let expired = bench.app.links.sign(&Ticket { expires: Timestamp(1), ..ticket.clone() });

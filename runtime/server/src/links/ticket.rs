@@ -11,7 +11,7 @@ use pawl_core::{ApprovalId, Digest, Timestamp};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use crate::identity::random_bytes;
+use crate::identity::{Maker, random_bytes};
 
 /// How long a link may be good for, in milliseconds: 30 days.
 pub const LINK_EXPIRES_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
@@ -35,6 +35,9 @@ pub(super) struct Ticket {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) groups: BTreeSet<String>,
     pub(super) expires: Timestamp,
+    /// Who made it, who could have used it; nothing of one that was made before this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) made_by: Option<Maker>,
 }
 
 /// Why the key of links cannot be had.
@@ -139,6 +142,7 @@ mod tests {
             user: "user:ann".into(),
             groups: BTreeSet::new(),
             expires: Timestamp(9),
+            made_by: None,
         }
     }
 

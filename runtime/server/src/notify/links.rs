@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Problem;
 use crate::app::App;
+use crate::identity::Maker;
 use crate::links::new_link;
 
 /// The most links of one notification; others who are asked get none.
@@ -19,7 +20,8 @@ pub(super) fn links(app: &App, open: &OpenApproval, good_for: Duration) -> Resul
     let expires = SystemClock.now().after(good_for);
     let expires = open.due.map_or(expires, |due: Timestamp| due.min(expires));
     let link = |user: &str| {
-        let (url, _) = new_link(app, open, user.to_owned(), BTreeSet::new(), expires)?;
+        let by = Maker { name: "notify".to_owned(), via: "notify".to_owned() };
+        let (url, _) = new_link(app, open, (user.to_owned(), BTreeSet::new()), expires, by)?;
         Ok(json!({ "for": user, "url": url, "expires_at": expires.to_string() }))
     };
     people(open).into_iter().map(link).collect()

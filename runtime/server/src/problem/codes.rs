@@ -118,6 +118,9 @@ codes! {
     CannotSuspend = "cannot-suspend", CONFLICT, "the run cannot be suspended or resumed";
     /// A fork at this event makes no sense, or what shall be changed is not there.
     CannotFork = "cannot-fork", CONFLICT, "the run cannot be forked there";
+    /// The fork would go on with an answer that the caller may not give, or with values that may lead past a question.
+    /// Fork before the question, and it is asked anew; or make a dry rehearsal, which does nothing.
+    AnswerOfOthers = "answer-of-others", FORBIDDEN, "the fork would go on with an answer of others";
     /// No step of the workflow waits for such a signal; `errors` lists those there are.
     UnknownSignal = "unknown-signal", UNPROCESSABLE_ENTITY, "the workflow has no such signal";
     /// The signal brings something else than its schema wants; `errors` lists what is wrong.

@@ -55,6 +55,7 @@ impl From<Refusal> for Problem {
             Refusal::CannotRetry(_) => Self::of(Code::CannotRetry, text),
             Refusal::CannotSuspend(_) => Self::of(Code::CannotSuspend, text),
             Refusal::CannotFork(_) => Self::of(Code::CannotFork, text),
+            Refusal::AnswerOfOthers(_) => Self::of(Code::AnswerOfOthers, text),
             Refusal::UnknownSignal { known, .. } => Self::of(Code::UnknownSignal, text).errors(known.into()),
             Refusal::InvalidSignal { problems, .. } => {
                 Self::of(Code::InvalidSignal, text).errors(problems.into())

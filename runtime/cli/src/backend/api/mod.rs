@@ -46,7 +46,7 @@ fn instead(request: &Request) -> Fault {
         Request::HeldPlugins | Request::AcceptPlugin { .. } | Request::AcceptDemands { .. } => {
             "what plugins may ask for is accepted on the machine of the server, without --server"
         }
-        Request::Identity(_) => {
+        Request::Identity { .. } => {
             "ask the API itself, /v1/tokens and /v1/namespaces, or leave out --server on the machine of the server"
         }
         Request::Replay { .. } | Request::Verify { .. } => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
-use pawl_core::fork::Change;
+use pawl_core::fork::{Change, Forker};
 use pawl_core::view::RunHeader;
 use pawl_core::{Digest, StepId};
 use pawl_engine::{Rehearse, Replacement};
@@ -19,6 +19,7 @@ use crate::api::{Body, OptionalBody, Path, Refusals};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::documents::Run;
+use crate::identity::Verb;
 use crate::problem::Code;
 
 /// What is other in a run that is started anew.
@@ -118,6 +119,9 @@ fn replacement((name, place): (String, String)) -> Result<(String, Replacement),
 }
 
 /// Makes a new run that begins with the events of another.
+///
+/// It goes on with answers of people only for a caller who has the right to `decide` and could have given them; a dry
+/// rehearsal, which does nothing, for everybody.
 #[utoipa::path(post, path = "/v1/runs/{run}/fork", operation_id = "fork_run", tag = "runs", params(
     ("run" = String, Path, description = "its id", format = "uuid"),
 ), request_body = ForkRun, responses(
@@ -138,7 +142,9 @@ pub(crate) async fn fork(
     let agents = agents.into_iter().map(replacement).collect::<Result<BTreeMap<_, _>, _>>()?;
     let rehearses = dry || model.is_some() || !agents.is_empty();
     let how = rehearses.then_some(Rehearse { agents, model, dry });
-    let (engine, by) = (app.engine.clone(), caller.actor.clone());
+    // What is a right of its own here, the core cannot know.
+    let by = Forker { actor: caller.actor.clone(), decides: caller.may(Verb::Decide).is_ok() };
+    let engine = app.engine.clone();
     let fork = async move {
         match how {
             Some(how) => engine.rehearse(id, at, changes, how, by).await,
