@@ -142,3 +142,15 @@ export async function a_token_is_asked_for_kept_and_sent({ server, browser }) {
   await page.getByLabel("token").waitFor();
   await page.end();
 }
+
+export async function a_plugin_shows_what_it_asks_for_and_may_have({ server, browser }) {
+  const page = await browser.page(server);
+  await page.see("plugins/http");
+  const grants = page.locator("table", { hasText: "may have at most" });
+  await grants.getByText("http", { exact: true }).waitFor();
+  await grants.getByText("what the step grants").first().waitFor();
+  await page.getByText("Nobody is asked: it ships with pawl").waitFor();
+  await page.see("plugins/calc");
+  await page.getByText("It asks for nothing.").waitFor();
+  await page.end();
+}

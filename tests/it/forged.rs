@@ -284,6 +284,7 @@ fn commands_that_were_carried_out_twice_or_by_themselves() {
             data: json!({ "mark": "t2" }).into(),
             by: person(),
             key: Some("t2".into()),
+            trace: None,
         }))
     };
     let mut events = approval_events();

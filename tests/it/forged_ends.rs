@@ -93,6 +93,7 @@ fn a_run_whose_outputs_are_not_what_its_signals_brought() {
             data: json!({ "mark": mark }).into(),
             by: person(),
             key: Some(mark.into()),
+            trace: None,
         }))
     };
     let of = |marks: Value| {

@@ -140,6 +140,7 @@ fn forked() -> Evidence {
             moved: Duration(0),
             agents: PluginPins::new(),
             rehearsal: None,
+            trace: None,
         })),
         step(2, "ask"),
         ask(2, 8, Asker::Step),
@@ -202,6 +203,7 @@ fn runs_that_were_forked() {
             moved: Duration(0),
             agents: PluginPins::new(),
             rehearsal: None,
+            trace: None,
         })),
     );
     late.books.insert(OTHER, book(OTHER, events));
@@ -217,7 +219,8 @@ fn runs_that_were_forked() {
 fn told() -> Evidence {
     let topic = || "ears/4/out".to_owned();
     let (data, from) = (json!({ "mark": "t1" }), Origin { run: OTHER, seq: 3 });
-    let hear = Event::TopicHeard { visit: VisitId(2), topic: topic(), data: data.clone().into(), from };
+    let hear =
+        Event::TopicHeard { visit: VisitId(2), topic: topic(), data: data.clone().into(), from, trace: None };
     let outputs = json!({ "n": 4, "found": ["A-1005"], "receipts": [], "heard": "t1" });
     let mut evidence = of_events(vec![
         started("ear", json!({ "n": 4 }), None),

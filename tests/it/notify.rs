@@ -13,7 +13,7 @@ use pawl_core::operator::{KeyPlace, Notify, NotifyOn, NotifyTool, NotifyWay, Sec
 use pawl_core::plugin::Hosts;
 use pawl_core::{FailureKind, RunId};
 use pawl_engine::{EngineError, HandCall, Secrets, SystemClock};
-use pawl_server::notify::{NOTIFY_REQUEST_MAX_MS, Notifying, signature};
+use pawl_server::notify::{NOTIFY_REQUEST_MAX_MS, Notifier, Notifying, signature};
 use pawl_server::{Server, ServerConfig};
 use pawl_tests::HookAnswer::{Elsewhere, Never, Status};
 use pawl_tests::{Hook, HookRequest, Pawl, Scene, Serving, ask, patiently, person, root};
@@ -69,15 +69,17 @@ impl Bench {
         };
         let server = Server::bind(self.scene.engine.clone(), &config).await?;
         let (address, (end, ended)) = (server.address(), oneshot::channel());
+        let notifier = server.notifier();
         tokio::spawn(server.serve(async move {
             let _ = ended.await;
         }));
-        Ok(Running { address, _end: end })
+        Ok(Running { address, notifier, _end: end })
     }
 }
 
 struct Running {
     address: SocketAddr,
+    notifier: Notifier,
     _end: oneshot::Sender<()>,
 }
 
@@ -255,7 +257,7 @@ async fn what_cannot_be_told_is_refused_at_the_start_and_a_wrong_secret_is_not_s
     ensure!(why.contains("'desk'") && why.contains("hook.key"), "{why}");
     std::fs::write(bench.folder.path().join("hook.key"), SECRET)?;
     let why = refused(Notify { links: Some(pawl_core::Duration(1_000)), ..hook_at(any_port()) }).await?;
-    ensure!(why.contains("'desk'") && why.contains("--public-url"), "{why}");
+    ensure!(why.contains("'desk'") && why.contains("server.public_url"), "{why}");
     Ok(())
 }
 
@@ -420,5 +422,46 @@ fn write_config(folder: &Path) -> Result<()> {
     std::fs::write(folder.join("hook.key"), "hunter2")?;
     let entry = "{ url: 'https://desk.test/hunter2', secret: { file: hook.key } }";
     std::fs::write(folder.join("pawl.yaml"), format!("notify: {{ desk: {entry} }}\n"))?;
+    Ok(())
+}
+
+/// What the server counts under this name and these labels.
+fn counted(running: &Running, line: &str) -> Result<Option<u64>> {
+    let mut stream = TcpStream::connect(running.address)?;
+    write!(stream, "GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let value = text.lines().find_map(|one| one.strip_prefix(line)?.trim().parse().ok());
+    Ok(value)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_changes_while_the_server_serves_and_what_is_told_is_counted() -> Result<()> {
+    let bench = Bench::new().await?;
+    let (mut before, mut after) = (Hook::start(&[Status(403)])?, Hook::start(&[])?);
+    let running = bench.serve(hook_at(before.address)).await?;
+    bench.scene.start(&asks("due: 1d, on_timeout: reject"), json!({})).await?;
+    next(&mut before).await?;
+    let desk = |outcome: &str| format!("pawl_notifications_total{{notify=\"desk\",outcome=\"{outcome}\"}}");
+    let until = async |outcome: &str, number: u64| -> Result<()> {
+        while counted(&running, &desk(outcome))? != Some(number) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    patiently("the refusal is counted", until("refused", 1)).await??;
+    // One that could never be told changes nothing.
+    let wrong = NotifyWay::Hook { url: String::new(), secret: KeyPlace::File("gone.key".to_owned()) };
+    let wrong = bench.notifying(Notify { told: wrong, ..hook_at(after.address) });
+    ensure!(running.notifier.reload(&wrong).await.is_err());
+    running.notifier.reload(&bench.notifying(hook_at(after.address))).await?;
+    bench.scene.start(&asks("due: 2d, on_timeout: reject"), json!({})).await?;
+    let (id, body) = next(&mut after).await?;
+    ensure!(body["event"] == "opened", "{id} {body}");
+    while counted(&running, &desk("sent"))?.context("desk is told")? == 0 {
+        tokio::task::yield_now().await;
+    }
+    running.notifier.reload(&Notifying::default()).await?;
+    ensure!(counted(&running, &desk("sent"))?.is_none(), "nobody is told any more");
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, ensure};
 use pawl_core::{Duration, Timestamp};
 use pawl_engine::{Clock as _, METRIC_NAMES_MAX, ManualClock};
+use pawl_server::notify::NOTIFY_METRICS;
 use pawl_tests::{BEGIN, Disk, Scene, root};
 use serde_json::{Value, json};
 
@@ -224,6 +225,7 @@ async fn told() -> Result<BTreeSet<String>> {
         }
         names.insert(name.to_owned());
     }
+    names.extend(NOTIFY_METRICS.map(str::to_owned));
     Ok(names)
 }
 

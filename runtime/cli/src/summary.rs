@@ -174,7 +174,7 @@ fn of_outside(event: &Event) -> String {
             format!("{} {} by {}: {}", signal.number, signal.name, signal.by.name, payload(&signal.data))
         }
         Event::SignalTaken { visit, signal, .. } => format!("visit {visit}: signal {signal}"),
-        Event::TopicHeard { visit, topic, data, from } => {
+        Event::TopicHeard { visit, topic, data, from, .. } => {
             format!("visit {visit}: {topic}, event {} of run {}: {}", from.seq, from.run, payload(data))
         }
         Event::Emitted { visit, topic, data } => format!("visit {visit}: {topic}: {}", payload(data)),

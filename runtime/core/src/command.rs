@@ -10,6 +10,7 @@ use crate::event::{Actor, Candidate, LogLine, Origin, RunStarted};
 use crate::fork::Restart;
 use crate::plugin::PluginPin;
 use crate::taint::Sources;
+use crate::trace::TraceContext;
 use crate::upgrade::Upgrade;
 use crate::{ApprovalId, Digest, Failure, Namespace, RunId, StepId, Timestamp, VisitId};
 
@@ -123,6 +124,8 @@ pub enum Command {
         by: Actor,
         /// The sender's key, by which a repeated signal is recognized.
         key: Option<String>,
+        /// The trace that the sender is in.
+        trace: Option<TraceContext>,
     },
     /// An event of another run may be what a step waits for.
     Hear {
@@ -134,6 +137,8 @@ pub enum Command {
         from: Origin,
         /// Whose runs hear of it; all others take no notice.
         namespace: Namespace,
+        /// The trace that whoever tells of it is in.
+        trace: Option<Box<TraceContext>>,
     },
     /// The run, or a visit of it, hears of the slot that it waits for or holds.
     HearOfSlot {

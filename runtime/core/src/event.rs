@@ -37,6 +37,7 @@ use crate::budget::Amounts;
 use crate::call::CallRequest;
 use crate::guard::Policy;
 use crate::taint::Tainted;
+use crate::trace::TraceContext;
 use crate::travel::{
     InputsChanged, OutputChanged, RunForked, RunResumed, RunRetried, RunSuspended, StepHeld,
 };
@@ -274,6 +275,9 @@ pub enum Event {
         data: Payload,
         /// Which event it is; the visit's run hears it once.
         from: Origin,
+        /// The trace that whoever told of it was in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace: Option<Box<TraceContext>>,
     },
     /// An event for whoever waits for its topic.
     Emitted {

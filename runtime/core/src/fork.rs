@@ -25,6 +25,7 @@ use crate::plugin::{Description, PluginKind, PluginPin, PluginPins};
 use crate::refusal::Refusal;
 use crate::state::RunState;
 use crate::taint::Sources;
+use crate::trace::TraceContext;
 use crate::travel::{Ancestor, Rehearsal};
 use crate::{ApprovalId, FrameId, RunId, StepId, Timestamp, within_depth};
 pub use answers::{Forker, refuse_answers};
@@ -51,6 +52,8 @@ pub struct Fork<'a> {
     pub agents: PluginPins,
     /// Whether it is a rehearsal.
     pub rehearsal: Option<Rehearsal>,
+    /// The trace that whoever forks it is in.
+    pub trace: Option<TraceContext>,
     /// Who.
     pub by: Forker,
 }
@@ -85,11 +88,12 @@ pub struct Restart {
     pub(crate) outputs: Vec<(FrameId, StepId, Value)>,
     pub(crate) agents: PluginPins,
     pub(crate) rehearsal: Option<Rehearsal>,
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// Makes a new run of the events of another up to a place.
 pub fn fork(definition: &Definition, fork: Fork<'_>, mut moment: Moment) -> Result<Forked, Refusal> {
-    let Fork { from, envelopes, seq, run, changes, agents, rehearsal, by } = fork;
+    let Fork { from, envelopes, seq, run, changes, agents, rehearsal, trace, by } = fork;
     let taken = usize::try_from(seq).ok().and_then(|seq| envelopes.get(..seq)).unwrap_or_default();
     if taken.is_empty() {
         let text =
@@ -118,7 +122,7 @@ pub fn fork(definition: &Definition, fork: Fork<'_>, mut moment: Moment) -> Resu
         }
     }
     let (inputs, outputs, by) = (None, Vec::new(), by.actor);
-    let mut restart = Restart { from, by, place, inputs, outputs, agents, rehearsal };
+    let mut restart = Restart { from, by, place, inputs, outputs, agents, rehearsal, trace };
     change(&state, definition, changes, &mut restart).map_err(Refusal::CannotFork)?;
     let own = decide(&mut state, definition, Command::Fork(Box::new(restart)), moment)?;
     let now = state.updated_at();

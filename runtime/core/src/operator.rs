@@ -5,11 +5,12 @@
 //! holds no key: only where one is.
 
 mod notify;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
 pub use notify::{Notify, NotifyOn, NotifyTool, NotifyWay};
+pub use server::{IdentitySetting, ServerSetting, is_host, is_origin};
 
 use crate::budget::Price;
 use crate::guard::Policy;
@@ -43,7 +44,7 @@ pub struct Operator {
     pub trusted_keys: BTreeMap<String, TrustedKey>,
     /// What is to know of registries, by their hosts.
     pub registries: BTreeMap<String, Registry>,
-    /// How the server listens and ends.
+    /// How the server listens and ends, who may use it, and what it takes at most.
     pub server: ServerSetting,
     /// Which runs that are over are kept.
     pub retention: KeepSetting,
@@ -88,15 +89,6 @@ impl Operator {
             self.secrets.iter().map(|(name, secret)| (format!("the secret '{name}'"), &secret.place));
         models.chain(servers).chain(logins).chain(spans).chain(hooks).chain(secrets).collect()
     }
-}
-
-/// How the server listens and ends; what is absent is as usual.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ServerSetting {
-    /// Where it listens.
-    pub listen: Option<SocketAddr>,
-    /// How long steps that are under way may take to end when it is stopped.
-    pub drain: Option<Duration>,
 }
 
 /// Which runs that are over are kept; all, where nothing is said.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Actor, Because, Payload};
 use crate::plugin::PluginPins;
+use crate::trace::TraceContext;
 use crate::{Duration, FrameId, RunId, StepId, VisitId};
 
 /// The run that another was made of.
@@ -37,6 +38,9 @@ pub struct RunForked {
     /// Whether it is a rehearsal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<Rehearsal>,
+    /// The trace that whoever forked it was in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// A forked run that shall show what would have been: where it asks the same as the run that it was made of, it is

@@ -266,7 +266,7 @@ fn signal(name: &str, due: Option<Duration>) -> CallRequest {
 
 fn told(name: &str, data: Value) -> Command {
     let by = Actor { name: "user:ann".into(), groups: vec![], operator: true, via: "test".into() };
-    Command::Signal { name: name.into(), data, by, key: None }
+    Command::Signal { name: name.into(), data, by, key: None, trace: None }
 }
 
 #[test]

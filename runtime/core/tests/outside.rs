@@ -101,12 +101,13 @@ impl Bench {
     }
 
     fn signal(&mut self, name: &str, data: Value) -> Result<Vec<Event>, Refusal> {
-        self.tell(Command::Signal { name: name.into(), data, by: ann(), key: None })
+        self.tell(Command::Signal { name: name.into(), data, by: ann(), key: None, trace: None })
     }
 
     fn hear(&mut self, topic: &str, seq: u64) -> Vec<Event> {
         let from = Origin { run: RunId::from_bytes([3; 16]), seq };
         self.tell(Command::Hear {
+            trace: None,
             topic: topic.into(),
             data: json!({ "n": seq }),
             from,
@@ -191,7 +192,13 @@ fn a_signal_that_nobody_waits_for_or_that_brings_the_wrong_data_changes_nothing(
 #[test]
 fn a_signal_with_a_key_that_came_before_changes_nothing() {
     let mut bench = Bench::start("  - { id: a, signal: go }\n  - { id: b, signal: go }\n");
-    let with = |key: String| Command::Signal { name: "go".into(), data: json!(1), by: ann(), key: Some(key) };
+    let with = |key: String| Command::Signal {
+        name: "go".into(),
+        data: json!(1),
+        by: ann(),
+        key: Some(key),
+        trace: None,
+    };
     let refused = bench.tell(with("k".repeat(SIGNAL_KEY_MAX_BYTES + 1))).unwrap_err();
     assert!(refused.to_string().contains("its key has 257 bytes"), "{refused}");
     let keyed = || with("k".repeat(SIGNAL_KEY_MAX_BYTES));
@@ -205,7 +212,8 @@ fn no_more_signals_are_kept_than_the_limit_allows() {
     let mut bench = Bench::start("  - { id: nap, wait: 1h }\n  - { id: a, signal: go }\n");
     // Only the last one is read back: a thousand folds of a thousand signals take their time.
     for _ in 0..SIGNALS_KEPT_MAX - 1 {
-        let command = Command::Signal { name: "go".into(), data: json!(1), by: ann(), key: None };
+        let command =
+            Command::Signal { name: "go".into(), data: json!(1), by: ann(), key: None, trace: None };
         let moment = Moment { now: bench.now, entropy: Entropy::new([1; 32]) };
         let events = decide(&mut bench.state, &bench.definition, command, moment).expect("kept");
         bench.journal.extend(journal::encode(&mut bench.head, bench.state.updated_at(), &events));

@@ -131,6 +131,7 @@ impl Bench {
             changes,
             agents: BTreeMap::new(),
             rehearsal: None,
+            trace: None,
             by,
         };
         let Forked { state, events } = fork(&self.definition, request, self.moment())?;

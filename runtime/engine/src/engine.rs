@@ -11,7 +11,7 @@ use pawl_core::journal::Head;
 use pawl_core::plugin::Permissions;
 use pawl_core::trace::TraceContext;
 use pawl_core::view::{RunHeader, Status};
-use pawl_core::{Command, Digest, Namespace, Refusal, RunId, within_depth};
+use pawl_core::{Command, Digest, Namespace, RunId, within_depth};
 use pawl_registry::Locked;
 use pawl_sandbox::Sandbox;
 use pawl_store::{Blob, Page, RecordChange, RunFilter, Store, StoreError};
@@ -26,7 +26,6 @@ use crate::plugins::acceptance::{self, Covered};
 use crate::plugins::{Catalog, LockMode, locked_plugins, names};
 use crate::progress::{ProgressHub, Said};
 use crate::routes::Routes;
-use crate::travel::MadeOf;
 use crate::upkeep::keep_house;
 use crate::workflow::{Definitions, Workflow, denied, prepare};
 use crate::{EngineConfig, EngineError, journal};
@@ -293,10 +292,7 @@ impl Engine {
         by: Actor,
         key: Option<String>,
     ) -> Result<(), EngineError> {
-        if !within_depth(&data, VALUE_MAX_DEPTH) {
-            return Err(Refusal::InvalidSignal { name, problems: vec![too_deep()] }.into());
-        }
-        self.command(run, Command::Signal { name, data, by, key }).await
+        self.signal_within(run, (name, data), by, key, None).await
     }
 
     /// Delivers whatever is still outgoing.

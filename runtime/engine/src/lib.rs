@@ -34,6 +34,7 @@ mod error;
 mod files;
 mod follow;
 mod journal;
+mod making;
 mod metrics;
 mod operator;
 mod plugins;
@@ -62,9 +63,10 @@ pub use error::EngineError;
 pub use files::read_text;
 pub use follow::{Follower, Grown, News, Notices};
 pub use journal::{JournalPart, RunHistory};
+pub use making::Making;
 pub use metrics::{METRIC_NAMES_MAX, METRIC_ROWS_COUNTED_MAX, Metrics, Reader, SpanCounts};
 pub use operator::OperatorSays;
-pub use plugins::{Demands, HeldPlugin, LockMode, PluginEntry, SHIPPED, ShippedPlugin};
+pub use plugins::{Acceptance, Asked, Demands, HeldPlugin, LockMode, PluginEntry, SHIPPED, ShippedPlugin};
 pub use progress::{ProgressNote, Said};
 pub use register::{
     ActiveVersion, REGISTERED_NAME_MAX_BYTES, Registered, RegisteredVersion, RegisteredWorkflow, WorkflowName,

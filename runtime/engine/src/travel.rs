@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pawl_core::budget::Amounts;
 use pawl_core::event::{Actor, Event};
 use pawl_core::fork::{Change, Fork, Forked, Forker, fork, refuse_answers};
-use pawl_core::guard::Policy;
 use pawl_core::journal::{Envelope, Head, encode};
 use pawl_core::letter::letter;
 use pawl_core::plugin::{Ceiling, Permissions, PluginOrigin, PluginPins};
-use pawl_core::travel::{Ancestor, Rehearsal};
+use pawl_core::travel::Rehearsal;
 use pawl_core::{Command, Digest, Entropy, Moment, Refusal, RunId, RunState, StepId};
 use pawl_store::{Batch, Blob, RunCommit};
 use serde::{Deserialize, Serialize};
@@ -19,8 +17,9 @@ use serde_json::Value;
 
 use crate::driver::{Message, subscriptions};
 use crate::journal::{definition_at, fetch, move_out};
+use crate::making::MadeOf;
 use crate::plugins::acceptance;
-use crate::{Engine, EngineError, PluginEntry, RunHistory, StartOptions, Workflow};
+use crate::{Engine, EngineError, Making, PluginEntry, StartOptions, Workflow};
 
 /// How a forked run is rehearsed: what it asks is answered from the journal of the run that it is made of, where
 /// that one asked the same.
@@ -46,44 +45,6 @@ pub enum Replacement {
     Current,
 }
 
-/// What a run that is started anew has of the one that it is made of.
-#[derive(Debug, Clone)]
-pub(crate) struct MadeOf {
-    pub(crate) ancestor: Ancestor,
-    /// What others that led to that run could use of their budgets: as much again, and no more.
-    pub(crate) allowance: Amounts,
-    /// What bound it, where others led to it.
-    led: Option<Arc<Policy>>,
-    keeps_inputs: bool,
-    had_parent: bool,
-}
-
-impl MadeOf {
-    fn new(run: RunId, history: &RunHistory, keeps_inputs: bool) -> Self {
-        let started = history.envelopes.first().and_then(|first| match &first.event {
-            Event::RunStarted(started) => Some(started),
-            _ => None,
-        });
-        let had_parent = started.is_some_and(|started| started.parent.is_some());
-        let policy = history.state.policy();
-        Self {
-            ancestor: Ancestor::Rerun { run },
-            allowance: started.map(|started| started.allowance.clone()).unwrap_or_default(),
-            led: (had_parent || policy.is_led()).then(|| Arc::clone(policy)),
-            keeps_inputs,
-            had_parent,
-        }
-    }
-
-    /// What is asked of the new run, where the operator asks this now.
-    pub(crate) fn policy(&self, now: Policy) -> Policy {
-        match &self.led {
-            Some(led) => now.carried(led, self.keeps_inputs, self.had_parent),
-            None => now,
-        }
-    }
-}
-
 impl Engine {
     /// Starts a new run as another was started: with the same definition and components, or with those of
     /// another workflow; with the same inputs, or with others.
@@ -92,10 +53,10 @@ impl Engine {
         run: RunId,
         workflow: Option<&Workflow>,
         inputs: Option<Value>,
-        by: Actor,
+        making: impl Into<Making>,
     ) -> Result<RunId, EngineError> {
-        let (engine, workflow) = (self.clone(), workflow.cloned());
-        unless_gone(async move { engine.make_anew(run, workflow, inputs, by).await }).await
+        let (engine, workflow, making) = (self.clone(), workflow.cloned(), making.into());
+        unless_gone(async move { engine.make_anew(run, workflow, inputs, making).await }).await
     }
 
     async fn make_anew(
@@ -103,7 +64,7 @@ impl Engine {
         run: RunId,
         workflow: Option<Workflow>,
         inputs: Option<Value>,
-        by: Actor,
+        making: Making,
     ) -> Result<RunId, EngineError> {
         let _kept = self.context.made_of.read().await;
         let history = self.history(run).await?;
@@ -124,10 +85,11 @@ impl Engine {
         let made_of = MadeOf::new(run, &history, inputs.is_none());
         let inputs = inputs.unwrap_or_else(|| Value::clone(state.inputs()));
         // The operator allowed hosts to what the run was started with, and not to what somebody else puts there.
-        let keeps = by.operator || pinned.definition.digest == state.definition();
+        let keeps = making.by.operator || pinned.definition.digest == state.definition();
         let allowed = if keeps { state.allowed().clone() } else { Permissions::default() };
         let namespace = state.namespace().clone();
-        let options = StartOptions { by, allowed, namespace, ..StartOptions::default() };
+        let Making { by, trace, run: new, records, decides: _ } = making;
+        let options = StartOptions { by, allowed, run: new, namespace, records, trace };
         self.start_checked(&pinned, &inputs, &options, Some(&made_of)).await
     }
 
@@ -138,11 +100,12 @@ impl Engine {
         run: RunId,
         seq: u64,
         changes: Vec<Change>,
-        by: impl Into<Forker>,
+        making: impl Into<Making>,
     ) -> Result<RunId, EngineError> {
-        let (engine, by) = (self.clone(), by.into());
+        let making = making.into();
         let _turn = self.turn().await?;
-        unless_gone(async move { engine.make_fork((run, seq), changes, None, by).await }).await
+        let engine = self.clone();
+        unless_gone(async move { engine.make_fork((run, seq), changes, None, making).await }).await
     }
 
     /// Makes a fork that shows what would have been, with other agents or another model.
@@ -152,9 +115,9 @@ impl Engine {
         seq: u64,
         changes: Vec<Change>,
         how: Rehearse,
-        by: impl Into<Forker>,
+        making: impl Into<Making>,
     ) -> Result<RunId, EngineError> {
-        let by = by.into();
+        let making = making.into();
         if let Some(model) = &how.model
             && self
                 .context
@@ -169,7 +132,7 @@ impl Engine {
         }
         let _turn = self.turn().await?;
         let engine = self.clone();
-        unless_gone(async move { engine.make_fork((run, seq), changes, Some(how), by).await }).await
+        unless_gone(async move { engine.make_fork((run, seq), changes, Some(how), making).await }).await
     }
 
     /// The pins of agents that shall be others, and their components.
@@ -264,8 +227,10 @@ impl Engine {
         (run, seq): (RunId, u64),
         changes: Vec<Change>,
         how: Option<Rehearse>,
-        by: Forker,
+        making: Making,
     ) -> Result<RunId, EngineError> {
+        let Making { by, decides, trace, run: wanted, records: beside } = making;
+        let by = Forker { actor: by, decides };
         let _kept = self.context.made_of.read().await;
         let history = self.history(run).await?;
         let (agents, components) = match &how {
@@ -282,11 +247,11 @@ impl Engine {
         let at = definition_at(&history.envelopes, seq).unwrap_or_else(|| history.state.definition());
         let definition = self.context.definitions.pinned(self.store().as_ref(), run, at).await?;
         let config = &self.context.config;
-        let new = config.chance.run_id();
+        let new = wanted.unwrap_or_else(|| config.chance.run_id());
         let moment = Moment { now: config.clock.now(), entropy: Entropy::new(config.chance.bytes(new, 0)) };
         let envelopes = &history.envelopes;
         let others = agents.clone();
-        let request = Fork { from: run, envelopes, seq, run: new, changes, agents, rehearsal, by };
+        let request = Fork { from: run, envelopes, seq, run: new, changes, agents, rehearsal, trace, by };
         let Forked { state, events } = fork(&definition, request, moment)?;
         self.refuse_held(&history.state, &others).await?;
         let mut head = Head::empty(new);
@@ -315,8 +280,10 @@ impl Engine {
             tickets,
             ..RunCommit::new(new, 0, records)
         };
-        if let Err(error) =
-            self.store().commit(&Batch { runs: vec![commit], blobs, ..Batch::default() }).await
+        if let Err(error) = self
+            .store()
+            .commit(&Batch { runs: vec![commit], blobs, records: beside, ..Batch::default() })
+            .await
         {
             // It may be in the store all the same.
             self.context.mailbox.send(Message::MayBeThere(new));

@@ -12,6 +12,7 @@ use crate::guard::{Doors, Rates};
 use crate::identity::Issuer;
 use crate::limits::{Places, ServerLimits};
 use crate::links::LinkKey;
+use crate::notify::Telling;
 use crate::server::{ServerConfig, ServerError};
 use crate::stream::{Changes, Hub};
 use crate::teller::Teller;
@@ -52,6 +53,8 @@ pub(crate) struct Parts {
     pub(crate) links: LinkKey,
     /// What links begin with.
     pub(crate) public_url: String,
+    /// Who is told of approvals.
+    pub(crate) telling: Telling,
     /// Whether connections are over TLS.
     pub(crate) is_tls: bool,
 }
@@ -88,6 +91,7 @@ impl App {
             rates: Rates::new(config.token_requests_per_second_max),
             links: LinkKey::load(config.link_key.as_deref())?,
             public_url: public_url.unwrap_or_else(|| format!("{scheme}://{address}")),
+            telling: Telling::default(),
             is_tls,
         })))
     }

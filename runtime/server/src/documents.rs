@@ -4,6 +4,8 @@
 mod upgrades;
 mod workflows;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -391,10 +393,38 @@ pub struct PluginDetail {
     pub kind: String,
     /// The interfaces that it imports.
     pub imports: Vec<String>,
+    /// What it may be granted.
+    pub grants: PluginGrants,
     /// What it says of itself: an agent with its schemas, or tools with theirs.
     pub description: Value,
     /// How it did of late in routes that look for what it offers, one entry a capability.
     pub standing: Vec<Value>,
+}
+
+/// What a plugin may be granted.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PluginGrants {
+    /// What it asks for.
+    pub asks: PluginDemands,
+    /// The most of each that the operator lets steps grant, by the names of `needs`; null where nothing bounds it.
+    pub most: BTreeMap<String, Value>,
+    /// `trusted` where nobody is asked (it ships with pawl, or is an MCP server of the operator's), `accepted`, `first`
+    /// where the first run accepts it, or `held` until it is accepted.
+    pub acceptance: String,
+    /// What was accepted under its name; null where nothing was.
+    pub accepted: Option<PluginDemands>,
+    /// What of it goes beyond what was accepted, for people.
+    pub more: Vec<String>,
+}
+
+/// What a plugin asks for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PluginDemands {
+    /// The permissions behind what it imports: `http`, `tools`.
+    pub needs: Vec<String>,
+    /// Its tools, with what may happen outside when they are called; left out where it has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, String>,
 }
 
 /// The topic was told to all who wait for it.

@@ -30,7 +30,7 @@ pub mod notify;
 pub mod shape;
 
 pub use limits::ServerLimits;
-pub use links::{LINK_EXPIRES_MAX_MS, LinkKeyError};
+pub use links::{LINK_EXPIRES_MAX_MS, LINK_KEY_BYTES, LinkKeyError};
 pub use problem::{Code, Problem, reference as problems_reference};
 pub use router::openapi;
 pub use server::{IdentityMode, Server, ServerConfig, ServerError};

@@ -1,5 +1,6 @@
 //! What the server takes at most. All of it is in `docs/operations.md`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,54 +16,67 @@ use crate::app::App;
 use crate::links;
 use crate::problem::Code;
 
-/// What the server takes at most.
-#[derive(Debug, Clone)]
-pub struct ServerLimits {
-    /// Connections that are served at once; more wait to be accepted. Fewer where the process may not have so many
-    /// files open.
-    pub connections_max: usize,
-    /// How long the head of a request may take to arrive, in milliseconds, from when it is waited for: a connection
-    /// on which nothing is asked ends so too.
-    pub head_max_ms: u64,
-    /// The longest head of a request, in bytes; at least 8 KiB.
-    pub head_max_bytes: usize,
-    /// The longest body of a request, in bytes.
-    pub body_max_bytes: usize,
-    /// How long a body may take to arrive, in milliseconds.
-    pub body_max_ms: u64,
-    /// How long an answer may take, in milliseconds; streams take as long as they are listened to.
-    pub request_max_ms: u64,
-    /// Requests that are answered at once, streams not counted; more are refused.
-    pub requests_at_once_max: usize,
-    /// Streams that are open at once; more are refused.
-    pub streams_at_once_max: usize,
-    /// Changes that a stream may lag behind before it reads the store instead.
-    pub stream_lag_max: usize,
-    /// How long a connection may take none of what it is sent before it is cut, in milliseconds.
-    pub stall_max_ms: u32,
-    /// How long the key of a started run is kept at least, in milliseconds.
-    pub idempotency_kept_ms: u64,
-    /// How many runs one request for a listing looks at; it goes on with `next`.
-    pub runs_scanned_max: usize,
+/// Declares the limits, one row each: what it is, its name, its type, and what holds where nothing is said. Each is
+/// set in `pawl.yaml` by a row of its own in `SERVER_LIMITS` of the crate pawl-core, which names its range.
+macro_rules! limits {
+    ($($(#[$says:meta])* $name:ident: $kind:ty = $usual:expr,)*) => {
+        /// What the server takes at most.
+        #[derive(Debug, Clone)]
+        pub struct ServerLimits {
+            $($(#[$says])* pub $name: $kind,)*
+        }
+
+        impl Default for ServerLimits {
+            fn default() -> Self {
+                Self { $($name: $usual,)* }
+            }
+        }
+
+        impl ServerLimits {
+            /// Every limit, by its name.
+            pub fn named(&self) -> BTreeMap<&'static str, u64> {
+                BTreeMap::from([$((stringify!($name), u64::try_from(self.$name).unwrap_or(u64::MAX)),)*])
+            }
+
+            /// These, with those that are set by name. A name that is no limit's sets nothing.
+            #[must_use]
+            pub fn with(mut self, set: &BTreeMap<&'static str, u32>) -> Self {
+                $(if let Some(number) = set.get(stringify!($name)) {
+                    self.$name = <$kind>::try_from(*number).unwrap_or(<$kind>::MAX);
+                })*
+                self
+            }
+        }
+    };
 }
 
-impl Default for ServerLimits {
-    fn default() -> Self {
-        Self {
-            connections_max: 4_096,
-            head_max_ms: 30_000,
-            head_max_bytes: 64 << 10,
-            body_max_bytes: 4 << 20,
-            body_max_ms: 30_000,
-            request_max_ms: 60_000,
-            requests_at_once_max: 512,
-            streams_at_once_max: 2_000,
-            stream_lag_max: 8_192,
-            stall_max_ms: 30_000,
-            idempotency_kept_ms: 24 * 3_600_000,
-            runs_scanned_max: 20_000,
-        }
-    }
+limits! {
+    /// Connections that are served at once; more wait to be accepted. Fewer where the process may not have so many
+    /// files open.
+    connections_max: usize = 4_096,
+    /// How long the head of a request may take to arrive, in milliseconds, from when it is waited for: a connection
+    /// on which nothing is asked ends so too.
+    head_max_ms: u64 = 30_000,
+    /// The longest head of a request, in bytes; at least 8 KiB.
+    head_max_bytes: usize = 64 << 10,
+    /// The longest body of a request, in bytes.
+    body_max_bytes: usize = 4 << 20,
+    /// How long a body may take to arrive, in milliseconds.
+    body_max_ms: u64 = 30_000,
+    /// How long an answer may take, in milliseconds; streams take as long as they are listened to.
+    request_max_ms: u64 = 60_000,
+    /// Requests that are answered at once, streams not counted; more are refused.
+    requests_at_once_max: usize = 512,
+    /// Streams that are open at once; more are refused.
+    streams_at_once_max: usize = 2_000,
+    /// Changes that a stream may lag behind before it reads the store instead.
+    stream_lag_max: usize = 8_192,
+    /// How long a connection may take none of what it is sent before it is cut, in milliseconds.
+    stall_max_ms: u32 = 30_000,
+    /// How long the key of a started run is kept at least, in milliseconds.
+    idempotency_kept_ms: u64 = 24 * 3_600_000,
+    /// How many runs one request for a listing looks at; it goes on with `next`.
+    runs_scanned_max: usize = 20_000,
 }
 
 /// The most connections that can be counted.
@@ -206,6 +220,9 @@ pub(crate) async fn bound(State(app): State<App>, request: Request, next: Next) 
 
 #[cfg(test)]
 mod tests {
+    use pawl_core::language::operator::SERVER_LIMITS;
+    use pawl_core::language::{Need, Shape};
+
     use super::*;
 
     #[test]
@@ -253,5 +270,28 @@ mod tests {
         streams.sort_unstable();
         known.sort_unstable();
         assert_eq!(streams, known);
+    }
+
+    #[test]
+    fn every_limit_has_a_row_in_pawl_yaml_with_its_default_and_is_set_by_it() {
+        let usual = ServerLimits::default();
+        let rows: Vec<&str> = SERVER_LIMITS.keys().map(|key| key.name).collect();
+        let mut named: Vec<&str> = usual.named().into_keys().collect();
+        assert_eq!(named.len(), rows.len(), "{named:?} and {rows:?}");
+        named.retain(|name| !rows.contains(name));
+        assert!(named.is_empty(), "SERVER_LIMITS has no row for {named:?}");
+        for key in SERVER_LIMITS.keys() {
+            let (Shape::Whole(from, to), Need::Otherwise(words)) = (key.shape, key.need) else {
+                panic!("{} is a whole number with a default in words", key.name)
+            };
+            let before = usual.named()[key.name];
+            assert_eq!(words.trim_matches('`'), before.to_string(), "{}", key.name);
+            assert!(before >= u64::from(from) && before <= u64::from(to), "{}", key.name);
+            let after = usual.clone().with(&BTreeMap::from([(key.name, to)])).named();
+            for (name, number) in after {
+                let expected = if name == key.name { u64::from(to) } else { usual.named()[name] };
+                assert_eq!(number, expected, "{name} after {} was set", key.name);
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::identity::{IdentityError, IdentityRequest, IssuerConfig, manage};
 use crate::limits::ServerLimits;
 use crate::links::LinkKeyError;
 use crate::listen;
-use crate::notify::{NotifyError, Notifying};
+use crate::notify::{Notifier, NotifyError, Notifying};
 use crate::teller::{Teller, Terse};
 use crate::tls::{Certificates, TlsFiles};
 
@@ -130,6 +130,8 @@ pub struct Server {
     pub(crate) app: App,
     tls: Option<TlsFiles>,
     notify: Notifying,
+    /// What the operator says that addresses begin with.
+    named_url: Option<String>,
 }
 
 /// Whether who asks must say who they are, or why it cannot be served so.
@@ -168,7 +170,8 @@ impl Server {
         let address = listener.local_addr().map_err(ServerError::Serving)?;
         let app = App::new(engine, config, address, required).await?;
         config.notify.prepare(&app.engine).await;
-        Ok(Self { listener, address, app, tls: config.tls.clone(), notify: config.notify.clone() })
+        let (tls, notify) = (config.tls.clone(), config.notify.clone());
+        Ok(Self { listener, address, app, tls, notify, named_url: config.public_url.clone() })
     }
 
     /// Where it listens.
@@ -186,11 +189,16 @@ impl Server {
         self.app.is_identity_required
     }
 
+    /// What has others be told of approvals while it serves.
+    pub fn notifier(&self) -> Notifier {
+        Notifier::new(self.app.clone(), self.named_url.clone())
+    }
+
     /// Answers until `end` comes. Then no more is taken, streams end, and what is being answered is answered.
     pub async fn serve(self, end: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
         let tls = self.tls.as_ref().map(Certificates::begin).transpose().map_err(ServerError::Tls)?;
         crate::sweep::forget_in_time(&self.app);
-        self.notify.begin(&self.app);
+        self.app.telling.begin(&self.app, &self.notify).await;
         listen::serve(self.listener, tls, self.app, end).await;
         Ok(())
     }

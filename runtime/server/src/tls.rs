@@ -30,8 +30,8 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// Whether they can be used.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Whether they can be read and fit each other; else why not.
+    pub fn check(&self) -> Result<(), String> {
         self.load().map(drop)
     }
 

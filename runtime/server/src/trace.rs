@@ -34,7 +34,12 @@ impl<S: Sync> FromRequestParts<S> for Trace {
 /// stands in its place may be a secret.
 pub(crate) async fn logged(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let span = tracing::error_span!("request", method = %request.method(), path, run = tracing::field::Empty);
+    let (run, trace) = (tracing::field::Empty, tracing::field::Empty);
+    let span = tracing::error_span!("request", method = %request.method(), path, run, trace);
+    let parent = request.headers().get("traceparent").and_then(|parent| parent.to_str().ok());
+    if let Some(context) = parent.and_then(|parent| TraceContext::parse(parent, None)) {
+        span.record("trace", tracing::field::display(context.trace));
+    }
     if let Some(run) = run_of(path, request.uri().path()) {
         span.record("run", tracing::field::display(run));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pawl_core::event::{Event, Payload};
 use pawl_core::journal::{self, Head};
-use pawl_core::trace::TraceId;
+use pawl_core::trace::{TraceContext, TraceId};
 use pawl_core::travel::Ancestor;
 use pawl_core::{RunId, Timestamp};
 use pawl_engine::{Clock as _, Engine, Metrics, SystemClock};
@@ -275,7 +275,10 @@ impl Exporter {
             let first = journal::decode_next(at, &mut Head::empty(at), records.first()?).ok()?;
             let Event::RunStarted(started) = first.event else { return None };
             let is_fork = matches!(started.ancestor, Some(Ancestor::Forked { .. }));
-            let given = started.trace.filter(|_| !is_fork);
+            let given = match started.ancestor {
+                Some(Ancestor::Forked { seq, .. }) => self.forked_in(at, seq).await,
+                Some(Ancestor::Rerun { .. }) | None => started.trace,
+            };
             let own = given.as_ref().map_or_else(|| TraceId::of(at), |given| given.trace);
             let trace = *trace.get_or_insert(own);
             match started.parent.filter(|_| !is_fork) {
@@ -284,6 +287,24 @@ impl Exporter {
             }
         }
         trace.map(|trace| (trace, true))
+    }
+
+    /// The trace that a fork was made in, which stands behind what it has of the other run.
+    async fn forked_in(&self, run: RunId, seq: u64) -> Option<TraceContext> {
+        let (mut head, mut from) = (Head::empty(run), 1);
+        loop {
+            let records = self.store.journal(run, from).await.ok()?;
+            // A journal that ends here is one that is damaged, and shows nothing.
+            records.first()?;
+            for record in &records {
+                let envelope = journal::decode_next(run, &mut head, record).ok()?;
+                from = envelope.seq + 1;
+                if envelope.seq > seq {
+                    let Event::RunForked(forked) = envelope.event else { return None };
+                    return forked.trace;
+                }
+            }
+        }
     }
 
     fn remember(&mut self, run: RunId, within: (TraceId, bool)) -> (TraceId, bool) {

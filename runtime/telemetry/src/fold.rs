@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use pawl_core::event::{Event, Payload, Work};
 use pawl_core::journal::Envelope;
 use pawl_core::operator::Content;
-use pawl_core::trace::{SpanId, SpanOf, TraceId};
+use pawl_core::trace::{SpanId, SpanOf, TraceContext, TraceId};
 use pawl_core::{ApprovalId, Digest, FrameId, RunId, StepId, Timestamp, VisitId};
 
 use crate::span::{Attribute, Attributes, Kind, Link, Note, Span};
@@ -61,6 +61,8 @@ pub struct Trace {
     cut_frames: BTreeMap<FrameId, VisitId>,
     frames: BTreeMap<FrameId, VisitId>,
     approvals: BTreeMap<ApprovalId, VisitId>,
+    /// The spans of those who sent the signals that no step has taken yet.
+    senders: BTreeMap<u32, Link>,
     ended: bool,
 }
 
@@ -159,6 +161,7 @@ impl Trace {
             cut_frames: BTreeMap::new(),
             frames: BTreeMap::new(),
             approvals: BTreeMap::new(),
+            senders: BTreeMap::new(),
             ended: false,
         }
     }
@@ -214,7 +217,7 @@ impl Trace {
         }
         match &envelope.event {
             Event::RunStarted(started) => self.start(known, at, started),
-            Event::RunForked(_) => self.fork(at, seq),
+            Event::RunForked(forked) => self.fork(at, seq, forked),
             Event::RunRetried(retried) => self.retry(at, seq, retried),
             Event::RunSuspended(_) => self.root.note(at, "run.suspended", Vec::new()),
             Event::RunResumed(_) => self.root.note(at, "run.resumed", Vec::new()),
@@ -281,6 +284,9 @@ impl Trace {
                     visit.open.links.push(link);
                 }
             }
+            Event::SignalReceived(_) | Event::SignalTaken { .. } | Event::TopicHeard { .. } => {
+                self.link_sender(event);
+            }
             Event::ApprovalOpened(opened) => {
                 self.approvals.insert(opened.approval.clone(), opened.visit);
                 self.note(at, opened.visit, "approval.opened", Vec::new());
@@ -302,6 +308,25 @@ impl Trace {
             Event::SlotTaken { visit } => self.note_maybe(at, *visit, "slot.taken"),
             // The rest has no time of its own.
             _ => {}
+        }
+    }
+
+    /// A step that takes a signal, or hears of an event, is linked with who sent it, where they were in a trace.
+    fn link_sender(&mut self, event: &Event) {
+        let sender = |at: &TraceContext| Link { trace: at.trace, span: at.span, relation: "sender" };
+        let (visit, link) = match event {
+            Event::SignalReceived(received) => {
+                if let Some(trace) = received.trace.as_ref().filter(|_| self.senders.len() < NOTES_MAX) {
+                    self.senders.insert(received.number, sender(trace));
+                }
+                return;
+            }
+            Event::SignalTaken { visit, signal, .. } => (visit, self.senders.remove(signal)),
+            Event::TopicHeard { visit, trace, .. } => (visit, trace.as_deref().map(sender)),
+            _ => return,
+        };
+        if let (Some(link), Some(visit)) = (link, self.visits.get_mut(visit)) {
+            visit.open.links.push(link);
         }
     }
 

@@ -18,7 +18,7 @@ mod operator;
 mod protocol;
 mod register;
 mod request;
-mod retention;
+pub(crate) mod retention;
 mod server;
 mod service;
 mod settings;

@@ -5,51 +5,22 @@ use pawl_core::operator::KeepSetting;
 use pawl_engine::{Retention, RetentionSetting};
 
 use crate::fault::Fault;
+use crate::serving::{Layers, Named};
 
 /// How often a process that drives removes runs that are not kept.
 const EVERY: Duration = Duration::from_secs(600);
 
+const KEEP_FOR: Named = Named { flag: None, variable: "PAWL_KEEP_FOR", key: "retention.keep_for" };
+const KEEP_RUNS: Named = Named { flag: None, variable: "PAWL_KEEP_RUNS", key: "retention.keep_runs" };
+
 /// What the environment says, else the operator's file; nothing where neither says anything.
-pub(super) fn setting(file: KeepSetting) -> Result<Option<RetentionSetting>, Fault> {
-    let named = |name| std::env::var(name).ok();
-    read(file, named("PAWL_KEEP_FOR").as_deref(), named("PAWL_KEEP_RUNS").as_deref())
-}
-
-fn read(file: KeepSetting, age: Option<&str>, runs: Option<&str>) -> Result<Option<RetentionSetting>, Fault> {
-    let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
-    let older_than = given(age).map(|text| {
-        text.parse().map_err(|_| {
-            Fault::usage(format!("PAWL_KEEP_FOR is no duration: '{text}'")).hint("write 12h, or 30d")
-        })
-    });
-    let keep = given(runs).map(|text| {
-        text.parse().map_err(|_| {
-            Fault::usage(format!("PAWL_KEEP_RUNS is no number: '{text}'"))
-                .hint("write how many, such as 1000")
-        })
-    });
-    let retention = Retention {
-        older_than: older_than.transpose()?.or(file.keep_for),
-        keep: keep.transpose()?.or(file.keep_runs),
-    };
+pub(crate) fn setting(file: KeepSetting, layers: &Layers<'_>) -> Result<Option<RetentionSetting>, Fault> {
+    let age = |text: &str| text.parse().map_err(|_| "it is no duration; write 12h, or 30d".to_owned());
+    let runs =
+        |text: &str| text.parse().map_err(|_| "it is no number; write how many, such as 1000".to_owned());
+    let older_than = layers.pick(KEEP_FOR, None, age, file.keep_for)?;
+    let keep = layers.pick(KEEP_RUNS, None, runs, file.keep_runs)?;
+    let retention =
+        Retention { older_than: older_than.map(|(age, _)| age), keep: keep.map(|(runs, _)| runs) };
     Ok((retention != Retention::default()).then_some(RetentionSetting { retention, every: EVERY }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_is_read_from_the_environment() {
-        let none = KeepSetting::default();
-        assert_eq!(read(none, None, Some("")).unwrap(), None);
-        let both = read(none, Some("30d"), Some("7")).unwrap().unwrap();
-        let month = Duration::from_secs(30 * 86_400);
-        assert_eq!(both.retention, Retention { older_than: Some(month), keep: Some(7) });
-        let file = KeepSetting { keep_for: Some(month), keep_runs: Some(9) };
-        let first = read(file, None, Some("7")).unwrap().unwrap();
-        assert_eq!(first.retention, Retention { older_than: Some(month), keep: Some(7) });
-        assert!(read(none, Some("a month"), None).unwrap_err().message.contains("PAWL_KEEP_FOR"));
-        assert!(read(none, None, Some("-1")).unwrap_err().message.contains("PAWL_KEEP_RUNS"));
-    }
 }

@@ -23,6 +23,7 @@ use super::{Feed, backup, identity, memory, operator, retention, telemetry, veri
 use crate::command::store::PROGRESS_MS;
 use crate::fault::Fault;
 use crate::place::Place;
+use crate::serving::Layers;
 
 /// Rows asked for at once when everything is listed.
 const PAGE_ROWS: usize = 1_000;
@@ -70,7 +71,7 @@ pub(crate) fn engine_config(place: &Place) -> Result<EngineConfig, Fault> {
 
 impl Service {
     pub(super) async fn open(store: Arc<dyn Store>, place: &Place) -> Result<Self, Fault> {
-        let retention = retention::setting(operator::read(place)?.0.retention)?;
+        let retention = retention::setting(operator::read(place)?.0.retention, &Layers::of_process())?;
         let spans = telemetry::settings(place)?;
         let config = EngineConfig { retention, traced: spans.is_some(), ..operator::configured(place)? };
         let engine = Engine::open(store, config).await?;

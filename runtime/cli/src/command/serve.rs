@@ -1,6 +1,5 @@
 //! `pawl serve`: the API and the console, and all runs go on.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,38 +7,27 @@ use std::time::Duration;
 use clap::Args;
 use pawl_core::operator::Operator;
 use pawl_engine::Engine;
+use pawl_server::notify::Notifier;
 use pawl_server::{Server, ServerConfig, ServerError};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{DataArgs, SpanArgs};
 use crate::backend::{self, Service};
-use crate::doors::DoorArgs;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::notify;
 use crate::output::Output;
 use crate::place::Place;
+use crate::serving::{Layers, ServingArgs, Setup};
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::teller::Told;
 
-/// How long steps that are under way may take to end when the server is stopped, in milliseconds, where nothing else is
-/// said.
-const DRAIN_MS: u64 = 30_000;
-
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one (default: `$PAWL_LISTEN`, else `server.listen` in pawl.yaml,
-    /// else 127.0.0.1:8917)
-    #[arg(long, value_name = "ADDRESS:PORT", env = "PAWL_LISTEN", hide_env = true)]
-    listen: Option<SocketAddr>,
-    /// How long steps that are under way may take to end when it is stopped: 30s, 5m (default: `$PAWL_DRAIN`, else
-    /// `server.drain` in pawl.yaml, else 30s)
-    #[arg(long, value_name = "TIME", env = "PAWL_DRAIN", hide_env = true)]
-    drain: Option<pawl_core::Duration>,
     #[command(flatten)]
-    doors: DoorArgs,
+    pub(crate) serving: ServingArgs,
     #[command(flatten)]
     pub(crate) spans: SpanArgs,
     #[command(flatten)]
@@ -63,29 +51,31 @@ async fn serve(args: &ServeArgs, session: &Session) -> Result<(), Fault> {
         return Err(Fault::unusable("another process holds the data folder")
             .hint("stop it, or serve another folder with --data DIR"));
     }
-    let (operator, _) = backend::read_operator(&session.place)?;
+    let (operator, folder) = backend::read_operator(&session.place)?;
+    let mut setup = Setup::new(&args.serving, &Layers::of_process(), (&operator.server, &folder))?;
     let service = session.backend.service()?;
     let engine = service.engine();
-    let usual = ServerConfig::default();
-    let listen = args.listen.or(operator.server.listen).unwrap_or(usual.listen);
-    let notify = backend::notifying(&session.place)?;
-    let config = ServerConfig { listen, teller: Arc::new(Told), notify, ..usual };
-    let config = args.doors.apply(config, &session.place)?;
-    let server = Server::bind(engine.clone(), &config).await?;
-    let drain = args.drain.or(operator.server.drain).map_or(DRAIN_MS, |drain| drain.0);
-    let reloading = tokio::spawn(reload(session.place.clone(), service.clone(), operator));
+    setup.config = ServerConfig {
+        teller: Arc::new(Told),
+        notify: backend::notifying(&session.place)?,
+        issuer: backend::issuer(&session.place)?,
+        link_key: (!session.place.ephemeral).then(|| session.place.link_key()),
+        ..setup.config
+    };
+    let server = Server::bind(engine.clone(), &setup.config).await.map_err(|error| setup.fault(error))?;
+    let reloading = tokio::spawn(reload(session.place.clone(), service.clone(), server.notifier(), operator));
     let url = server.url();
     session.out.document(&json!({ "url": url, "pid": std::process::id() }));
     session.out.note(&format!("serves {url}; stop it with Ctrl-C"));
-    if args.doors.is_plain() && !server.address().ip().is_loopback() {
+    if setup.config.tls.is_none() && !server.address().ip().is_loopback() {
         session
             .out
-            .note("tokens can be read on the way: use --tls-cert and --tls-key, or a proxy that does TLS");
+            .note("tokens can be read on the way: use TLS (`server.tls_cert` in pawl.yaml), or a proxy that does TLS");
     }
     notify::notify(notify::READY);
     // Beside it: what many runs take to be looked through, nobody waits for who asks.
     let recovered = async { engine.recover().await.map(drop).map_err(Fault::from) };
-    let drained = until_drained(session, server, engine, Duration::from_millis(drain));
+    let drained = until_drained(session, server, engine, setup.drain);
     let ended = tokio::try_join!(recovered, drained).map(drop);
     reloading.abort();
     ended
@@ -126,17 +116,17 @@ async fn until_drained(
 }
 
 /// Reads the operator's file anew whenever SIGHUP comes. One that does not read changes nothing.
-async fn reload(place: Place, service: Service, mut operator: Operator) {
+async fn reload(place: Place, service: Service, notifier: Notifier, mut operator: Operator) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         return tracing::warn!("SIGHUP cannot be listened to: pawl.yaml is read once");
     };
     while hangup.recv().await.is_some() {
         notify::reloading();
-        match service.reload(&place, &operator).await {
+        match read_anew(&place, &service, &notifier, &operator).await {
             Ok(now) => {
                 operator = now;
                 tracing::warn!(
-                    "pawl.yaml was read anew: its models, MCP servers, plugins, policies and telemetry hold from now on"
+                    "pawl.yaml was read anew: its models, MCP servers, plugins, policies, telemetry and notify hold from now on"
                 );
             }
             Err(fault) => {
@@ -145,6 +135,20 @@ async fn reload(place: Place, service: Service, mut operator: Operator) {
         }
         notify::notify(notify::READY);
     }
+}
+
+/// What can be refused is looked at before anything is changed.
+async fn read_anew(
+    place: &Place,
+    service: &Service,
+    notifier: &Notifier,
+    before: &Operator,
+) -> Result<Operator, Fault> {
+    let notify = backend::notifying(place)?;
+    notifier.check(&notify).map_err(ServerError::from)?;
+    let now = service.reload(place, before).await?;
+    notifier.reload(&notify).await.map_err(ServerError::from)?;
+    Ok(now)
 }
 
 impl From<ServerError> for Fault {

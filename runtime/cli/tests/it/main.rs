@@ -19,6 +19,7 @@ mod private;
 mod routes;
 mod runs;
 mod serve;
+mod settings;
 mod shared;
 mod signals;
 mod signatures;

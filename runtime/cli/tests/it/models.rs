@@ -8,7 +8,7 @@ use crate::home::{Home, same, workflow};
 
 const KEY: &str = "sk-canary-0123456789";
 
-const THINKS: &str = "\
+pub(crate) const THINKS: &str = "\
 pawl: 1
 workflow: thinks
 version: 1.0.0
@@ -20,7 +20,7 @@ steps:
 outputs: { answer: \"${{ steps.think.output.answer }}\" }
 ";
 
-const SCRIPTED: &str = "models: { default: { provider: scripted, script: script.yaml } }\n";
+pub(crate) const SCRIPTED: &str = "models: { default: { provider: scripted, script: script.yaml } }\n";
 
 #[test]
 fn a_model_is_found_in_the_operators_file() {

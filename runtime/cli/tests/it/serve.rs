@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::home::{Holder, Home, PAUSE, Said, eventually, until, workflow};
 
 /// A server on a free port, and its address.
-fn served(home: &Home, args: &[&str]) -> (Holder, String) {
+pub(crate) fn served(home: &Home, args: &[&str]) -> (Holder, String) {
     let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
     let holder = home.holder(&args, "; stop it with");
     let at = holder.heard().split("http://").nth(1).unwrap().split(';').next().unwrap().to_owned();
@@ -19,7 +19,7 @@ fn served(home: &Home, args: &[&str]) -> (Holder, String) {
 }
 
 /// Asks over a connection of its own; gives the status and the body.
-fn ask(at: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+pub(crate) fn ask(at: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let body = body.map(Value::to_string).unwrap_or_default();
@@ -46,7 +46,7 @@ steps:
   - { id: second, tool: echo.say, with: { text: hi } }
 ";
 
-fn start(at: &str, source: &str) -> String {
+pub(crate) fn start(at: &str, source: &str) -> String {
     let (status, run) = ask(at, "POST", "/v1/runs", Some(&json!({ "source": source })));
     assert_eq!(status, 201, "{run}");
     run["id"].as_str().unwrap().to_owned()

@@ -10,10 +10,11 @@ use crate::{Failure, FailureKind, VisitId};
 
 impl Draft<'_> {
     pub(super) fn fork(&mut self, restart: Restart) {
-        let Restart { from, by, place, inputs, outputs, agents, rehearsal } = restart;
+        let Restart { from, by, place, inputs, outputs, agents, rehearsal, trace } = restart;
         let moved = self.now.since(self.state.updated_at());
         let replaced = agents.clone();
-        self.push(Event::RunForked(Box::new(RunForked { by: by.clone(), moved, agents, rehearsal })));
+        let forked = RunForked { by: by.clone(), moved, agents, rehearsal, trace };
+        self.push(Event::RunForked(Box::new(forked)));
         self.keep_instants(moved);
         if let Some(inputs) = inputs {
             let changed = InputsChanged { inputs: inputs.into(), by: by.clone() };

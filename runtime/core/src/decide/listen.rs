@@ -10,6 +10,7 @@ use crate::event::{Actor, Awaited, Event, Origin, SignalReceived};
 use crate::expression::{EvaluationError, Template};
 use crate::refusal::Refusal;
 use crate::topic::{check_pattern, check_topic, matches};
+use crate::trace::TraceContext;
 use crate::{Duration, Failure, FailureKind, FrameId, Timestamp, VisitId};
 
 /// How many signals of a run may wait to be taken.
@@ -119,7 +120,7 @@ impl Draft<'_> {
         name: &str,
         data: Value,
         by: Actor,
-        key: Option<String>,
+        (key, trace): (Option<String>, Option<TraceContext>),
     ) -> Result<(), Refusal> {
         if key.as_ref().is_some_and(|key| self.state.signals.has_key(key)) {
             return Ok(());
@@ -132,7 +133,7 @@ impl Draft<'_> {
         }
         self.check_signal(name, &data)?;
         let number = self.state.signals.received().saturating_add(1);
-        let signal = SignalReceived { number, name: name.to_owned(), data: data.into(), by, key };
+        let signal = SignalReceived { number, name: name.to_owned(), data: data.into(), by, key, trace };
         self.push(Event::SignalReceived(Box::new(signal)));
         if let Some((visit, call)) = self.listener(name)
             && let Some((signal, data)) = self.kept(name)
@@ -171,7 +172,7 @@ impl Draft<'_> {
     }
 
     /// Gives an event of another run to every step that waits for it, once.
-    pub(super) fn hear(&mut self, topic: &str, data: &Value, from: Origin) {
+    pub(super) fn hear(&mut self, (topic, data): (&str, &Value), from: Origin, trace: Option<&TraceContext>) {
         if self.state.heard.contains(&from) {
             return;
         }
@@ -179,7 +180,8 @@ impl Draft<'_> {
             self.state.active().filter(|(_, at)| hears(at, topic)).map(|(id, _)| id).collect();
         for visit in waiting {
             let output = json!({ "topic": topic, "data": data });
-            self.push(Event::TopicHeard { visit, topic: topic.to_owned(), data: data.clone().into(), from });
+            let (topic, data, trace) = (topic.to_owned(), data.clone().into(), trace.cloned().map(Box::new));
+            self.push(Event::TopicHeard { visit, topic, data, from, trace });
             self.complete_step(visit, output);
         }
     }

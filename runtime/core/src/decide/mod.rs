@@ -114,10 +114,10 @@ pub fn decide(
         Command::Delegate { approval, to, by, comment } => draft.delegate(&approval, to, by, comment)?,
         Command::Comment { approval, text, by } => draft.comment(&approval, text, by)?,
         Command::AskForTool(asked) => draft.tool_asks(*asked)?,
-        Command::Signal { name, data, by, key } => draft.receive(&name, data, by, key)?,
-        Command::Hear { topic, data, from, namespace } => {
+        Command::Signal { name, data, by, key, trace } => draft.receive(&name, data, by, (key, trace))?,
+        Command::Hear { topic, data, from, namespace, trace } => {
             if namespace == draft.state.namespace {
-                draft.hear(&topic, &data, from);
+                draft.hear((&topic, &data), from, trace.as_deref());
             }
         }
         Command::EndChild { visit, child, result, tainted, spent } => {

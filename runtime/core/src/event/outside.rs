@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, Payload};
 use crate::RunId;
+use crate::trace::TraceContext;
 
 /// What a step waits for that comes from outside its run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,4 +39,7 @@ pub struct SignalReceived {
     /// The sender's key: a signal with a key that came before changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The trace that the sender was in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }

@@ -74,7 +74,7 @@ impl RunState {
             approval.begin_anew();
         }
         // Whoever started the other run did not ask for this one.
-        self.trace = None;
+        self.trace = forked.trace.clone().map(Arc::new);
         self.keep_nothing();
         if !forked.agents.is_empty() {
             Arc::make_mut(&mut self.plugins).extend(forked.agents.clone());

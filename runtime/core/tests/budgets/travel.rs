@@ -23,6 +23,7 @@ fn fork_at(bench: &Bench, seq: u64) -> Result<Forked, Refusal> {
     let fork_of = Fork {
         agents: PluginPins::default(),
         rehearsal: None,
+        trace: None,
         from: bench.state.id(),
         envelopes: &envelopes,
         seq,

@@ -170,6 +170,7 @@ fn can_fork(bench: &Bench) -> bool {
     let fork_of = Fork {
         agents: PluginPins::default(),
         rehearsal: None,
+        trace: None,
         from: run,
         envelopes: &envelopes,
         seq: envelopes.len() as u64,

@@ -107,6 +107,7 @@ impl World {
             changes,
             agents: PluginPins::new(),
             rehearsal: None,
+            trace: None,
             by: by.into(),
         };
         let moment = Moment { now: self.now, entropy: Entropy::new(*Digest::of(&id).as_bytes()) };

@@ -42,7 +42,8 @@ fn each_obstacle_is_found_where_it_is() {
         bench.done("a", json!({}));
     };
     let kept: History = |bench| {
-        let signal = Command::Signal { name: "go".into(), data: json!({ "n": 1 }), by: ann(), key: None };
+        let signal =
+            Command::Signal { name: "go".into(), data: json!({ "n": 1 }), by: ann(), key: None, trace: None };
         bench.tell(signal).expect("kept");
     };
     let undone =
@@ -274,7 +275,9 @@ fn a_step_that_a_graph_gets_begins_with_the_move_when_what_it_needs_is_done() {
     let events = bench.upgrade(target(&new)).expect("moved");
     let names: Vec<_> = events.iter().map(Event::name).collect();
     assert_eq!(names, ["definition-changed", "step-started", "step-completed"]);
-    bench.tell(Command::Signal { name: "go".into(), data: json!(1), by: ann(), key: None }).expect("taken");
+    bench
+        .tell(Command::Signal { name: "go".into(), data: json!(1), by: ann(), key: None, trace: None })
+        .expect("taken");
     assert_eq!(bench.state.status(), Status::Completed);
     assert_eq!(bench.state.output("late"), Some(&json!(2)));
 }

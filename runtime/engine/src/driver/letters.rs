@@ -9,13 +9,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use pawl_core::budget::Amounts;
-use pawl_core::event::{Actor, Event, Origin, RunStarted};
+use pawl_core::event::{Actor, Event, Origin, Parent, RunStarted};
 use pawl_core::letter::{ChildStart, Letter, letter};
 use pawl_core::taint::Sources;
 use pawl_core::topic::patterns_of;
+use pawl_core::trace::TraceContext;
 use pawl_core::{Command, Digest, Duration, Failure, FailureKind, Namespace, RunId, RunState};
 use pawl_store::{Batch, StoreError};
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::message::{Message, NewRun, Queued};
 use super::timers::{DAMAGE_PAUSE, TROUBLE_PAUSE};
@@ -105,7 +107,7 @@ impl Driver {
             Letter::Emit { topic, data, namespace } => {
                 let context = Arc::clone(&self.context);
                 tokio::spawn(async move {
-                    let outcome = tell_hearers(&context, &namespace, (&topic, &data), origin).await;
+                    let outcome = tell_hearers(&context, &namespace, (&topic, &data), (origin, None)).await;
                     let message = match outcome {
                         Ok(()) => Message::Delivered(vec![origin]),
                         Err(error) => Message::Undelivered { origin, error },
@@ -128,19 +130,16 @@ impl Driver {
         self.residents.insert(child, Resident::Loading(VecDeque::new()));
         let context = Arc::clone(&self.context);
         tokio::spawn(async move {
-            let outcome = prepare_child(&context, &start).await;
+            // What is logged of it names the run that is to be, and the step that starts it.
+            let Parent { run: parent, visit } = start.parent;
+            let span = tracing::error_span!("child", run = %child, %parent, %visit);
+            let outcome = prepare_child(&context, &start).instrument(span).await;
             let outcome = outcome.map(|ready| ready.map(|ready| ready.map(Box::new)));
             context.mailbox.send(Message::ChildReady { origin, child, parent: start.parent, outcome });
         });
     }
 
-    pub(super) fn child_ready(
-        &mut self,
-        origin: Origin,
-        child: RunId,
-        parent: pawl_core::event::Parent,
-        outcome: ChildReady,
-    ) {
+    pub(super) fn child_ready(&mut self, origin: Origin, child: RunId, parent: Parent, outcome: ChildReady) {
         let Some(Resident::Loading(waiting)) = self.residents.remove(&child) else {
             return self.undelivered(origin, &EngineError::Closed);
         };
@@ -324,7 +323,7 @@ pub(crate) async fn tell_hearers(
     context: &Context,
     namespace: &Namespace,
     (topic, data): (&str, &serde_json::Value),
-    from: Origin,
+    (from, trace): (Origin, Option<&TraceContext>),
 ) -> Result<(), EngineError> {
     let runs = context.store.subscribers(&patterns_of(topic)).await?;
     let mut trouble = None;
@@ -333,7 +332,8 @@ pub(crate) async fn tell_hearers(
             .iter()
             .map(|run| {
                 let (topic, data, namespace) = (topic.to_owned(), data.clone(), namespace.clone());
-                let command = Command::Hear { topic, data, from, namespace };
+                let trace = trace.cloned().map(Box::new);
+                let command = Command::Hear { topic, data, from, namespace, trace };
                 context.mailbox.call(*run, command)
             })
             .collect();

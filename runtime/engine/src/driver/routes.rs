@@ -11,6 +11,7 @@ use std::time::Duration;
 use pawl_core::{Command, RouteOutcome, RunId, Timestamp, VisitId};
 use pawl_store::Blob;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::active::{ActiveRun, Live};
 use super::context::OnPanic;
@@ -76,14 +77,15 @@ impl Driver {
         tokio::spawn(async move {
             let (mut found, mut wake): (Vec<_>, Option<Timestamp>) = (Vec::new(), None);
             for request in requests {
-                match route(&context, &request).await {
+                match route(&context, &request).instrument(around(&request)).await {
                     Ok((outcome @ RouteOutcome::Found(_), blobs, _)) => {
                         let (run, visit) = (request.run, request.visit);
                         found.push(Routed { run, visit, outcome, blobs });
                     }
                     Ok((RouteOutcome::None { .. }, _, next)) => wake = wake.into_iter().chain(next).min(),
                     Err(error) => {
-                        tracing::warn!(run = %request.run, "a plugin cannot be looked for: {error}");
+                        let Request { run, visit, .. } = &request;
+                        tracing::warn!(%run, %visit, "a plugin cannot be looked for: {error}");
                     }
                 }
             }
@@ -142,7 +144,7 @@ pub(super) fn search(context: &Arc<Context>, key: AttemptKey, request: Request) 
     });
     let handle = tokio::spawn(async move {
         let (run, visit) = (request.run, request.visit);
-        let (outcome, blobs) = match route(&context, &request).await {
+        let (outcome, blobs) = match route(&context, &request).instrument(around(&request)).await {
             Ok((outcome, blobs, _)) => (outcome, blobs),
             Err(error) => {
                 let reason = format!("there is no telling which plugins there are: {error}");
@@ -179,4 +181,10 @@ impl ActiveRun {
             ceiling: policy.grants.clone(),
         })
     }
+}
+
+/// Whatever is logged of a search says for which step of which run it is.
+fn around(request: &Request) -> tracing::Span {
+    let Request { run, visit, .. } = request;
+    tracing::error_span!("search", %run, %visit)
 }

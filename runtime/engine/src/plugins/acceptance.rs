@@ -13,6 +13,7 @@ use pawl_store::{Batch, PAGE_MAX_ROWS, RecordChange, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::catalog::PluginEntry;
 use crate::EngineError;
 use crate::driver::Context;
 use crate::workflow::Workflow;
@@ -47,14 +48,64 @@ pub struct HeldPlugin {
     pub more: Vec<String>,
 }
 
+/// How what a plugin asks for stands with what was accepted under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acceptance {
+    /// It ships with pawl, or is an MCP server of the operator's own: nobody is asked.
+    Trusted,
+    /// All of it was accepted.
+    Accepted,
+    /// Nothing was ever used under its name: the first run that uses it accepts it.
+    First,
+    /// Somebody must accept it before it is used.
+    Held,
+}
+
+/// What a plugin asks for, and what was accepted of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// What it asks for.
+    pub asks: Demands,
+    /// How that stands.
+    pub acceptance: Acceptance,
+    /// What was accepted under its name; nothing where nothing was.
+    pub accepted: Option<Demands>,
+    /// What of it goes beyond what was accepted, one text each.
+    pub more: Vec<String>,
+}
+
+/// What a plugin asks for, and how that stands. Nothing is accepted or remembered by looking.
+pub(crate) async fn asked(context: &Context, entry: &PluginEntry) -> Result<Asked, EngineError> {
+    let asks = if entry.bytes.is_empty() {
+        let pin = context.catalog.pin(entry).await?.0;
+        Demands { needs: BTreeSet::new(), tools: tools(&pin.description) }
+    } else {
+        Demands::of(context.catalog.loaded(&entry.bytes).await?.as_ref())
+    };
+    let accepted = context.store.record(ACCEPTED, &entry.name).await?.map(read::<Demands>).transpose()?;
+    let more = accepted.as_ref().map(|accepted| asks.beyond(accepted)).unwrap_or_default();
+    let acceptance = match &accepted {
+        _ if is_own(&entry.origin) => Acceptance::Trusted,
+        None if context.standing.now().hold_new_plugins => Acceptance::Held,
+        None => Acceptance::First,
+        Some(_) if more.is_empty() => Acceptance::Accepted,
+        Some(_) => Acceptance::Held,
+    };
+    Ok(Asked { asks, acceptance, accepted, more })
+}
+
+fn tools(description: &Description) -> BTreeMap<String, EffectClass> {
+    match description {
+        Description::Tools(tools) => tools.iter().map(|tool| (tool.name.clone(), tool.effect)).collect(),
+        Description::Agent(_) => BTreeMap::new(),
+    }
+}
+
 impl Demands {
     /// What a component asks for.
     pub(crate) fn of(loaded: &LoadedPlugin) -> Self {
-        let tools = match loaded.description() {
-            Description::Tools(tools) => tools.iter().map(|tool| (tool.name.clone(), tool.effect)).collect(),
-            Description::Agent(_) => BTreeMap::new(),
-        };
-        Self { needs: loaded.asks(), tools }
+        Self { needs: loaded.asks(), tools: tools(loaded.description()) }
     }
 
     /// What of it goes beyond others, for people. A tool that is new counts only where it does more than those there
@@ -246,7 +297,11 @@ async fn judge(
 
 /// What ships with pawl is accepted as pawl is, and MCP servers are the operator's own.
 fn is_others(pin: &PluginPin) -> bool {
-    !matches!(pin.origin, PluginOrigin::Shipped | PluginOrigin::Mcp(_))
+    !is_own(&pin.origin)
+}
+
+const fn is_own(origin: &PluginOrigin) -> bool {
+    matches!(origin, PluginOrigin::Shipped | PluginOrigin::Mcp(_))
 }
 
 fn collect<'p>(

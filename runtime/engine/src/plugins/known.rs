@@ -7,7 +7,7 @@ use pawl_core::plugin::{PluginKind, PluginPin};
 use pawl_core::route::RouteQuery;
 use pawl_sandbox::Manifest;
 
-use super::acceptance::{self, Demands, HeldPlugin};
+use super::acceptance::{self, Asked, Demands, HeldPlugin};
 use super::catalog::PluginEntry;
 use crate::routes::{RoutedPlugin, standing_of, standings};
 use crate::{Engine, EngineError, Workflow};
@@ -70,6 +70,11 @@ impl Engine {
     pub async fn plugin_imports(&self, entry: &PluginEntry) -> Result<Vec<String>, EngineError> {
         let loaded = self.context.catalog.sandbox().load(&entry.bytes).await?;
         Ok(loaded.imports().to_vec())
+    }
+
+    /// What a plugin asks for, and what was accepted of it. Looking accepts nothing.
+    pub async fn plugin_asks(&self, entry: &PluginEntry) -> Result<Asked, EngineError> {
+        acceptance::asked(&self.context, entry).await
     }
 
     /// The plugins that were refused for what they ask for, and are not accepted yet.

@@ -9,7 +9,7 @@ mod servers;
 mod settle;
 mod shipped;
 
-pub use acceptance::{Demands, HeldPlugin};
+pub use acceptance::{Acceptance, Asked, Demands, HeldPlugin};
 pub use catalog::PluginEntry;
 pub(crate) use catalog::{AGENT_SCHEMAS, Catalog, ReadyPlugin, limits_of};
 pub use locking::LockMode;

@@ -36,6 +36,34 @@ function Standing({ standing }) {
     </table></div>`;
 }
 
+const ACCEPTANCE = {
+  trusted: "Nobody is asked: it ships with pawl, or is an MCP server of pawl.yaml.",
+  accepted: "All that it asks for was accepted.",
+  first: "It was never used: the first run that uses it accepts what it asks for.",
+  held: "It is held until somebody accepts it: pawl plugin accept.",
+};
+const bound = (most) => {
+  if (most == null) return "what the step grants";
+  const all = Array.isArray(most) ? most.map(text) : Object.entries(most).map(([name, how]) => `${name} ${text(how)}`);
+  return all.length ? all.join(", ") : "nothing";
+};
+
+// What it asks for, the most that the operator lets steps grant it, and what was accepted.
+function Grants({ grants }) {
+  if (!grants) return null;
+  const { asks, most, accepted, acceptance, more } = grants;
+  const was = (need) => (acceptance === "trusted" ? "" : accepted?.needs.includes(need) ? "yes" : "no");
+  return html`
+    <p class="faint">${ACCEPTANCE[acceptance] ?? acceptance}</p>
+    ${more.length > 0 && html`<${List} items=${more} />`}
+    ${asks.needs.length
+      ? html`<div class="scroll"><table class="table">
+          <thead><tr><th>asks for</th><th>may have at most</th><th>accepted</th></tr></thead>
+          <tbody>${asks.needs.map((need) => html`<tr><td><code>${need}</code></td><td>${bound(most[need])}</td><td>${was(need)}</td></tr>`)}</tbody>
+        </table></div>`
+      : html`<p class="faint">It asks for nothing.</p>`}`;
+}
+
 const List = ({ items, none }) =>
   items?.length ? html`<ul class="plain-list">${items.map((one) => html`<li><code>${text(one)}</code></li>`)}</ul>` : html`<p class="faint">${none}</p>`;
 
@@ -58,7 +86,7 @@ function One({ name }) {
       ]} />
       ${agent?.summary && html`<p>${agent.summary}</p>`}
       <h3>Imports</h3><${List} items=${data.imports} none="It imports nothing: it computes." />
-      ${data.grants && html`<h3>Grants</h3><${Value} value=${data.grants} label="grants" />`}
+      <h3>Grants</h3><${Grants} grants=${data.grants} />
       <h3>Health and latency</h3><${Standing} standing=${data.standing} />
       ${tools.length > 0 && html`<h3>Tools</h3>${tools.map((tool) => html`<${Tool} tool=${tool} />`)}`}
       ${agent && html`<details><summary>what the agent takes and gives</summary><${Schemas} takes=${agent.input_schema} gives=${agent.output_schema} /></details>`}

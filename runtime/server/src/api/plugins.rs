@@ -5,7 +5,7 @@ use axum::extract::State;
 use pawl_core::Digest;
 use pawl_core::guard::covers;
 use pawl_core::plugin::{PluginKind, PluginPin};
-use pawl_engine::PluginEntry;
+use pawl_engine::{Asked, PluginEntry};
 use serde_json::{Map, Value, json};
 
 use super::{Path, Rejections};
@@ -59,7 +59,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<
     Ok(Json(json!({ "items": items, "next": null })))
 }
 
-/// A plugin: what it imports, what it offers, how it did of late.
+/// A plugin: what it imports, what it may be granted, what it offers, how it did of late.
 #[utoipa::path(get, path = "/v1/plugins/{name}", operation_id = "show_plugin", tag = "plugins", params(
     ("name" = String, Path, description = "its name"),
 ), responses(
@@ -84,9 +84,29 @@ pub(crate) async fn show(
     let mut document = entry(found);
     document.insert("kind".to_owned(), pin.description.kind().name().into());
     document.insert("imports".to_owned(), json!(imports));
+    document.insert("grants".to_owned(), grants(&app, &caller, found).await?);
     document.insert("description".to_owned(), json!(pin.description));
     document.insert("standing".to_owned(), standing(&app, found, &pin).await.into());
     Ok(Json(document.into()))
+}
+
+/// What it asks for, the most of each that the operator lets steps of the caller's namespace grant it, and what was
+/// accepted of it. Steps grant within that.
+async fn grants(app: &App, caller: &Caller, entry: &PluginEntry) -> Result<Value, Problem> {
+    let asked = app.engine.plugin_asks(entry).await?;
+    let policy = app.engine.policy_of(&caller.namespace);
+    let bounds = json!(policy.grants);
+    let most = asked.asks.needs.iter().map(|need| {
+        // Folders are those that the operator names, and no others, also where nothing bounds them further.
+        let bound = match need.as_str() {
+            "files" => bounds.get(need).cloned().unwrap_or_else(|| json!(policy.files)),
+            _ => bounds.get(need).cloned().unwrap_or(Value::Null),
+        };
+        (need.clone(), bound)
+    });
+    let most: Map<_, _> = most.collect();
+    let Asked { asks, acceptance, accepted, more } = &asked;
+    Ok(json!({ "asks": asks, "most": most, "acceptance": acceptance, "accepted": accepted, "more": more }))
 }
 
 /// How it stands among those that offer the same.

@@ -18,7 +18,6 @@ use crate::documents::System;
 pub(crate) async fn system(State(app): State<App>, _caller: Caller) -> Result<Json<Value>, Problem> {
     let store = app.engine.store().info().await?;
     let (waiting, max) = app.engine.commands_waiting();
-    let limits = &app.limits;
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_ms": now().since(app.began).0,
@@ -27,15 +26,6 @@ pub(crate) async fn system(State(app): State<App>, _caller: Caller) -> Result<Js
         "commands_waiting": waiting,
         "commands_max": max,
         "streams_open": app.places.streams_open(),
-        "limits": {
-            "body_max_bytes": limits.body_max_bytes,
-            "body_max_ms": limits.body_max_ms,
-            "request_max_ms": limits.request_max_ms,
-            "requests_at_once_max": limits.requests_at_once_max,
-            "streams_at_once_max": limits.streams_at_once_max,
-            "stall_max_ms": limits.stall_max_ms,
-            "idempotency_kept_ms": limits.idempotency_kept_ms,
-            "runs_scanned_max": limits.runs_scanned_max,
-        },
+        "limits": app.limits.named(),
     })))
 }

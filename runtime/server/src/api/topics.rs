@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use pawl_core::Namespace;
+use pawl_core::trace::TraceContext;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use crate::Problem;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::documents::Published;
+use crate::trace::Trace;
 
 /// An event.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -35,23 +37,30 @@ pub(crate) struct Publish {
 pub(crate) async fn publish(
     State(app): State<App>,
     caller: Caller,
+    Trace(trace): Trace,
     Path(topic): Path<String>,
     OptionalBody(event): OptionalBody<Publish>,
 ) -> Result<Json<Value>, Problem> {
-    tell(&app, &caller.namespace, &topic, event).await
+    tell(&app, &caller.namespace, &topic, (event, trace)).await
 }
 
 /// The same with levels as they are written.
 pub(crate) async fn publish_below(
     State(app): State<App>,
     caller: Caller,
+    Trace(trace): Trace,
     Path((first, rest)): Path<(String, String)>,
     OptionalBody(event): OptionalBody<Publish>,
 ) -> Result<Json<Value>, Problem> {
-    tell(&app, &caller.namespace, &format!("{first}/{rest}"), event).await
+    tell(&app, &caller.namespace, &format!("{first}/{rest}"), (event, trace)).await
 }
 
-async fn tell(app: &App, namespace: &Namespace, topic: &str, event: Publish) -> Result<Json<Value>, Problem> {
-    app.engine.publish_from_outside(namespace, topic, event.data, event.id.as_deref()).await?;
+async fn tell(
+    app: &App,
+    namespace: &Namespace,
+    topic: &str,
+    (Publish { data, id }, trace): (Publish, Option<TraceContext>),
+) -> Result<Json<Value>, Problem> {
+    app.engine.publish_in_trace(namespace, (topic, data), id.as_deref(), trace.as_ref()).await?;
     Ok(Json(json!({ "topic": topic })))
 }

@@ -291,6 +291,11 @@ async fn load(source: &KeySource, request_max_ms: u64) -> Result<Vec<Arc<Key>>, 
     read(&bytes)
 }
 
+/// How many keys there are that can be used, as they can be had now.
+pub async fn keys_there(source: KeySource) -> Result<usize, KeysError> {
+    Jwks::new(source).load().await.map(|keys| keys.len())
+}
+
 /// The keys of a JWKS document.
 fn read(bytes: &[u8]) -> Result<Vec<Arc<Key>>, KeysError> {
     if bytes.len() > JWKS_MAX_BYTES {

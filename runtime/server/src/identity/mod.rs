@@ -20,7 +20,7 @@ mod token;
 pub use error::IdentityError;
 pub use jwks::{
     JWKS_AGE_MAX_MS, JWKS_FRESH_MS, JWKS_MAX_BYTES, JWKS_REFRESH_MIN_MS, JWKS_REQUEST_MAX_MS, KeySource,
-    KeysError,
+    KeysError, keys_there,
 };
 pub use jwt::{Algorithm, IssuerConfig, JWT_LEEWAY_MS, JWT_MAX_BYTES};
 pub use maker::Maker;

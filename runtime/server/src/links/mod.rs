@@ -12,4 +12,4 @@ mod ticket;
 
 pub(crate) use routes::{USED, is_link, is_over, new_link, says_why_not};
 pub(crate) use ticket::LinkKey;
-pub use ticket::{LINK_EXPIRES_MAX_MS, LinkKeyError};
+pub use ticket::{LINK_EXPIRES_MAX_MS, LINK_KEY_BYTES, LinkKeyError};

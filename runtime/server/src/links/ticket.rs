@@ -15,8 +15,8 @@ use crate::identity::{Maker, random_bytes};
 
 /// How long a link may be good for, in milliseconds: 30 days.
 pub const LINK_EXPIRES_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
-/// The length of the key, in bytes.
-const KEY_BYTES: usize = 32;
+/// The length of the key of links, in bytes.
+pub const LINK_KEY_BYTES: usize = 32;
 /// How long a link may be, in bytes.
 const LINK_MAX_BYTES: usize = 8 << 10;
 
@@ -64,8 +64,8 @@ impl LinkKey {
                 .map_err(|reason| wrong(Path::new("-"), reason));
         };
         match std::fs::read(path) {
-            Ok(bytes) if bytes.len() == KEY_BYTES => Ok(Self::of(&bytes)),
-            Ok(bytes) => Err(wrong(path, format!("it has {} bytes and not {KEY_BYTES}", bytes.len()))),
+            Ok(bytes) if bytes.len() == LINK_KEY_BYTES => Ok(Self::of(&bytes)),
+            Ok(bytes) => Err(wrong(path, format!("it has {} bytes and not {LINK_KEY_BYTES}", bytes.len()))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let bytes = Self::fresh().map_err(|reason| wrong(path, reason))?;
                 write_new(path, &bytes).map_err(|error| wrong(path, error.to_string()))?;
@@ -75,7 +75,7 @@ impl LinkKey {
         }
     }
 
-    fn fresh() -> Result<[u8; KEY_BYTES], String> {
+    fn fresh() -> Result<[u8; LINK_KEY_BYTES], String> {
         random_bytes().map_err(|error| error.to_string())
     }
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_link_can_be_changed() {
-        let key = LinkKey::of(&[7; KEY_BYTES]);
+        let key = LinkKey::of(&[7; LINK_KEY_BYTES]);
         let link = key.sign(&ticket());
         assert_eq!(key.open(&link), Some(ticket()));
         for at in 0..link.len() {
@@ -158,7 +158,7 @@ mod tests {
             // The last bits of the last letter of base64 may say nothing; then it is refused as malformed.
             assert_ne!(key.open(&other), Some(ticket()), "{at}");
         }
-        let other = LinkKey::of(&[8; KEY_BYTES]).sign(&Ticket { user: "user:eve".into(), ..ticket() });
+        let other = LinkKey::of(&[8; LINK_KEY_BYTES]).sign(&Ticket { user: "user:eve".into(), ..ticket() });
         assert_eq!(key.open(&other), None);
         for text in ["", ".", "a.b", &link[..link.len() - 1], &"x".repeat(LINK_MAX_BYTES + 1)] {
             assert_eq!(key.open(text), None);
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_form_token_is_of_one_link() {
-        let key = LinkKey::of(&[7; KEY_BYTES]);
+        let key = LinkKey::of(&[7; LINK_KEY_BYTES]);
         let token = key.form_token("one");
         assert!(key.is_form_token("one", &token));
         assert!(

@@ -1,5 +1,6 @@
 //! One delivery: made, and made again for a while.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pawl_core::operator::NotifyWay;
@@ -42,7 +43,7 @@ enum Ended {
 pub(super) async fn deliver(engine: &Engine, target: &Target, id: &str, body: Value) {
     let body = bounded(body);
     let (name, body) = (&target.name, &body);
-    match &target.notify.told {
+    let ended = match &target.notify.told {
         NotifyWay::Hook { url, secret } => {
             let bytes = body.to_string().into_bytes();
             let bytes = &bytes;
@@ -55,6 +56,13 @@ pub(super) async fn deliver(engine: &Engine, target: &Target, id: &str, body: Va
             persist(name, id, send, tokio::time::sleep).await
         }
     };
+    let counts = &target.counts;
+    let count = match ended {
+        Ended::Taken => &counts.sent,
+        Ended::Refused => &counts.refused,
+        Ended::GivenUp => &counts.given_up,
+    };
+    count.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Tries again and again, with longer and longer pauses, and not for ever.

@@ -1,6 +1,7 @@
 //! What is to be told: read from the list of changes, and from the journals of the runs that it names.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pawl_core::event::{Actor, Event};
@@ -66,11 +67,14 @@ async fn go_on(app: &App, target: &Target, kept: &mut Option<Place>) -> Result<b
         Some(place) => place,
         None => kept.insert(Place::of(engine, target).await?),
     };
+    let looked_at = |position| target.counts.position.store(position, Ordering::Relaxed);
+    looked_at(place.position);
     let changes = engine.store().changes(place.position, READ_MAX).await?;
     for change in &changes {
         let told = tell_of(app, target, place, change).await?;
         // What was told is not told again by this process, whatever becomes of the commit.
         place.position = change.position;
+        looked_at(place.position);
         let is_behind = place.position.saturating_sub(place.committed) >= AGAIN_MAX;
         if told || is_behind || place.pending.len() >= READ_MAX {
             place.commit(engine, target).await?;

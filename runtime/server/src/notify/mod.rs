@@ -10,10 +10,12 @@ mod hook;
 mod links;
 mod post;
 mod sign;
+mod telling;
 mod tool;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pawl_core::operator::{Notify, NotifyWay};
 use pawl_engine::Engine;
@@ -22,8 +24,9 @@ pub use deliver::{NOTIFY_BODY_MAX_BYTES, NOTIFY_PAUSE_MAX_MS, NOTIFY_REQUEST_MAX
 pub use hook::NOTIFY_SECRET_MIN_BYTES;
 pub use links::NOTIFY_LINKS_MAX;
 pub use sign::signature;
-
-use crate::app::App;
+use telling::Counts;
+pub(crate) use telling::Telling;
+pub use telling::{NOTIFY_METRICS, Notifier};
 
 /// Whom to tell, and the folder that files of secrets are relative to.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +52,7 @@ pub enum NotifyError {
     },
     /// Links would lead nowhere.
     #[error(
-        "notify '{0}' of pawl.yaml has links, and nobody elsewhere could open them; say with --public-url where this \
+        "notify '{0}' of pawl.yaml has links, and nobody elsewhere could open them; say with `server.public_url` where this \
          server is reached, or take `links` out"
     )]
     Links(String),
@@ -61,6 +64,14 @@ struct Target {
     name: String,
     notify: Notify,
     folder: PathBuf,
+    counts: Arc<Counts>,
+}
+
+impl Target {
+    /// Whether another says the same of the same one.
+    fn is_same(&self, other: &Self) -> bool {
+        self.notify == other.notify && self.folder == other.folder
+    }
 }
 
 impl Notifying {
@@ -69,12 +80,13 @@ impl Notifying {
             name: name.clone(),
             notify: notify.clone(),
             folder: self.folder.clone(),
+            counts: Arc::default(),
         };
         self.told.iter().map(target)
     }
 
     /// Refuses what could never be told.
-    pub(crate) fn check(&self, public_url: Option<&str>) -> Result<(), NotifyError> {
+    pub fn check(&self, public_url: Option<&str>) -> Result<(), NotifyError> {
         for target in self.each() {
             if let NotifyWay::Hook { secret, .. } = &target.notify.told {
                 let read = hook::secret(secret, &target.folder);
@@ -91,19 +103,6 @@ impl Notifying {
     pub(crate) async fn prepare(&self, engine: &Engine) {
         for target in self.each() {
             feed::begin(engine, &target).await;
-        }
-    }
-
-    /// Begins to tell. It ends with the engine, or when the server closes.
-    pub(crate) fn begin(&self, app: &App) {
-        for target in self.each() {
-            let (app, closing) = (app.clone(), app.closing.clone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = closing.cancelled() => {}
-                    () = feed::tell(&app, &target) => {}
-                }
-            });
         }
     }
 }

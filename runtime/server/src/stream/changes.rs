@@ -260,7 +260,6 @@ impl Listener {
 
     /// Waits for what is told, and gives it where all of it is for who listens and follows from what they know; else
     /// it is ready, or in the store. Nothing at all when there will be no more.
-    #[expect(clippy::option_option, reason = "whether there will be more, and whether it is all for them")]
     async fn wait(&mut self) -> Option<Option<Arc<Told>>> {
         match self.heard.recv().await {
             Ok(told) => {

@@ -73,8 +73,11 @@ pub(crate) async fn run(
         told,
         ready: VecDeque::new(),
         follows,
-        has_progress,
-        is_live: follows && (has_progress || has_tokens),
+        hears: match (follows, has_progress, has_tokens) {
+            (true, true, _) => Hears::All,
+            (true, false, true) => Hears::Models,
+            _ => Hears::Nothing,
+        },
         ended: false,
     };
     let stream = stream::unfold(reader, async |mut reader| {
@@ -95,16 +98,23 @@ struct Reader {
     /// The seq of what was told last.
     told: u64,
     follows: bool,
-    has_progress: bool,
-    /// Whether what is in no journal is told as well.
-    is_live: bool,
+    hears: Hears,
     ended: bool,
+}
+
+/// What is told beside the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hears {
+    Nothing,
+    Models,
+    /// What plugins say of their progress, and what models say where the follower hears it.
+    All,
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.is_live
+            if self.hears != Hears::Nothing
                 && let Some(news) = self.follower.heard(self.ready.front())
             {
                 match self.live(news) {
@@ -135,7 +145,7 @@ impl Reader {
                 return Some(Event::default().event("end").data(json!({ "status": status }).to_string()));
             }
             let grew = tokio::select! {
-                news = self.follower.hears(), if self.is_live => match self.live(news) {
+                news = self.follower.hears(), if self.hears != Hears::Nothing => match self.live(news) {
                     Some(event) => return Some(event),
                     None => continue,
                 },
@@ -150,7 +160,7 @@ impl Reader {
     /// What is in no journal, where it was asked for.
     fn live(&self, news: News) -> Option<Event> {
         let (name, data) = match news {
-            News::Progress(note) if self.has_progress => ("progress", json!(note)),
+            News::Progress(note) if self.hears == Hears::All => ("progress", json!(note)),
             News::Said(said) => ("said", json!(said)),
             News::Progress(_) | News::Event(_) => return None,
         };

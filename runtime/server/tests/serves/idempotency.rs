@@ -25,6 +25,38 @@ async fn a_request_that_comes_again_is_answered_with_the_run_of_the_first() {
 }
 
 #[tokio::test]
+async fn a_rerun_and_a_fork_are_made_once_for_each_key_and_within_the_trace_of_who_asked() {
+    let served = serve(|_| {}).await;
+    let run = start(&served, "k-1", 1).await.with(201)["id"].as_str().unwrap().to_owned();
+    served.engine.quiet().await.unwrap();
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (path, body, other) in [
+        ("rerun", json!({ "inputs": { "n": 2 } }), json!({ "inputs": { "n": 3 } })),
+        ("fork", json!({ "at": 1 }), json!({ "at": 1, "changes": [{ "path": ["n"], "value": 4 }] })),
+    ] {
+        let make = async |body: &serde_json::Value| {
+            let key = format!("idempotency-key: {path}");
+            let trace = format!("traceparent: {parent}");
+            let more = ["content-type: application/json", &key, &trace];
+            served.ask("POST", &format!("/v1/runs/{run}/{path}"), &more, &body.to_string()).await
+        };
+        let first = make(&body).await.with(201);
+        let again = make(&body).await;
+        assert_eq!(again.headers["idempotent-replay"], "true", "{path}");
+        assert_eq!(again.with(200)["id"], first["id"], "{path}");
+        make(&other).await.refused(422, "idempotency-key-reused");
+        let made = first["id"].as_str().unwrap().parse().unwrap();
+        let history = served.engine.history(made).await.unwrap();
+        assert_eq!(history.state.trace().unwrap().traceparent(), parent, "{path}");
+    }
+    // The key of a start is not one of a rerun.
+    let more = ["content-type: application/json", "idempotency-key: k-1"];
+    let path = format!("/v1/runs/{run}/rerun");
+    served.ask("POST", &path, &more, "{}").await.refused(422, "idempotency-key-reused");
+    assert_eq!(served.get("/v1/runs").await.with(200)["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn of_many_that_come_at_once_one_starts_a_run() {
     let served = serve(|_| {}).await;
     let asked = (0..16).map(|_| start(&served, "k", 1));

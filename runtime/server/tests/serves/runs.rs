@@ -281,6 +281,14 @@ async fn workflows_are_checked_and_the_server_tells_of_itself() {
     assert_eq!(served.get("/v1/me").await.with(200)["via"], "http");
     let plugins = served.get("/v1/plugins").await.with(200);
     assert!(plugins["items"].as_array().unwrap().iter().any(|plugin| plugin["name"] == "echo"), "{plugins}");
+    let http = served.get("/v1/plugins/http").await.with(200);
+    let grants = &http["grants"];
+    assert_eq!(
+        (&grants["asks"]["needs"][0], &grants["acceptance"]),
+        (&json!("http"), &json!("trusted")),
+        "{http}"
+    );
+    assert_eq!(grants["most"]["http"], Value::Null, "no operator bounds it: {http}");
     assert_eq!(served.get("/healthz").await.with(200), json!({ "status": "ok" }));
     assert_eq!(served.get("/readyz").await.with(200), json!({ "status": "ok" }));
     served.engine.shut_down().await.unwrap();

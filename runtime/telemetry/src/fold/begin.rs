@@ -3,7 +3,7 @@
 use pawl_core::Timestamp;
 use pawl_core::event::RunStarted;
 use pawl_core::trace::{SpanOf, TraceContext, TraceId};
-use pawl_core::travel::{Ancestor, RunRetried};
+use pawl_core::travel::{Ancestor, RunForked, RunRetried};
 
 use super::{Known, Open, Trace};
 use crate::span::Link;
@@ -39,7 +39,7 @@ impl Trace {
     }
 
     /// What came before is the other run's, and its spans are.
-    pub(super) fn fork(&mut self, at: Timestamp, seq: u64) {
+    pub(super) fn fork(&mut self, at: Timestamp, seq: u64, forked: &RunForked) {
         let other = self.of;
         let is_first = self.forks == 0;
         self.forks += 1;
@@ -54,6 +54,11 @@ impl Trace {
         self.from = self.from.max(seq);
         (self.of, self.state, self.sampled) = (TraceId::of(self.run), None, true);
         (self.root.parent, self.root.start) = (None, at);
+        if let Some(TraceContext { trace, span, sampled, state }) = &forked.trace {
+            (self.of, self.sampled) = (*trace, *sampled);
+            self.root.parent = Some(*span);
+            self.state.clone_from(state);
+        }
         (self.root.notes, self.root.notes_dropped) = (Vec::new(), 0);
         for visit in self.visits.values_mut() {
             visit.open.start = at;

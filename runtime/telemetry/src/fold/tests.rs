@@ -229,6 +229,7 @@ fn a_fork_has_a_trace_of_its_own_and_leaves_the_others_spans_to_it() {
         moved: Duration(0),
         agents: pawl_core::plugin::PluginPins::default(),
         rehearsal: None,
+        trace: None,
     };
     let mut events = whole();
     events.splice(4.., [Event::RunForked(Box::new(forked))]);
@@ -240,6 +241,49 @@ fn a_fork_has_a_trace_of_its_own_and_leaves_the_others_spans_to_it() {
     assert!(all.iter().all(|span| span.start == Timestamp(5_000) && span.trace == TraceId::of(RUN)));
     let link = Link { trace: TraceId::of(other), span: SpanOf::Run.id(other, 0), relation: "ancestor" };
     assert_eq!(all[2].links, [link]);
+}
+
+#[test]
+fn a_fork_that_was_made_within_a_trace_is_a_part_of_it() {
+    let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let context = pawl_core::trace::TraceContext::parse(given, None).unwrap();
+    let forked = RunForked {
+        by: someone(),
+        moved: Duration(0),
+        agents: pawl_core::plugin::PluginPins::default(),
+        rehearsal: None,
+        trace: Some(context.clone()),
+    };
+    let mut events = whole();
+    events.splice(4.., [Event::RunForked(Box::new(forked))]);
+    events.push(Event::StepCompleted { visit: VISIT, output: json!(1).into() });
+    events.push(Event::RunCompleted { outputs: json!({}).into() });
+    let all = spans(0, &events);
+    assert!(all.iter().all(|span| span.trace == context.trace), "{all:?}");
+    assert_eq!(all.last().unwrap().parent, Some(context.span));
+}
+
+#[test]
+fn a_step_that_takes_a_signal_is_linked_with_who_sent_it() {
+    let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let context = pawl_core::trace::TraceContext::parse(given, None).unwrap();
+    let received = |number, trace| {
+        Event::SignalReceived(Box::new(pawl_core::event::SignalReceived {
+            number,
+            name: "go".into(),
+            data: json!(1).into(),
+            by: someone(),
+            key: None,
+            trace,
+        }))
+    };
+    let mut events = whole();
+    let taken = |signal| Event::SignalTaken { visit: VISIT, signal, call: None };
+    events.splice(2..2, [received(1, None), received(2, Some(context.clone())), taken(1), taken(2)]);
+    let all = spans(0, &events);
+    let step = all.iter().find(|span| span.name == "step think").unwrap();
+    let link = Link { trace: context.trace, span: context.span, relation: "sender" };
+    assert_eq!(step.links, [link]);
 }
 
 #[test]

@@ -256,12 +256,20 @@ fn what_is_there_twice_is_found() {
     let signal = |number| {
         let key = Some("k".to_owned());
         let (data, by) = (Value::Null.into(), somebody());
-        Event::SignalReceived(Box::new(SignalReceived { number, name: "go".into(), data, by, key }))
+        Event::SignalReceived(Box::new(SignalReceived {
+            number,
+            name: "go".into(),
+            data,
+            by,
+            key,
+            trace: None,
+        }))
     };
     assert_eq!(commit(&mut truth, RUN, &[signal(1)]), [""; 0]);
     finds(&commit(&mut truth, RUN, &[signal(2)]), "is in the journal of run");
 
     let heard = || Event::TopicHeard {
+        trace: None,
         visit: VisitId(1),
         topic: "t".into(),
         data: Value::Null.into(),
@@ -285,6 +293,7 @@ fn more_slots_than_there_are_and_slots_of_those_who_ended_are_found() {
         moved: Duration(0),
         agents: PluginPins::new(),
         rehearsal: None,
+        trace: None,
     }));
     let events: Vec<Event> = slot(1).into_iter().chain([forked]).collect();
     assert_eq!(commit(&mut truth, OTHER, &events), [""; 0]);
@@ -415,6 +424,7 @@ fn each_thing_that_a_person_does_leaves_its_mark() {
                 moved,
                 agents: PluginPins::new(),
                 rehearsal: None,
+                trace: None,
             })),
         ),
         ("run-cancelled", Event::RunCancelled { by: by(), reason }),

@@ -30,7 +30,7 @@ pub(super) fn check(evidence: &Evidence, moment: Moment) -> Vec<Violation> {
 fn heard(findings: &mut Findings, evidence: &Evidence, book: &Book) {
     let mut seen = BTreeSet::new();
     for envelope in book.own() {
-        let Event::TopicHeard { visit, topic, data, from } = &envelope.event else { continue };
+        let Event::TopicHeard { visit, topic, data, from, .. } = &envelope.event else { continue };
         if !seen.insert((*visit, *from)) {
             findings.add(book.run, format!("it heard event {} of run {} twice", from.seq, from.run));
         }

@@ -27,7 +27,7 @@ pub use policy::{GRANTS, POLICY};
 pub use profile::{KEY, OPERATOR, PRICE, PROFILE};
 pub use script::{MODEL_CALL, MODEL_RULE, MODEL_USAGE, MODEL_WHEN, SCRIPT};
 pub use secret::SECRET;
-pub use server::{RETENTION, SERVER};
+pub use server::{RETENTION, SERVER, SERVER_LIMITS};
 pub use supply::{REGISTRY, TRUSTED_KEY};
 pub use telemetry::TELEMETRY;
 
@@ -38,7 +38,7 @@ use super::{ESCALATION, FOLDER, HOST, Key, Place, Shape};
 pub const OPERATOR_SCHEMA_ID: &str = "https://github.com/pawl-dev/pawl/blob/main/docs/operator.schema.json";
 
 /// Every place of `pawl.yaml`, in the order of docs/operator-reference.md.
-pub static OPERATOR_PLACES: [&Place; 23] = [
+pub static OPERATOR_PLACES: [&Place; 24] = [
     &OPERATOR,
     &PROFILE,
     &PRICE,
@@ -57,6 +57,7 @@ pub static OPERATOR_PLACES: [&Place; 23] = [
     &TRUSTED_KEY,
     &REGISTRY,
     &SERVER,
+    &SERVER_LIMITS,
     &RETENTION,
     &TELEMETRY,
     &IDENTITY,

@@ -64,7 +64,7 @@ pub static NOTIFY: Place = Place {
         Key::optional(
             "links",
             Shape::Duration,
-            "For how long the signed links are good that are told with what can be answered, one for each person who is asked by name; at most 30 days, and not beyond `due`. Whoever gets them can answer as those people. It needs `--public-url`.",
+            "For how long the signed links are good that are told with what can be answered, one for each person who is asked by name; at most 30 days, and not beyond `due`. Whoever gets them can answer as those people. It needs `server.public_url`.",
             "24h",
         )
         .otherwise("there are none"),

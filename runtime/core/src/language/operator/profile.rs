@@ -101,7 +101,7 @@ pub static OPERATOR: Place = Place {
         Key::optional(
             "server",
             Shape::Map(&SERVER),
-            "How `pawl serve` listens and ends.",
+            "How `pawl serve` listens and ends, who may use it, and what it takes at most.",
             "{ listen: \"127.0.0.1:9000\" }",
         )
         .default("{}"),

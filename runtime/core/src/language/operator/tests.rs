@@ -109,6 +109,7 @@ fn around(place: &Place, inner: &Value) -> Value {
             "jwks_url": "https://login.example.com/jwks.json", "claims": inner,
         } }),
         "server" => json!({ "server": inner }),
+        "server-limits" => json!({ "server": { "limits": inner } }),
         "retention" => json!({ "retention": inner }),
         "telemetry" => json!({ "telemetry": inner }),
         "registry" => json!({ "registries": { "localhost:5000": inner } }),

@@ -54,6 +54,8 @@ pub const MODEL_RULES_MAX: usize = 1_000;
 pub const MCP_SERVERS_MAX: usize = 100;
 /// The most runs that `keep_runs` can name.
 pub const KEEP_RUNS_MAX: u32 = 1_000_000_000;
+/// The most requests of one token in a second that can be asked for.
+pub const TOKEN_REQUESTS_PER_SECOND_TOP: u32 = 1_000_000;
 /// The longest that a collector of spans may take to answer, in milliseconds.
 pub const COLLECTOR_TIMEOUT_MAX_MS: u64 = 600_000;
 /// The most web hooks and tools of a file that are told of approvals.

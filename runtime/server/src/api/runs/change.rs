@@ -12,6 +12,7 @@ use crate::api::{OptionalBody, Path, Refusals};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::documents::Run;
+use crate::trace::Trace;
 
 /// Why.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -133,10 +134,11 @@ pub(crate) struct Signal {
 pub(crate) async fn signal(
     State(app): State<App>,
     caller: Caller,
+    Trace(trace): Trace,
     Path((run, name)): Path<(String, String)>,
     OptionalBody(Signal { data, key }): OptionalBody<Signal>,
 ) -> Result<Json<Value>, Problem> {
     let run = find(&app, &caller, &run).await?.id;
-    app.engine.signal(run, name, data, caller.actor.clone(), key).await?;
+    app.engine.signal_within(run, (name, data), caller.actor.clone(), key, trace).await?;
     now(&app, &caller, run).await
 }

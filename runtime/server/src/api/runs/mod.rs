@@ -4,6 +4,7 @@ mod bound;
 mod change;
 mod list;
 mod make;
+mod once;
 mod show;
 mod start;
 

@@ -1,24 +1,20 @@
 //! Starting a run, once for each key.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use pawl_core::{Digest, RunId};
-use pawl_engine::{EngineError, StartOptions, Workflow};
-use pawl_store::StoreError;
+use pawl_engine::{EngineError, Making, StartOptions, Workflow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bound::within;
-use super::{made, now};
+use super::once::once;
 use crate::Problem;
-use crate::api::idempotency::{self, Seen};
 use crate::api::{Body, Refusals, workflows};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::documents::Run;
-use crate::problem::Code;
 use crate::trace::Trace;
 
 /// What a run is started with.
@@ -69,38 +65,19 @@ impl StartRun {
 pub(crate) async fn start(
     State(app): State<App>,
     caller: Caller,
-    Trace(trace): Trace,
+    trace: Trace,
     headers: HeaderMap,
     Body(start): Body<StartRun>,
 ) -> Result<Response, Problem> {
-    let by = caller.actor.clone();
-    let Some(key) = idempotency::key(&headers, &caller)? else {
-        let workflow = start.workflow(&app, &caller).await?;
-        let namespace = caller.namespace.clone();
-        let options = StartOptions { by, trace, namespace, ..StartOptions::default() };
-        let run = begin(&app, workflow, start.inputs, options).await??;
-        return made(&app, &caller, run).await;
-    };
     let digest = start.digest();
-    if let Some(seen) = idempotency::seen(&app, &key).await? {
-        return again(&app, &caller, &seen, digest).await;
-    }
-    let workflow = start.workflow(&app, &caller).await?;
-    let run = app.engine.new_run_id();
-    let records = vec![idempotency::record(&key, run, digest)];
-    let namespace = caller.namespace.clone();
-    let options = StartOptions { by, trace, run: Some(run), records, namespace, ..StartOptions::default() };
-    match begin(&app, workflow, start.inputs, options).await? {
-        Ok(run) => made(&app, &caller, run).await,
-        // The same request came twice at once, and the other one was first.
-        Err(error @ EngineError::Store(StoreError::Stale { .. })) => {
-            match idempotency::seen(&app, &key).await? {
-                Some(seen) => again(&app, &caller, &seen, digest).await,
-                None => Err(error.into()),
-            }
-        }
-        Err(error) => Err(error.into()),
-    }
+    let (namespace, trace) = (caller.namespace.clone(), (trace, &headers));
+    once(&app, &caller, trace, digest, async |making| {
+        let workflow = start.workflow(&app, &caller).await?;
+        let Making { by, trace, run, records } = making;
+        let options = StartOptions { by, trace, run, records, namespace, ..StartOptions::default() };
+        begin(&app, workflow, start.inputs, options).await
+    })
+    .await
 }
 
 /// Starts a run where its namespace has room for one more.
@@ -112,19 +89,4 @@ async fn begin(
 ) -> Result<Result<RunId, EngineError>, Problem> {
     let (engine, namespace) = (app.engine.clone(), options.namespace.clone());
     within(app, &namespace, async move { engine.start(&workflow, inputs, options).await }).await
-}
-
-/// The run that was started before.
-async fn again(app: &App, caller: &Caller, seen: &Seen, digest: Digest) -> Result<Response, Problem> {
-    if seen.request != digest {
-        return Err(Problem::of(
-            Code::KeyReused,
-            "the Idempotency-Key came before with another body; use a new key for a new request",
-        ));
-    }
-    let run: Json<Value> = now(app, caller, seen.run).await.map_err(|problem| match problem.status {
-        404 => Problem::of(Code::RunGone, format!("the key started run {}, which was removed", seen.run)),
-        _ => problem,
-    })?;
-    Ok((StatusCode::OK, [("idempotent-replay", "true")], run).into_response())
 }

@@ -1,5 +1,7 @@
 //! `pawl doctor`: tries every part that pawl needs here, one after the other.
 
+mod serving;
+
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -44,12 +46,18 @@ struct Finding {
 
 pub(crate) async fn run(place: Place, out: Output) -> Result<Exit, Fault> {
     let existed = place.folder.is_dir();
+    let data = data_folder(&place, existed);
+    let (store, holder) = match store(&place).await {
+        Ok((found, holder)) => (Ok(found), holder),
+        Err(fault) => (Err(fault), None),
+    };
     let mut findings = vec![
-        Finding { what: "data folder", outcome: data_folder(&place, existed) },
-        Finding { what: "store", outcome: store(&place).await },
+        Finding { what: "data folder", outcome: data },
+        Finding { what: "store", outcome: store },
         Finding { what: "cache folder", outcome: cache(&place) },
         Finding { what: "pawl.yaml", outcome: operator(&place) },
     ];
+    findings.extend(serving::look(&place, holder).await);
     match workbench(&place).await {
         Ok(engine) => {
             findings.push(Finding { what: "sandbox", outcome: sandbox(&engine).await });
@@ -160,22 +168,21 @@ fn private(folder: &Path) -> Result<(), Fault> {
     }
 }
 
-async fn store(place: &Place) -> Result<String, Fault> {
+/// What it is, and who else holds it.
+async fn store(place: &Place) -> Result<(String, Option<u32>), Fault> {
     let folder = place.store_folder();
     if !folder.exists() {
-        return Ok("will be made by the first run".to_owned());
+        return Ok(("will be made by the first run".to_owned(), None));
     }
     let backend = backend::open(place).await?;
     let about = backend.about().await;
     backend.close().await;
     let about = about?;
-    let holder = if about.pid == std::process::id() {
-        String::new()
-    } else {
-        format!(", held by process {} and reached through it", about.pid)
-    };
+    let holder = (about.pid != std::process::id()).then_some(about.pid);
+    let held = holder.map(|pid| format!(", held by process {pid} and reached through it"));
+    let held = held.unwrap_or_default();
     let (engine, format, kib) = (&about.engine, about.format, about.bytes / 1024);
-    Ok(format!("{engine} format {format}, {kib} KiB{}{holder}", file_system(folder)))
+    Ok((format!("{engine} format {format}, {kib} KiB{}{held}", file_system(folder)), holder))
 }
 
 /// What the folder is on, where the system tells.
