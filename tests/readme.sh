@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The README's demonstration, checked. Needs bash and coreutils, grep and sed, and the binary: the
-# one in PAWL_BIN, else the one that `cargo build --release` gives. README_FIRST_ANSWER_MAX_MS is for
-# a PAWL_BIN that was not built for speed.
+# The README's demonstration, checked. Needs bash and coreutils, awk, grep, sed and curl, and the binary:
+# the one in PAWL_BIN, else the one that `cargo build --release` gives. README_FIRST_ANSWER_MAX_MS is for
+# a PAWL_BIN that was not built for speed. The commands of "Serve it" are taken from the README as they
+# stand there; where another program has the port 8917, they go to another one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -120,7 +121,78 @@ has out "Hello, world!"
 echo "readme: $best_ms ms, the best of five"
 [[ "$best_ms" -le "$first_answer_max_ms" ]] || fail "it took $best_ms ms at best, not at most $first_answer_max_ms"
 
+# The commands of the README's server part, one a line: what is typed behind "$ ", with the lines that go on.
+mapfile -t typed < <(awk '
+  /^## / { here = $0 == "## Serve it" }
+  here && /^\$ / {
+    line = substr($0, 3)
+    while (sub(/\\$/, "", line)) { getline more; line = line more }
+    print line
+  }' README.md)
+[[ "${#typed[@]}" == 6 && "${typed[0]}" == "pawl serve" ]] || fail "the server part has other commands: ${typed[*]}"
+
+echo "readme: a server is started, as somebody would who has just cloned"
+mkdir "$work/bin"
+ln -s "$(realpath "$PAWL_BIN")" "$work/bin/pawl"
+export PATH="$work/bin:$PATH"
+port=8917
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+if [[ "$port" != 8917 ]]; then
+  echo "readme: another program has the port 8917; $port is used instead"
+  export PAWL_LISTEN="127.0.0.1:$port"
+fi
+${typed[0]} >"$work/out" 2>"$work/served" </dev/null &
+child=$!
+for _ in $(seq 600); do
+  grep -q "serves http://127.0.0.1:$port; stop it with Ctrl-C" "$work/served" && break
+  kill -0 "$child" 2>/dev/null || { cat "$work/served" >&2; fail "'${typed[0]}' ended"; }
+  sleep 0.1
+done
+
+# typed_as N [FROM TO]…: does what stands there, with real ids for those of the README; stdout goes to $work/out.
+typed_as() {
+  local line=${typed[$1]//localhost:8917/localhost:$port}
+  shift
+  while [[ $# -gt 0 ]]; do
+    line=${line//$1/$2}
+    shift 2
+  done
+  echo "  \$ ${line:0:100}"
+  timeout 60 bash -c "$line" >"$work/out" 2>"$work/err" </dev/null || fail "'$line' ended with code $?"
+}
+# first_id: the first id in the JSON on stdout, as a server sends it.
+first_id() { grep -o '"id":"[^"]*"' "$work/out" | head -n 1 | cut -d '"' -f 4; }
+
+curl -sf "localhost:$port/" >"$work/out" || fail "the address does not answer"
+has out "<title>pawl"
+curl -sf "localhost:$port/openapi.json" >"$work/out" || fail "there is no OpenAPI document"
+has out '"/v1/runs/{run}/events"'
+typed_as 1
+typed_as 2
+run="$(first_id)"
+[[ -n "$run" ]] || fail "no run was started"
+approval=""
+for _ in $(seq 100); do
+  typed_as 3 >/dev/null
+  approval="$(first_id)"
+  [[ -z "$approval" ]] || break
+  sleep 0.1
+done
+has out "Refund 40 EUR for order A-1001?"
+typed_as 4 APPROVAL "$approval"
+has out "$run"
+typed_as 5 RUN "$run"
+has out '"event":"approval-decided"'
+has out '{"status":"completed"}'
+expect 0 runs --server "http://localhost:$port" --json
+[[ "$(field id)" == "$run" ]] || fail "the command line tells something else of the server"
+kill -INT "$child"
+code=0
+wait "$child" || code=$?
+child=""
+[[ "$code" == 0 ]] || { cat "$work/served" >&2; fail "the server ended with code $code"; }
+
 echo "readme: the journals are whole"
 expect 0 verify
-has err "all 8 journals are whole"
+has err "all 9 journals are whole"
 echo "readme: all as the README says"

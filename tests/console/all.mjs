@@ -4,6 +4,7 @@ import * as parts from "./parts.mjs";
 import * as people from "./people.mjs";
 import * as live from "./live.mjs";
 import * as look from "./look.mjs";
+import * as sign from "./sign.mjs";
 import * as size from "./size.mjs";
 
 const wanted = process.argv[2] ?? "";
@@ -11,7 +12,7 @@ const browser = new Browser();
 await browser.start();
 let passed = 0;
 let failed = 0;
-for (const part of [parts, people, live, look, size]) {
+for (const part of [parts, people, live, look, sign, size]) {
   const server = new Server();
   await server.start();
   for (const [name, test] of Object.entries(part)) {

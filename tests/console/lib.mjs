@@ -21,14 +21,20 @@ export function equal(found, wanted, text) {
   assert(JSON.stringify(found) === JSON.stringify(wanted), `${text}: ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`);
 }
 
-// `pawl serve` on a data folder of its own.
+// `pawl serve` on a data folder of its own; `more` are further arguments of it.
 export class Server {
   data = mkdtempSync(join(tmpdir(), "pawl-console-"));
   port = 0;
+  // The token that this file asks with, where one is needed.
+  secret = "";
+
+  constructor(more = []) {
+    this.more = more;
+  }
 
   async start() {
     const options = { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] };
-    this.process = spawn(PAWL, ["serve", "--json", "--listen", `127.0.0.1:${this.port}`, "--data", this.data], options);
+    this.process = spawn(PAWL, ["serve", "--json", "--listen", `127.0.0.1:${this.port}`, "--data", this.data, ...this.more], options);
     this.ended = once(this.process, "exit");
     let said = "";
     for await (const piece of this.process.stdout) {
@@ -58,12 +64,24 @@ export class Server {
   async call(method, path, body, more = {}) {
     const response = await fetch(this.url + path, {
       method,
-      headers: { "content-type": "application/json", ...more },
+      headers: { "content-type": "application/json", ...(this.secret && { authorization: `Bearer ${this.secret}` }), ...more },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();
     assert(response.ok, `${method} ${path}: ${response.status} ${text}`);
     return JSON.parse(text);
+  }
+
+  // What a command on the data folder prints, as JSON.
+  command(...words) {
+    const said = spawnSync(PAWL, ["--data", this.data, ...words, "--json"], { encoding: "utf8" });
+    assert(said.status === 0, `pawl ${words.join(" ")}: ${said.stderr}`);
+    return JSON.parse(said.stdout);
+  }
+
+  // A token, with its secret.
+  token(name, role, ...groups) {
+    return this.command("token", "create", "--name", name, "--role", role, ...groups.flatMap((group) => ["--group", group]));
   }
 
   // What names files is registered where they are; over the network no text leads to any.
@@ -72,8 +90,7 @@ export class Server {
     if (whole === source) return this.call("POST", "/v1/runs", { source, inputs });
     const file = join(this.data, "registered.yaml");
     writeFileSync(file, whole);
-    const said = spawnSync(PAWL, ["--data", this.data, "workflow", "register", file, "--activate", "--json"], { encoding: "utf8" });
-    assert(said.status === 0, `pawl workflow register: ${said.stderr}`);
+    this.command("workflow", "register", file, "--activate");
     return this.call("POST", "/v1/runs", { workflow: /^workflow: (\S+)/m.exec(source)[1], inputs });
   }
 
@@ -124,14 +141,19 @@ export class Browser {
   }
 }
 
-// Frames of `work`, as the page draws them: how long it took, how long 95 of 100 frames took at most, and the longest.
+// What `work` makes of the page: how long it took; how long 95 of 100 frames took at most, and the longest; the longest
+// task that kept the page from answering, and how much of the time all such tasks took; and how many nodes there were at
+// most. A task counts from 50 ms on.
 export async function frames(page, work) {
   await page.evaluate(() => {
-    const seen = { gaps: [], last: performance.now(), on: true };
+    const seen = { gaps: [], tasks: [], nodes: 0, last: performance.now(), on: true };
     window.seenFrames = seen;
+    seen.observer = new PerformanceObserver((list) => seen.tasks.push(...list.getEntries().map((entry) => entry.duration)));
+    seen.observer.observe({ type: "longtask" });
     const frame = (now) => {
       seen.gaps.push(now - seen.last);
       seen.last = now;
+      seen.nodes = Math.max(seen.nodes, document.getElementsByTagName("*").length);
       if (seen.on) requestAnimationFrame(frame);
     };
     requestAnimationFrame((now) => ((seen.last = now), requestAnimationFrame(frame)));
@@ -139,8 +161,15 @@ export async function frames(page, work) {
   const begin = performance.now();
   await work();
   const took = performance.now() - begin;
-  const gaps = await page.evaluate(() => ((window.seenFrames.on = false), window.seenFrames.gaps));
+  const { gaps, tasks, nodes } = await page.evaluate(() => {
+    const seen = window.seenFrames;
+    seen.on = false;
+    seen.tasks.push(...seen.observer.takeRecords().map((entry) => entry.duration));
+    seen.observer.disconnect();
+    return { gaps: seen.gaps, tasks: seen.tasks, nodes: seen.nodes };
+  });
   gaps.sort((a, b) => a - b);
   const at = (part) => Math.round(gaps[Math.min(gaps.length - 1, Math.floor(gaps.length * part))] ?? 0);
-  return { took: Math.round(took), usual: at(0.95), longest: at(1), frames: gaps.length };
+  const busy = tasks.reduce((sum, task) => sum + task, 0) / took;
+  return { took: Math.round(took), usual: at(0.95), longest: at(1), frames: gaps.length, task: Math.round(Math.max(0, ...tasks)), busy, nodes };
 }

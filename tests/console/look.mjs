@@ -119,30 +119,6 @@ export async function values_of_a_run_are_text_whatever_stands_in_them({ server,
   await page.end();
 }
 
-export async function a_token_is_asked_for_kept_and_sent({ server, browser }) {
-  const page = await browser.page(server);
-  // A server that wants to know who asks, as the one that has identities answers.
-  await page.route("**/v1/**", async (route) => {
-    const { authorization, ...headers } = await route.request().allHeaders();
-    // The server behind it has never heard of this token.
-    if (authorization === "Bearer pawl_good") return route.continue({ headers });
-    return route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify({ title: "who are you", status: 401, code: "unauthenticated", detail: "give a token" }) });
-  });
-  await page.see("runs");
-  await page.getByLabel("token").fill("pawl_bad");
-  await page.getByRole("button", { name: "sign in" }).click();
-  await page.getByText("The server does not take this token").waitFor();
-  await page.shot("sign-in");
-  await page.getByLabel("token").fill("pawl_good");
-  await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
-  await page.locator(".link", { hasText: "live" }).waitFor();
-  equal(await page.evaluate(() => [sessionStorage.length, JSON.stringify(localStorage).includes("pawl_")]), [1, false], "where the token is");
-  await page.getByRole("button", { name: "sign out" }).click();
-  await page.getByLabel("token").waitFor();
-  await page.end();
-}
-
 export async function a_plugin_shows_what_it_asks_for_and_may_have({ server, browser }) {
   const page = await browser.page(server);
   await page.see("plugins/http");

@@ -17,8 +17,8 @@ const numbers = (count) => Array.from({ length: count }, (_, at) => at);
 // What is over after a few frames has no usual one: the longest stands for it.
 const FEW_FRAMES = 60;
 
-function held(name, { took, usual, longest, frames: drawn }) {
-  console.log(`  ${name}: ${took} ms; 95 of 100 frames within ${usual} ms, the longest ${longest} ms`);
+function held(name, { took, usual, longest, frames: drawn, task, busy, nodes }) {
+  console.log(`  ${name}: ${took} ms; 95 of 100 frames within ${usual} ms, the longest ${longest} ms; a task took ${task} ms, long ones ${Math.round(busy * 100)} % of the time; ${nodes} nodes`);
   assert(drawn < FEW_FRAMES || usual <= USUAL_MAX_MS, `${name}: ${usual} ms a frame; at most ${USUAL_MAX_MS}`);
   assert(longest <= LONGEST_MAX_MS, `${name}: ${longest} ms without a frame; at most ${LONGEST_MAX_MS}`);
 }

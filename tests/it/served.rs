@@ -1,24 +1,16 @@
-//! `pawl serve`: what it acknowledges is there after it was killed, whoever comes back hears everything once, and it
-//! tells of runs what the commands tell.
+//! `pawl serve`: it tells of runs what the commands tell, and takes the same commands.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use pawl_engine::Engine;
 use pawl_engine::EngineConfig;
 use pawl_server::{Server, ServerConfig};
 use pawl_tests::{EventStream, Pawl, Serving, ask, patiently, workflow};
-use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::failing::Failing;
-
-const WRITERS: usize = 4;
-const KILLS: usize = 4;
 
 /// Waits for a signal, asks a person, ends.
 const SOURCE: &str = "
@@ -29,132 +21,6 @@ steps:
   - { id: go, signal: { name: go, due: 7d } }
   - { id: ask, human: { title: Go on?, actions: [approve, reject], due: 48h, on_timeout: reject } }
 ";
-
-/// What a server has acknowledged.
-#[derive(Debug, Default)]
-struct Acknowledged {
-    started: Mutex<Vec<(String, String)>>,
-    signalled: Mutex<Vec<String>>,
-    decided: Mutex<Vec<String>>,
-    count: AtomicUsize,
-    stop: AtomicBool,
-}
-
-impl Acknowledged {
-    fn note<T>(&self, list: &Mutex<Vec<T>>, what: T) {
-        list.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-        self.count.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn list<T: Clone>(list: &Mutex<Vec<T>>) -> Vec<T> {
-        list.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Starts a run, signals it, decides it, and so on, until the server is gone.
-fn write(address: &str, writer: usize, round: usize, done: &Acknowledged) -> Result<()> {
-    for number in 0.. {
-        if done.stop.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        let key = format!("{round}-{writer}-{number}");
-        let header = format!("idempotency-key: {key}");
-        let Ok((201, run)) = ask(address, "POST", "/v1/runs", &[&header], Some(&json!({ "source": SOURCE })))
-        else {
-            return Ok(());
-        };
-        let run = run["id"].as_str().context("an id")?.to_owned();
-        done.note(&done.started, (key, run.clone()));
-        let Ok((200, _)) = ask(address, "POST", &format!("/v1/runs/{run}/signals/go"), &[], Some(&json!({})))
-        else {
-            return Ok(());
-        };
-        done.note(&done.signalled, run.clone());
-        let approval = loop {
-            let Ok((200, page)) = ask(address, "GET", &format!("/v1/approvals?run={run}"), &[], None) else {
-                return Ok(());
-            };
-            if let Some(id) = page["items"][0]["id"].as_str() {
-                break id.to_owned();
-            }
-        };
-        let path = format!("/v1/approvals/{approval}/decide");
-        let Ok((200, _)) = ask(address, "POST", &path, &[], Some(&json!({ "action": "approve" }))) else {
-            return Ok(());
-        };
-        done.note(&done.decided, run);
-    }
-    Ok(())
-}
-
-/// Reads all changes as long as the server lives; goes on behind what was seen last.
-fn read(address: &str, seen: &Mutex<Vec<u64>>) {
-    let last = seen.lock().unwrap_or_else(PoisonError::into_inner).last().map(u64::to_string);
-    let Ok(stream) = EventStream::open(address, "/v1/events?after=0", last.as_deref()) else { return };
-    for event in stream.filter(|event| event.name == "change") {
-        if let Some(position) = event.id.and_then(|id| id.parse().ok()) {
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(position);
-        }
-    }
-}
-
-#[test]
-fn a_server_that_is_killed_under_load_has_all_that_it_acknowledged() -> Result<()> {
-    let pawl = Pawl::new()?;
-    let seen = Mutex::new(Vec::new());
-    let mut chance = rand::rngs::StdRng::seed_from_u64(7);
-    let rounds: Vec<Acknowledged> = (0..KILLS).map(|_| Acknowledged::default()).collect();
-    for (round, done) in rounds.iter().enumerate() {
-        let server = Serving::start(pawl.command(&[])?)?;
-        let address = server.address.clone();
-        let enough = chance.random_range(5..60);
-        std::thread::scope(|threads| {
-            for writer in 0..WRITERS {
-                let address = &address;
-                threads.spawn(move || write(address, writer, round, done));
-            }
-            threads.spawn(|| read(&address, &seen));
-            let since = Instant::now();
-            while done.count.load(Ordering::SeqCst) < enough && since.elapsed() < Duration::from_mins(1) {
-                std::thread::yield_now();
-            }
-            server.kill()
-        })?;
-        ensure!(done.count.load(Ordering::SeqCst) >= enough, "the server takes nothing");
-    }
-    let server = Serving::start(pawl.command(&[])?)?;
-    for done in &rounds {
-        for (key, run) in Acknowledged::list(&done.started) {
-            let header = format!("idempotency-key: {key}");
-            let body = json!({ "source": SOURCE });
-            let (status, again) = ask(&server.address, "POST", "/v1/runs", &[&header], Some(&body))?;
-            assert_eq!((status, again["id"].as_str()), (200, Some(run.as_str())), "{key}");
-        }
-        for run in Acknowledged::list(&done.signalled) {
-            assert!(has(&server.address, &run, "signal-received")?, "{run} has no signal");
-        }
-        for run in Acknowledged::list(&done.decided) {
-            assert!(has(&server.address, &run, "approval-decided")?, "{run} has no decision");
-            let path = format!("/v1/runs/{run}/events");
-            let end = EventStream::open(&server.address, &path, None)?.find(|event| event.name == "end");
-            assert_eq!(end.context("an end")?.data, r#"{"status":"completed"}"#);
-        }
-    }
-    // Whoever listened through all the kills has heard every change once, in order.
-    let last = seen.lock().unwrap_or_else(PoisonError::into_inner).last().copied().context("a change")?;
-    let heard = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(heard, (1..=last).collect::<Vec<_>>());
-    drop(server);
-    assert_eq!(pawl.run(&["verify"])?.code(), 0);
-    Ok(())
-}
-
-/// Whether a run's journal has such an event.
-fn has(address: &str, run: &str, event: &str) -> Result<bool> {
-    let (status, page) = ask(address, "GET", &format!("/v1/runs/{run}/journal?limit=500"), &[], None)?;
-    ensure!(status == 200, "{page}");
-    Ok(page["items"].as_array().is_some_and(|items| items.iter().any(|item| item["event"] == event)))
-}
 
 #[test]
 fn the_server_tells_of_runs_what_the_commands_tell() -> Result<()> {

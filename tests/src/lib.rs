@@ -19,7 +19,7 @@ pub use collector::{Collector, Received};
 pub use hook::{Hook, HookAnswer, HookRequest};
 pub use measure::{Pattern, at_ms, cores, cpu_time, memory_mib, resident_mib, timed};
 pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
-pub use serving::{EventStream, Serving, StreamEvent, ask};
+pub use serving::{EventStream, Serving, StreamEvent, ask, exchange};
 pub(crate) use tally::calls_of;
 pub use tally::{Call, TALLY_HOST, TallyServer, TimedCall};
 pub use web::Web;

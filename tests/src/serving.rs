@@ -3,10 +3,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 /// How long an answer is waited for. Nothing takes that long; a test that hangs ends so.
@@ -22,9 +23,14 @@ pub struct Serving {
 
 impl Serving {
     /// Starts `pawl serve` as this command says, and waits until it listens.
-    pub fn start(mut command: Command) -> Result<Self> {
+    pub fn start(command: Command) -> Result<Self> {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// The same, and what it says goes to a place of its own.
+    pub fn start_with(mut command: Command, said: impl Into<Stdio>) -> Result<Self> {
         command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command.stdout(Stdio::piped()).stderr(said).spawn()?;
         // The document is one of several lines, and the server goes on with its output open.
         let stdout = child.stdout.take().context("its output")?;
         let mut read = String::new();
@@ -43,6 +49,26 @@ impl Serving {
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it says from now on, where that goes to a pipe.
+    pub fn said(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+
+    /// Asks it to end, as `systemctl stop` does.
+    pub fn ask_to_end(&self) -> Result<()> {
+        Ok(rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM)?)
+    }
+
+    /// Whether it still lives.
+    pub fn lives(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Waits for its end; gives its exit code, -1 for one that was killed.
+    pub fn ended(mut self) -> Result<i32> {
+        Ok(self.child.wait()?.code().unwrap_or(-1))
     }
 
     /// Ends it with SIGKILL.
@@ -68,21 +94,26 @@ pub fn ask(
     more: &[&str],
     body: Option<&Value>,
 ) -> Result<(u16, Value)> {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let more = [more, &["content-type: application/json"]].concat();
+    let (status, text) = exchange(address, method, path, &more, &body)?;
+    let value = serde_json::from_str(&text).with_context(|| format!("an answer that breaks off: {text}"))?;
+    Ok((status, value))
+}
+
+/// Asks a server; gives the status and the text of its answer, as far as it came.
+pub fn exchange(address: &str, method: &str, path: &str, more: &[&str], body: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let body = body.map(Value::to_string).unwrap_or_default();
-    let mut head = format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\n");
-    if !body.is_empty() {
-        head.extend([format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len())]);
-    }
+    let mut head =
+        format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
     head.extend(more.iter().map(|line| format!("{line}\r\n")));
     stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, text) = answer.split_once("\r\n\r\n").context("an answer that ends in its head")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("a status")?;
-    let value = serde_json::from_str(text).with_context(|| format!("an answer that breaks off: {answer}"))?;
-    Ok((status, value))
+    Ok((status, text.to_owned()))
 }
 
 /// A stream of events that is listened to.

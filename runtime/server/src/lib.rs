@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod access;
 mod api;
 mod app;
 #[cfg(test)]

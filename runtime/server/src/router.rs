@@ -18,7 +18,7 @@ use crate::identity::routes as identity;
 use crate::limits;
 use crate::links::routes as links;
 use crate::problem::{Code, Problem};
-use crate::{stream, trace};
+use crate::{access, stream, trace};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -84,14 +84,17 @@ fn of_runs() -> OpenApiRouter<App> {
         .routes(routes!(runs::signal))
 }
 
-/// The `OpenAPI` document of what is served.
+/// The `OpenAPI` document of what is served to those who say who they are.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+    let mut document = documented().into_openapi();
+    access::describe(&mut document, true);
+    document
 }
 
 /// Answers everything.
 pub(crate) fn router(app: App) -> Router {
-    let (api, document) = documented().split_for_parts();
+    let (api, mut document) = documented().split_for_parts();
+    access::describe(&mut document, app.is_identity_required);
     let reference = pages::reference(&document);
     api.route("/openapi.json", get(async move || Json(document)))
         .route("/docs", get(async move || Html(reference)))

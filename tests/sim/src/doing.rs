@@ -2,11 +2,11 @@
 
 use pawl_core::event::{Actor, Origin};
 use pawl_core::{ApprovalId, Namespace, Refusal, RunId, VisitId};
-use pawl_engine::{Answer, Engine, EngineError, StartOptions, Workflow};
+use pawl_engine::{Engine, EngineError, StartOptions, Workflow};
 use serde_json::{Value, json};
 
 use crate::ground::Promise;
-use crate::people::{Measure, Remedy};
+use crate::people::{Handling, Measure, Remedy, Reply};
 use crate::plan::{Act, Turn};
 
 /// How many events before the one that was asked for are tried to fork a run at.
@@ -141,10 +141,23 @@ async fn fork(engine: &Engine, run: RunId, seq: u64, by: Actor) -> Outcome {
     Outcome::Nothing
 }
 
-/// Answers a question.
-pub(crate) async fn answer(engine: &Engine, approval: &ApprovalId, answer: Answer) -> Outcome {
-    let answered = engine.answer(approval, answer).await;
-    answered.map_or_else(came_to, |_| Outcome::Kept(Promise::Answered(approval.clone())))
+/// Does something about a question.
+pub(crate) async fn handle(engine: &Engine, reply: Reply) -> Outcome {
+    let Reply { approval, by, what, .. } = reply;
+    let (event, done_to) = match what {
+        Handling::Answer(answer) => {
+            let answered = engine.answer(&approval, answer).await;
+            return answered.map_or_else(came_to, |_| Outcome::Kept(Promise::Answered(approval)));
+        }
+        Handling::Vote(answer) => ("approval-answered", engine.answer(&approval, answer).await),
+        Handling::Claim => ("approval-claimed", engine.claim(&approval, by.clone()).await),
+        Handling::Release => ("approval-released", engine.release(&approval, by.clone()).await),
+        Handling::Delegate(to) => {
+            ("approval-delegated", engine.delegate(&approval, to, by.clone(), None).await)
+        }
+        Handling::Comment(text) => ("approval-commented", engine.comment(&approval, text, by.clone()).await),
+    };
+    done_to.map_or_else(came_to, |run| done(run, event, &by))
 }
 
 /// Does something about a run that has ended or stands still.

@@ -22,6 +22,7 @@ use anyhow::{Context as _, Result};
 use pawl_engine::{Engine, EngineConfig, Workflow};
 use pawl_store::memory::MemoryStore;
 
+pub use plan::COUNCILS_FROM;
 pub use store::FaultRates;
 
 /// The faults of a simulation that is not told otherwise.
@@ -51,6 +52,10 @@ pub struct Report {
     pub made: u64,
     /// Runs that were removed before all had ended.
     pub removed: usize,
+    /// What was done with questions that several people must answer, before they were decided.
+    pub handled: u64,
+    /// Such questions that people decided, and not time.
+    pub agreed: u64,
     /// A digest of all commits in their order: the same seed, the same trace.
     pub trace: String,
     /// What happened, a line each, where that was wanted.

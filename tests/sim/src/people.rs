@@ -1,5 +1,7 @@
 //! Who answers what is asked, and when; and what becomes of runs that have ended or stand still.
 
+mod council;
+
 use pawl_core::event::{Actor, Asker};
 use pawl_core::view::{OpenApproval, Status};
 use pawl_core::{ApprovalId, Digest, Duration, RunId, StepId, Timestamp};
@@ -11,12 +13,26 @@ use crate::ground::{Followed, Truth};
 /// So many runs there may be that nobody makes another of one.
 const RUNS_MAX: usize = 40;
 
-/// An answer, and when it comes.
+/// What somebody does about a question, and when.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) at: Timestamp,
     pub(crate) approval: ApprovalId,
-    pub(crate) answer: Answer,
+    pub(crate) by: Actor,
+    pub(crate) what: Handling,
+}
+
+/// What somebody does about a question.
+#[derive(Debug, Clone)]
+pub(crate) enum Handling {
+    /// Answers it.
+    Answer(Answer),
+    /// Is one of those who must agree.
+    Vote(Answer),
+    Claim,
+    Release,
+    Delegate(Vec<String>),
+    Comment(String),
 }
 
 /// What somebody does about a run that has ended or stands still, and when.
@@ -60,10 +76,14 @@ pub(crate) fn named(name: String) -> Actor {
     Actor { name, groups: Vec::new(), operator: true, via: "simulation".into() }
 }
 
-/// The answer to a question: of what is unknown the truth, of anything else what is drawn.
-pub(crate) fn reply(seed: u64, open: &OpenApproval, truth: &Truth) -> Option<Reply> {
-    let state = &truth.runs.get(&open.run)?.state;
+/// What somebody does about a question, of which so much was done before: of what is unknown the truth is said, of
+/// anything else what is drawn.
+pub(crate) fn reply(seed: u64, open: &OpenApproval, tries: u32, truth: &Truth) -> Option<Reply> {
+    let Followed { state, began, .. } = truth.runs.get(&open.run)?;
     let (_, approval) = state.approvals().find(|(id, _)| **id == open.id)?;
+    if open.terms.quorum.is_some() {
+        return Some(council::reply(seed, open, tries, began));
+    }
     let drawn = Digest::of_parts(&[&seed.to_be_bytes(), open.run.as_bytes(), open.title.as_bytes()]);
     let drawn = drawn.as_bytes();
     let done = |call| match truth.acts.get(&(open.run, approval.visit, call)) {
@@ -80,8 +100,10 @@ pub(crate) fn reply(seed: u64, open: &OpenApproval, truth: &Truth) -> Option<Rep
         Asker::ToolStep | Asker::ToolCall(_) => ("decline", Value::Null),
     };
     let after = Duration(u64::from(u16::from_be_bytes([drawn[1], drawn[2]])) * 20);
-    let answer = Answer { action: action.to_owned(), data, by: somebody(), comment: None };
-    Some(Reply { at: open.created_at.after(after), approval: open.id.clone(), answer })
+    let by = somebody();
+    let answer = Answer { action: action.to_owned(), data, by: by.clone(), comment: None };
+    let (at, approval) = (open.created_at.after(after), open.id.clone());
+    Some(Reply { at, approval, by, what: Handling::Answer(answer) })
 }
 
 /// What somebody does about a run as it is now, if anybody does anything.

@@ -12,7 +12,17 @@ use crate::people::named;
 /// When every simulation begins: the first instant of 2026.
 pub(crate) const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
 /// The workflows, in `tests/sim/workflows`.
-pub(crate) const WORKFLOWS: [&str; 8] = ["pay", "agent", "items", "saga", "ask", "tree", "brood", "frail"];
+pub(crate) const WORKFLOWS: [&str; 9] =
+    ["pay", "agent", "items", "saga", "ask", "tree", "brood", "frail", "council"];
+/// Those of them that any seed may draw.
+const DRAWN: usize = 8;
+/// The workflow of which seeds from [`COUNCILS_FROM`] on have runs.
+const COUNCIL: usize = 8;
+/// From this seed on, several people must agree in some runs. The seeds before are what they were when they found what
+/// was wrong.
+pub const COUNCILS_FROM: u64 = 2_000;
+/// The most such runs.
+const COUNCILS_MAX: usize = 3;
 /// The most runs that a simulation starts itself.
 const RUNS_MAX: usize = 8;
 const SECOND_MS: u64 = 1_000;
@@ -127,6 +137,15 @@ pub(crate) fn draw(seed: u64) -> Vec<Turn> {
     for number in 0..chance.random_range(2..=RUNS_MAX) {
         of_run(&mut chance, number, &mut turns);
     }
+    if seed >= COUNCILS_FROM {
+        let mut chance = StdRng::seed_from_u64(seed ^ 0xc0c1);
+        for number in (RUNS_MAX..).take(chance.random_range(1..=COUNCILS_MAX)) {
+            let start = chance.random_range(0..120 * SECOND_MS);
+            let inputs = json!({ "title": format!("A-{number}") });
+            turns.push((start, Act::Start { number, workflow: COUNCIL, inputs }));
+            beside(&mut chance, number, start, &mut turns);
+        }
+    }
     for _ in 0..chance.random_range(0..4) {
         let topic = ["trees/out", "trees/far/out"][chance.random_range(0..2)].to_owned();
         turns.push((chance.random_range(0..HOUR_MS), Act::Publish { topic }));
@@ -142,9 +161,14 @@ pub(crate) fn draw(seed: u64) -> Vec<Turn> {
 /// What is done with one run.
 fn of_run(chance: &mut StdRng, number: usize, turns: &mut Vec<(u64, Act)>) {
     let start = chance.random_range(0..120 * SECOND_MS);
-    let workflow = chance.random_range(0..WORKFLOWS.len());
+    let workflow = chance.random_range(0..DRAWN);
     let inputs = inputs(chance, workflow, number);
     turns.push((start, Act::Start { number, workflow, inputs }));
+    beside(chance, number, start, turns);
+}
+
+/// What is done with a run that was started, beside what it asks for.
+fn beside(chance: &mut StdRng, number: usize, start: u64, turns: &mut Vec<(u64, Act)>) {
     let signals = chance.random_range(0..3);
     turns.extend((0..signals).map(|nth| {
         let at = start + chance.random_range(0..HOUR_MS);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pawl_sim::{FAULT_RATES, FaultRates, Simulator};
+use pawl_sim::{COUNCILS_FROM, FAULT_RATES, FaultRates, Simulator};
 
 const CALM: FaultRates = FaultRates { crash: 0, fail: 0, lost_answer: 0, slow: 0 };
 const SEEDS: u64 = 60;
@@ -33,9 +33,23 @@ fn no_seed_breaks_an_invariant() {
 }
 
 #[test]
+fn no_seed_breaks_what_holds_of_questions_that_several_people_answer() {
+    let simulator = simulator();
+    let (mut crashes, mut handled, mut agreed) = (0, 0, 0);
+    for seed in COUNCILS_FROM..COUNCILS_FROM + SEEDS / 2 {
+        let report = simulator.simulate(seed, FAULT_RATES).expect("it ends");
+        assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
+        crashes += report.crashes;
+        (handled, agreed) = (handled + report.handled, agreed + report.agreed);
+    }
+    assert!(crashes > 10, "{crashes} crashes only: the faults did not come");
+    assert!(handled > 200 && agreed > 20, "{handled} claims, votes and so on, {agreed} decisions");
+}
+
+#[test]
 fn the_same_seed_is_the_same_simulation() {
     let simulator = simulator();
-    for seed in [1, 2, 3] {
+    for seed in [1, 2, 3, COUNCILS_FROM + 1] {
         let [first, second] = [(); 2].map(|()| simulator.simulate(seed, FAULT_RATES).expect("it ends"));
         assert_eq!(first, second, "seed {seed}");
         assert_ne!(first.trace, simulator.simulate(seed, CALM).expect("it ends").trace);

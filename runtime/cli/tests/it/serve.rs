@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pawl_store::maintain::EngineKind;
@@ -98,8 +100,9 @@ fn where_it_listens_is_said_by_the_flag_then_the_environment_then_the_file() {
     assert!(refused(None, &[]).contains("'nowhere' cannot be listened at"));
 }
 
+/// What is under way is waited for: `tests/it/drained.rs` has calls that are.
 #[test]
-fn what_is_under_way_is_waited_for_and_nothing_new_begins() {
+fn a_run_that_waits_keeps_no_server_from_its_end() {
     let home = Home::new();
     let (mut holder, at) = served(&home, &["--drain", "1m"]);
     let run = start(&at, PAUSE);
@@ -138,35 +141,118 @@ fn the_operators_file_is_read_anew_and_a_wrong_one_changes_nothing() {
     guarded("waiting");
 }
 
+/// Waits for a signal; what it is given makes its journal long enough that a copy takes a while.
+const LISTENS: &str = "\
+pawl: 1
+workflow: listens
+version: 1.0.0
+inputs: { text: string }
+steps:
+  - { id: go, signal: { name: go } }
+  - { id: kept, set: \"${{ inputs.text }}\" }
+";
+/// Who writes while a backup is made, and how many runs each of them has at least begun before.
+const WRITERS: usize = 4;
+const BEGUN: usize = 25;
+
+/// Starts runs and lets every second one end, until it is told to stop; notes what was acknowledged.
+fn write(at: &str, stop: &AtomicBool, begun: &Mutex<Vec<String>>) {
+    let text = "x".repeat(20_000);
+    for number in 0.. {
+        if stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let body = json!({ "source": LISTENS, "inputs": { "text": text } });
+        let (status, run) = ask(at, "POST", "/v1/runs", Some(&body));
+        assert_eq!(status, 201, "{run}");
+        let run = run["id"].as_str().unwrap().to_owned();
+        if number % 2 == 0 {
+            let (status, told) = ask(at, "POST", &format!("/v1/runs/{run}/signals/go"), Some(&json!({})));
+            assert_eq!(status, 200, "{told}");
+        }
+        begun.lock().unwrap().push(run);
+    }
+}
+
+/// Restores a backup that was made of runs between two lists: all of the first are there, and they go on.
+fn goes_on_where_it_was_copied(home: &Home, store: &str, name: &str, before: &[String]) {
+    let data = format!("restored-{name}");
+    let pawl = |words: &[&str]| {
+        let said = home.pawl(&[&["--store", store], words, &["--data", &data]].concat());
+        assert_eq!(said.code, Some(0), "{words:?}: {}", said.show());
+    };
+    pawl(&["store", "restore", name]);
+    pawl(&["verify"]);
+    let (holder, at) = served(home, &["--store", store, "--data", &data]);
+    for (number, run) in before.iter().enumerate() {
+        let (status, found) = ask(&at, "GET", &format!("/v1/runs/{run}"), None);
+        assert_eq!(status, 200, "run {run} was acknowledged before the backup began: {found}");
+        // Some that were waiting when they were copied go on, as new ones do.
+        if number % 10 == 0 && found["status"] == "waiting" {
+            let (status, told) = ask(&at, "POST", &format!("/v1/runs/{run}/signals/go"), Some(&json!({})));
+            assert_eq!(status, 200, "{told}");
+            let done = || ask(&at, "GET", &format!("/v1/runs/{run}"), None).1["status"] == "completed";
+            until("it has ended", done);
+        }
+    }
+    let new = start(&at, SLOW);
+    until("a new one has ended", || {
+        ask(&at, "GET", &format!("/v1/runs/{new}"), None).1["status"] == "completed"
+    });
+    holder.signal(Signal::TERM);
+    assert_eq!(holder.said().code, Some(0));
+    pawl(&["verify"]);
+}
+
 #[test]
-fn a_backup_of_a_store_in_use_is_restored_to_what_it_was() {
+fn backups_under_load_are_restored_to_states_that_verify_accepts_and_go_on() {
     for engine in EngineKind::ALL {
         let store = format!("{}:", engine.name());
         let home = Home::new();
         let (holder, at) = served(&home, &["--store", &store]);
-        for _ in 0..5 {
-            start(&at, SLOW);
-        }
-        let made = home.json(&["--store", &store, "store", "backup", "kept"]);
-        assert_eq!(made["journals"], 5, "{made}");
-        until("all are done", || {
-            let runs = home.json(&["--store", &store, "runs"]);
-            runs.as_array().unwrap().iter().all(|run| run["status"] == "completed")
+        let (stop, begun) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+        let count = || begun.lock().unwrap().len();
+        let befores = std::thread::scope(|threads| {
+            for _ in 0..WRITERS {
+                threads.spawn(|| write(&at, &stop, &begun));
+            }
+            // Told to stop also when something below fails: else nobody waits for anything but the writers.
+            let stopping = Stop(&stop);
+            let mut befores = Vec::new();
+            for name in ["one", "two"] {
+                until("many runs are there", || count() >= (befores.len() + 1) * WRITERS * BEGUN);
+                let before = begun.lock().unwrap().clone();
+                let made = home.json(&["--store", &store, "store", "backup", name]);
+                let after = count();
+                assert!(after > before.len(), "nothing was written while the backup was made");
+                // Each writer may have one that it has not noted yet.
+                let copied = usize::try_from(made["journals"].as_u64().unwrap()).unwrap();
+                let possible = before.len()..=after + WRITERS;
+                assert!(possible.contains(&copied), "{copied} journals, {possible:?} were there");
+                befores.push((name, before));
+            }
+            drop(stopping);
+            befores
         });
         // One folder holds one backup.
-        let again = home.pawl(&["--store", &store, "store", "backup", "kept"]);
+        let again = home.pawl(&["--store", &store, "store", "backup", "one"]);
         assert_eq!(again.code, Some(2), "{}", again.show());
         holder.signal(Signal::TERM);
         assert_eq!(holder.said().code, Some(0));
-        let restore = ["store", "restore", "kept", "--data", "restored"];
-        let restored = home.json(&[&["--store", &store], &restore[..]].concat());
-        assert_eq!(restored["events"], made["events"], "{restored}");
-        let verify = home.pawl(&["--store", &store, "verify", "--data", "restored"]);
-        assert_eq!(verify.code, Some(0), "{}", verify.show());
-        let resumed = home.pawl(&["--store", &store, "resume", "--data", "restored"]);
-        assert_eq!(resumed.code, Some(0), "{}", resumed.show());
-        let refused = home.pawl(&[&["--store", &store], &restore[..]].concat());
+        for (name, before) in befores {
+            goes_on_where_it_was_copied(&home, &store, name, &before);
+        }
+        let refused = home.pawl(&["--store", &store, "store", "restore", "one", "--data", "restored-one"]);
         assert_eq!(refused.code, Some(4), "{}", refused.show());
+    }
+}
+
+/// Tells writers to stop when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

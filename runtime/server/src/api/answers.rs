@@ -8,7 +8,8 @@ use utoipa::{IntoResponses, openapi};
 
 use crate::problem::RETRY_AFTER_S;
 
-type Answers = BTreeMap<String, RefOr<Response>>;
+/// Answers by status.
+pub(crate) type Answers = BTreeMap<String, RefOr<Response>>;
 
 fn problem(description: &str) -> ResponseBuilder {
     let schema = Ref::from_schema_name("Problem");
@@ -28,18 +29,31 @@ fn answers<const N: usize>(all: [(&str, Response); N]) -> Answers {
     all.into_iter().map(|(status, answer)| (status.to_owned(), answer.into())).collect()
 }
 
+/// How a request is answered that was meant for another server.
+pub(crate) fn misdirected() -> Answers {
+    answers([("421", problem("the host that it names is not this server").build())])
+}
+
+/// How a request may be refused before anybody looks at what it asks.
+pub(crate) fn refused_at_the_door() -> Answers {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let scheme = HeaderBuilder::new().schema(text).description(Some("`Bearer`")).build();
+    answers([
+        ("400", problem("the request cannot be read").build()),
+        ("401", problem("who asks is not known").header("WWW-Authenticate", scheme).build()),
+        ("403", problem("the caller may not").build()),
+        ("404", problem("there is no such namespace, or it is not the caller's").build()),
+        ("429", later("too much is under way; nothing has changed")),
+        ("503", later("the server ends, or the store fails")),
+    ])
+}
+
 /// How a request that reads may be refused.
 pub(crate) struct Rejections;
 
 impl IntoResponses for Rejections {
     fn responses() -> Answers {
-        answers([
-            ("400", problem("a parameter cannot be read").build()),
-            ("401", problem("who asks is not known").build()),
-            ("403", problem("the caller may not").build()),
-            ("429", later("too much is under way; nothing has changed")),
-            ("503", later("the server ends, or the store fails")),
-        ])
+        answers([("400", problem("a parameter cannot be read").build())])
     }
 }
 

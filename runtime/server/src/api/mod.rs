@@ -16,7 +16,7 @@ pub(crate) mod topics;
 pub(crate) mod upgrades;
 pub(crate) mod workflows;
 
-pub(crate) use answers::{Refusals, Rejections};
+pub(crate) use answers::{Answers, Refusals, Rejections, misdirected, refused_at_the_door};
 pub(crate) use extract::{Body, OptionalBody, Path, Query, form};
 
 use crate::Problem;

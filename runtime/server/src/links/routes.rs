@@ -190,6 +190,7 @@ async fn looked_at(app: &App, link: &str) -> Result<(Ticket, OpenApproval), Void
     (status = 403, description = "it was not made here", content_type = "text/html", body = String),
     (status = 409, description = "what is asked has changed", content_type = "text/html", body = String),
     (status = 410, description = "it has expired, was used, or the approval was answered", content_type = "text/html", body = String),
+    (status = 503, description = "the store failed", content_type = "text/html", body = String),
 ))]
 pub(crate) async fn look(State(app): State<App>, Path(link): Path<String>) -> Response {
     match looked_at(&app, &link).await {
@@ -209,6 +210,7 @@ pub(crate) async fn look(State(app): State<App>, Path(link): Path<String>) -> Re
     (status = 403, description = "the link was not made here, or the form is not its page's", content_type = "text/html", body = String),
     (status = 409, description = "what is asked has changed", content_type = "text/html", body = String),
     (status = 410, description = "it has expired, was used, or the approval was answered", content_type = "text/html", body = String),
+    (status = 413, description = "the form is too long", content_type = "text/html", body = String),
     (status = 415, description = "the body is no form", content_type = "text/html", body = String),
     (status = 422, description = "what was filled in does not fit; the link can be used again", content_type = "text/html", body = String),
     (status = 429, description = "too much is under way; `Retry-After` says when to come back", content_type = "text/html", body = String),

@@ -177,3 +177,51 @@ async fn a_form_is_waited_for_only_with_a_link_that_is_good_and_not_for_long() {
     let done = bench.send(&format!("POST {path}"), &[FORM], &form(&page.body, "approve")).await;
     assert_eq!(done.status, 200, "{}", done.body);
 }
+
+#[tokio::test]
+async fn a_link_with_one_letter_changed_is_not_valid() {
+    let bench = Bench::new().await;
+    let (_, approval) = bench.asking(&Namespace::default()).await;
+    let path = path(&made(&bench, &approval, json!({ "for": "user:ann" })).await);
+    let start = "/a/".len();
+    for at in (start..path.len()).step_by(7).chain([start, path.len() - 1]) {
+        let other = if &path[at..=at] == "A" { "B" } else { "A" };
+        let changed = format!("{}{other}{}", &path[..at], &path[at + 1..]);
+        let answer = bench.send(&format!("GET {changed}"), &[], "").await;
+        assert_eq!((answer.status, answer.body.contains("not valid")), (403, true), "{changed}");
+    }
+    assert_eq!(bench.send(&format!("GET {path}"), &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn forms_that_are_no_answer_are_refused_and_use_no_link_up() {
+    let bench = Bench::new().await;
+    let (run, approval) = bench.asking(&Namespace::default()).await;
+    let path = path(&made(&bench, &approval, json!({ "for": "user:ann" })).await);
+    let page = bench.send(&format!("GET {path}"), &[], "").await.body;
+    let token = page.split("name=\"_form\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let post = format!("POST {path}");
+    let with = |rest: &str| format!("_form={token}{rest}");
+    let long = "x".repeat(5_000);
+    let cases = [
+        (FORM.1, with(""), 422),
+        (FORM.1, with("&_action="), 422),
+        (FORM.1, with("&_action=approve%00"), 422),
+        (FORM.1, with("&_action=APPROVE"), 422),
+        (FORM.1, with("&_action=%ff%fe"), 422),
+        (FORM.1, with(&format!("&_action={long}")), 422),
+        (FORM.1, with(&format!("&_action=approve&_comment={long}")), 422),
+        (FORM.1, "&&&=&%".to_owned(), 403),
+        (FORM.1, "_action=approve".to_owned(), 403),
+        ("application/json", r#"{"_action":"approve"}"#.to_owned(), 415),
+        ("text/plain", with("&_action=approve"), 415),
+        ("multipart/form-data; boundary=x", "--x--".to_owned(), 415),
+    ];
+    for (kind, body, status) in cases {
+        let answer = bench.send(&post, &[("content-type", kind)], &body).await;
+        assert_eq!(answer.status, status, "{kind} {body:.60}: {}", answer.body);
+    }
+    let right = bench.send(&post, &[FORM], &form(&page, "approve")).await;
+    assert_eq!(right.status, 200, "{}", right.body);
+    assert_eq!(bench.engine.settled(run).await.unwrap().outputs, Some(json!({ "by": "user:ann" })));
+}

@@ -135,7 +135,7 @@ pub(crate) struct ChangesQuery {
 /// first event is `begin`, which says where the stream begins. One that comes back too late hears `reset` instead, and so
 /// does one that reads too slowly: what happened meanwhile is forgotten, and it must look anew.
 #[utoipa::path(get, path = "/v1/events", operation_id = "follow_changes", tag = "streams", params(
-    ChangesQuery, ("Last-Event-ID" = Option<u64>, Header, description = "the position of the change that was seen last"),
+    ChangesQuery, ("Last-Event-ID" = Option<String>, Header, description = "the position of the change that was seen last", pattern = "^[0-9]{1,18}$"),
 ), responses(
     (status = 200, description = "events named `begin`, `change` and `reset`", content_type = "text/event-stream", body = StreamEvent),
     Rejections,

@@ -44,7 +44,7 @@ pub(crate) struct FollowQuery {
 /// `progress` and `said` are in no journal and have no `id`: who is not there when they are told misses them.
 #[utoipa::path(get, path = "/v1/runs/{run}/events", operation_id = "follow_run", tag = "streams", params(
     ("run" = String, Path, description = "its id", format = "uuid"), FollowQuery,
-    ("Last-Event-ID" = Option<u64>, Header, description = "the seq of the event that was seen last"),
+    ("Last-Event-ID" = Option<String>, Header, description = "the seq of the event that was seen last", pattern = "^[0-9]{1,18}$"),
 ), responses(
     (status = 200, description = "events named `event`, where asked for `progress` and `said`, then one named `end`", content_type = "text/event-stream", body = StreamEvent),
     (status = 404, description = "there is no such run", body = Problem, content_type = "application/problem+json"),

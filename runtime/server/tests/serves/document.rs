@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::peer::serve;
 
@@ -11,6 +11,7 @@ async fn the_document_says_for_every_path_how_it_is_refused_and_what_is_sent() {
     let served = serve(|_| {}).await;
     let document = served.get("/openapi.json").await.with(200);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
+    let where_required = serde_json::to_value(pawl_server::openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let mut ids = BTreeSet::new();
     for (path, item) in paths {
@@ -22,15 +23,21 @@ async fn the_document_says_for_every_path_how_it_is_refused_and_what_is_sent() {
                 "{place}: its name is taken"
             );
             assert!(operation["summary"].is_string(), "{place} has no summary");
-            if !path.starts_with("/v1/") {
+            assert!(answers.contains_key("421"), "{place}: another host is not described");
+            // What anybody may have says so; all else names the scheme by which callers say who they are.
+            let is_public = ["/healthz", "/readyz", "/a/{link}"].contains(&path.as_str());
+            let scheme = if is_public { json!([]) } else { json!([{ "token": [] }, {}]) };
+            assert_eq!(operation["security"], scheme, "{place}");
+            // Where it is asked for, it may not be left away.
+            let scheme = if is_public { json!([]) } else { json!([{ "token": [] }]) };
+            assert_eq!(where_required["paths"][path][method]["security"], scheme, "{place}");
+            if is_public {
                 continue;
             }
-            let mut expected = vec!["400", "401", "403", "429", "503"];
+            // Any of them may name a namespace that is not there.
+            let mut expected = vec!["400", "401", "403", "404", "429", "503"];
             if method == "post" {
                 expected.extend(["409", "413", "415", "422"]);
-            }
-            if path.contains('{') {
-                expected.push("404");
             }
             for status in expected {
                 let refusal = &answers[status]["content"]["application/problem+json"];
@@ -45,6 +52,8 @@ async fn the_document_says_for_every_path_how_it_is_refused_and_what_is_sent() {
             }
         }
     }
+    let scheme = &document["components"]["securitySchemes"]["token"];
+    assert_eq!((&scheme["type"], &scheme["scheme"]), (&json!("http"), &json!("bearer")));
     let names = document["components"]["schemas"].as_object().unwrap();
     for name in ["Run", "RunDetail", "RunEvent", "Approval", "Problem", "Plugin"] {
         assert!(names[name]["properties"].is_object() || names[name]["allOf"].is_array(), "{name}");

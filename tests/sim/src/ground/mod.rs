@@ -3,6 +3,7 @@
 //! Every commit is folded here once more, event by event, and looked at: this is what the invariants
 //! are checked against. It outlives processes.
 
+mod council;
 mod end;
 mod listed;
 mod note;
@@ -23,6 +24,7 @@ use pawl_core::{ApprovalId, Digest, RunId, RunState, StepId, Timestamp, VisitId}
 use pawl_engine::Retention;
 use pawl_store::{Batch, RunCommit};
 
+use council::Council;
 pub(crate) use end::{Left, Promise};
 use listed::Listed;
 
@@ -43,6 +45,11 @@ pub(crate) struct Truth {
     /// How often a person said that something be tried again.
     cleared: HashMap<Work, u32>,
     decided: BTreeSet<ApprovalId>,
+    /// Questions that several people must answer.
+    councils: BTreeMap<(RunId, ApprovalId), Council>,
+    /// What was done with them before they were decided, and how many people decided.
+    pub(crate) handled: u64,
+    pub(crate) agreed: u64,
     signals: BTreeSet<(RunId, String)>,
     /// What the journals say that people did, as the names of the events, and by whom.
     marks: BTreeSet<(RunId, &'static str, String)>,
@@ -77,6 +84,8 @@ pub(crate) struct Followed {
     pub(crate) failed: Option<StepId>,
     /// The run that it was made of.
     made_of: Option<RunId>,
+    /// Who began it, and each fork on the way to it.
+    pub(crate) began: Vec<String>,
     /// Whether it was over once.
     was_over: bool,
     /// The status that the header in the store shows.
@@ -96,6 +105,7 @@ impl Followed {
             head: Head::empty(run),
             failed: None,
             made_of: None,
+            began: Vec::new(),
             was_over: false,
             shown: None,
             listed: Listed::default(),
@@ -161,6 +171,7 @@ impl Truth {
                     self.bring_in(&mut followed, &mut envelope.event);
                     if own.is_none_or(|own| at >= own) {
                         self.note(run, &followed.state, &envelope.event);
+                        self.note_council(&followed, envelope.time, &envelope.event);
                     }
                     followed.take(envelope.time, &envelope.event);
                 }
@@ -209,7 +220,9 @@ impl Followed {
                     Ancestor::Rerun { run } | Ancestor::Forked { run, .. } => *run,
                 };
                 self.made_of = started.ancestor.as_ref().map(made_of);
+                self.began = vec![started.by.name.clone()];
             }
+            Event::RunForked(forked) => self.began.push(forked.by.name.clone()),
             Event::RunFailed { step, .. } => self.failed.clone_from(step),
             _ => {}
         }

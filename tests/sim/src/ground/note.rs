@@ -76,10 +76,21 @@ impl Truth {
             Event::RunForked(forked) => &forked.by,
             Event::RunCancelled { by, .. } => by,
             Event::UndoStarted { cancelled: Some(cancelled), .. } => &cancelled.by,
+            Event::ApprovalClaimed(claimed) => &claimed.by,
+            Event::ApprovalReleased(released) => &released.by,
+            Event::ApprovalDelegated(delegated) => &delegated.by,
+            Event::ApprovalCommented(commented) => &commented.by,
+            Event::ApprovalVoted(voted) => &voted.by,
+            Event::ApprovalDecided(decided) => &decided.by,
             _ => return,
         };
         // A cancel that undoes first is there from then on.
-        let name = if matches!(event, Event::UndoStarted { .. }) { "run-cancelled" } else { event.name() };
+        let name = match event {
+            Event::UndoStarted { .. } => "run-cancelled",
+            // Whoever answers does not know whether the answer is the last that was needed.
+            Event::ApprovalVoted(_) | Event::ApprovalDecided(_) => "approval-answered",
+            event => event.name(),
+        };
         self.retried += u64::from(matches!(event, Event::RunRetried(_)));
         let is_made = matches!(event, Event::RunStarted(started) if started.ancestor.is_some());
         self.made += u64::from(is_made || matches!(event, Event::RunForked(_)));

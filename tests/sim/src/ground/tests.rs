@@ -1,5 +1,6 @@
 //! Each check finds what it is there to find.
 
+mod council;
 mod removal;
 
 use pawl_core::event::{

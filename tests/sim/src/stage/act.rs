@@ -9,7 +9,7 @@ use pawl_core::Duration;
 use pawl_engine::Clock as _;
 
 use super::{Process, Stage};
-use crate::doing::{Deed, News, Outcome, answer, remedy};
+use crate::doing::{Deed, News, Outcome, handle, remedy};
 use crate::ground::Promise;
 use crate::people::{Remedy, Reply};
 use crate::plan::{Act, Turn};
@@ -45,10 +45,9 @@ impl Stage<'_> {
     }
 
     pub(super) fn answer(&mut self, process: &Process, reply: Reply) {
-        let Reply { approval, answer: given, .. } = reply;
-        self.answering.insert(approval.clone());
-        let (engine, of) = (process.engine.clone(), approval.clone());
-        let doing = async move { answer(&engine, &approval, given).await };
+        self.answering.insert(reply.approval.clone());
+        let (engine, of) = (process.engine.clone(), reply.approval.clone());
+        let doing = async move { handle(&engine, reply).await };
         self.spawn(process, |outcome| News::Reply(of, outcome), doing);
     }
 
@@ -98,6 +97,7 @@ impl Stage<'_> {
                 News::Reply(approval, outcome) => {
                     // Whoever looks again finds it open, or not.
                     self.answering.remove(&approval);
+                    *self.tries.entry(approval.clone()).or_default() += 1;
                     self.again.insert(approval, again);
                     self.take(outcome);
                 }

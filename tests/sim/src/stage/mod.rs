@@ -54,6 +54,7 @@ pub(crate) fn play(
         heard: Arc::default(),
         answering: BTreeSet::new(),
         again: BTreeMap::new(),
+        tries: BTreeMap::new(),
         remedied: BTreeMap::new(),
         crashes: 0,
     };
@@ -85,6 +86,8 @@ struct Stage<'a> {
     answering: BTreeSet<ApprovalId>,
     /// When somebody looks again at what they answered.
     again: BTreeMap<ApprovalId, Timestamp>,
+    /// How often somebody did something about a question.
+    tries: BTreeMap<ApprovalId, u32>,
     /// What somebody does or did about runs, by how far their journals went; when it is done again, if it is.
     remedied: BTreeMap<(RunId, u64), Option<Timestamp>>,
     crashes: u32,
@@ -198,6 +201,8 @@ impl Stage<'_> {
             retried: truth.retried,
             made: truth.made,
             removed: truth.removed.len(),
+            handled: truth.handled,
+            agreed: truth.agreed,
             trace: truth.trace.map(|trace| trace.to_string()).unwrap_or_default(),
             story: truth.story.clone().unwrap_or_default(),
             violations: truth.violations.clone(),

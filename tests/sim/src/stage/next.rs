@@ -48,7 +48,8 @@ impl Stage<'_> {
         let truth = self.disk.ground.truth();
         let waiting = open.iter().filter(|open| !self.answering.contains(&open.id));
         let replies = waiting.filter_map(|open| {
-            let found = reply(self.seed, open, &truth)?;
+            let tries = self.tries.get(&open.id).copied().unwrap_or_default();
+            let found = reply(self.seed, open, tries, &truth)?;
             let at = self.again.get(&open.id).map_or(found.at, |again| found.at.max(*again));
             Some(Reply { at, ..found })
         });
