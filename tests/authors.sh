@@ -21,7 +21,7 @@ has() {
 guides=(docs/guides/first-agent.md docs/guides/upgrades.md docs/guides/rust-plugin.md)
 js=""
 if has npm "JavaScript"; then
-  guides+=(docs/guides/javascript-plugin.md)
+  guides+=(docs/guides/javascript-plugin.md docs/guides/mcp.md)
   js=1
 fi
 # A minute of its own, for what changes rarely: asked for, not always done.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # MCP servers: pawl as their client, against the protocol's own everything server (over stdio and over streamable
-# HTTP), its file system server, a server of its newest SDK (protocol 2026-07-28), and one that behaves badly in each
-# of the ways that a server can: it ends in the middle of a call, hangs, floods, changes a tool that a run was
+# HTTP), its file system server and a server of its newest SDK (protocol 2026-07-28) over both as well, and one that
+# behaves badly in each of the ways that a server can: it ends in the middle of a call, hangs, floods, changes a tool that a run was
 # started with, asks people, and will not end. None may outlive pawl, and no secret may be written down.
 # Needs npm. Where it is not at hand this is left out, but not where CI is set: there it fails.
 set -euo pipefail
@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 root="$PWD"
 pawl="${PAWL:-${CARGO_TARGET_DIR:-$root/target}/debug/pawl}"
 work="$(mktemp -d)"
-far=""
-trap '[[ -n "$far" ]] && kill "$far" 2>/dev/null; rm -rf "$work"' EXIT
+far=()
+trap '[[ ${#far[@]} -gt 0 ]] && kill "${far[@]}" 2>/dev/null; rm -rf "$work"' EXIT
 
 if ! command -v npm >/dev/null; then
   echo "mcp: npm is not at hand: the servers are LEFT OUT"
@@ -39,6 +39,7 @@ const list = () => [
   { name: "ends-once", inputSchema: object() },
   { name: "hangs", inputSchema: object() },
   { name: "floods", inputSchema: object() },
+  { name: "storms", inputSchema: object() },
   { name: "asks", inputSchema: object() },
   { name: "fails", inputSchema: object() },
   { name: "shifts", inputSchema: object(fs.existsSync(`${folder}/shifted`) ? { b: { type: "integer" } } : { a: {} }) },
@@ -48,6 +49,14 @@ const calls = {
   "ends-once": () => { if (!fs.existsSync(`${folder}/ended`)) { fs.writeFileSync(`${folder}/ended`, ""); process.exit(7); } return "again"; },
   hangs: () => undefined,
   floods: () => { process.stdout.write("x".repeat(9 << 20)); },
+  storms: (id, token) => {
+    for (let n = 0; n < 20000; n += 1) {
+      send({ method: "notifications/message", params: { level: "info", data: `${n} ${"x".repeat(200)}` } });
+      if (n % 10 === 0) send({ method: "notifications/tools/list_changed" });
+      if (token !== undefined) send({ method: "notifications/progress", params: { progressToken: token, progress: n } });
+    }
+    return "calm again";
+  },
   asks: () => { send({ id: "q", method: "elicitation/create", params: { message: "Which one?", requestedSchema: object() } }); },
   fails: () => { throw new Error("there is no such file"); },
   shifts: (id) => "shifted",
@@ -64,12 +73,13 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   } else if (method === "initialize") {
     answer({ protocolVersion: params.protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo: { name: "odd", version: "1" } });
   } else if (method === "tools/list") {
+    note("list");
     answer({ tools: list() });
   } else if (method === "tools/call") {
     note(`call ${params.name} ${params._meta?.["dev.pawl/idempotency-key"]}`);
     waiting = id;
     try {
-      const text = calls[params.name](id);
+      const text = calls[params.name](id, params._meta?.progressToken);
       if (text) answer({ content: [{ type: "text", text }] });
     } catch (error) {
       answer({ content: [{ type: "text", text: `${error.message}: ${process.env.TOKEN}` }], isError: true });
@@ -79,13 +89,16 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   }
 });
 JS
-# A server of the newest protocol.
+# A server of the newest protocol, over stdio and, where it is given a port, over streamable HTTP.
 cat >modern.mjs <<'JS'
-import { McpServer, inputRequired } from "@modelcontextprotocol/server";
+import { McpServer, createMcpHandler, inputRequired } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { Readable } from "node:stream";
 import { z } from "zod";
 import fs from "node:fs";
-serveStdio(() => {
+import http from "node:http";
+const log = new URL("modern.log", import.meta.url);
+const made = () => {
   const server = new McpServer({ name: "modern", version: "1.0.0" }, { capabilities: { tools: {} } });
   server.registerTool(
     "double",
@@ -97,25 +110,77 @@ serveStdio(() => {
   const elicit = (message) => inputRequired.elicit({ message, requestedSchema: city });
   server.registerTool("ask", { description: "Asks twice.", inputSchema: z.object({}) }, async (_, { mcpReq }) => {
     const state = typeof mcpReq.requestState === "function" ? mcpReq.requestState() : mcpReq.requestState;
-    fs.appendFileSync("modern.log", `call ${state} ${JSON.stringify(mcpReq.inputResponses ?? null)}\n`);
+    fs.appendFileSync(log, `call ${state} ${JSON.stringify(mcpReq.inputResponses ?? null)}\n`);
     const { from, to, back } = mcpReq.inputResponses ?? {};
     if (back) return { content: [{ type: "text", text: `${state}, back from ${back.action}` }] };
     if (from) return inputRequired({ inputRequests: { back: elicit("And back?") }, requestState: `${from.content.city}-${to.content.city}` });
     return inputRequired({ inputRequests: { from: elicit("From where?"), to: elicit("Where to?") }, requestState: "asked" });
   });
   return server;
-}, { legacy: "reject" });
+};
+if (process.env.PORT) {
+  const { fetch } = createMcpHandler(made, { legacy: "reject" });
+  const serve = async (request, response) => {
+    const body = ["GET", "HEAD"].includes(request.method) ? undefined : Readable.toWeb(request);
+    const answer = await fetch(new Request(`http://${request.headers.host}${request.url}`, { method: request.method, headers: request.headers, body, duplex: "half" }));
+    response.writeHead(answer.status, Object.fromEntries(answer.headers));
+    if (answer.body) Readable.fromWeb(answer.body).pipe(response);
+    else response.end();
+  };
+  http.createServer((request, response) => serve(request, response).catch((error) => { console.error(error); response.destroy(); })).listen(process.env.PORT, "127.0.0.1");
+} else {
+  serveStdio(made, { legacy: "reject" });
+}
 JS
-port="$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')"
-PORT="$port" node node_modules/@modelcontextprotocol/server-everything/dist/index.js streamableHttp >far.log 2>&1 &
-far=$!
-for _ in $(seq 100); do
-  curl --silent --output /dev/null "http://127.0.0.1:$port/mcp" && break
-  kill -0 "$far" 2>/dev/null || { cat far.log >&2; exit 1; }
-  sleep 0.1
-done
-
-mkdir files odd
+# The file system server speaks over stdin and stdout only: the SDK's own transports carry what it says.
+cat >bridge.mjs <<'JS'
+// A program that speaks over stdin and stdout, over streamable HTTP: one for each session, messages as they are.
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import { randomUUID } from "node:crypto";
+import http from "node:http";
+const sessions = new Map();
+const programs = new Set();
+const begin = async () => {
+  const program = new StdioClientTransport({ command: "node", args: process.argv.slice(2) });
+  const web = new StreamableHTTPServerTransport({ sessionIdGenerator: randomUUID, onsessioninitialized: (id) => void sessions.set(id, web) });
+  program.onmessage = (message) => web.send(message).catch(console.error);
+  web.onmessage = (message) => program.send(message).catch(console.error);
+  web.onclose = () => { programs.delete(program); program.close(); };
+  programs.add(program);
+  await program.start();
+  await web.start();
+  return web;
+};
+const serve = async (request, response) => {
+  const known = sessions.get(request.headers["mcp-session-id"]);
+  await (known ?? (await begin())).handleRequest(request, response);
+};
+http.createServer((request, response) => serve(request, response).catch((error) => { console.error(error); response.destroy(); })).listen(process.env.PORT, "127.0.0.1");
+process.on("SIGTERM", async () => { await Promise.all([...programs].map((program) => program.close())); process.exit(0); });
+JS
+free() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
+# begin NAME FILE…: a server over HTTP, in a folder of its own, as those that pawl starts are looked for in this one.
+begin() {
+  at="$(free)"
+  (cd away && PORT="$at" exec node "${@:2}") >"$1.log" 2>&1 &
+  far+=($!)
+  for _ in $(seq 100); do
+    curl --silent --output /dev/null "http://127.0.0.1:$at/mcp" && return
+    kill -0 "${far[-1]}" 2>/dev/null || { cat "$1.log" >&2; exit 1; }
+    sleep 0.1
+  done
+  cat "$1.log" >&2
+  exit 1
+}
+mkdir files notes odd away
+packages="$work/node_modules/@modelcontextprotocol"
+begin far "$packages/server-everything/dist/index.js" streamableHttp
+port="$at"
+begin far-modern "$work/modern.mjs"
+modern_port="$at"
+begin bridge "$work/bridge.mjs" "$packages/server-filesystem/dist/index.js" "$work/files"
+bridge_port="$at"
 echo "one line" >files/a.txt
 everything="[node_modules/@modelcontextprotocol/server-everything/dist/index.js, stdio]"
 cat >pawl.yaml <<YAML
@@ -127,6 +192,8 @@ mcp:
     trust_annotations: true
     effects: { write_file: idempotent }
   near: { command: node, args: $everything, env: { WORD: word, TOKEN: { env: MCP_TOKEN } } }
+  far-modern: { url: "http://127.0.0.1:$modern_port/mcp", trust_annotations: true }
+  far-files: { url: "http://127.0.0.1:$bridge_port/mcp", trust_annotations: true }
   far: { url: "http://127.0.0.1:$port/mcp", headers: { Authorization: { env: MCP_TOKEN, prefix: "Bearer " } } }
   modern: { command: node, args: [modern.mjs], trust_annotations: true }
   odd:
@@ -139,6 +206,7 @@ mcp:
   asks:
     command: node
     args: [odd.js, $work/odd]
+    env: { TOKEN: { env: MCP_TOKEN } }
     timeout: 2s
     elicitation: { to: [group:office], due: 30d, on_timeout: cancel, hold: 1h }
   slow: { command: node, args: [odd.js, $work/odd], effects: { hangs: pure } }
@@ -177,6 +245,8 @@ has "$listed" "cannot find [key]" "what a program that ends says"
 [[ "$(grep -c "mcp.few .*shifts" <<<"$listed")" == 1 ]] || fail "tools that are left out: $listed"
 inspected="$("$pawl" --data data plugin inspect mcp.modern)"
 has "$inspected" "tool mcp.modern.double (pure): Doubles a number." "the newest protocol"
+inspected="$("$pawl" --data data plugin inspect mcp.far-modern)"
+has "$inspected" "tool mcp.far-modern.double (pure): Doubles a number." "the newest protocol over HTTP"
 
 # A step and an agent.
 workflow both "permissions: { models: [default], tools: [mcp.files.read_text_file] }" "steps:" \
@@ -193,6 +263,24 @@ checked="$("$pawl" --data data check wrong.yaml 2>&1)" && fail "wrong arguments 
 has "$checked" "pth" "arguments are checked"
 has "$(call files read_text_file "{\"path\":\"$work/pawl.yaml\"}" || true)" "Access denied" "an error of a tool"
 
+# The workflow of the project: notes are read, a person sees the report, it is written. Its server is called `files`.
+echo "The roof leaks." >notes/monday.txt
+echo "The roofer comes on Friday." >notes/tuesday.txt
+mkdir project
+sed "s|$work/files\]|$work/notes]|; s|\[node_modules|[$work/node_modules|" pawl.yaml >project/pawl.yaml
+cp "$root/workflows/models/files.yaml" project/clerk.yaml
+cp "$root/workflows/files.yaml" project/files.yaml
+sed -i "s|script: says.yaml } }|script: ../says.yaml }, clerk: { provider: scripted, script: clerk.yaml } }|" project/pawl.yaml
+noted() { "$pawl" --data noted --config project/pawl.yaml "$@"; }
+noted run project/files.yaml --no-interactive >noted.out 2>noted.log || [[ $? == 3 ]] || fail "files.yaml: $(cat noted.out noted.log)"
+[[ ! -e notes/report.md ]] || fail "the report was written before anybody saw it"
+written="$(noted approve "$(noted approvals --json | node -e 'console.log(JSON.parse(require("fs").readFileSync(0))[0].id)')" --no-interactive 2>>noted.log)" ||
+  fail "files.yaml: $(cat noted.log)"
+has "$written" "the roofer comes on Friday" "files.yaml"
+has "$(cat notes/report.md)" "The roof leaks, and the roofer comes on Friday." "the report of files.yaml"
+# Its tests need no server: none is named where they run.
+"$pawl" --data tested --config "$root/pawl.yaml" test "$root/workflows/files.yaml" >tested.out 2>&1 || fail "its tests: $(cat tested.out)"
+
 # All that a result can hold, over both ways.
 for server in near far; do
   has "$(call "$server" echo '{"message":"hello"}')" "Echo: hello" "$server"
@@ -205,6 +293,11 @@ has "$environment" 'WORD' "its environment"
 has "$environment" '[key]' "its environment"
 grep -q "MCP_TOKEN\|CARGO\|PWD" <<<"$environment" && fail "it has more of the environment than it should: $environment"
 has "$(call modern double '{"n":4}')" '"twice": 8' "the newest protocol"
+has "$(call far-modern double '{"n":4}')" '"twice": 8' "the newest protocol over HTTP"
+# The file system server over HTTP as over stdio.
+has "$(call far-files write_file "{\"path\":\"$work/files/c.txt\",\"content\":\"from afar\"}")" "Successfully wrote" "a file over HTTP"
+has "$(call far-files read_text_file "{\"path\":\"$work/files/c.txt\"}")" "from afar" "a file over HTTP"
+has "$(call far-files read_text_file "{\"path\":\"$work/pawl.yaml\"}" || true)" "Access denied" "an error of a tool over HTTP"
 # A server that behaves badly.
 asked="$(call odd ends || true)"
 has "$asked" "broke before it answered" "a server that ends"
@@ -213,6 +306,10 @@ has "$(call odd ends-once)" "again" "a call that may be made again is"
 hung="$(call odd hangs || true)"
 has "$hung" 'no answer within its `timeout` (2000 ms)' "a server that hangs"
 has "$(call odd floods || true)" "mcp_message_max_bytes (8388608)" "a server that floods"
+# Tens of thousands of notifications, thousands of which say that its tools are others: it is not asked for them each time.
+lists="$(grep -c "^list$" odd/odd.log)"
+has "$(call slow storms)" "calm again" "a server that floods with notifications"
+(($(grep -c "^list$" odd/odd.log) - lists <= 20)) || fail "it was asked for its tools again and again: $(grep -c "^list$" odd/odd.log)"
 asked="$(call odd asks || true)"
 has "$asked" "Which one?" "a server that may not ask people"
 has "$(cat odd/odd.log)" 'answer {"code":-32600' "a server that may not ask people"
@@ -235,15 +332,18 @@ for action in decline cancel; do
   given="$("$pawl" --data data plugin run mcp.near --call trigger-elicitation-request --answer "$action" --no-interactive 2>&1)"
   has "$given" "$action" "a question that is not answered"
 done
-workflow travel "steps: [{ id: one, tool: mcp.modern.ask }]" 'outputs: { said: "${{ steps.one.output.text }}" }'
-run travel >travel.out || [[ $? == 3 ]] || fail "a step whose server asks: $(cat travel.out travel.log)"
-wrong="$("$pawl" --data data answer "$(approval "From where?")" accept --data town=Bonn --no-interactive 2>&1)" && fail "a form was not checked: $wrong"
-has "$wrong" "city" "a form is checked"
-answer "From where?" accept --data city=Bonn >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
-answer "Where to?" accept --data city=Rome >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
-[[ "$(wc -l <modern.log)" == 2 ]] || fail "it is called again when all is answered, and then once: $(cat modern.log)"
-has "$(answer "And back?" decline)" "Bonn-Rome, back from decline" "answers and state go back"
-[[ "$(wc -l <modern.log)" == 3 ]] || fail "calls: $(cat modern.log)"
+for server in modern far-modern; do
+  : >modern.log
+  workflow travel "steps: [{ id: one, tool: mcp.$server.ask }]" 'outputs: { said: "${{ steps.one.output.text }}" }'
+  run travel >travel.out || [[ $? == 3 ]] || fail "a step whose server asks: $(cat travel.out travel.log)"
+  wrong="$("$pawl" --data data answer "$(approval "From where?")" accept --data town=Bonn --no-interactive 2>&1)" && fail "a form was not checked: $wrong"
+  has "$wrong" "city" "a form is checked"
+  answer "From where?" accept --data city=Bonn >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+  answer "Where to?" accept --data city=Rome >/dev/null || [[ $? == 3 ]] || fail "an answer: $(cat answers.log)"
+  [[ "$(wc -l <modern.log)" == 2 ]] || fail "$server: it is called again when all is answered, and then once: $(cat modern.log)"
+  has "$(answer "And back?" decline)" "Bonn-Rome, back from decline" "answers and state go back"
+  [[ "$(wc -l <modern.log)" == 3 ]] || fail "$server: calls: $(cat modern.log)"
+done
 
 workflow office "steps:" "  - id: both" "    parallel:" "      join: any" "      branches:" \
   "        ask: [{ id: ask, tool: mcp.asks.asks }]" "        busy: [{ id: busy, tool: mcp.slow.hangs }]" \
@@ -263,6 +363,13 @@ open_office() {
 }
 open_office
 [[ "$("$pawl" --data data approvals --json | field "it[0].to + it[0].on_timeout")" == "group:officecancel" ]] || fail "of whom it is asked"
+# The server that runs now was given a secret: it is in its environment, and in the arguments of no process.
+printf %s "$MCP_TOKEN" >canary
+server="$(grep start odd/odd.log | tail -n 2 | cut -d' ' -f2)"
+for pid in $server; do grep -qF -f canary "/proc/$pid/environ" 2>/dev/null && given_to="$pid"; done
+[[ -n "${given_to:-}" ]] || fail "no server that runs was given the secret: $server"
+told="$(grep -lF -f canary /proc/[0-9]*/cmdline 2>/dev/null || true)"
+[[ -z "$told" ]] || fail "a secret stands in arguments: $told"
 # The process that holds the folder has it answered: the call that waits goes on.
 "$pawl" --data data answer "$asked" accept --no-wait 2>>answers.log >/dev/null || fail "an answer: $(cat answers.log)"
 wait "$held" || fail "a call that waits: $(cat office.out office.log)"
@@ -329,11 +436,11 @@ workflow idle "steps:" "  - { id: one, tool: mcp.few.shifts }" "  - { id: pause,
 starts="$(grep -c start odd/odd.log)"
 run idle >idle.out || fail "a server that was closed is started again: $(cat idle.out idle.log)"
 (($(grep -c start odd/odd.log) - starts >= 2)) || fail "it was not closed: $(cat odd/odd.log)"
-# left_over: any program that has this folder as its own and is not the server that this script has started.
+# left_over: any program that has this folder as its own, which no server has that this script has started.
 left_over() {
   for process in /proc/[0-9]*; do
     pid="${process#/proc/}"
-    [[ "$(readlink "$process/cwd" 2>/dev/null)" == "$work" && "$pid" != "$far" ]] || continue
+    [[ "$(readlink "$process/cwd" 2>/dev/null)" == "$work" ]] || continue
     grep -qz '^node$' "$process/cmdline" 2>/dev/null && echo "$pid" "$(tr '\0' ' ' <"$process/cmdline")"
   done
   true
@@ -353,7 +460,7 @@ done
 [[ -z "$left" ]] || fail "servers outlive a pawl that was killed: $left"
 "$pawl" --data data answer "$asked" cancel --no-wait 2>>answers.log >/dev/null || fail "an answer: $(cat answers.log)"
 
-if grep -rq "sk-canary" data ./*.log ./*.out; then
-  fail "a secret was written down: $(grep -rl "sk-canary" data ./*.log ./*.out)"
+if grep -rq "sk-canary" data noted ./*.log ./*.out; then
+  fail "a secret was written down: $(grep -rl "sk-canary" data noted ./*.log ./*.out)"
 fi
-echo "mcp: real servers over stdio, streamable HTTP and the newest protocol; one that ends, hangs, floods, asks and changes"
+echo "mcp: real servers over stdio and streamable HTTP, the newest protocol over both; one that ends, hangs, floods, asks and changes"

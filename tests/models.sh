@@ -81,6 +81,7 @@ YAML
   said="$(MODEL_KEY=sk-canary "$pawl" --data data run "$name.yaml" --tokens --no-interactive 2>"$name.log")" || { cat "$name.log" mock.log >&2; exit 1; }
   # Piece by piece; the runs that are killed below ask for whole answers.
   grep -q "› ask: Both have been looked up." "$name.log" || { cat "$name.log" >&2; exit 1; }
+  printf '%s\n' "$said" >"$name.out"
   grep -q "Both have been looked up." <<<"$said" || { echo "models: over $name: $said" >&2; exit 1; }
 done
 
@@ -114,13 +115,14 @@ YAML
 done
 export MODEL_KEY=sk-canary
 said="$("$pawl" --data data run slow-openai.yaml --tokens --no-interactive 2>slow.log)" || { cat slow.log >&2; exit 1; }
+printf '%s\n' "$said" >slow.out
 grep -q "none of them in a hurry" <<<"$said" || { echo "models: slow tokens: $said" >&2; exit 1; }
 if "$pawl" --data data run slow-hasty.yaml --tokens --no-interactive >/dev/null 2>hasty.log; then
   echo "models: a profile with 400 ms waited longer for slow tokens" >&2
   exit 1
 fi
 grep -q "hasty.*400 ms" hasty.log || { cat hasty.log >&2; exit 1; }
-if grep -rq "sk-canary" data ./*.log; then
+if grep -rq "sk-canary" data ./*.log ./*.out; then
   echo "models: the key was written down" >&2
   exit 1
 fi

@@ -114,6 +114,47 @@ says 0 "hello" "${pawl[@]}" run pinned.yaml
 says 2 "it is not signed" "${pawl[@]}" plugin pull "oci://$open/team/echo:1.0.0" --into into
 rm pawl.yaml
 
+# Given by the operator's file to every workflow, from a registry and from a path; fetched when it is needed.
+by_name() {
+  cat <<YAML
+pawl: 1
+workflow: given
+version: 1.0.0
+steps:
+  - { id: say, tool: $1.say, with: { text: hello } }
+outputs: { said: "\${{ steps.say.output.text }}" }
+YAML
+}
+gone="oci://127.0.0.1:1/team/echo@sha256:$(printf '0%.0s' $(seq 64))"
+cat >pawl.yaml <<YAML
+plugins: { far: { from: "$pinned" }, near: { from: echo.wasm }, gone: { from: "$gone" } }
+YAML
+mkdir given named
+for name in far near gone; do by_name "$name" >"named/$name.yaml"; done
+given=("$bin" --data given)
+says 0 "hello" "${given[@]}" run named/far.yaml
+says 0 "hello" "${given[@]}" run named/near.yaml
+says 1 "plugin 'gone' cannot be had from $gone, where pawl.yaml says under \`plugins\` that it is" "${given[@]}" run named/gone.yaml
+grep -qF "change \`from\`" said.log || { cat said.log >&2; fail "it does not say what to do"; }
+says 1 "missing" "${given[@]}" plugin list
+grep -qE "^far .*oci://$open/team/echo:1.0.0@$digest in pawl.yaml" said.log || { cat said.log >&2; fail "the list does not say where 'far' is"; }
+grep -qE "^near .*echo.wasm in pawl.yaml" said.log || { cat said.log >&2; fail "the list does not say where 'near' is"; }
+# In a lock it has its place in the registry, and a path of the operator's is said to be that.
+says 0 "plugin" "${given[@]}" lock named/far.yaml named/near.yaml
+grep -qF "origin = \"$pinned\"" named/pawl.lock || { cat named/pawl.lock >&2; fail "the lock has another origin"; }
+grep -qF 'origin = "operator"' named/pawl.lock || { cat named/pawl.lock >&2; fail "the lock has another origin of a path"; }
+says 0 "hello" "${given[@]}" run named/far.yaml --locked
+rm named/pawl.lock
+# Whoever is not trusted is not used, whoever gives it; a tag is refused where it stands.
+cp echo.wasm other.wasm
+sed 's/near: { from: echo.wasm }/near: { from: other.wasm }/' pawl.yaml >trusting.yaml
+echo 'trusted_keys: { release: { file: release.key.pub } }' >>trusting.yaml
+says 0 "hello" "${given[@]}" --config trusting.yaml run named/far.yaml
+says 2 "it is not signed" "${given[@]}" --config trusting.yaml run named/near.yaml
+echo "plugins: { far: { from: \"oci://$open/team/echo:1.0.0\" } }" >tagged.yaml
+says 2 "has no digest" "${given[@]}" --config tagged.yaml run named/far.yaml
+rm pawl.yaml
+
 # With a password: never in an argument, never written down.
 says 1 "does not let you" "${pawl[@]}" plugin push echo.wasm "oci://$closed/echo:1"
 registries() { echo "registries: { \"$closed\": { username: ann, password: { env: REGISTRY_PASSWORD } } }"; }

@@ -18,7 +18,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-registry", "pawl-wire"],
     ),
     ("pawl-telemetry", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
-    ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-engine"]),
+    ("pawl-testing", &["pawl-core", "pawl-store", "pawl-sandbox", "pawl-models", "pawl-mcp", "pawl-engine"]),
     ("pawl-server", &["pawl-core", "pawl-store", "pawl-engine", "pawl-wire"]),
     (
         "pawl",

@@ -52,6 +52,7 @@ mod shipped_agents;
 mod slots;
 mod slots_trouble;
 mod stand_in;
+mod supply;
 mod telemetry;
 mod telemetry_key;
 mod telemetry_metrics;

@@ -126,6 +126,28 @@ async fn what_was_never_asked_is_refused_in_a_dry_rehearsal_and_done_in_another(
 }
 
 #[tokio::test]
+async fn another_input_changes_what_it_reaches_and_nothing_that_was_asked_the_same() -> Result<()> {
+    let disk = Disk::new()?;
+    let server = TallyServer::start(disk.folder())?;
+    let scene = disk.scene(ManualClock::new(BEGIN)).await?;
+    let text = pays()
+        .replace("inputs: { amount: number }", "inputs: { amount: number, note: string }")
+        .replace("outputs: {", "outputs: { note: '${{ inputs.note }}',");
+    let inputs = json!({ "amount": 40, "note": "first" });
+    let run = scene.start_allowed(&text, inputs, &[TALLY_HOST]).await?;
+    let outputs = agreed(&scene, run).await?;
+    let before = counts(&server);
+
+    let other = vec![Change { step: None, path: vec!["note".to_owned()], value: json!("second") }];
+    let fork = scene.engine.rehearse(run, 1, other, dry(), ann()).await?;
+    let forked = agreed(&scene, fork).await?;
+    assert_eq!((&outputs["note"], &forked["note"]), (&json!("first"), &json!("second")));
+    assert_eq!((&outputs["receipt"], &outputs["found"]), (&forked["receipt"], &forked["found"]));
+    assert_eq!(counts(&server), before, "nothing was done again");
+    Ok(())
+}
+
+#[tokio::test]
 async fn another_agent_begins_anew_in_the_middle_and_is_given_what_the_first_one_was() -> Result<()> {
     let disk = Disk::new()?;
     let server = TallyServer::start(disk.folder())?;

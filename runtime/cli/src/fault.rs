@@ -153,7 +153,10 @@ impl From<EngineError> for Fault {
             EngineError::RegisteredOtherwise { .. } | EngineError::ActiveChanged { .. } => {
                 with_hint(FaultKind::Failed, &text)
             }
-            EngineError::Registry { .. } | EngineError::Missing { .. } => with_hint(FaultKind::Failed, &text),
+            EngineError::Supply { is_far: false, .. } => with_hint(FaultKind::Usage, &text),
+            EngineError::Registry { .. } | EngineError::Supply { .. } | EngineError::Missing { .. } => {
+                with_hint(FaultKind::Failed, &text)
+            }
             // It may have been done, so it was not refused: as with a connection that ends.
             EngineError::Closed => Self::unusable("the process that holds the data folder ended first")
                 .hint("try again; what was accepted is on disk, and `pawl runs` shows it"),

@@ -44,6 +44,7 @@ pub(crate) fn origin(origin: &PluginOrigin) -> String {
         PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) | PluginOrigin::Registry(path) => {
             path.clone()
         }
+        PluginOrigin::Operator(from) => format!("{from} in pawl.yaml"),
         PluginOrigin::Shipped => "ships with pawl".to_owned(),
         PluginOrigin::Mcp(server) => format!("mcp.{server} in pawl.yaml"),
     }

@@ -8,12 +8,14 @@ mod notify;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 pub use notify::{Notify, NotifyOn, NotifyTool, NotifyWay};
 pub use server::{IdentitySetting, ServerSetting, is_host, is_origin};
 
 use crate::budget::Price;
 use crate::guard::Policy;
+use crate::oci::Reference;
 use crate::plugin::{Ceiling, EffectClass, Folders, Hosts};
 use crate::route::OfferSetting;
 use crate::{Duration, Namespace, PublicKey};
@@ -30,6 +32,8 @@ pub struct Operator {
     pub mcp: BTreeMap<String, McpServer>,
     /// What is said of plugins instead of what they say themselves, by their names.
     pub plugins: BTreeMap<String, OfferSetting>,
+    /// Where plugins are that the operator gives to every workflow, by their names.
+    pub sources: BTreeMap<String, PluginSource>,
     /// What is asked of every run.
     pub policy: Policy,
     /// What tools may send and never see, by the names that workflows grant.
@@ -88,6 +92,24 @@ impl Operator {
         let secrets =
             self.secrets.iter().map(|(name, secret)| (format!("the secret '{name}'"), &secret.place));
         models.chain(servers).chain(logins).chain(spans).chain(hooks).chain(secrets).collect()
+    }
+}
+
+/// Where a plugin is that the operator gives to every workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PluginSource {
+    /// A component, relative to the operator's file.
+    File(String),
+    /// In a registry, with the digest that says which it is.
+    Registry(Reference),
+}
+
+impl fmt::Display for PluginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(path),
+            Self::Registry(reference) => reference.fmt(f),
+        }
     }
 }
 

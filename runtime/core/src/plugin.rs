@@ -146,6 +146,8 @@ pub enum PluginOrigin {
     Mcp(String),
     /// In a registry, `oci://…@sha256:…`.
     Registry(String),
+    /// Given by the operator's file to every workflow: a path, or `oci://…@sha256:…`.
+    Operator(String),
 }
 
 /// What the names of plugins begin with that are MCP servers: `mcp.files`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pawl_core::Namespace;
 use pawl_core::guard::Policy;
-use pawl_core::operator::NamespaceGrants;
+use pawl_core::operator::{NamespaceGrants, PluginSource};
 use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
@@ -60,6 +60,8 @@ pub struct EngineConfig {
     pub mcp: Option<Arc<dyn Servers>>,
     /// What routes shall take plugins for, by their names, instead of what their manifests say.
     pub offers: Arc<BTreeMap<String, OfferSetting>>,
+    /// Where plugins are that the operator gives to every workflow, by their names.
+    pub sources: Arc<BTreeMap<String, PluginSource>>,
     /// What is asked of every run that is started, beyond what its workflow asks.
     pub policy: Policy,
     /// What the runs of namespaces may be granted.
@@ -102,6 +104,7 @@ impl Default for EngineConfig {
             models: None,
             mcp: None,
             offers: Arc::default(),
+            sources: Arc::default(),
             policy: Policy::default(),
             namespaces: Arc::default(),
             secrets: None,

@@ -112,6 +112,23 @@ pub enum EngineError {
         /// Why not.
         source: Box<RegistryError>,
     },
+    /// A plugin that the operator's file gives cannot be had.
+    #[error(
+        "plugin '{name}' cannot be had from {from}, where {file} says under `plugins` that it is: {reason}; \
+         see that it is there, or change `from`"
+    )]
+    Supply {
+        /// Its name.
+        name: String,
+        /// Where it is said to be.
+        from: String,
+        /// The operator's file.
+        file: String,
+        /// Why not.
+        reason: String,
+        /// Whether it is in a registry.
+        is_far: bool,
+    },
     /// A plugin in a registry is named by a tag alone, which may come to mean another one.
     #[error("plugin '{name}': {reference} names no digest, and no pawl.lock has one; {hint}")]
     NoDigest {

@@ -66,7 +66,9 @@ pub use journal::{JournalPart, RunHistory};
 pub use making::Making;
 pub use metrics::{METRIC_NAMES_MAX, METRIC_ROWS_COUNTED_MAX, Metrics, Reader, SpanCounts};
 pub use operator::OperatorSays;
-pub use plugins::{Acceptance, Asked, Demands, HeldPlugin, LockMode, PluginEntry, SHIPPED, ShippedPlugin};
+pub use plugins::{
+    Acceptance, Asked, Demands, HeldPlugin, ListedPlugin, LockMode, PluginEntry, SHIPPED, ShippedPlugin,
+};
 pub use progress::{ProgressNote, Said};
 pub use register::{
     ActiveVersion, REGISTERED_NAME_MAX_BYTES, Registered, RegisteredVersion, RegisteredWorkflow, WorkflowName,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use pawl_core::Namespace;
 use pawl_core::guard::Policy;
-use pawl_core::operator::NamespaceGrants;
+use pawl_core::operator::{NamespaceGrants, PluginSource};
 use pawl_core::route::OfferSetting;
 use pawl_mcp::Servers;
 use pawl_models::Models;
@@ -21,6 +21,8 @@ pub struct OperatorSays {
     pub mcp: Option<Arc<dyn Servers>>,
     /// What routes shall take plugins for, by their names.
     pub offers: Arc<BTreeMap<String, OfferSetting>>,
+    /// Where plugins are that are given to every workflow, by their names.
+    pub sources: Arc<BTreeMap<String, PluginSource>>,
     /// What is asked of every run that is started from now on.
     pub policy: Policy,
     /// What the runs of namespaces may be granted.
@@ -42,6 +44,7 @@ impl OperatorSays {
             models: config.models.clone(),
             mcp: config.mcp.clone(),
             offers: Arc::clone(&config.offers),
+            sources: Arc::clone(&config.sources),
             policy: config.policy.clone(),
             namespaces: Arc::clone(&config.namespaces),
             secrets: config.secrets.clone(),
@@ -97,12 +100,18 @@ impl Engine {
         self.context.catalog.servers()
     }
 
-    /// From now on models, MCP servers, offers and the policy are these. Runs that were started before keep the policy
+    /// From now on the MCP servers are these. Gives those from before, which are not closed.
+    pub fn replace_servers(&self, servers: Option<Arc<dyn Servers>>) -> Option<Arc<dyn Servers>> {
+        self.context.catalog.replace_servers(servers)
+    }
+
+    /// From now on models, MCP servers, plugins, offers and the policy are these. Runs that were started before keep the policy
     /// that they were started under, and a question that is under way is answered by the model that it was put to. MCP
     /// servers that are not the same any more are closed: a call that is under way with one fails, and may be tried
     /// again with the new one.
     pub async fn reload(&self, says: OperatorSays) {
         let servers = says.mcp.clone();
+        self.context.catalog.replace_sources(&says.policy_file, &says.sources);
         let before = self.context.standing.replace(says);
         let is_same = match (&before.mcp, &servers) {
             (Some(before), Some(now)) => Arc::ptr_eq(before, now),

@@ -7,7 +7,7 @@ use pawl_core::operator::McpServer;
 use pawl_core::plugin::{EffectClass, ToolDescription};
 use pawl_core::{Failure, FailureKind, json_bytes};
 use rmcp::model::Tool;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::result;
 
@@ -56,6 +56,17 @@ pub(crate) fn tools(
         return Err(Failure::new(FailureKind::Limit, message));
     }
     Ok(described)
+}
+
+/// A tool of which nobody has said what it takes and gives: anything, and what any tool of a server may give.
+pub fn undescribed(name: &str, effect: EffectClass) -> ToolDescription {
+    ToolDescription {
+        name: name.to_owned(),
+        summary: String::new(),
+        input_schema: json!({ "type": "object" }),
+        output_schema: result::schema(None),
+        effect,
+    }
 }
 
 fn describe(spec: &McpServer, tool: &Tool) -> Result<ToolDescription, String> {
@@ -121,7 +132,6 @@ mod tests {
     use EffectClass::{AtMostOnce, Idempotent, Pure};
     use pawl_core::Duration;
     use pawl_core::operator::McpReached;
-    use serde_json::json;
 
     fn spec() -> McpServer {
         McpServer {

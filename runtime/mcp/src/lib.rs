@@ -32,7 +32,7 @@ use pawl_core::plugin::ToolDescription;
 use pawl_core::state::{Dialogue, ToolAnswer};
 use serde_json::Value;
 
-pub use describe::{MCP_DESCRIPTION_MAX_BYTES, MCP_TOOLS_MAX};
+pub use describe::{MCP_DESCRIPTION_MAX_BYTES, MCP_TOOLS_MAX, undescribed};
 pub use error::McpError;
 pub use hub::Hub;
 pub use live::MCP_MESSAGE_MAX_BYTES;

@@ -319,6 +319,9 @@ pub struct RunUsage {
     pub tool_calls: u64,
     /// From its first event to its last, waits included, in milliseconds.
     pub took_ms: u64,
+    /// What its models cost, by the prices that it was started with; absent where it counts no money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money: Option<f64>,
     /// Its budgets, and what was used of them; money is among it where a budget counts money.
     pub budgets: Vec<Value>,
 }

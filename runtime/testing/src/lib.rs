@@ -29,6 +29,7 @@ mod path;
 mod play;
 mod process;
 mod report;
+mod servers;
 mod stand_in;
 mod store;
 mod suite;

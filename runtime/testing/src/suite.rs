@@ -8,6 +8,7 @@ use pawl_core::plugin::PluginPins;
 use pawl_core::source::test_file::{self, TEST_FILE_SUFFIX, TestCase, TestFile};
 use pawl_engine::{Engine, EngineConfig, EngineError, Workflow};
 use pawl_store::memory::MemoryStore;
+use tokio::sync::Mutex;
 
 use crate::TestingError;
 use crate::check::check;
@@ -15,6 +16,7 @@ use crate::crash::crash_at_every_event;
 use crate::model::read_scripts;
 use crate::play::{Play, Played};
 use crate::report::{FileReport, TestReport};
+use crate::servers::{Instead, PlayedServers};
 
 /// Which tests, and how.
 #[derive(Debug, Clone, Default)]
@@ -34,17 +36,19 @@ pub type Progress = dyn Fn(&str, usize, usize) + Send + Sync;
 #[derive(Debug)]
 pub struct Suite {
     bench: Engine,
+    /// Whose turn it is to have the engine take other MCP servers for its own.
+    turn: Mutex<()>,
 }
 
 impl Suite {
     /// Sets up what all tests share; of the settings, those of the sandbox and the plugin folder.
     pub async fn open(config: EngineConfig) -> Result<Self, EngineError> {
-        Ok(Self { bench: Engine::open(Arc::new(MemoryStore::new()), config).await? })
+        Ok(Self::on(Engine::open(Arc::new(MemoryStore::new()), config).await?))
     }
 
     /// The same on an engine that is there.
     pub const fn on(bench: Engine) -> Self {
-        Self { bench }
+        Self { bench, turn: Mutex::const_new(()) }
     }
 
     /// Runs the tests of a file that the options ask for.
@@ -80,13 +84,30 @@ impl Suite {
         let mut tests = test_file::load(&file, &text)?;
         read_scripts(&mut tests, path.parent().unwrap_or_else(|| Path::new(".")))?;
         let workflow_path = workflow_of(path, tests.workflow.as_deref());
-        let workflow = self.bench.load_workflow(&workflow_path).await.map_err(TestingError::Workflow)?;
+        let workflow = self.workflow(&tests, &workflow_path).await.map_err(TestingError::Workflow)?;
         let plugins = self.plugins_of(&workflow).await?;
         let problems = test_file::check(&tests, &file, &text, &workflow.definition, &plugins);
         if problems.has_errors() {
             return Err(problems.into());
         }
         Ok((tests, workflow))
+    }
+
+    /// The workflow. MCP servers are not asked for what they have where the tests replace all that it names of them.
+    async fn workflow(&self, tests: &TestFile, path: &Path) -> Result<Workflow, EngineError> {
+        let _turn = self.turn.lock().await;
+        let Some(played) = PlayedServers::of(tests, self.bench.servers()) else {
+            return self.bench.load_workflow(path).await;
+        };
+        let has_real = played.has_real();
+        let instead = Instead::of(&self.bench, Arc::new(played));
+        let loaded = self.bench.load_workflow(path).await;
+        drop(instead);
+        match loaded {
+            // It may name tools that the tests do not replace.
+            Err(EngineError::Definition(_)) if has_real => self.bench.load_workflow(path).await,
+            loaded => loaded,
+        }
     }
 
     /// The plugins that the workflow's runs may use: where they are chosen, any that can be used by name.

@@ -45,9 +45,7 @@ pub(crate) use feed::{Feed, Next};
 pub(crate) use identity::issuer;
 pub(crate) use kept::{Checked, KeptWorkflow, Registering, Upgraded, WorkflowAt};
 pub(crate) use open::{api, in_memory, open};
-pub(crate) use operator::{
-    configured, notifying, read as read_operator, registries, servers, trusted_keys, unasked,
-};
+pub(crate) use operator::{configured, notifying, read as read_operator, registries, trusted_keys, unasked};
 pub(crate) use protocol::{
     About, Answered, BackedUp, InboxAct, Latest, Opened, Replayed, Reply, Request, Signalled, SourceOf,
     Verified,

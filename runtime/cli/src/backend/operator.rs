@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pawl_core::guard::Policy;
-use pawl_core::operator::{NamespaceGrants, Operator, Profile, Provider, TrustedKey};
+use pawl_core::operator::{NamespaceGrants, Operator, PluginSource, Profile, Provider, TrustedKey};
 use pawl_core::plugin::{FolderMode, Folders};
 use pawl_core::source::operator;
 use pawl_core::{Namespace, PublicKey};
@@ -35,6 +35,7 @@ pub(crate) fn configured(place: &Place) -> Result<EngineConfig, Fault> {
         models: Some(models),
         mcp: Some(mcp),
         offers: Arc::new(operator.plugins),
+        sources: sources(operator.sources, &folder),
         policy,
         namespaces,
         hold_new_plugins: operator.hold_new_plugins,
@@ -61,6 +62,7 @@ pub(super) fn reloaded(
         models: Some(models),
         mcp,
         offers: Arc::new(operator.plugins.clone()),
+        sources: sources(operator.sources.clone(), &folder),
         policy: Policy { files: folders(&operator.files, &folder, &policy_file)?, ..operator.policy.clone() },
         namespaces: namespaces(operator.namespaces.clone(), &folder, &policy_file)?,
         secrets: Some(Arc::new(Secrets::new(operator.secrets.clone(), &folder))),
@@ -106,17 +108,23 @@ fn folders(named: &Folders, folder: &Path, file: &str) -> Result<Folders, Fault>
     Ok(found)
 }
 
-/// The MCP servers that the operator names; none where there is no file. None of them is started by this.
-pub(crate) fn servers(place: &Place) -> Result<Arc<dyn Servers>, Fault> {
-    let (operator, folder) = read(place)?;
-    hub(&operator, &folder)
-}
-
 /// The engine's settings where nothing is run: with the servers, and with what plugins shall be taken for.
 pub(crate) fn unasked(place: &Place) -> Result<EngineConfig, Fault> {
     let (operator, folder) = read(place)?;
     let mcp = Some(hub(&operator, &folder)?);
-    Ok(EngineConfig { mcp, offers: Arc::new(operator.plugins), ..engine_config(place)? })
+    let config = engine_config(place)?;
+    let policy_file = place.config().map_or(config.policy_file, |path| path.display().to_string());
+    let sources = sources(operator.sources, &folder);
+    Ok(EngineConfig { mcp, offers: Arc::new(operator.plugins), sources, policy_file, ..config })
+}
+
+/// Where the plugins are that the operator gives, with paths that begin at the operator's file.
+fn sources(named: BTreeMap<String, PluginSource>, folder: &Path) -> Arc<BTreeMap<String, PluginSource>> {
+    let whole = |source| match source {
+        PluginSource::File(path) => PluginSource::File(folder.join(path).display().to_string()),
+        PluginSource::Registry(_) => source,
+    };
+    Arc::new(named.into_iter().map(|(name, source)| (name, whole(source))).collect())
 }
 
 fn hub(operator: &Operator, folder: &Path) -> Result<Arc<dyn Servers>, Fault> {

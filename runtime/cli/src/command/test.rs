@@ -10,7 +10,7 @@ use pawl_testing::{FileReport, Options, Suite, TestReport, TestingError};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
-use crate::backend::{engine_config, servers};
+use crate::backend::unasked;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::output::Output;
@@ -45,8 +45,7 @@ pub(crate) struct TestArgs {
 pub(crate) async fn run(args: TestArgs, place: Place, out: Output) -> Result<Exit, Fault> {
     let files = pawl_testing::find(&args.paths)?;
     let lock = if args.locked { LockMode::Strict } else { LockMode::Free };
-    let mcp = Some(servers(&place)?);
-    let suite = Suite::open(EngineConfig { lock, mcp, ..engine_config(&place)? }).await?;
+    let suite = Suite::open(EngineConfig { lock, ..unasked(&place)? }).await?;
     let options = Options {
         filter: args.filter.clone(),
         crash_at_every_event: args.crash_at_every_event,

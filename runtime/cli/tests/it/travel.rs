@@ -83,6 +83,98 @@ fn a_run_is_rehearsed_without_doing_anything_again() {
 }
 
 #[test]
+fn a_run_is_rehearsed_with_another_input() {
+    let home = Home::new();
+    home.pawl(&["run", &workflow("hello.yaml"), "--input", "name=Ada"]);
+    let run = home.newest();
+    same!("travel_with_input", home.pawl(&["fork", &run, "--at", "1", "--with", "input=name=Bob"]));
+    let fork = home.newest();
+    same!("travel_with_input_diff", home.pawl(&["diff", &run, &fork]));
+    assert_eq!(home.pawl(&["verify"]).code, Some(0));
+}
+
+/// Sorts a ticket with an agent that the workflow calls `sorter`.
+const SORTS: &str = "\
+pawl: 1
+workflow: sorts
+version: 1.0.0
+steps:
+  - id: sort
+    agent: sorter
+    with: { ticket: A-1001 is late }
+outputs: { found: \"${{ steps.sort.output }}\" }
+";
+
+#[test]
+fn a_run_is_rehearsed_with_another_agent() {
+    let home = Home::new();
+    let guests = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist");
+    home.write("sorts.yaml", SORTS);
+    std::fs::create_dir(home.path("data/plugins")).unwrap();
+    std::fs::copy(format!("{shipped}/triage.wasm"), home.path("data/plugins/sorter.wasm")).unwrap();
+    assert_eq!(home.pawl(&["run", "sorts.yaml"]).code, Some(0));
+    let run = home.newest();
+    // One that takes something else fails, and the run that it was made of is as it was.
+    let other = format!("agent=sorter={guests}/script.wasm");
+    let misfit = home.pawl(&["fork", &run, "--at", "1", "--with", &other]);
+    assert_ne!(misfit.code, Some(0), "{}", misfit.show());
+    // Another component that does the same: a section that nothing reads is behind it.
+    let mut changed = std::fs::read(format!("{shipped}/triage.wasm")).unwrap();
+    changed.extend([0, 5, 4, b'n', b'o', b't', b'e']);
+    std::fs::write(home.path("changed.wasm"), changed).unwrap();
+    let with = ["--at", "1", "--with", "agent=sorter=changed.wasm"];
+    same!("travel_with_agent", home.pawl(&[&["fork", &run], &with[..]].concat()));
+    let fork = home.newest();
+    let diff = home.json(&["diff", &run, &fork]);
+    assert_eq!(diff["first_difference"]["what"], "plugins", "{diff}");
+    assert_eq!(diff["differences"].as_array().map(Vec::len), Some(1), "{diff}");
+    assert_eq!(home.pawl(&["verify"]).code, Some(0));
+}
+
+const THINKS: &str = "\
+pawl: 1
+workflow: thinks
+version: 1.0.0
+permissions: { models: [first, second], tools: [orders.lookup] }
+budget: { money: 5 }
+steps:
+  - id: think
+    agent: assistant
+    with: { task: Say hello., model: first, max_tokens: 100 }
+outputs: { answer: \"${{ steps.think.output.answer }}\" }
+";
+
+#[test]
+fn a_run_is_rehearsed_with_another_model_and_what_both_cost_is_compared() {
+    let home = Home::new();
+    home.write("thinks.yaml", THINKS);
+    home.write("first.yaml", "rules: [{ reply: Hello., usage: { input: 1000, output: 200 } }]\n");
+    home.write("second.yaml", "rules: [{ reply: Hello there., usage: { input: 1000, output: 400 } }]\n");
+    let model = |name: &str, input: &str, output: &str| {
+        format!(
+            "  {name}: {{ provider: scripted, script: {name}.yaml, price: {{ input: {input}, output: {output} }} }}\n"
+        )
+    };
+    home.write(
+        "pawl.yaml",
+        &format!("models:\n{}{}", model("first", "3", "15"), model("second", "0.15", "0.6")),
+    );
+    assert_eq!(home.pawl(&["run", "thinks.yaml"]).code, Some(0));
+    let run = home.newest();
+    same!("travel_with_model", home.pawl(&["fork", &run, "--at", "1", "--with", "model=second"]));
+    let fork = home.newest();
+    same!("travel_with_model_diff", home.pawl(&["diff", &run, &fork]));
+    let usage = home.json(&["diff", &run, &fork])["usage"].clone();
+    // 1,000 tokens at 3 a million and 200 at 15; 1,000 at 0.15 and 400 at 0.6.
+    assert_eq!(
+        (usage["first"]["money"].as_f64(), usage["second"]["money"].as_f64()),
+        (Some(0.006), Some(0.00039))
+    );
+    assert_eq!(home.pawl(&["verify"]).code, Some(0));
+}
+
+#[test]
 fn a_suspended_run_is_resumed_by_its_name_alone() {
     let home = Home::new();
     home.pawl(&["run", &workflow("refund.yaml"), "--input-file", &workflow("inputs/refund.json")]);

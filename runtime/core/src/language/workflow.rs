@@ -37,7 +37,7 @@ pub static WORKFLOW: Place = Place {
             "Components by name: their paths, relative to this file, or where they are in a [registry](operator-reference.md#registries), `oci://host/repository:tag@sha256:…`.",
             "{ triage: ./plugins/triage.wasm }",
         )
-        .otherwise("the plugin folder, then what ships with pawl"),
+        .otherwise("what `pawl.yaml` gives, then the plugin folder, then what ships with pawl"),
         Key::optional(
             "workflows",
             Shape::Named(&Shape::Text),

@@ -1,6 +1,6 @@
 //! Finds plugins by name and holds what was loaded of them.
 //!
-//! The order is fixed: what the workflow names, then the plugin folder, then
+//! The order is fixed: what the workflow names, then what the operator's file gives, then the plugin folder, then
 //! what ships with pawl; the pin says which it was.
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,8 +16,10 @@ use pawl_registry::{Package, Registries, SIGNATURE_MAX_BYTES, TrustedKeys, signa
 use pawl_sandbox::{Limits, LoadedPlugin, Manifest, Sandbox};
 use pawl_store::{Blob, Store};
 
+use super::limits::as_map;
 use super::servers::{DescribedTools, Schemas, pinned_server};
 use super::settle::settled;
+use super::supply::Supply;
 use super::{SHIPPED, manifest_places};
 use crate::routes::Registry;
 use crate::{EngineConfig, EngineError, files, journal};
@@ -35,6 +37,23 @@ pub struct PluginEntry {
     pub manifest: Option<String>,
     /// What somebody who signed it has put beside it, where there is such a file.
     pub signature: Option<String>,
+}
+
+/// A plugin that can be used by name, or why it cannot be had.
+#[derive(Debug)]
+pub struct ListedPlugin {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub origin: PluginOrigin,
+    /// The plugin.
+    pub entry: Result<PluginEntry, EngineError>,
+}
+
+impl From<PluginEntry> for ListedPlugin {
+    fn from(entry: PluginEntry) -> Self {
+        Self { name: entry.name.clone(), origin: entry.origin.clone(), entry: Ok(entry) }
+    }
 }
 
 /// A loaded component with its schemas compiled: arguments before results.
@@ -56,6 +75,7 @@ pub(crate) struct Catalog {
     ready: Mutex<HashMap<Digest, Arc<ReadyPlugin>>>,
     servers: RwLock<Option<Arc<dyn Servers>>>,
     described: DescribedTools,
+    pub(super) supply: Supply,
     /// What is known of plugins for routes.
     pub(crate) registry: Registry,
 }
@@ -66,6 +86,8 @@ pub(crate) const AGENT_SCHEMAS: &str = "";
 impl Catalog {
     pub(crate) fn new(sandbox: Sandbox, config: &EngineConfig) -> Self {
         let (folder, ceiling) = (config.plugin_folder.clone(), config.limits.clone());
+        let supply = Supply::default();
+        supply.replace(&config.policy_file, &config.sources);
         Self {
             sandbox,
             folder,
@@ -75,6 +97,7 @@ impl Catalog {
             ready: Mutex::default(),
             servers: RwLock::new(config.mcp.clone()),
             described: DescribedTools::default(),
+            supply,
             registry: Registry::default(),
         }
     }
@@ -97,20 +120,26 @@ impl Catalog {
         &self.sandbox
     }
 
-    /// Every plugin that can be used by name, sorted by name.
-    pub(crate) async fn list(&self) -> Result<Vec<PluginEntry>, EngineError> {
+    /// Every plugin that can be used by name, sorted by name; one that the operator's file gives may not be had.
+    pub(crate) async fn list(&self) -> Result<Vec<ListedPlugin>, EngineError> {
         let mut entries = BTreeMap::new();
         for shipped in SHIPPED {
-            entries.insert(shipped.name.to_owned(), from_binary(shipped));
+            entries.insert(shipped.name.to_owned(), ListedPlugin::from(from_binary(shipped)));
         }
         for path in self.folder_files()? {
             settled(&path).await;
             if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
                 let entry = self.read_file(name, &path, PluginOrigin::Folder(path.display().to_string()))?;
-                entries.insert(name.to_owned(), entry);
+                entries.insert(name.to_owned(), entry.into());
             }
         }
-        entries.extend(self.server_names().map(|server| (server_name(&server), from_server(&server))));
+        for (name, source) in self.sources().iter() {
+            // Gone if the operator's file was read again meanwhile.
+            let Some(entry) = self.looked_at(name).await else { continue };
+            let origin = PluginOrigin::Operator(source.to_string());
+            entries.insert(name.clone(), ListedPlugin { name: name.clone(), origin, entry });
+        }
+        entries.extend(self.server_names().map(|server| (server_name(&server), from_server(&server).into())));
         Ok(entries.into_values().collect())
     }
 
@@ -140,7 +169,8 @@ impl Catalog {
         Ok(paths)
     }
 
-    /// The plugin of this name: a path given by the workflow, the folder, or what ships with pawl.
+    /// The plugin of this name: a path given by the workflow, what the operator's file gives, the folder, or what
+    /// ships with pawl.
     ///
     /// The folder is looked at anew each time, so what is dropped into it is there at once; a file
     /// that is still being written is waited for.
@@ -155,6 +185,9 @@ impl Catalog {
                 name: name.to_owned(),
                 hint: "name the server under `mcp` in pawl.yaml, the operator's file".to_owned(),
             });
+        }
+        if let Some(supplied) = self.supplied(name).await {
+            return supplied;
         }
         // A name with a path in it would lead out of the folder.
         let in_folder = self.folder.as_ref().filter(|_| is_file_name(name));
@@ -190,7 +223,12 @@ impl Catalog {
         &self.registries
     }
 
-    fn read_file(&self, name: &str, path: &Path, origin: PluginOrigin) -> Result<PluginEntry, EngineError> {
+    pub(super) fn read_file(
+        &self,
+        name: &str,
+        path: &Path,
+        origin: PluginOrigin,
+    ) -> Result<PluginEntry, EngineError> {
         read_file(name, path, self.sandbox.component_max_bytes(), origin)
     }
 
@@ -199,7 +237,10 @@ impl Catalog {
         let in_folder = self.folder_files().unwrap_or_default();
         let in_folder = in_folder.iter().filter_map(|path| path.file_stem()?.to_str().map(str::to_owned));
         let servers = self.server_names().map(|server| server_name(&server));
-        SHIPPED.iter().map(|shipped| shipped.name.to_owned()).chain(in_folder).chain(servers).collect()
+        let sources = self.sources();
+        let given = sources.keys().cloned();
+        let shipped = SHIPPED.iter().map(|shipped| shipped.name.to_owned());
+        shipped.chain(in_folder).chain(given).chain(servers).collect()
     }
 
     /// Refuses a plugin that nobody has signed whom the operator trusts, where the operator says whom. What ships
@@ -295,43 +336,6 @@ impl Catalog {
     }
 }
 
-/// Limits by name, as a pin holds them.
-fn as_map(limits: &Limits) -> BTreeMap<String, u64> {
-    serde_json::to_value(limits).and_then(serde_json::from_value).unwrap_or_default()
-}
-
-/// What an attempt of a pinned plugin may use.
-///
-/// A pin holds all limits as they were when the run started, since a guest can see where most of
-/// them are: under others its replay would differ from the journal. Only how long it may take
-/// follows today's settings. Pins of older journals hold what a manifest narrowed and no more;
-/// today's settings stand for the rest of those.
-pub(crate) fn limits_of(pin: &PluginPin, ceiling: &Limits) -> Limits {
-    let own = serde_json::to_value(&pin.limits).and_then(serde_json::from_value::<Limits>);
-    let Ok(own) = own else { return ceiling.clone() };
-    let narrowed = own.at_most(ceiling);
-    let is_whole = SEEN_BY_GUESTS.iter().all(|name| pin.limits.contains_key(*name));
-    if !is_whole {
-        return narrowed;
-    }
-    Limits {
-        guest_time_max_ms: narrowed.guest_time_max_ms,
-        wall_time_max_ms: narrowed.wall_time_max_ms,
-        http_wait_max_ms: narrowed.http_wait_max_ms,
-        ..own
-    }
-}
-
-/// The limits that a whole pin has in any version; those of time may be added to.
-const SEEN_BY_GUESTS: [&str; 6] = [
-    "memory_max_bytes",
-    "host_calls_max",
-    "payload_max_bytes",
-    "log_max_bytes",
-    "table_elements_max",
-    "http_body_max_bytes",
-];
-
 pub(super) fn compile(description: &Description) -> Result<Schemas, pawl_sandbox::SandboxError> {
     let pair = |name: &str, input: &serde_json::Value, output: &serde_json::Value| {
         let compiled = Schema::new(input.clone()).and_then(|input| Ok((input, Schema::new(output.clone())?)));
@@ -412,6 +416,7 @@ pub(super) fn place(origin: &PluginOrigin) -> String {
         PluginOrigin::Workflow(path) | PluginOrigin::Folder(path) | PluginOrigin::Registry(path) => {
             path.clone()
         }
+        PluginOrigin::Operator(from) => format!("{from}, given by the operator's file"),
         PluginOrigin::Shipped => "shipped with pawl".to_owned(),
         PluginOrigin::Mcp(server) => format!("MCP server '{server}'"),
     }
@@ -422,33 +427,6 @@ mod tests {
     use pawl_sandbox::SandboxConfig;
 
     use super::*;
-
-    fn pin(limits: BTreeMap<String, u64>) -> PluginPin {
-        PluginPin {
-            component: Digest::of(b""),
-            origin: PluginOrigin::Shipped,
-            description: Description::Tools(Vec::new()),
-            limits,
-            named: None,
-        }
-    }
-
-    #[test]
-    fn a_whole_pin_keeps_its_limits_and_only_time_follows_the_settings() {
-        let began = Limits { log_max_bytes: 1_000_000, guest_time_max_ms: 5_000, ..Limits::default() };
-        let today = Limits { log_max_bytes: 10, guest_time_max_ms: 1_000, ..Limits::default() };
-        let kept = limits_of(&pin(as_map(&began)), &today);
-        assert_eq!(kept, Limits { guest_time_max_ms: 1_000, ..began });
-        assert!(SEEN_BY_GUESTS.iter().all(|name| as_map(&today).contains_key(*name)));
-    }
-
-    #[test]
-    fn an_older_pin_holds_what_its_manifest_narrowed() {
-        let today = Limits { memory_max_bytes: 50, ..Limits::default() };
-        let older = pin(BTreeMap::from([("log_max_bytes".to_owned(), 7)]));
-        assert_eq!(limits_of(&older, &today), Limits { log_max_bytes: 7, ..today.clone() });
-        assert_eq!(limits_of(&pin(BTreeMap::new()), &today), today);
-    }
 
     #[tokio::test]
     async fn a_name_does_not_lead_out_of_the_plugin_folder() {

@@ -8,14 +8,25 @@ use pawl_core::route::RouteQuery;
 use pawl_sandbox::Manifest;
 
 use super::acceptance::{self, Asked, Demands, HeldPlugin};
-use super::catalog::PluginEntry;
+use super::catalog::{ListedPlugin, PluginEntry};
 use crate::routes::{RoutedPlugin, standing_of, standings};
 use crate::{Engine, EngineError, Workflow};
 
 impl Engine {
-    /// Every plugin that can be used by name.
+    /// Every plugin that can be used by name, without those that the operator's file gives and that cannot be had.
     pub async fn plugins(&self) -> Result<Vec<PluginEntry>, EngineError> {
+        let listed = self.context.catalog.list().await?;
+        Ok(listed.into_iter().filter_map(|plugin| plugin.entry.ok()).collect())
+    }
+
+    /// Every plugin that can be used by name, with those that cannot be had.
+    pub async fn listed_plugins(&self) -> Result<Vec<ListedPlugin>, EngineError> {
         self.context.catalog.list().await
+    }
+
+    /// The plugin of this name.
+    pub async fn plugin_named(&self, name: &str) -> Result<PluginEntry, EngineError> {
+        self.context.catalog.find(name, None).await
     }
 
     /// The plugins that a route would choose among, the best first, and then those that almost match. What a

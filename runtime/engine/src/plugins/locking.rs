@@ -145,6 +145,9 @@ fn origin_in(origin: &PluginOrigin, folder: &Path) -> String {
         PluginOrigin::Folder(_) => "folder".to_owned(),
         PluginOrigin::Shipped => "shipped".to_owned(),
         PluginOrigin::Registry(reference) => reference.clone(),
+        // Where a file of the operator's is says nothing to another machine.
+        PluginOrigin::Operator(from) if Reference::is_meant(from) => from.clone(),
+        PluginOrigin::Operator(_) => "operator".to_owned(),
         PluginOrigin::Mcp(server) => format!("mcp.{server}"),
     }
 }

@@ -1,13 +1,15 @@
 //! Which plugins there are for routes, and what they offer.
 //!
-//! A source gives plugins by name: what a run is pinned to, the plugin folder, what ships with pawl. Another one
-//! is another function that adds to the same map. What a name stands for already is not replaced.
+//! A source gives plugins by name: what a run is pinned to, what the operator's file gives, the plugin folder, what
+//! ships with pawl. Another one is another function that adds to the same map. What a name stands for already is not replaced.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use pawl_core::oci::Reference;
+use pawl_core::operator::PluginSource;
 use pawl_core::plugin::{Description, MCP_PREFIX, Permissions, PluginKind, PluginOrigin, PluginPin};
 use pawl_core::route::{Offer, OfferSetting};
 use pawl_core::{Digest, RunId, Timestamp};
@@ -48,6 +50,8 @@ pub(crate) struct Registry {
     files: Mutex<HashMap<PathBuf, (Stamp, Found)>>,
     shipped: Mutex<HashMap<&'static str, Found>>,
     servers: Mutex<HashMap<String, (Timestamp, Described)>>,
+    /// What the operator's file gives from registries, by name, with where it is: under a digest it stays the same.
+    supplied: Mutex<HashMap<String, (String, Found)>>,
 }
 
 /// When the files of a plugin were written, and how long they are.
@@ -74,6 +78,7 @@ pub(crate) async fn registered(
     if let Some((run, pins)) = run {
         of_run(context, run, pins, &mut found).await?;
     }
+    supplied(context, &mut found).await;
     in_folder(context, &mut found).await?;
     shipped(context, &mut found).await;
     if kind == PluginKind::Tool {
@@ -117,8 +122,9 @@ async fn of_run(
             PluginOrigin::Shipped => {
                 SHIPPED.iter().find(|shipped| shipped.name == name).map(|shipped| shipped.manifest.to_owned())
             }
+            PluginOrigin::Operator(from) if !Reference::is_meant(from) => beside(Path::new(from)),
             // What a registry has beside it is not asked for again.
-            PluginOrigin::Mcp(_) | PluginOrigin::Registry(_) => None,
+            PluginOrigin::Mcp(_) | PluginOrigin::Registry(_) | PluginOrigin::Operator(_) => None,
         };
         let setting = manifest.and_then(|text| Manifest::parse(&text).ok()).map(|manifest| manifest.offer());
         found.insert(name.clone(), Ok(made(pin.origin.clone(), loaded, &setting.unwrap_or_default())));
@@ -133,26 +139,63 @@ async fn in_folder(context: &Context, found: &mut Registered) -> Result<(), Engi
         if found.contains_key(&name) {
             continue;
         }
-        let stamp = stamp(&path);
-        let registry = &context.catalog.registry;
-        let known = lock(&registry.files).get(&path).filter(|(of, _)| *of == stamp).map(|(_, it)| it.clone());
-        let it = if let Some(it) = known {
-            it
-        } else {
-            let it = match context.catalog.find(&name, None).await {
-                Ok(entry) => load(context, &entry).await,
-                // It was taken away meanwhile.
-                Err(EngineError::NoPlugin { .. }) => continue,
-                Err(error) => Err(error.to_string()),
-            };
-            // Of the time before it was read: a file that changed meanwhile is read again.
-            lock(&registry.files).insert(path.clone(), (stamp, it.clone()));
-            it
-        };
+        let Some(it) = of_file(context, &name, &path).await else { continue };
         let origin = PluginOrigin::Folder(path.display().to_string());
         found.insert(name, it.map(|(loaded, setting)| made(origin, loaded, &setting)));
     }
     Ok(())
+}
+
+/// The plugin of this name, which lies in a file; nothing if it was taken away meanwhile.
+async fn of_file(context: &Context, name: &str, path: &Path) -> Option<Found> {
+    let stamp = stamp(path);
+    let registry = &context.catalog.registry;
+    let known = lock(&registry.files).get(path).filter(|(of, _)| *of == stamp).map(|(_, it)| it.clone());
+    if known.is_some() {
+        return known;
+    }
+    let it = match context.catalog.find(name, None).await {
+        Ok(entry) => load(context, &entry).await,
+        Err(EngineError::NoPlugin { .. }) => return None,
+        Err(error) => Err(error.to_string()),
+    };
+    // Of the time before it was read: a file that changed meanwhile is read again.
+    lock(&registry.files).insert(path.to_owned(), (stamp, it.clone()));
+    Some(it)
+}
+
+/// What the operator's file gives.
+async fn supplied(context: &Context, found: &mut Registered) {
+    for (name, source) in context.catalog.sources().iter() {
+        if found.contains_key(name) {
+            continue;
+        }
+        let it = match source {
+            PluginSource::Registry(_) if context.config.stand_in.is_some() => {
+                Some(Err("a test asks no registry for what its workflow does not name".to_owned()))
+            }
+            PluginSource::File(path) => of_file(context, name, Path::new(path)).await,
+            PluginSource::Registry(_) => of_registry(context, name, &source.to_string()).await,
+        };
+        let Some(it) = it else { continue };
+        let origin = PluginOrigin::Operator(source.to_string());
+        found.insert(name.clone(), it.map(|(loaded, setting)| made(origin, loaded, &setting)));
+    }
+}
+
+async fn of_registry(context: &Context, name: &str, from: &str) -> Option<Found> {
+    let held = &context.catalog.registry.supplied;
+    let known = lock(held).get(name).filter(|(of, _)| of == from).map(|(_, it)| it.clone());
+    if known.is_some() {
+        return known;
+    }
+    let it = match context.catalog.looked_at(name).await? {
+        Ok(entry) => load(context, &entry).await,
+        // It may be there the next time.
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    lock(held).insert(name.to_owned(), (from.to_owned(), it.clone()));
+    Some(it)
 }
 
 /// What ships with pawl.
@@ -214,9 +257,11 @@ async fn described(context: &Context, name: &str) -> Described {
     described
 }
 
-/// What an MCP server has said is believed no more: it says something else by now.
-pub(crate) fn forget_server(context: &Context, name: &str) {
+/// What an MCP server has said is believed no more: it says something else by now. What came from a registry is
+/// fetched again.
+pub(crate) fn forget(context: &Context, name: &str) {
     lock(&context.catalog.registry.servers).remove(name);
+    lock(&context.catalog.registry.supplied).remove(name);
 }
 
 fn made(origin: PluginOrigin, loaded: Arc<LoadedPlugin>, setting: &OfferSetting) -> RoutedPlugin {

@@ -14,7 +14,7 @@ use super::circuit::Circuit;
 use super::health::{Health, Observation};
 use super::history::recent;
 use super::rank::{rank, reason};
-use super::registry::{RoutedPlugin, described_as, forget_server, registered};
+use super::registry::{RoutedPlugin, described_as, forget, registered};
 use crate::EngineError;
 use crate::driver::Context;
 use crate::plugins::{PluginEntry, acceptance};
@@ -248,10 +248,14 @@ async fn pinned(
         Ok(entry) => match context.catalog.pin(&entry).await {
             Ok((pin, blob)) if pin.component == plugin.digest => Ok(Some((pin, vec![blob]))),
             Ok(_) | Err(_) => {
-                forget_server(context, name);
+                forget(context, name);
                 Ok(None)
             }
         },
+        Err(EngineError::Supply { .. }) => {
+            forget(context, name);
+            Ok(None)
+        }
         Err(EngineError::NoPlugin { .. } | EngineError::Unreadable { .. }) => Ok(None),
         Err(error) => Err(error),
     }

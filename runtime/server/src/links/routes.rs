@@ -206,7 +206,6 @@ pub(crate) async fn look(State(app): State<App>, Path(link): Path<String>) -> Re
     (status = 200, description = "the answer is recorded", content_type = "text/html", body = String),
     (status = 400, description = "the form broke off", content_type = "text/html", body = String),
     (status = 408, description = "the form took too long to arrive", content_type = "text/html", body = String),
-    (status = 413, description = "the form is too long", content_type = "text/html", body = String),
     (status = 403, description = "the link was not made here, or the form is not its page's", content_type = "text/html", body = String),
     (status = 409, description = "what is asked has changed", content_type = "text/html", body = String),
     (status = 410, description = "it has expired, was used, or the approval was answered", content_type = "text/html", body = String),

@@ -33,7 +33,7 @@ impl From<EngineError> for Problem {
             EngineError::Mcp(_) => Code::McpFailed,
             EngineError::Withheld { .. } | EngineError::Disguised { .. } => Code::Withheld,
             EngineError::Untrusted { .. } => Code::UntrustedPlugin,
-            EngineError::Registry { .. } => Code::RegistryFailed,
+            EngineError::Registry { .. } | EngineError::Supply { is_far: true, .. } => Code::RegistryFailed,
             EngineError::Lock(_) => Code::NotAsLocked,
             EngineError::Sandbox(_) => Code::SandboxFailed,
             EngineError::Topic(_) => Code::InvalidTopic,

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::Args;
 use pawl_core::operator::KeyPlace;
 use pawl_core::view::Status;
-use pawl_engine::{Engine, StartOptions};
+use pawl_engine::{Engine, ListedPlugin, StartOptions};
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
@@ -210,12 +210,13 @@ async fn sandbox(engine: &Engine) -> Result<String, Fault> {
 }
 
 async fn plugins(engine: &Engine) -> Result<String, Fault> {
-    let entries = engine.plugins().await?;
-    for entry in &entries {
-        engine.describe_plugin(entry).await.map_err(|error| {
-            let from = inspect::origin(&entry.origin);
-            Fault::from(error).hint(format!("replace or remove '{}' ({from})", entry.name))
+    let listed = engine.listed_plugins().await?;
+    let count = listed.len();
+    for ListedPlugin { name, origin, entry } in listed {
+        engine.describe_plugin(&entry?).await.map_err(|error| {
+            let from = inspect::origin(&origin);
+            Fault::from(error).hint(format!("replace or remove '{name}' ({from})"))
         })?;
     }
-    Ok(format!("{} plugins load", entries.len()))
+    Ok(format!("{count} plugins load"))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pawl_core::diagnostic::among;
 use pawl_core::oci::Reference;
 use pawl_core::plugin::PluginOrigin;
-use pawl_engine::{Engine, PluginEntry};
+use pawl_engine::{Engine, EngineError, PluginEntry};
 use pawl_sandbox::{Limits, LoadedPlugin, Manifest};
 
 use crate::fault::Fault;
@@ -31,15 +31,13 @@ pub(super) async fn find(engine: &Engine, plugin: &str) -> Result<PluginEntry, F
             Fault::usage(error.to_string()).hint(hint)
         });
     }
-    let entries = engine.plugins().await?;
-    let found = entries.iter().position(|entry| entry.name == plugin);
-    found.map(|at| entries[at].clone()).ok_or_else(|| {
-        Fault::usage(format!("there is no plugin '{plugin}'")).hint(others(
-            plugin,
-            &entries,
-            "name a .wasm file, or one of",
-        ))
-    })
+    let entries = match engine.plugin_named(plugin).await {
+        Ok(entry) => return Ok(entry),
+        Err(EngineError::NoPlugin { .. }) => engine.plugins().await?,
+        Err(error) => return Err(error.into()),
+    };
+    let hint = others(plugin, &entries, "name a .wasm file, or one of");
+    Err(Fault::usage(format!("there is no plugin '{plugin}'")).hint(hint))
 }
 
 /// The plugin that may be meant, else all of them.

@@ -6,6 +6,7 @@ use clap::Args;
 use pawl_core::Digest;
 use pawl_core::plugin::{Description, PluginKind, PluginOrigin};
 use pawl_core::route::{Preference, RouteQuery};
+use pawl_engine::ListedPlugin;
 use serde_json::json;
 
 use super::inspect::{document, server};
@@ -117,8 +118,17 @@ pub(super) async fn run(
     let mut rows = Vec::new();
     let mut exit = Exit::Ok;
     let (engine, trusted) = (workbench(place).await?, trusted_keys(place)?);
-    for entry in engine.plugins().await? {
-        let from = inspect::origin(&entry.origin);
+    for ListedPlugin { name, origin, entry } in engine.listed_plugins().await? {
+        let from = inspect::origin(&origin);
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                exit = Exit::Failed;
+                documents.push(json!({ "name": name, "origin": origin, "error": error.to_string() }));
+                rows.push([name, "missing".into(), String::new(), from, error.to_string()]);
+                continue;
+            }
+        };
         if matches!(entry.origin, PluginOrigin::Mcp(_)) {
             match engine.describe_plugin(&entry).await {
                 Ok(pin) => {

@@ -252,7 +252,10 @@ fn workflow(args: &RunArgs, entry: &PluginEntry, target: &Target<'_>, with: &Val
     };
     let plugins = match &entry.origin {
         PluginOrigin::Workflow(path) | PluginOrigin::Registry(path) => json!({ &target.plugin: path }),
-        PluginOrigin::Folder(_) | PluginOrigin::Shipped | PluginOrigin::Mcp(_) => json!({}),
+        PluginOrigin::Operator(_)
+        | PluginOrigin::Folder(_)
+        | PluginOrigin::Shipped
+        | PluginOrigin::Mcp(_) => json!({}),
     };
     json!({
         "pawl": 1, "workflow": STEP, "version": "1.0.0",

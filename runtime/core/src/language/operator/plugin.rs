@@ -9,6 +9,13 @@ pub static PLUGIN: Place = Place {
     what: "a plugin",
     keys: &[
         Key::optional(
+            "from",
+            Shape::Text,
+            "Where it is: the path of a component, relative to this file, or a [registry](#registries), with a digest. Every workflow may then use it by its name.",
+            "./dist/triage.wasm",
+        )
+        .otherwise("the plugin folder, or what ships with pawl"),
+        Key::optional(
             "capabilities",
             Shape::Either(&[
                 Shape::OneOrMore(&Shape::Name("-.")),

@@ -31,7 +31,7 @@ pub static OPERATOR: Place = Place {
         Key::optional(
             "plugins",
             Shape::Named(&Shape::Map(&PLUGIN)),
-            "What [routes](workflow-reference.md#route) shall take plugins for, by their names, instead of what their `plugin.toml` says.",
+            "Where [plugins](#plugins) are that every workflow may use, by their names, and what [routes](workflow-reference.md#route) shall take them for instead of what their `plugin.toml` says.",
             "{ triage: { priority: 10, cost: 0.002 } }",
         )
         .default("{}"),

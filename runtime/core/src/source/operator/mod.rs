@@ -70,7 +70,8 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
         description(lower, keys);
         let models = get(keys, "models").map(|node| models(lower, node)).unwrap_or_default();
         let mcp = get(keys, "mcp").map(|node| mcp::servers(lower, node)).unwrap_or_default();
-        let plugins = get(keys, "plugins").map(|node| plugin::plugins(lower, node)).unwrap_or_default();
+        let plugins = get(keys, "plugins").map(|node| plugin::plugins(lower, node));
+        let (plugins, sources) = plugins.unwrap_or_default();
         let policy = policy::policy(lower, keys);
         let trusted_keys = get(keys, "trusted_keys").map(|node| supply::trusted_keys(lower, node));
         let registries = get(keys, "registries").map(|node| supply::registries(lower, node));
@@ -83,6 +84,7 @@ pub fn load(file: &str, text: &str) -> Result<Operator, Diagnostics> {
             models,
             mcp,
             plugins,
+            sources,
             policy,
             secrets: get(keys, "secrets").map(|node| secret::secrets(lower, node)).unwrap_or_default(),
             files: get(keys, "files").map(|node| folders(lower, node)).unwrap_or_default(),

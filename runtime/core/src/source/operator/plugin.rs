@@ -8,26 +8,70 @@ use super::super::tree::{Entry, Kind, Node};
 use super::OPERATOR_PLUGINS_MAX;
 use crate::diagnostic::Code;
 use crate::language::operator::PLUGIN;
+use crate::oci::{InvalidReference, Reference};
+use crate::operator::PluginSource;
+use crate::plugin::MCP_PREFIX;
 use crate::route::{COST_MAX, Cost, OFFER_PRIORITY_MAX, OfferSetting};
 
 /// Reads what is said of all of them.
-pub(super) fn plugins(lower: &mut Lower, node: &Node) -> BTreeMap<String, OfferSetting> {
-    let mut plugins = BTreeMap::new();
+pub(super) fn plugins(
+    lower: &mut Lower,
+    node: &Node,
+) -> (BTreeMap<String, OfferSetting>, BTreeMap<String, PluginSource>) {
+    let (mut plugins, mut sources) = (BTreeMap::new(), BTreeMap::new());
     let entries = named(lower, node, "plugins");
     if entries.len() > OPERATOR_PLUGINS_MAX {
         let message = format!("there are {} plugins", entries.len());
         let help = Some(format!("operator_plugins_max is {OPERATOR_PLUGINS_MAX}"));
         lower.report(Code::OutOfRange, &node.span, message, help);
-        return plugins;
+        return (plugins, sources);
     }
     for entry in entries {
         if lower.plugin(&entry.key, &entry.key_span)
             && let Some(keys) = lower.map(&entry.value, &PLUGIN)
         {
             plugins.insert(entry.key.clone(), plugin(lower, keys));
+            if let Some(node) = get(keys, "from")
+                && let Some(source) = source(lower, &entry.key, node)
+            {
+                sources.insert(entry.key.clone(), source);
+            }
         }
     }
-    plugins
+    (plugins, sources)
+}
+
+/// Where a plugin is. A tag may come to mean another one, so a registry is asked for a digest.
+fn source(lower: &mut Lower, name: &str, node: &Node) -> Option<PluginSource> {
+    let path = lower.text(node, "where a plugin is")?;
+    let (message, help) = if name.starts_with(MCP_PREFIX) {
+        (
+            format!("'{name}' is an MCP server, and no component"),
+            "say under `mcp` how it is reached".to_owned(),
+        )
+    } else if path.is_empty() {
+        let help = "write the path of a component, relative to this file, or oci://…@sha256:…";
+        ("the path is empty".to_owned(), help.to_owned())
+    } else if Reference::is_meant(path) {
+        match path.parse::<Reference>() {
+            Ok(reference) if reference.digest.is_some() => return Some(PluginSource::Registry(reference)),
+            Ok(_) => {
+                let message = format!("'{path}' has no digest, and its tag may come to mean another plugin");
+                (
+                    message,
+                    "add @sha256:… to it: `pawl plugin push` and `pawl plugin pull` print it".to_owned(),
+                )
+            }
+            Err(error) => {
+                let message = format!("'{path}' names no plugin in a registry: {}", error.why());
+                (message, InvalidReference::HELP.to_owned())
+            }
+        }
+    } else {
+        return Some(PluginSource::File(path.to_owned()));
+    };
+    lower.report(Code::InvalidValue, &node.span, message, Some(help));
+    None
 }
 
 fn plugin(lower: &mut Lower, keys: Keys<'_>) -> OfferSetting {

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::Duration;
 use crate::operator::{
-    JwksPlace, KeyPlace, Login, NotifyOn, NotifyWay, Protocol, Provider, Registry, Remote, TrustedKey,
+    JwksPlace, KeyPlace, Login, NotifyOn, NotifyWay, PluginSource, Protocol, Provider, Registry, Remote,
+    TrustedKey,
 };
 
 const GOOD: &str = "
@@ -106,6 +107,26 @@ plugins:
     assert!(load("pawl.yaml", &format!("plugins:\n{}", many(OPERATOR_PLUGINS_MAX))).is_ok());
     let problems = load("pawl.yaml", &format!("plugins:\n{}", many(OPERATOR_PLUGINS_MAX + 1))).unwrap_err();
     assert!(problems.render(false).contains("operator_plugins_max is 1000"));
+}
+
+#[test]
+fn where_a_plugin_is_must_be_a_path_or_a_digest_in_a_registry() {
+    let pinned = format!("oci://r.example.com/team/triage:1.0.0@sha256:{}", "0".repeat(64));
+    let text =
+        format!("plugins: {{ far: {{ from: '{pinned}' }}, near: {{ from: dist/near.wasm }}, none: {{}} }}");
+    let sources = load("pawl.yaml", &text).unwrap().sources;
+    let shown: Vec<_> = sources.iter().map(|(name, source)| format!("{name}: {source}")).collect();
+    assert_eq!(shown, [format!("far: {pinned}"), "near: dist/near.wasm".to_owned()]);
+    assert!(matches!(sources["far"], PluginSource::Registry(_)));
+    for (name, from, says) in [
+        ("a", "oci://r.example.com/team/a:1.0.0", "add @sha256:"),
+        ("a", "oci://r.example.com", "no repository follows the host"),
+        ("a", "''", "the path is empty"),
+        ("mcp.a", "a.wasm", "'mcp.a' is an MCP server"),
+    ] {
+        let problems = load("pawl.yaml", &format!("plugins: {{ {name}: {{ from: {from} }} }}")).unwrap_err();
+        assert!(problems.render(false).contains(says), "{from}: {}", problems.render(false));
+    }
 }
 
 #[test]
