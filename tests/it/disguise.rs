@@ -38,6 +38,8 @@ const SHIPPED: &str = "plugins/dist/payments.wasm";
 /// Its manifest calls it `payments` as well.
 const OTHER: &str = "tests/guests/payments_tally.wasm";
 
+type Change = fn(&mut EngineConfig);
+
 #[tokio::test]
 async fn a_plugin_does_not_get_past_a_rule_under_another_name() -> Result<()> {
     let asks = |config: &mut EngineConfig| config.policy.approvals = vec![rule("payments.*")];
@@ -48,7 +50,6 @@ async fn a_plugin_does_not_get_past_a_rule_under_another_name() -> Result<()> {
     let distrusts =
         |config: &mut EngineConfig| config.policy.untrusted = ["payments.refund".to_owned()].into();
     let renamed = "its manifest calls it 'payments'";
-    type Change = fn(&mut EngineConfig);
     let cases: [(&str, &str, Change, Option<&str>); 7] = [
         ("pay", SHIPPED, asks, Some(renamed)),
         ("pay", SHIPPED, withholds, Some(renamed)),

@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mps
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::{Follower, Notices};
 use crate::journal::{JournalPart, RunHistory};
+use crate::making::MadeOf;
 use crate::operator::Standing;
 use crate::plugins::acceptance::{self, Covered};
 use crate::plugins::{Catalog, LockMode, locked_plugins, names};

@@ -119,13 +119,13 @@ pub enum EngineError {
     )]
     Supply {
         /// Its name.
-        name: String,
+        name: Box<str>,
         /// Where it is said to be.
-        from: String,
+        from: Box<str>,
         /// The operator's file.
-        file: String,
+        file: Box<str>,
         /// Why not.
-        reason: String,
+        reason: Box<str>,
         /// Whether it is in a registry.
         is_far: bool,
     },

@@ -143,12 +143,11 @@ fn inbox(heard: &[StreamEvent], changes: &[StreamEvent]) -> Result<()> {
     let mut before = (0, 0);
     for event in heard {
         let id = event.id.as_deref().context("an id")?;
-        let place = match id.split_once('.') {
-            Some((position, at)) => (position.parse()?, at.parse()?),
-            None => {
-                let position = id.parse()?;
-                (position, *counts.get(&position).with_context(|| format!("nothing is at {id}"))?)
-            }
+        let place = if let Some((position, at)) = id.split_once('.') {
+            (position.parse()?, at.parse()?)
+        } else {
+            let position = id.parse()?;
+            (position, *counts.get(&position).with_context(|| format!("nothing is at {id}"))?)
         };
         ensure!(place > before, "{place:?} was told behind {before:?}");
         before = place;

@@ -105,6 +105,7 @@ impl Setup {
             ServerError::Tls(_) => self.tls,
             ServerError::Nobody
             | ServerError::Identity(_)
+            | ServerError::Store(_)
             | ServerError::LinkKey(_)
             | ServerError::Notify(_)
             | ServerError::Serving(_) => None,

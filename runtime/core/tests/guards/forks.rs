@@ -63,7 +63,8 @@ fn forked(bench: &Bench, events: &[Event], ask: Ask) -> Result<Vec<Event>, Refus
         run: RunId::from_bytes([7; 16]),
         changes,
         agents: PluginPins::default(),
-        rehearsal: dry.then(|| Rehearsal { run, dry, model: None }),
+        rehearsal: dry.then_some(Rehearsal { run, dry, model: None }),
+        trace: None,
         by,
     };
     let moment = Moment { now: bench.now, entropy: Entropy::new([3; 32]) };

@@ -135,10 +135,10 @@ impl Catalog {
 
 fn unavailable(name: &str, source: &PluginSource, file: &str, why: &str) -> EngineError {
     EngineError::Supply {
-        name: name.to_owned(),
-        from: source.to_string(),
-        file: file.to_owned(),
-        reason: why.to_owned(),
+        name: name.into(),
+        from: source.to_string().into(),
+        file: file.into(),
+        reason: why.into(),
         is_far: matches!(source, PluginSource::Registry(_)),
     }
 }

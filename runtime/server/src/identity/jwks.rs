@@ -293,7 +293,7 @@ async fn load(source: &KeySource, request_max_ms: u64) -> Result<Vec<Arc<Key>>, 
 
 /// How many keys there are that can be used, as they can be had now.
 pub async fn keys_there(source: KeySource) -> Result<usize, KeysError> {
-    Jwks::new(source).load().await.map(|keys| keys.len())
+    load(&source, JWKS_REQUEST_MAX_MS).await.map(|keys| keys.len())
 }
 
 /// The keys of a JWKS document.

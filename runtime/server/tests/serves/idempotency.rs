@@ -34,17 +34,17 @@ async fn a_rerun_and_a_fork_are_made_once_for_each_key_and_within_the_trace_of_w
         ("rerun", json!({ "inputs": { "n": 2 } }), json!({ "inputs": { "n": 3 } })),
         ("fork", json!({ "at": 1 }), json!({ "at": 1, "changes": [{ "path": ["n"], "value": 4 }] })),
     ] {
-        let make = async |body: &serde_json::Value| {
+        let send = async |body: &serde_json::Value| {
             let key = format!("idempotency-key: {path}");
             let trace = format!("traceparent: {parent}");
             let more = ["content-type: application/json", &key, &trace];
             served.ask("POST", &format!("/v1/runs/{run}/{path}"), &more, &body.to_string()).await
         };
-        let first = make(&body).await.with(201);
-        let again = make(&body).await;
+        let first = send(&body).await.with(201);
+        let again = send(&body).await;
         assert_eq!(again.headers["idempotent-replay"], "true", "{path}");
         assert_eq!(again.with(200)["id"], first["id"], "{path}");
-        make(&other).await.refused(422, "idempotency-key-reused");
+        send(&other).await.refused(422, "idempotency-key-reused");
         let made = first["id"].as_str().unwrap().parse().unwrap();
         let history = served.engine.history(made).await.unwrap();
         assert_eq!(history.state.trace().unwrap().traceparent(), parent, "{path}");

@@ -73,7 +73,7 @@ pub(crate) async fn start(
     let (namespace, trace) = (caller.namespace.clone(), (trace, &headers));
     once(&app, &caller, trace, digest, async |making| {
         let workflow = start.workflow(&app, &caller).await?;
-        let Making { by, trace, run, records } = making;
+        let Making { by, trace, run, records, decides: _ } = making;
         let options = StartOptions { by, trace, run, records, namespace, ..StartOptions::default() };
         begin(&app, workflow, start.inputs, options).await
     })
