@@ -134,7 +134,7 @@ async fn a_guest_that_computes_is_stopped_at_once() -> Result<()> {
         let since = Instant::now();
         scene.engine.cancel(run, person("user:ann", &[], true), None).await?;
         scene.engine.cancel(next, person("user:ann", &[], true), None).await?;
-        patiently("an idle engine", idle(&scene)).await??;
+        Box::pin(patiently("an idle engine", idle(&scene))).await??;
         best = best.min(since.elapsed());
     }
     figure(&format!("computing: stopped in {best:?}"));

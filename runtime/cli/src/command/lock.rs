@@ -12,7 +12,7 @@ use pawl_testing::is_test;
 use serde_json::{Value, json};
 
 use crate::args::DataArgs;
-use crate::backend::{Request, engine_config, servers};
+use crate::backend::{Request, unasked};
 use crate::command::plugin::put;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -33,8 +33,7 @@ pub(crate) struct LockArgs {
 }
 
 pub(crate) async fn run(args: LockArgs, place: Place, out: Output) -> Result<Exit, Fault> {
-    let mcp = Some(servers(&place)?);
-    let config = EngineConfig { lock: LockMode::Anew, mcp, ..engine_config(&place)? };
+    let config = EngineConfig { lock: LockMode::Anew, ..unasked(&place)? };
     let engine = Engine::open(Arc::new(MemoryStore::new()), config).await?;
     let is_whole = args.workflows.is_empty();
     let mut folders = BTreeMap::<PathBuf, Vec<PathBuf>>::new();

@@ -307,7 +307,7 @@ async fn a_look_at_one_plugin_loads_no_other() {
     assert_eq!((standing.len(), &standing[0]["name"]), (1, &json!("echo")), "{echo}");
     assert_eq!(
         (&standing[0]["capability"], &standing[0]["health_permille"]),
-        (&json!("echo"), &json!(1_000))
+        (&json!("say"), &json!(1_000))
     );
 }
 

@@ -121,7 +121,7 @@ impl Stage<'_> {
             }
             match self.next().await? {
                 Next::Turn(turn) => self.act(&process, turn),
-                Next::Reply(reply) => self.answer(&process, reply),
+                Next::Reply(reply) => self.answer(&process, *reply),
                 Next::Remedy(remedy) => self.remedy(&process, remedy),
                 Next::Time => {}
                 Next::Nothing => return self.end(&process).await,

@@ -10,7 +10,7 @@ use crate::plan::Turn;
 
 pub(super) enum Next {
     Turn(Turn),
-    Reply(Reply),
+    Reply(Box<Reply>),
     Remedy(Remedy),
     Time,
     Nothing,
@@ -37,7 +37,7 @@ impl Stage<'_> {
             return Ok(self.turns.pop().map_or(Next::Nothing, Next::Turn));
         }
         if let Some(reply) = reply.filter(|reply| reply.at == first) {
-            return Ok(Next::Reply(reply));
+            return Ok(Next::Reply(Box::new(reply)));
         }
         Ok(remedy.map_or(Next::Nothing, Next::Remedy))
     }
