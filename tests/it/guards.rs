@@ -42,10 +42,13 @@ impl Models for Obedient {
             name: name.into(),
             arguments,
         };
+        let is_front = request.tools.iter().any(|tool| tool.name == "ask_payer");
         let (text, tool_calls) = if last.contains("not allowed by") {
             ("I was not allowed to pay.".to_owned(), Vec::new())
         } else if last.contains("receipt") {
             ("I have paid.".to_owned(), Vec::new())
+        } else if is_front {
+            (String::new(), vec![call("ask_payer", json!({ "times": 1 }))])
         } else if last.contains(INJECTED) && seen.len() > 1 {
             let pay = |amount| call("payments.refund", json!({ "order": "A-1001", "amount": amount }));
             (String::new(), vec![pay(500)])
@@ -137,6 +140,49 @@ async fn what_a_model_was_tricked_into_is_not_paid_without_a_person() -> Result<
     let calls = calls_of(&scene.events(run).await?, "payments.refund");
     assert_eq!(calls, [(json!({ "order": "A-1001", "amount": 500 }), false)], "answered without being made");
     ensure!(scene.engine.replay(run).await?.first_difference().is_none());
+    Ok(())
+}
+
+/// A model lets another agent pay, which has read nothing itself.
+const THROUGH_ANOTHER: &str = "
+pawl: 1
+workflow: through
+version: 1.0.0
+plugins: { payer: ./tests/guests/script.wasm }
+permissions: { models: [default], tools: [payments.refund], agents: [payer], signals: [go], human: true, memory: true, timers: true }
+steps:
+  - id: think
+    agent: assistant
+    with:
+      task: Read what came in.
+      agents:
+        - name: payer
+          summary: Pays.
+          input: { times: integer }
+          with: { steps: [{ tool: { tool: payments.refund, with: { order: A-1001, amount: 500 } } }] }
+outputs: { answer: '${{ steps.think.output.answer }}' }
+";
+
+#[tokio::test]
+async fn what_a_model_has_another_agent_pay_is_not_paid_without_a_person_either() -> Result<()> {
+    let scene = Scene::with(asks_where_tainted).await?;
+    let run = scene.start(THROUGH_ANOTHER, Value::Null).await?;
+    let approval = scene.asked(run).await?;
+    let events = scene.events(run).await?;
+    assert_eq!(calls_of(&events, "payments.refund"), []);
+    let because = events.iter().find_map(|event| match event {
+        Event::ApprovalOpened(opened) => Some(opened.question.subject.clone()?["because"].to_string()),
+        _ => None,
+    });
+    let because = because.context("a reason")?;
+    ensure!(because.contains("may come from model 'default' in step 'think'"), "{because}");
+    scene.answer(&approval, "approve", Value::Null).await?;
+    assert_eq!(scene.ended(run).await?.outputs, Some(json!({ "answer": "I have paid." })));
+    ensure!(scene.engine.replay(run).await?.first_difference().is_none());
+    // Where nobody asks for it, the same way leads to a payment.
+    let free = Scene::with(|config| config.models = Some(Arc::new(Obedient::default()))).await?;
+    let run = free.start(THROUGH_ANOTHER, Value::Null).await?;
+    assert_eq!(free.ended(run).await?.outputs, Some(json!({ "answer": "I have paid." })));
     Ok(())
 }
 
@@ -321,6 +367,91 @@ async fn a_run_that_a_step_starts_is_granted_no_more_than_the_step() -> Result<(
     scene.answer(&approval, "reject", Value::Null).await?;
     let header = scene.ended(run).await?;
     assert_eq!(header.outputs, Some(json!({ "answer": "I was not allowed to pay." })), "{:?}", header.error);
+    Ok(())
+}
+
+/// An agent that does what stays inside its run.
+fn inside(permissions: &str, memory: &str) -> String {
+    format!(
+        "plugins: {{ script: {} }}\npermissions: {{ {permissions} }}\nsteps:\n  - id: think\n    agent: script\n\
+         \x20   memory: {memory}\n    with: {{ steps: [{{ put: [a, 1] }}, {{ get: a }}] }}\n",
+        pawl_tests::root().join("tests/guests/script.wasm").display()
+    )
+}
+
+const ALL_INSIDE: &str =
+    "tools: [echo.say], agents: [script], signals: [go], human: true, memory: true, timers: true";
+
+#[tokio::test]
+async fn the_operator_withholds_what_stays_inside_a_run_as_well() -> Result<()> {
+    let withholds = |grants: Ceiling| Scene::with(move |config| config.policy.grants = grants);
+    let head = "pawl: 1\nworkflow: w\nversion: 1.0.0\n";
+    let only = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let free = Scene::new().await?;
+    for (grants, memory, told, failure) in [
+        (
+            Ceiling { human: Some(false), ..Ceiling::default() },
+            "run",
+            "step 'think': human;",
+            "what is withheld here, human: pawl.yaml does not have it under `grants`",
+        ),
+        (
+            Ceiling { timers: Some(false), signals: only(&["other"]), ..Ceiling::default() },
+            "run",
+            "step 'think': signals: go, timers;",
+            "what is withheld here, signals: go, timers: pawl.yaml",
+        ),
+        (
+            Ceiling { memory: only(&[]), ..Ceiling::default() },
+            "run",
+            "step 'think': memory;",
+            "what is withheld here, memory: pawl.yaml",
+        ),
+        (
+            Ceiling { memory: only(&["crm/*"]), ..Ceiling::default() },
+            "{ key: sales/7 }",
+            "step 'think': memory: sales/7;",
+            "the operator withholds the memory 'sales/7'",
+        ),
+    ] {
+        let text = format!("{head}{}", inside(ALL_INSIDE, memory));
+        let scene = withholds(grants).await?;
+        let refused = scene.workflow(&text).await.err().context("refused")?.to_string();
+        ensure!(refused.contains("grants what 'pawl.yaml' withholds") && refused.contains(told), "{refused}");
+        // What was prepared elsewhere is denied it when it comes to it.
+        let workflow = free.workflow(&text).await?;
+        let run = scene.engine.start(&workflow, Value::Null, StartOptions::default()).await?;
+        let error = scene.ended(run).await?.error.context("a failure")?;
+        assert_eq!(error.kind, FailureKind::Denied);
+        ensure!(error.message.contains(failure), "{error}");
+    }
+    // What the operator names goes on as it did.
+    let scene = withholds(Ceiling { memory: only(&["crm/*"]), ..Ceiling::default() }).await?;
+    let run = scene.start(&format!("{head}{}", inside(ALL_INSIDE, "{ key: crm/7 }")), Value::Null).await?;
+    assert_eq!(scene.ended(run).await?.status, Status::Completed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_a_step_starts_has_no_more_of_what_stays_inside_than_the_step() -> Result<()> {
+    let scene = Scene::new().await?;
+    let (_folder, path) = part(&inside(ALL_INSIDE, "run"))?;
+    let around = |grants: &str| {
+        format!(
+            "pawl: 1\nworkflow: around\nversion: 1.0.0\nworkflows: {{ part: {path} }}\n\
+             plugins: {{ script: ./tests/guests/script.wasm }}\n{grants}steps: [{{ id: child, workflow: part }}]\n"
+        )
+    };
+    let grants = format!("permissions: {{ {} }}\n", ALL_INSIDE.replace("human: true, memory: true, ", ""));
+    let told = scene.workflow(&around(&grants)).await.err().context("refused")?.to_string();
+    ensure!(told.contains("'scenario.yaml' withholds: step 'think': human, memory;"), "{told}");
+    let told = scene.workflow(&around("permissions: {}\n")).await.err().context("refused")?.to_string();
+    ensure!(told.contains("agents: script, signals: go, human, memory, timers;"), "{told}");
+    // A workflow that grants as much, or says nothing at all, lets it be.
+    for grants in [format!("permissions: {{ {ALL_INSIDE} }}\n"), String::new()] {
+        let run = scene.start(&around(&grants), Value::Null).await?;
+        assert_eq!(scene.ended(run).await?.status, Status::Completed);
+    }
     Ok(())
 }
 

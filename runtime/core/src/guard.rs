@@ -130,6 +130,22 @@ impl Policy {
             || self.grants.agents.iter().flatten().any(|agent| agent == plugin)
     }
 
+    /// What is withheld of what a step's workflow grants it, and by whom; for people. Folders aside: which they are
+    /// is known where the folder of the workflow is.
+    pub fn withheld(&self, granted: &Permissions) -> Option<String> {
+        let by = [
+            ("pawl.yaml does not have it under `grants`", &self.grants),
+            ("a step of another workflow that led to the run does not have it", &self.around),
+        ];
+        let granted = Permissions { files: Folders::new(), ..granted.clone() };
+        let said = by.into_iter().filter_map(|(who, ceiling)| {
+            let beyond = ceiling.withholds(&granted);
+            (!beyond.is_empty()).then(|| format!("{}: {who}", beyond.join(", ")))
+        });
+        let said: Vec<_> = said.collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
     /// What a step has of what its workflow grants it.
     #[must_use]
     pub fn narrow(&self, granted: &Permissions) -> Permissions {

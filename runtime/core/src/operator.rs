@@ -14,6 +14,7 @@ pub use notify::{Notify, NotifyOn, NotifyTool, NotifyWay};
 pub use server::{IdentitySetting, ServerSetting, is_host, is_origin};
 
 use crate::budget::Price;
+use crate::chat::Sampling;
 use crate::guard::Policy;
 use crate::oci::Reference;
 use crate::plugin::{Ceiling, EffectClass, Folders, Hosts};
@@ -364,6 +365,8 @@ pub struct Profile {
     pub retries: u32,
     /// No more requests are made in a minute; they wait for their turn.
     pub requests_per_minute: Option<u32>,
+    /// How it is asked where a request does not say.
+    pub sampling: Sampling,
     /// What a million tokens cost; nothing where the operator does not say.
     pub price: Option<Price>,
     /// The profiles that are asked in turn when this one fails.

@@ -179,6 +179,26 @@ fn an_agent_that_is_not_granted_is_not_called() {
 }
 
 #[test]
+fn an_agent_that_was_called_is_granted_what_its_callers_step_is_and_no_more() {
+    let mut bench = Bench::start();
+    bench.begin(1, 1, agent("clerk"));
+    let granted = |bench: &Bench, visit: u32| {
+        let step = bench.state.visit(VisitId(visit)).expect("a visit").step.clone();
+        let step = bench.definition.index_of(&step).and_then(|at| bench.definition.step(at)).expect("a step");
+        let pawl_core::definition::Verb::Agent(agent) = &step.verb else { panic!("{step:?}") };
+        bench.state.granted(&agent.permissions)
+    };
+    assert_eq!(granted(&bench, 2), granted(&bench, 1));
+    assert!(!granted(&bench, 2).human && granted(&bench, 2).allows_tool("bank.pay"));
+    // Whom the step does not name, nobody in it reaches.
+    bench.begin(2, 1, agent("stranger"));
+    let call = bench.state.visit(VisitId(2)).expect("it").calls.get(1).expect("a call").progress.clone();
+    let CallProgress::Answered { response: Err(failure), .. } = call else { panic!("{call:?}") };
+    assert_eq!(failure.kind, FailureKind::Denied);
+    assert_eq!(bench.under_way().len(), 2);
+}
+
+#[test]
 fn agents_call_each_other_as_deep_as_the_limit_says() {
     let mut bench = Bench::start();
     for visit in 1..8 {

@@ -131,3 +131,79 @@ fn what_a_step_lets_another_workflow_have_is_where_its_own_files_are() {
         "no folder is known: nothing"
     );
 }
+
+/// All that stays inside a run.
+fn inside() -> Permissions {
+    Permissions {
+        signals: ["go".to_owned(), "stop".to_owned()].into(),
+        human: true,
+        memory: true,
+        timers: true,
+        ..Permissions::default()
+    }
+}
+
+#[test]
+fn what_stays_inside_a_run_is_narrowed_by_the_operator_and_by_the_steps_around() {
+    let only = |granted: Permissions| Ceiling::of(&granted);
+    let some = Permissions { signals: ["go".to_owned()].into(), human: true, ..Permissions::default() };
+    let other = Permissions { signals: ["go".to_owned()].into(), timers: true, ..Permissions::default() };
+    let go = Permissions { signals: ["go".to_owned()].into(), ..Permissions::default() };
+    let open = Ceiling::default;
+    for (grants, around, left) in [
+        (open(), open(), inside()),
+        (only(inside()), only(inside()), inside()),
+        (only(some.clone()), open(), some.clone()),
+        (open(), only(some.clone()), some.clone()),
+        (only(some.clone()), only(other.clone()), go.clone()),
+        (open(), only(some.clone()).within(&only(other.clone())), go),
+        (open(), only(Permissions::default()), Permissions::default()),
+    ] {
+        let policy = Policy { grants, around, ..Policy::default() };
+        let state = started(None, Permissions::default(), policy.clone());
+        assert_eq!(state.granted(&inside()), left, "{policy:?}");
+        assert_eq!(policy.withheld(&inside()).is_none(), left == inside(), "{policy:?}");
+    }
+}
+
+#[test]
+fn who_withholds_is_told() {
+    let grants = Ceiling { human: Some(false), memory: Some([].into()), ..Ceiling::default() };
+    let around =
+        Ceiling { signals: Some(["go".to_owned()].into()), timers: Some(false), ..Ceiling::default() };
+    let policy = Policy { grants, around, ..Policy::default() };
+    assert_eq!(
+        policy.withheld(&inside()).expect("some of it"),
+        "human, memory: pawl.yaml does not have it under `grants`; signals: stop, timers: a step of another \
+         workflow that led to the run does not have it"
+    );
+    assert_eq!(policy.withheld(&Permissions::default()), None);
+}
+
+#[test]
+fn a_bound_that_an_older_pawl_wrote_bounds_what_it_knew() {
+    let old = r#"{"tools":["a.b"],"http":[],"secrets":[],"files":{},"agents":[],"models":[]}"#;
+    let ceiling: Ceiling = serde_json::from_str(old).expect("a ceiling");
+    assert_eq!(ceiling.narrow(&inside()), inside());
+    assert!(ceiling.lets_memory("any"));
+    // One that bounds none of it is written as it was.
+    assert_eq!(serde_json::to_string(&Ceiling::default()).expect("JSON"), "{}");
+}
+
+#[test]
+fn of_two_lists_of_memories_the_narrower_names_hold() {
+    let of = |names: &[&str]| Ceiling {
+        memory: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        ..Ceiling::default()
+    };
+    let cases: [(&[&str], &[&str], &[&str]); 3] = [
+        (&["*"], &["crm/*"], &["crm/*"]),
+        (&["crm/*", "support"], &["crm/7", "sales"], &["crm/7"]),
+        (&["crm/*"], &["sales/*"], &[]),
+    ];
+    for (one, other, common) in cases {
+        assert_eq!(of(one).within(&of(other)), of(common));
+        assert_eq!(of(other).within(&of(one)), of(common));
+    }
+    assert_eq!(of(&["crm/*"]).within(&Ceiling::default()), of(&["crm/*"]));
+}

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use pawl_core::definition::{Definition, Verb};
+use pawl_core::definition::{Definition, MemoryOf, Verb};
 use pawl_core::plugin::{Ceiling, Permissions};
 use pawl_core::{Namespace, StepId};
+use serde_json::Value;
 
 use crate::{EngineError, OperatorSays};
 
@@ -22,6 +23,7 @@ pub(crate) fn check(
     let policy = says.policy_of(namespace);
     let ceiling = &policy.grants;
     let mut withheld = granted(definition, ceiling, folder);
+    withheld.extend(memories(definition, ceiling));
     if let Some(secrets) = &says.secrets {
         let folders = Ceiling { files: Some(policy.files.clone()), ..Ceiling::default() };
         withheld.extend(granted(definition, &folders, folder));
@@ -80,6 +82,27 @@ fn granted(definition: &Definition, ceiling: &Ceiling, folder: Option<&str>) -> 
         let beyond = ceiling.withholds(&granted.based(folder));
         if !beyond.is_empty() {
             withheld.push(format!("step '{step}': {}", beyond.join(", ")));
+        }
+    }
+    withheld
+}
+
+/// The memories that steps name and may not use, of those whose name is known before a run is.
+fn memories(definition: &Definition, ceiling: &Ceiling) -> Vec<String> {
+    let mut withheld = Vec::new();
+    for step in &definition.steps {
+        // Without `memory` its grant is told already, or it has none.
+        let Verb::Agent(agent) = &step.verb else { continue };
+        if !ceiling.narrow(&agent.permissions).memory {
+            continue;
+        }
+        let name = match &agent.memory {
+            MemoryOf::Run => continue,
+            MemoryOf::Workflow => Some(definition.name.as_str()),
+            MemoryOf::Key(key) => key.as_literal().and_then(Value::as_str),
+        };
+        if let Some(name) = name.filter(|name| !ceiling.lets_memory(name)) {
+            withheld.push(format!("step '{}': memory: {name}", step.id));
         }
     }
     withheld

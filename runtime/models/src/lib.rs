@@ -25,6 +25,7 @@ use pawl_core::chat::ChatRequest;
 
 pub use error::ModelsError;
 pub use http::MODEL_RESPONSE_MAX_BYTES;
+pub use pace::TURN_WAIT_MAX_MS;
 pub use profiles::{Profiles, RETRY_WAIT_MAX_MS};
 pub use stream::Listener;
 

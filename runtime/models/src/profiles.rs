@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pawl_core::budget::{Price, Prices};
 use pawl_core::call::CallResponse;
-use pawl_core::chat::{ChatAnswer, ChatRequest};
+use pawl_core::chat::{ChatAnswer, ChatRequest, Sampling};
 use pawl_core::operator::{self, Operator};
 use pawl_core::{Failure, FailureKind};
 
@@ -34,6 +34,7 @@ struct Profile {
     pace: Pace,
     timeout: Duration,
     retries: u32,
+    sampling: Sampling,
     price: Option<Price>,
     fallbacks: Vec<String>,
 }
@@ -57,6 +58,7 @@ impl Profiles {
                 pace: Pace::new(written.requests_per_minute),
                 timeout: Duration::from_millis(written.timeout.0),
                 retries: written.retries,
+                sampling: written.sampling,
                 price: written.price,
                 fallbacks: written.fallbacks.clone(),
             };
@@ -131,9 +133,11 @@ impl Profile {
         request: &ChatRequest,
         listener: Option<&Listener>,
     ) -> Result<ChatAnswer, Failure> {
+        let filled = self.sampling.fill(request);
+        let request = filled.as_ref().unwrap_or(request);
         let mut pause_ms = PAUSE_MS;
         for left in (0..=self.retries).rev() {
-            self.pace.turn().await;
+            self.pace.turn().await?;
             let asked = self.provider.chat(request, listener);
             let failure = match tokio::time::timeout(self.timeout, asked).await {
                 Ok(Ok(answer)) => return Ok(answer),

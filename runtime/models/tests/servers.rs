@@ -116,11 +116,16 @@ async fn ask_aloud(server: &Server, provider: &str) -> (CallResponse, Vec<String
 
 fn streams(pieces: &[Value], end: &str) -> String {
     let body = pieces.iter().fold(String::new(), |body, piece| body + &format!("data: {piece}\n\n"));
+    streamed("text/event-stream", &body, end)
+}
+
+/// An answer that comes piece by piece, and ends so: whole, or in the midst of it.
+fn streamed(content_type: &str, body: &str, end: &str) -> String {
     let chunks = body.as_bytes().chunks(9).fold(String::new(), |chunks, part| {
         chunks + &format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part))
     });
     format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{chunks}{end}"
+        "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n{chunks}{end}"
     )
 }
 
@@ -146,28 +151,69 @@ async fn what_a_server_says_is_told_while_it_comes_and_read_as_a_whole() {
     assert_eq!((text(&response), heard), ("at once", Vec::new()));
 }
 
+/// Half an answer of each protocol, and what its server says when it cannot go on.
+fn halves() -> [(&'static str, &'static str, String, String); 3] {
+    let events = |pieces: &[Value]| {
+        pieces.iter().fold(String::new(), |body, piece| body + &format!("data: {piece}\n\n"))
+    };
+    let trouble = format!("no such key: {KEY}");
+    let begun = json!({ "type": "message_start", "message": { "model": "m-1", "content": [] } });
+    let block =
+        json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } });
+    let said = json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "half" } });
+    let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": trouble } });
+    let line =
+        json!({ "model": "m-1", "message": { "role": "assistant", "content": "half" }, "done": false });
+    [
+        (
+            "openai",
+            "text/event-stream",
+            events(&[delta("half of it")]),
+            events(&[json!({ "error": { "message": trouble } })]),
+        ),
+        ("anthropic", "text/event-stream", events(&[begun, block, said]), events(&[error])),
+        ("ollama", "application/x-ndjson", format!("{line}\n"), format!("{}\n", json!({ "error": trouble }))),
+    ]
+}
+
 #[tokio::test]
 async fn a_stream_that_breaks_is_passing_trouble_and_one_that_cannot_be_read_is_not() {
-    let nonsense =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: {no\n\n";
-    let error = json!({ "error": { "message": format!("no such key: {KEY}") } });
-    let answers = vec![
-        streams(&[delta("half of it")], ""),
-        streams(&[delta("half of it")], "0\r\n\r\n"),
-        streams(&[error], "0\r\n\r\n"),
-        nonsense.to_owned(),
-    ];
-    let server = Server::start(answers).await;
-    for (kind, words) in [
-        (FailureKind::Transient, "cannot be asked"),
-        (FailureKind::Transient, "ended before its answer did"),
-        (FailureKind::Transient, "no such key: [key]"),
-        (FailureKind::InvalidOutput, "the server's stream cannot be read"),
-    ] {
-        let failure = failure(ask_aloud(&server, "openai").await.0);
-        assert_eq!(failure.kind, kind, "{}", failure.message);
-        assert!(failure.message.contains(words), "{}", failure.message);
+    for (provider, content_type, half, error) in halves() {
+        let nonsense = if provider == "ollama" { "{no\n" } else { "data: {no\n\n" };
+        let answers = vec![
+            streamed(content_type, &half, ""),
+            streamed(content_type, &half, "0\r\n\r\n"),
+            streamed(content_type, &(half + &error), "0\r\n\r\n"),
+            streamed(content_type, nonsense, "0\r\n\r\n"),
+        ];
+        let server = Server::start(answers).await;
+        for (kind, words) in [
+            (FailureKind::Transient, "cannot be asked"),
+            (FailureKind::Transient, "ended before its answer did"),
+            (FailureKind::Transient, "no such key: [key]"),
+            (FailureKind::InvalidOutput, "the server's stream cannot be read"),
+        ] {
+            let failure = failure(ask_aloud(&server, provider).await.0);
+            assert_eq!(failure.kind, kind, "{provider}: {}", failure.message);
+            assert!(failure.message.contains(words), "{provider}: {}", failure.message);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_model_is_asked_as_its_profile_says_where_the_request_does_not() {
+    let server = Server::start(vec![says("hi")]).await;
+    ask(&server, "temperature: 0.2, top_p: 0.9, max_tokens: 100, seed: 7", "").await.unwrap();
+    let requests = server.requests();
+    let (_, body) = requests[0].split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "model": "m", "messages": [{ "role": "user", "content": "hi" }],
+            "temperature": 0.2, "top_p": 0.9, "max_tokens": 100, "seed": 7,
+        })
+    );
 }
 
 fn hello() -> ChatRequest {

@@ -20,8 +20,10 @@ pub const CHAT_NAME_MAX_BYTES: usize = 256;
 pub const CHAT_STOP_MAX: usize = 4;
 /// The most that `max_tokens` can be.
 pub const CHAT_TOKENS_MAX: u32 = 1_000_000;
-/// The highest temperature.
-const TEMPERATURE_MAX: f64 = 2.0;
+/// The highest `temperature`.
+pub const TEMPERATURE_MAX: u32 = 2;
+/// The highest `top_p`.
+pub const TOP_P_MAX: u32 = 1;
 
 /// A request as it is written; its parts are read one by one, so that a message says which is wrong.
 #[derive(Deserialize)]
@@ -38,6 +40,10 @@ struct Written {
     max_tokens: Option<u32>,
     #[serde(default)]
     stop: Vec<String>,
+    #[serde(default)]
+    top_p: Option<f64>,
+    #[serde(default)]
+    seed: Option<u32>,
 }
 
 impl ChatRequest {
@@ -53,6 +59,8 @@ impl ChatRequest {
             temperature: written.temperature,
             max_tokens: written.max_tokens,
             stop: written.stop,
+            top_p: written.top_p,
+            seed: written.seed,
         };
         request.check()?;
         Ok(request)
@@ -74,8 +82,12 @@ impl ChatRequest {
     }
 
     fn check_settings(&self) -> Result<(), String> {
-        if self.temperature.is_some_and(|temperature| !(0.0..=TEMPERATURE_MAX).contains(&temperature)) {
-            return Err(format!("temperature is not from 0 to {TEMPERATURE_MAX}"));
+        for (what, value, max) in
+            [("temperature", self.temperature, TEMPERATURE_MAX), ("top_p", self.top_p, TOP_P_MAX)]
+        {
+            if value.is_some_and(|value| !(0.0..=f64::from(max)).contains(&value)) {
+                return Err(format!("{what} is not from 0 to {max}"));
+            }
         }
         if self.max_tokens.is_some_and(|max| !(1..=CHAT_TOKENS_MAX).contains(&max)) {
             return Err(format!("max_tokens is not from 1 to CHAT_TOKENS_MAX ({CHAT_TOKENS_MAX})"));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 pub use check::{
     CHAT_CALLS_MAX, CHAT_MESSAGES_MAX, CHAT_NAME_MAX_BYTES, CHAT_STOP_MAX, CHAT_TOKENS_MAX, CHAT_TOOLS_MAX,
+    TEMPERATURE_MAX, TOP_P_MAX,
 };
 pub use script::{ModelRule, ModelScript, ModelWhen, Reply, Scripted};
 
@@ -34,6 +35,47 @@ pub struct ChatRequest {
     /// Texts before which the answer ends.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
+    /// From 0 to 1: words are chosen among the likeliest, so many that their chances make up this much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// What chance begins with: the same question with the same seed shall have the same answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u32>,
+}
+
+/// How a model is asked where the request does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sampling {
+    /// As [`ChatRequest::temperature`].
+    pub temperature: Option<f64>,
+    /// As [`ChatRequest::top_p`].
+    pub top_p: Option<f64>,
+    /// As [`ChatRequest::max_tokens`].
+    pub max_tokens: Option<u32>,
+    /// As [`ChatRequest::seed`].
+    pub seed: Option<u32>,
+}
+
+impl Sampling {
+    /// The request with what it does not say itself; nothing where it says all, or nothing is said here.
+    pub fn fill(&self, request: &ChatRequest) -> Option<ChatRequest> {
+        let filled = ChatRequest {
+            temperature: request.temperature.or(self.temperature),
+            top_p: request.top_p.or(self.top_p),
+            max_tokens: request.max_tokens.or(self.max_tokens),
+            seed: request.seed.or(self.seed),
+            ..ChatRequest::default()
+        };
+        let says =
+            |request: &ChatRequest| (request.temperature, request.top_p, request.max_tokens, request.seed);
+        (says(&filled) != says(request)).then(|| ChatRequest {
+            messages: request.messages.clone(),
+            tools: request.tools.clone(),
+            response_schema: request.response_schema.clone(),
+            stop: request.stop.clone(),
+            ..filled
+        })
+    }
 }
 
 /// One message of a conversation.

@@ -37,6 +37,8 @@ fn a_request_is_read_as_it_is_written() {
         "temperature": 0.5,
         "max_tokens": 100,
         "stop": ["END"],
+        "top_p": 0.9,
+        "seed": 7,
     });
     let read = ChatRequest::read(&request).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), request);
@@ -78,6 +80,8 @@ fn what_is_wrong_with_a_request_is_said_with_its_place() {
     );
     wrong(&asks(json!({ "temprature": 1 })), "unknown field `temprature`");
     wrong(&asks(json!({ "temperature": 2.5 })), "temperature is not from 0 to 2");
+    wrong(&asks(json!({ "top_p": 1.5 })), "top_p is not from 0 to 1");
+    wrong(&asks(json!({ "seed": -1 })), "invalid value: integer `-1`");
     wrong(&asks(json!({ "max_tokens": 0 })), "CHAT_TOKENS_MAX");
     wrong(&asks(json!({ "response_schema": 1 })), "response_schema is no object");
     wrong(&asks(json!({ "stop": [""] })), "stop[0] has 0 bytes");
@@ -87,6 +91,34 @@ fn what_is_wrong_with_a_request_is_said_with_its_place() {
     );
     let tool = json!({ "name": "a", "input_schema": {} });
     wrong(&asks(json!({ "tools": [tool, tool] })), "tools[1]: there are two tools named \"a\"");
+}
+
+#[test]
+fn what_a_request_says_goes_before_what_its_model_is_asked_with() {
+    let asks = |more: Value| {
+        let mut request = json!({ "messages": [user("hi")], "stop": ["END"] });
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ChatRequest::read(&request).unwrap()
+    };
+    let all = Sampling { temperature: Some(0.5), top_p: Some(0.9), max_tokens: Some(10), seed: Some(7) };
+    let some = Sampling { seed: Some(7), ..Sampling::default() };
+    let own = json!({ "temperature": 0.0, "top_p": 0.1, "max_tokens": 1, "seed": 0 });
+    let filled = json!({ "temperature": 0.5, "top_p": 0.9, "max_tokens": 10, "seed": 7 });
+    for (sampling, says, becomes) in [
+        (&all, json!({}), Some(filled)),
+        (&all, own.clone(), None),
+        (
+            &all,
+            json!({ "temperature": 0.0, "seed": 0 }),
+            Some(json!({
+                "temperature": 0.0, "top_p": 0.9, "max_tokens": 10, "seed": 0,
+            })),
+        ),
+        (&some, json!({ "top_p": 0.1 }), Some(json!({ "top_p": 0.1, "seed": 7 }))),
+        (&Sampling::default(), json!({}), None),
+    ] {
+        assert_eq!(sampling.fill(&asks(says.clone())), becomes.map(asks), "{says}");
+    }
 }
 
 #[test]

@@ -222,13 +222,24 @@ impl Draft<'_> {
         memory: &MemoryOf,
     ) -> Result<Result<Option<MemoryScope>, Failure>, EvaluationError> {
         let own = &self.state.namespace;
+        // A name is looked at as the workflow has it: what an operator gives a namespace is about its own.
+        let beyond = |name: &str| {
+            let is_let = self.state.policy.grants.lets_memory(name);
+            (!is_let).then(|| withheld("memory", &format!("the memory '{name}'")))
+        };
         let key = match memory {
             MemoryOf::Run => return Ok(Ok(None)),
             MemoryOf::Workflow => {
-                return Ok(Ok(Some(MemoryScope::Workflow(own.qualify(self.definition.name.clone())))));
+                let name = self.definition.name.clone();
+                let scope =
+                    beyond(&name).map_or_else(|| Ok(Some(MemoryScope::Workflow(own.qualify(name)))), Err);
+                return Ok(scope);
             }
             MemoryOf::Key(key) => key.evaluate_text(&self.scope(frame))?,
         };
+        if let Some(failure) = beyond(&key) {
+            return Ok(Err(failure));
+        }
         let bytes = key.len();
         let message = if key.contains('\0') {
             "the key of memory has a zero byte in it".to_owned()

@@ -113,7 +113,7 @@ pub static STEP: Place = Place {
         Key::optional(
             "permissions",
             Shape::Map(&PERMISSIONS),
-            "What the step's plugin may do; narrows the workflow's. Of a run that it starts: the most that its steps may be granted of tools, hosts, secrets, folders, agents and models.",
+            "What the step's plugin may do; narrows the workflow's. Of a run that it starts: the most that its steps may be granted, of every kind that is named there.",
             "{ timers: true }",
         )
         .otherwise("the workflow's")

@@ -8,6 +8,9 @@ use super::files::{FolderMode, Folders, absolute, common, outside};
 use super::{Hosts, split_tool};
 use crate::guard::covers;
 
+/// The pattern of all names.
+const ALL: &str = "*";
+
 /// What a step's plugin may do. Everything is denied unless it stands here; `log`, `clock` and
 /// `random` are always there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +68,19 @@ pub struct Ceiling {
     /// Models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<BTreeSet<String>>,
+    /// Signals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signals: Option<BTreeSet<String>>,
+    /// Whether agents may ask people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub human: Option<bool>,
+    /// The memories that runs share, by the names of workflows and by keys: `crm/7`, `crm/*`; `*` for all. Where it
+    /// names none, an agent has no memory at all, that of its run neither.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<BTreeSet<String>>,
+    /// Whether agents may sleep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timers: Option<bool>,
 }
 
 impl Ceiling {
@@ -77,6 +93,10 @@ impl Ceiling {
             files: Some(granted.files.clone()),
             agents: Some(granted.agents.clone()),
             models: Some(granted.models.clone()),
+            signals: Some(granted.signals.clone()),
+            human: Some(granted.human),
+            memory: Some(granted.memory.then(|| ALL.to_owned()).into_iter().collect()),
+            timers: Some(granted.timers),
         }
     }
 
@@ -97,18 +117,27 @@ impl Ceiling {
         let names = |own: &Option<BTreeSet<String>>, other: &Option<BTreeSet<String>>| {
             both(own.as_ref(), other.as_ref(), |own, other| own.intersection(other).cloned().collect())
         };
-        let tools = both(self.tools.as_ref(), other.tools.as_ref(), common_tools);
+        let patterns = |own: &Option<BTreeSet<String>>, other: &Option<BTreeSet<String>>| {
+            both(own.as_ref(), other.as_ref(), common_patterns)
+        };
+        let flags = |own: Option<bool>, other: Option<bool>| {
+            both(own.as_ref(), other.as_ref(), |own, other| *own && *other)
+        };
         Self {
-            tools,
+            tools: patterns(&self.tools, &other.tools),
             http: both(self.http.as_ref(), other.http.as_ref(), Hosts::common),
             secrets: names(&self.secrets, &other.secrets),
             files: both(self.files.as_ref(), other.files.as_ref(), common),
             agents: names(&self.agents, &other.agents),
             models: names(&self.models, &other.models),
+            signals: names(&self.signals, &other.signals),
+            human: flags(self.human, other.human),
+            memory: patterns(&self.memory, &other.memory),
+            timers: flags(self.timers, other.timers),
         }
     }
 
-    /// What is granted and lies beyond it, as `kind: value`.
+    /// What is granted and lies beyond it, as `kind: value`, or the kind alone.
     pub fn withholds(&self, granted: &Permissions) -> Vec<String> {
         let bounded = |kind: &str, granted: &BTreeSet<String>, ceiling: &Option<BTreeSet<String>>| {
             let beyond =
@@ -117,12 +146,20 @@ impl Ceiling {
         };
         let tools =
             granted.tools.iter().filter(|tool| !self.lets_tool(tool)).map(|tool| format!("tools: {tool}"));
+        let flags = [
+            ("human", granted.human && !self.lets_human()),
+            ("memory", granted.memory && !self.has_memory()),
+            ("timers", granted.timers && !self.lets_timers()),
+        ];
+        let flags = flags.into_iter().filter(|(_, is_beyond)| *is_beyond).map(|(kind, _)| kind.to_owned());
         tools
             .chain(said("http", self.http.iter().flat_map(|hosts| granted.http.beyond(hosts))))
             .chain(bounded("secrets", &granted.secrets, &self.secrets))
             .chain(said("files", self.files.iter().flat_map(|folders| outside(&granted.files, folders))))
             .chain(bounded("agents", &granted.agents, &self.agents))
             .chain(bounded("models", &granted.models, &self.models))
+            .chain(bounded("signals", &granted.signals, &self.signals))
+            .chain(flags)
             .collect()
     }
 
@@ -136,6 +173,23 @@ impl Ceiling {
         self.agents.as_ref().is_none_or(|agents| agents.contains(agent))
     }
 
+    /// Whether an agent may use the memory that runs share under this name: that of a workflow, or a key.
+    pub fn lets_memory(&self, name: &str) -> bool {
+        self.memory.as_ref().is_none_or(|names| names.iter().any(|pattern| covers(pattern, name)))
+    }
+
+    fn has_memory(&self) -> bool {
+        self.memory.as_ref().is_none_or(|names| !names.is_empty())
+    }
+
+    fn lets_human(&self) -> bool {
+        self.human.unwrap_or(true)
+    }
+
+    fn lets_timers(&self) -> bool {
+        self.timers.unwrap_or(true)
+    }
+
     /// What is granted and lies within it. Folders are as they were: which they are is known where the folder of the
     /// workflow is, and narrowed there.
     #[must_use]
@@ -145,7 +199,7 @@ impl Ceiling {
             None => granted.clone(),
         };
         let tools = match &self.tools {
-            Some(tools) => common_tools(&granted.tools, tools),
+            Some(tools) => common_patterns(&granted.tools, tools),
             None => granted.tools.clone(),
         };
         Permissions {
@@ -154,7 +208,11 @@ impl Ceiling {
             secrets: keep(&granted.secrets, &self.secrets),
             agents: keep(&granted.agents, &self.agents),
             models: keep(&granted.models, &self.models),
-            ..granted.clone()
+            signals: keep(&granted.signals, &self.signals),
+            human: granted.human && self.lets_human(),
+            memory: granted.memory && self.has_memory(),
+            timers: granted.timers && self.lets_timers(),
+            files: granted.files.clone(),
         }
     }
 }
@@ -182,10 +240,10 @@ fn said(kind: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
     names.into_iter().map(|name| format!("{kind}: {name}")).collect()
 }
 
-/// The tools that both lists have: of two patterns the narrower one.
-fn common_tools(one: &BTreeSet<String>, other: &BTreeSet<String>) -> BTreeSet<String> {
+/// What both lists have: of two patterns the narrower one.
+fn common_patterns(one: &BTreeSet<String>, other: &BTreeSet<String>) -> BTreeSet<String> {
     let within = |inner: &BTreeSet<String>, outer: &BTreeSet<String>| -> Vec<String> {
-        inner.iter().filter(|tool| outer.iter().any(|pattern| covers(pattern, tool))).cloned().collect()
+        inner.iter().filter(|name| outer.iter().any(|pattern| covers(pattern, name))).cloned().collect()
     };
     within(one, other).into_iter().chain(within(other, one)).collect()
 }

@@ -11,8 +11,8 @@ use pawl_core::plugin::{
 };
 use pawl_core::state::{Approval, CallProgress, Phase};
 use pawl_core::{
-    ApprovalId, CallPlace, Command, Digest, Effect, Entropy, Failure, Moment, Refusal, RunId, RunState,
-    Timestamp, VisitId, decide, effects,
+    ApprovalId, CallPlace, Command, Digest, Effect, Entropy, Failure, Moment, Namespace, Refusal, RunId,
+    RunState, Timestamp, VisitId, decide, effects,
 };
 use serde_json::{Value, json};
 
@@ -30,6 +30,11 @@ impl Bench {
 
     /// A run whose operator asks for something.
     pub(crate) fn under(policy: Policy, rest: &str) -> Self {
+        Self::of(Namespace::default(), policy, rest)
+    }
+
+    /// The same in a namespace.
+    pub(crate) fn of(namespace: Namespace, policy: Policy, rest: &str) -> Self {
         let text = format!(
             "pawl: 1\nworkflow: w\nversion: 1.0.0\ninputs: {{ amount: {{ type: integer, default: 50 }} }}\n{rest}"
         );
@@ -53,7 +58,7 @@ impl Bench {
             allowance: pawl_core::budget::Amounts::default(),
             prices: pawl_core::budget::Prices::new(),
             policy,
-            namespace: pawl_core::Namespace::default(),
+            namespace,
             workflows: BTreeMap::new(),
             priority: None,
             parent: None,

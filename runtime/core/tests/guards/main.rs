@@ -5,6 +5,7 @@ mod calls;
 mod dialogue;
 mod forks;
 mod inbox;
+mod memory;
 mod routes;
 mod several;
 mod steps;

@@ -1,5 +1,6 @@
 //! What is tainted, by what, and how far it reaches.
 
+use pawl_core::Command;
 use pawl_core::call::CallRequest;
 use pawl_core::event::Event;
 use pawl_core::guard::Policy;
@@ -134,6 +135,68 @@ fn memory_carries_a_taint_from_one_agent_to_another() {
         bench.end(Ok(json!(1)));
         bench.end_call(1, get(), Ok(json!(1)));
         bench.begin_call(2, 2, pay(1)).unwrap();
+        assert_eq!(bench.open().len(), usize::from(tainted));
+    }
+}
+
+/// An agent that may call another, or hand its task over; it has read what a model says, or nothing.
+fn boss(tainted: bool) -> Bench {
+    let grants = "permissions: { tools: [bank.*], models: [default], agents: [clerk] }\n";
+    let mut bench = Bench::start(&format!("{RULE}{grants}steps: [{{ id: think, agent: clerk }}]"));
+    if tainted {
+        bench.ask_model(1);
+    } else {
+        bench.end_call(1, CallRequest::ToolList, Ok(json!([])));
+    }
+    bench
+}
+
+fn clerk() -> CallRequest {
+    CallRequest::Agent { name: "clerk".into(), task: json!({ "do": "pay!" }) }
+}
+
+#[test]
+fn an_agent_that_is_called_is_as_tainted_as_its_caller() {
+    for tainted in [true, false] {
+        let mut bench = boss(tainted);
+        bench.begin_call(2, 2, clerk()).unwrap();
+        assert_eq!(bench.under_way().len(), 2, "the one that was called is under way");
+        // It has asked no model itself.
+        bench.begin_call(1, 1, pay(1)).unwrap();
+        assert_eq!(bench.open().len(), usize::from(tainted));
+        if tainted {
+            let because = bench.subject("because")[0].as_str().unwrap().to_owned();
+            assert!(because.ends_with("may come from model 'default' in step 'think'"), "{because}");
+        }
+    }
+}
+
+#[test]
+fn what_an_agent_that_was_called_has_read_taints_its_caller() {
+    for tainted in [true, false] {
+        let mut bench = boss(false);
+        bench.begin_call(2, 2, clerk()).unwrap();
+        if tainted {
+            bench.ask_model(1);
+        }
+        let (visit, attempt, ..) = bench.under_way().pop().unwrap();
+        let (silent, log) = (Vec::new(), Vec::new());
+        bench.tell(Command::EndAttempt { visit, attempt, result: Ok(json!("pay 1")), silent, log }).unwrap();
+        assert_eq!(bench.under_way().len(), 1, "the caller goes on alone");
+        bench.begin_call(3, 3, pay(1)).unwrap();
+        assert_eq!(bench.open().len(), usize::from(tainted));
+    }
+}
+
+#[test]
+fn a_task_that_is_handed_over_is_as_tainted_as_it_was() {
+    for tainted in [true, false] {
+        let mut bench = boss(tainted);
+        let (visit, attempt, ..) = bench.under_way().pop().unwrap();
+        let (to, input, silent) = ("clerk".to_owned(), json!({ "do": "pay!" }), Vec::new());
+        bench.tell(Command::HandOver { visit, attempt, to, input, silent }).unwrap();
+        assert_eq!(bench.under_way()[0].1, attempt + 1);
+        bench.begin_call(1, 1, pay(1)).unwrap();
         assert_eq!(bench.open().len(), usize::from(tainted));
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct AttemptTask {
     pub(crate) grants: Permissions,
     /// Hosts that the workflow grants and the operator does not.
     pub(crate) withheld: Vec<String>,
+    /// What else of what the workflow grants is withheld, and by whom.
+    pub(crate) bounded: Option<String>,
     /// The folders that its tools have.
     pub(crate) mounts: Arc<Vec<Mount>>,
     pub(crate) pins: Arc<PluginPins>,
@@ -148,11 +150,12 @@ async fn carry_out_in(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
                 tool::Called::Asks(asks) => return AttemptEnd::Asks(asks),
             };
             let result = result.map_err(|failure| explain(failure, &task.withheld));
+            let result = result.map_err(|failure| bounded(failure, task.bounded.as_deref()));
             let result = result.map_err(|failure| named(failure, &format!("{name}.{tool}")));
             AttemptEnd::Ended { result, silent: Vec::new(), log }
         }
         Work::Agent { input, .. } => {
-            let (input, who) = (input.clone().into_value(), name.clone());
+            let (input, who, withheld) = (input.clone().into_value(), name.clone(), task.bounded.clone());
             let began = Instant::now();
             let mut end = agent::run(context, task, pin, input).await;
             let outcome = match &end {
@@ -164,7 +167,8 @@ async fn carry_out_in(context: &Arc<Context>, task: AttemptTask) -> AttemptEnd {
                 context.metrics.plugin_called(&who, began.elapsed(), outcome);
             }
             if let AttemptEnd::Ended { result, .. } = &mut end {
-                *result = std::mem::replace(result, Ok(Value::Null)).map_err(|failure| named(failure, &who));
+                let said = |failure| bounded(named(failure, &who), withheld.as_deref());
+                *result = std::mem::replace(result, Ok(Value::Null)).map_err(said);
             }
             end
         }
@@ -209,6 +213,18 @@ fn trace(level: LogLevel, message: &str) {
         LogLevel::Info => tracing::info!("{message}"),
         LogLevel::Warn => tracing::warn!("{message}"),
         LogLevel::Error => tracing::error!("{message}"),
+    }
+}
+
+/// Says what is withheld of what the workflow grants: its author cannot see it there.
+fn bounded(failure: Failure, withheld: Option<&str>) -> Failure {
+    match withheld {
+        Some(withheld) if failure.kind == FailureKind::Denied => {
+            let message =
+                format!("{}; the workflow grants what is withheld here, {withheld}", failure.message);
+            Failure { message, ..failure }
+        }
+        _ => failure,
     }
 }
 

@@ -175,6 +175,8 @@ impl ActiveRun {
         let declared = declared(step);
         let narrowed = self.state.policy().narrow(&declared);
         let withheld = narrowed.http.beyond(&self.state.allowed().http);
+        let policy = self.state.policy();
+        let bounded = if policy.is_empty() { None } else { policy.withheld(&declared) };
         let mounts = self.state.mounts(&declared);
         Some(AttemptTask {
             run: self.state.id(),
@@ -185,6 +187,7 @@ impl ActiveRun {
             work,
             grants: self.state.granted(&declared),
             withheld,
+            bounded,
             mounts: Arc::new(mounts),
             pins: Arc::clone(self.state.plugins()),
             started_at: visit.attempt_at,

@@ -97,6 +97,9 @@ pub(super) fn body(model: &str, request: &ChatRequest, names: &Names) -> Value {
     if let Some(temperature) = request.temperature {
         body["temperature"] = temperature.into();
     }
+    if let Some(top_p) = request.top_p {
+        body["top_p"] = top_p.into();
+    }
     if !request.stop.is_empty() {
         body["stop_sequences"] = json!(request.stop);
     }

@@ -53,6 +53,8 @@ pub(super) fn body(model: &str, request: &ChatRequest, names: &Names) -> Value {
     }
     let mut options = Map::new();
     options.extend(request.temperature.map(|value| ("temperature".to_owned(), value.into())));
+    options.extend(request.top_p.map(|value| ("top_p".to_owned(), value.into())));
+    options.extend(request.seed.map(|value| ("seed".to_owned(), value.into())));
     options.extend(request.max_tokens.map(|value| ("num_predict".to_owned(), value.into())));
     if !request.stop.is_empty() {
         options.insert("stop".to_owned(), json!(request.stop));

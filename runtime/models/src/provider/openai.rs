@@ -68,6 +68,12 @@ pub(super) fn body(model: &str, request: &ChatRequest, names: &Names, is_origina
     if let Some(temperature) = request.temperature {
         body["temperature"] = temperature.into();
     }
+    if let Some(top_p) = request.top_p {
+        body["top_p"] = top_p.into();
+    }
+    if let Some(seed) = request.seed {
+        body["seed"] = seed.into();
+    }
     if let Some(max) = request.max_tokens {
         // OpenAI itself has another name for it, which servers that speak like it do not know.
         body[if is_original { "max_completion_tokens" } else { "max_tokens" }] = max.into();

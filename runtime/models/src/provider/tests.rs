@@ -21,6 +21,8 @@ fn request() -> ChatRequest {
         "temperature": 0.5,
         "max_tokens": 9,
         "stop": ["END"],
+        "top_p": 0.9,
+        "seed": 7,
     }))
     .unwrap()
 }
@@ -57,6 +59,8 @@ fn openai_is_asked_in_its_words() {
             "temperature": 0.5,
             "max_tokens": 9,
             "stop": ["END"],
+            "top_p": 0.9,
+            "seed": 7,
         })
     );
     assert_eq!(openai::body("m", &request, &names, true)["max_completion_tokens"], 9);
@@ -126,9 +130,11 @@ fn anthropic_is_asked_in_its_words() {
             "tools": [{ "name": "orders_lookup", "description": "Finds.", "input_schema": { "type": "object" } }],
             "temperature": 0.5,
             "stop_sequences": ["END"],
+            "top_p": 0.9,
         })
     );
-    assert_eq!(anthropic::body("m", &bare(), &names)["max_tokens"], 4096);
+    let bare = anthropic::body("m", &bare(), &names);
+    assert!(bare["max_tokens"] == 4096 && bare.get("top_p").is_none(), "{bare}");
 }
 
 #[test]
@@ -162,7 +168,10 @@ fn ollama_is_asked_in_its_words() {
     let body = ollama::body("m", &request, &names);
     assert_eq!(body["stream"], false);
     assert_eq!(body["format"], json!({ "type": "object" }));
-    assert_eq!(body["options"], json!({ "temperature": 0.5, "num_predict": 9, "stop": ["END"] }));
+    assert_eq!(
+        body["options"],
+        json!({ "temperature": 0.5, "top_p": 0.9, "seed": 7, "num_predict": 9, "stop": ["END"] })
+    );
     assert_eq!(body["tools"][0]["function"]["name"], "orders_lookup");
     assert_eq!(
         body["messages"][2]["tool_calls"],

@@ -305,10 +305,7 @@ async fn a_look_at_one_plugin_loads_no_other() {
     assert_eq!(served.engine.loaded_plugins(), 1);
     let standing = echo["standing"].as_array().unwrap();
     assert_eq!((standing.len(), &standing[0]["name"]), (1, &json!("echo")), "{echo}");
-    assert_eq!(
-        (&standing[0]["capability"], &standing[0]["health_permille"]),
-        (&json!("say"), &json!(1_000))
-    );
+    assert_eq!((&standing[0]["capability"], &standing[0]["health_permille"]), (&json!("say"), &json!(1_000)));
 }
 
 #[tokio::test]

@@ -57,6 +57,22 @@ pub static GRANTS: Place = Place {
             "[default]",
         )
         .otherwise("any"),
+        Key::optional(
+            "signals",
+            Shape::Any(&Shape::Name("-.")),
+            "The signals that agents may wait for.",
+            "[delivered]",
+        )
+        .otherwise("any"),
+        Key::optional("human", Shape::Flag, "Whether agents may ask people.", "false").default("true"),
+        Key::optional(
+            "memory",
+            Shape::Either(&[Shape::Flag, Shape::Any(&Shape::Text)]),
+            "Whether agents may use memory; or the memories that runs share, by key or by the workflow's name, `crm/*` for all that begin so. With a list agents have the memory of their run as well, with `false` and `[]` none.",
+            "[crm/*, support]",
+        )
+        .default("true"),
+        Key::optional("timers", Shape::Flag, "Whether agents may sleep.", "false").default("true"),
     ],
     shared: &[],
 };

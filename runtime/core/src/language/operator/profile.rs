@@ -5,6 +5,7 @@ use super::{
     GRANTS, IDENTITY, Key, MCP_SERVER, NAMESPACE, NOTIFY, PLUGIN, POLICY, Place, REGISTRY, RETENTION, SECRET,
     SERVER, Shape, TELEMETRY, TRUSTED_KEY,
 };
+use crate::chat::{CHAT_TOKENS_MAX, TEMPERATURE_MAX, TOP_P_MAX};
 use crate::operator::PRICE_MAX;
 use crate::source::operator::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 
@@ -177,10 +178,33 @@ pub static PROFILE: Place = Place {
         Key::optional(
             "requests_per_minute",
             Shape::Whole(1, REQUESTS_PER_MINUTE_MAX),
-            "No more requests are made in a minute by this process; others wait for their turn.",
+            "No more requests are made in a minute by this process; others wait for their turn, two minutes at most.",
             "60",
         )
         .otherwise("no limit"),
+        Key::optional(
+            "temperature",
+            Shape::Number(0, TEMPERATURE_MAX),
+            "From 0, always the likeliest word, to 2. This and the next three hold where a request does not say it itself; a `scripted` model has none of them.",
+            "0.2",
+        )
+        .otherwise("the server's own"),
+        Key::optional(
+            "top_p",
+            Shape::Number(0, TOP_P_MAX),
+            "From 0 to 1: words are chosen among the likeliest, so many that their chances make up this much.",
+            "0.9",
+        )
+        .otherwise("the server's own"),
+        Key::optional("max_tokens", Shape::Whole(1, CHAT_TOKENS_MAX), "The most tokens of an answer.", "2000")
+            .otherwise("the server's own; 4,096 for `anthropic`, which wants to be told"),
+        Key::optional(
+            "seed",
+            Shape::Whole(0, u32::MAX),
+            "What chance begins with: the same question shall have the same answer, as far as the server keeps to it. `anthropic` has none.",
+            "7",
+        )
+        .otherwise("none"),
         Key::optional(
             "price",
             Shape::Map(&PRICE),

@@ -3,9 +3,10 @@
 use super::super::budget;
 use super::super::keys::{Keys, get};
 use super::super::lower::Lower;
-use super::super::tree::{Node, Span};
+use super::super::tree::{Kind, Node, Span};
 use super::{REQUESTS_PER_MINUTE_MAX, RETRIES_MAX};
 use crate::Duration;
+use crate::chat::{CHAT_TOKENS_MAX, Sampling, TEMPERATURE_MAX, TOP_P_MAX};
 use crate::diagnostic::{Code, among};
 use crate::language::operator::{KEY, PROFILE};
 use crate::operator::{KeyPlace, Profile, Protocol, Provider, Remote};
@@ -13,7 +14,7 @@ use crate::operator::{KeyPlace, Profile, Protocol, Provider, Remote};
 const TIMEOUT_DEFAULT: Duration = Duration(120_000);
 const RETRIES_DEFAULT: u32 = 2;
 /// Keys that only a server has.
-const OF_SERVERS: [&str; 3] = ["model", "base_url", "key"];
+const OF_SERVERS: [&str; 7] = ["model", "base_url", "key", "temperature", "top_p", "max_tokens", "seed"];
 
 /// Reads a model, and the fallbacks that it names.
 pub(super) fn profile<'n>(lower: &mut Lower, node: &'n Node) -> Option<(Profile, Vec<(&'n str, Span)>)> {
@@ -35,10 +36,38 @@ pub(super) fn profile<'n>(lower: &mut Lower, node: &'n Node) -> Option<(Profile,
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         retries: retries.unwrap_or(RETRIES_DEFAULT),
         requests_per_minute,
+        sampling: sampling(lower, keys),
         price: get(keys, "price").and_then(|node| budget::price(lower, node)),
         fallbacks: Vec::new(),
     };
     Some((profile, fallbacks))
+}
+
+/// How it is asked where a request does not say.
+fn sampling(lower: &mut Lower, keys: Keys<'_>) -> Sampling {
+    Sampling {
+        temperature: get(keys, "temperature")
+            .and_then(|node| number(lower, node, "temperature", TEMPERATURE_MAX)),
+        top_p: get(keys, "top_p").and_then(|node| number(lower, node, "top_p", TOP_P_MAX)),
+        max_tokens: get(keys, "max_tokens")
+            .and_then(|node| lower.whole(node, "max_tokens", 1..=CHAT_TOKENS_MAX)),
+        seed: get(keys, "seed").and_then(|node| lower.whole(node, "seed", 0..=u32::MAX)),
+    }
+}
+
+/// A number from 0 on.
+fn number(lower: &mut Lower, node: &Node, what: &str, max: u32) -> Option<f64> {
+    let Kind::Number(number) = &node.kind else {
+        let message = format!("{what} must be a number, not {}", node.describe());
+        lower.report(Code::WrongType, &node.span, message, None);
+        return None;
+    };
+    let found = number.as_f64().filter(|number| (0.0..=f64::from(max)).contains(number));
+    if found.is_none() {
+        let help = Some(format!("a number from 0 to {max}"));
+        lower.report(Code::OutOfRange, &node.span, format!("{what} is {number}"), help);
+    }
+    found
 }
 
 fn provider(lower: &mut Lower, keys: Keys<'_>, span: &Span) -> Option<Provider> {
@@ -64,6 +93,9 @@ fn provider(lower: &mut Lower, keys: Keys<'_>, span: &Span) -> Option<Provider> 
         return Some(Provider::Scripted { script });
     };
     misplaced(lower, keys, "script", name);
+    if protocol == Protocol::Anthropic {
+        misplaced(lower, keys, "seed", name);
+    }
     let model = filled_key(lower, keys, "model", span);
     let base_url = match get(keys, "base_url") {
         Some(node) => base_url(lower, node),
@@ -149,6 +181,37 @@ pub(super) fn key_place(lower: &mut Lower, node: &Node, what: &str) -> Option<Ke
             let help = Some("write `{ env: NAME }` or `{ file: PATH }`".to_owned());
             lower.report(Code::KeyMismatch, &node.span, format!("{what} needs one of env and file"), help);
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chat::Sampling;
+    use crate::source::operator::load;
+
+    #[test]
+    fn how_a_model_is_asked_is_read() {
+        let of = |text: &str| load("pawl.yaml", &format!("models: {{ a: {{ model: m, {text} }} }}"));
+        let sampling =
+            of("provider: openai, temperature: 0.2, top_p: 1, max_tokens: 100, seed: 0").unwrap().models["a"]
+                .sampling;
+        let all = Sampling { temperature: Some(0.2), top_p: Some(1.0), max_tokens: Some(100), seed: Some(0) };
+        assert_eq!(sampling, all);
+        for (text, part) in [
+            ("provider: openai, temperature: 2.1", "temperature is 2.1"),
+            ("provider: openai, top_p: -0.1", "top_p is -0.1"),
+            ("provider: openai, top_p: much", "top_p must be a number"),
+            ("provider: openai, max_tokens: 0", "max_tokens is 0"),
+            ("provider: openai, seed: 4294967296", "seed is 4294967296"),
+            ("provider: anthropic, seed: 1", "a model of the provider 'anthropic' has no 'seed'"),
+            (
+                "provider: scripted, script: s.yaml, top_p: 1",
+                "a model of the provider 'scripted' has no 'top_p'",
+            ),
+        ] {
+            let told = of(text).unwrap_err().to_string();
+            assert!(told.contains(part), "{part}\n{told}");
         }
     }
 }
