@@ -123,6 +123,9 @@ impl From<EngineError> for Fault {
                 Self::usage(text).hint("give each input as --input name=value, or all as --input-file FILE")
             }
             EngineError::NoPlugin { .. }
+            | EngineError::Supply { is_far: false, .. }
+            | EngineError::UnknownRun(_)
+            | EngineError::UnknownApproval(_)
             | EngineError::Topic(_)
             | EngineError::EventTooDeep
             | EngineError::Withheld { .. }
@@ -144,19 +147,14 @@ impl From<EngineError> for Fault {
             }
             EngineError::Mcp(_) => Self::usage(text)
                 .hint("look at it under `mcp` in pawl.yaml; --verbose shows what its program says"),
-            EngineError::UnknownRun(_) | EngineError::UnknownApproval(_) => {
-                with_hint(FaultKind::Usage, &text)
-            }
             EngineError::Refused(refusal) => refusal.into(),
             EngineError::Store(error) => error.into(),
             EngineError::Journal(error) => error.into(),
-            EngineError::RegisteredOtherwise { .. } | EngineError::ActiveChanged { .. } => {
-                with_hint(FaultKind::Failed, &text)
-            }
-            EngineError::Supply { is_far: false, .. } => with_hint(FaultKind::Usage, &text),
-            EngineError::Registry { .. } | EngineError::Supply { .. } | EngineError::Missing { .. } => {
-                with_hint(FaultKind::Failed, &text)
-            }
+            EngineError::RegisteredOtherwise { .. }
+            | EngineError::ActiveChanged { .. }
+            | EngineError::Registry { .. }
+            | EngineError::Supply { .. }
+            | EngineError::Missing { .. } => with_hint(FaultKind::Failed, &text),
             // It may have been done, so it was not refused: as with a connection that ends.
             EngineError::Closed => Self::unusable("the process that holds the data folder ended first")
                 .hint("try again; what was accepted is on disk, and `pawl runs` shows it"),

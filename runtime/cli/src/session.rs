@@ -34,13 +34,13 @@ impl Session {
 
     /// For runs that nothing is kept of, on a place whose plugins are used.
     pub(crate) async fn in_memory(mut place: Place, out: Output, stop: Stop) -> Result<Self, Fault> {
-        let backend = backend::in_memory(&place).await?;
+        let backend = Box::pin(backend::in_memory(&place)).await?;
         place.ephemeral = true;
         Ok(Self { place, out, stop, aloud: false, serves: false, listener: None, backend })
     }
 
     async fn new(place: Place, out: Output, stop: Stop, serves: bool) -> Result<Self, Fault> {
-        let backend = backend::open(&place).await?;
+        let backend = Box::pin(backend::open(&place)).await?;
         let mut session = Self { place, out, stop, aloud: false, serves, listener: None, backend };
         session.listen();
         Ok(session)
@@ -59,7 +59,7 @@ impl Session {
 
     /// Reaches the runs again after the process that held the folder has gone.
     pub(crate) async fn reopen(&mut self) -> Result<(), Fault> {
-        self.backend = backend::open(&self.place).await?;
+        self.backend = Box::pin(backend::open(&self.place)).await?;
         self.listen();
         Ok(())
     }

@@ -193,9 +193,9 @@ fn an_agent_that_was_called_is_granted_what_its_callers_step_is_and_no_more() {
     // Whom the step does not name, nobody in it reaches.
     bench.begin(2, 1, agent("stranger"));
     let call = bench.state.visit(VisitId(2)).expect("it").calls.get(1).expect("a call").progress.clone();
-    let CallProgress::Answered { response: Err(failure), .. } = call else { panic!("{call:?}") };
+    let CallProgress::Answered { response: Err(failure), .. } = &call else { panic!("{call:?}") };
     assert_eq!(failure.kind, FailureKind::Denied);
-    assert_eq!(bench.under_way().len(), 2);
+    assert_eq!(bench.under_way(), [(2, 1, "clerk".to_owned())]);
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn requests_wait_for_their_turn_and_fail_at_once_where_that_would_take_too
     assert_eq!((failure.kind, failure.retry_after_ms, at), (FailureKind::Transient, Some(180_000), 0));
     assert!(failure.message.contains("would come in 180000 ms"), "{}", failure.message);
     // Once the line is gone there is room again.
-    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    tokio::time::advance(std::time::Duration::from_mins(1)).await;
     assert_eq!(ask(&profiles, Instant::now()).await.unwrap().1, 0);
 }
 

@@ -132,7 +132,8 @@ impl Backend {
     /// Carries out one request.
     async fn call(&self, request: Request) -> Result<Reply, Fault> {
         match self {
-            Self::Direct(service) => service.handle(request).await,
+            // On the heap: every command would carry it along.
+            Self::Direct(service) => Box::pin(service.handle(request)).await,
             Self::Api(api) => api.call(request).await,
             Self::Remote(socket, place) => match client::call(socket, &request).await? {
                 Some(reply) => Ok(reply),
@@ -387,7 +388,7 @@ impl Backend {
 
     async fn feed(&self, request: Request) -> Result<Feed, Fault> {
         match self {
-            Self::Direct(service) => service.feed(request).await,
+            Self::Direct(service) => Box::pin(service.feed(request)).await,
             Self::Api(api) => api.feed(request).await,
             // Whoever wants them looks for the run again.
             Self::Remote(socket, _) => Ok(client::feed(socket, &request).await?.unwrap_or_else(Feed::moved)),

@@ -14,10 +14,13 @@ fn think(namespace: Namespace, names: Option<&[&str]>, memory: &str) -> Bench {
     Bench::of(namespace, Policy { grants, ..Policy::default() }, &format!("steps: [{step}]\n"))
 }
 
+/// What the operator names, the memory that a step asks for, and what is told where it is withheld.
+type Case = (Option<&'static [&'static str]>, &'static str, Option<&'static str>);
+
 #[test]
 fn an_agent_has_those_shared_memories_that_the_operator_names() {
     let key = "{ key: \"crm/${{ inputs.amount }}\" }";
-    let cases: [(Option<&[&str]>, &str, Option<&str>); 10] = [
+    let cases: [Case; 10] = [
         (None, key, None),
         (Some(&["*"]), key, None),
         (Some(&["crm/*"]), key, None),
