@@ -131,13 +131,13 @@ macro_rules! expect_reply {
 impl Backend {
     /// Carries out one request.
     async fn call(&self, request: Request) -> Result<Reply, Fault> {
+        // What is large is on the heap: every command would carry it along.
         match self {
-            // On the heap: every command would carry it along.
-            Self::Direct(service) => Box::pin(service.handle(request)).await,
-            Self::Api(api) => api.call(request).await,
+            Self::Direct(service) => service.handle(request).await,
+            Self::Api(api) => Box::pin(api.call(request)).await,
             Self::Remote(socket, place) => match client::call(socket, &request).await? {
                 Some(reply) => Ok(reply),
-                None => once_more(place, request).await,
+                None => Box::pin(once_more(place, request)).await,
             },
         }
     }
@@ -338,10 +338,10 @@ impl Backend {
                 let request = Request::Backup { to };
                 match client::call_told(socket, &request, told).await? {
                     Some(reply) => reply,
-                    None => once_more(place, request).await?,
+                    None => Box::pin(once_more(place, request)).await?,
                 }
             }
-            Self::Api(api) => api.call(Request::Backup { to }).await?,
+            Self::Api(api) => Box::pin(api.call(Request::Backup { to })).await?,
         };
         expect_reply!(reply, BackedUp)
     }

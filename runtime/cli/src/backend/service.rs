@@ -95,6 +95,11 @@ impl Service {
 
     /// Carries out a request that gives one reply.
     pub(super) async fn handle(&self, request: Request) -> Result<Reply, Fault> {
+        // On the heap: every command would carry it along.
+        Box::pin(self.carry_out(request)).await
+    }
+
+    async fn carry_out(&self, request: Request) -> Result<Reply, Fault> {
         match request {
             Request::Start { .. } => self.start(request).await,
             Request::Runs { statuses, workflow, limit, after } => Ok(Reply::Runs(

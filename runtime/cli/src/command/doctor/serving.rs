@@ -57,10 +57,7 @@ pub(super) async fn look(place: &Place, holder: Option<u32>) -> Vec<Finding> {
 /// Whether the address is free. The usual one may be another server's: that is no fault of this folder.
 fn address(setup: &Setup, holder: Option<u32>) -> Result<String, Fault> {
     let listen = setup.config.listen;
-    let source = match TcpListener::bind(listen) {
-        Ok(_) => return Ok(format!("{listen} is free")),
-        Err(error) => error,
-    };
+    let Err(source) = TcpListener::bind(listen) else { return Ok(format!("{listen} is free")) };
     if source.kind() == ErrorKind::AddrInUse {
         if let Some(pid) = holder {
             return Ok(format!("{listen} is taken, perhaps by process {pid}, which holds the data folder"));
