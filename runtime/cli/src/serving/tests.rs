@@ -302,7 +302,7 @@ fn who_set_what_cannot_be_used_is_named() {
         (
             "PAWL_LIMITS",
             "speed=1",
-            "PAWL_LIMITS is 'speed=1': there is no limit 'speed'; there are body_max_bytes,",
+            "PAWL_LIMITS is 'speed=1': there is no limit 'speed'; there are connections_max,",
         ),
         ("PAWL_LIMITS", "body_max_ms=1", "body_max_ms is a whole number from 100 to 3600000"),
         ("PAWL_LIMITS", "body_max_ms", "PAWL_LIMITS is 'body_max_ms': write NAME=NUMBER"),

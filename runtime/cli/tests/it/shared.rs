@@ -116,7 +116,7 @@ impl Line {
     fn ask(socket: &Path, request: &Value) -> Self {
         let mut stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        writeln!(stream, "{}", json!({ "pawl": 10, "request": request })).unwrap();
+        writeln!(stream, "{}", json!({ "pawl": 11, "request": request })).unwrap();
         let mut line = Self { stream: BufReader::new(stream) };
         assert_eq!(line.hear(), "accepted");
         line

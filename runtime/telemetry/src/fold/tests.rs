@@ -254,8 +254,10 @@ fn a_fork_that_was_made_within_a_trace_is_a_part_of_it() {
         rehearsal: None,
         trace: Some(context.clone()),
     };
+    let other = RunId::from_bytes([9; 16]);
     let mut events = whole();
     events.splice(4.., [Event::RunForked(Box::new(forked))]);
+    events[0] = started(|started| started.ancestor = Some(Ancestor::Forked { run: other, seq: 4 }));
     events.push(Event::StepCompleted { visit: VISIT, output: json!(1).into() });
     events.push(Event::RunCompleted { outputs: json!({}).into() });
     let all = spans(0, &events);
