@@ -124,6 +124,13 @@ fn trail(envelopes: &[Envelope]) -> Trail {
                 trail.start.retain(|(what, _)| *what != "inputs");
                 trail.start.push(("inputs", changed.inputs.clone().into_value()));
             }
+            Event::RunForked(forked) => {
+                let plugins = trail.start.iter_mut().find(|(what, _)| *what == "plugins");
+                if let Some((_, Value::Object(plugins))) = plugins {
+                    let others = forked.agents.iter();
+                    plugins.extend(others.map(|(name, pin)| (name.clone(), json!(pin.component))));
+                }
+            }
             Event::DefinitionChanged(changed) => {
                 let to = json!({ "version": changed.version, "definition": changed.to });
                 for (what, value) in &mut trail.start {
