@@ -140,7 +140,7 @@ JS
 node tally.js >tally.log 2>&1 &
 tally=$!
 for _ in $(seq 100); do
-  grep -q listens tally.log && break
+  grep -q listens tally.log 2>/dev/null && break
   kill -0 "$tally" 2>/dev/null || { cat tally.log >&2; exit 1; }
   sleep 0.1
 done
@@ -205,19 +205,22 @@ compare() {
   node compare.js "$ends" "$run" "${1:-}" || { echo "models: after $kills kills" >&2; exit 1; }
 }
 kills=0 run="" ends=0
-begin
-# How long a run takes here, which the kills are to fall within.
-since="$(date +%s%3N)"
-"$pawl" --data data run killed.yaml --no-interactive >/dev/null 2>killed.log || { cat killed.log >&2; exit 1; }
-took=$(($(date +%s%3N) - since))
-run="$("$pawl" --data data runs --json | node find.js killed-0)"
-compare end
-rm -f settled.json midway
-ends=1 run=""
+# One whole run, which compiles what the others use; then another, which says how long a run takes here: kills are to fall
+# within that.
+for ends in 0 1; do
+  begin
+  since="$(date +%s%3N)"
+  "$pawl" --data data run killed.yaml --allow-http 127.0.0.1:47917 --no-interactive >/dev/null 2>killed.log || { cat killed.log >&2; exit 1; }
+  took=$(($(date +%s%3N) - since))
+  run="$("$pawl" --data data runs --json 2>/dev/null | node find.js "killed-$ends")"
+  compare end
+  rm -f settled.json midway
+done
+ends=2 run=""
 begin
 while ((kills < ${PAWL_MODEL_KILLS:-100})); do
   if [[ -z "$run" ]]; then
-    "$pawl" --data data run killed.yaml --no-interactive >/dev/null 2>killed.log &
+    "$pawl" --data data run killed.yaml --allow-http 127.0.0.1:47917 --no-interactive >/dev/null 2>killed.log &
   else
     "$pawl" --data data resume --no-interactive >/dev/null 2>killed.log &
   fi
@@ -227,7 +230,7 @@ while ((kills < ${PAWL_MODEL_KILLS:-100})); do
   kill -KILL "$victim" 2>/dev/null || true
   wait "$victim" 2>/dev/null || true
   kills=$((kills + 1))
-  [[ -n "$run" ]] || run="$("$pawl" --data data runs --json | node find.js "killed-$ends")"
+  [[ -n "$run" ]] || run="$("$pawl" --data data runs --json 2>/dev/null | node find.js "killed-$ends")"
   [[ -n "$run" ]] || continue
   compare
   if [[ "$("$pawl" --data data show "$run" --json | node -e 'console.log(JSON.parse(require("fs").readFileSync(0, "utf8")).status)')" == completed ]]; then
@@ -244,6 +247,6 @@ if [[ -n "$run" ]]; then
 fi
 # Kills that hit nothing would prove nothing.
 midway="$(wc -c <midway 2>/dev/null || echo 0)"
-((ends > 1 && midway * 4 >= kills)) || { echo "models: $ends runs completed, and $midway kills came midway" >&2; exit 1; }
+((ends > 2 && midway * 4 >= kills)) || { echo "models: $ends runs completed, and $midway kills came midway" >&2; exit 1; }
 echo "models: $kills kills, $midway of them midway, $ends runs completed: nothing was asked or called again that was recorded"
 echo "models: all three protocols, each through a limit, a fault and a broken connection"
