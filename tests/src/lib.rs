@@ -17,7 +17,7 @@ pub mod torture;
 pub use binary::{Outcome, Pawl, binary, root, workflow};
 pub use collector::{Collector, Received};
 pub use hook::{Hook, HookAnswer, HookRequest};
-pub use measure::{Pattern, at_ms, cores, cpu_time, memory_mib, resident_mib, timed};
+pub use measure::{Pattern, at_ms, cores, cpu_time, memory_mib, memory_of, timed};
 pub use scene::{BEGIN, Disk, Scene, cache_dir, patiently, person, plugins_under_test, waits_until};
 pub use serving::{EventStream, Serving, StreamEvent, ask, exchange};
 pub(crate) use tally::calls_of;

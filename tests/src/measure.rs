@@ -28,18 +28,14 @@ pub fn cpu_time() -> Duration {
 
 /// One of the memory figures that the system keeps of this process, `VmRSS` or `VmHWM`, in MiB.
 pub fn memory_mib(figure: &str) -> Result<u64> {
-    memory_of("self", figure)
+    memory_of(std::process::id(), figure)
 }
 
-/// What another process holds in memory, in MiB.
-pub fn resident_mib(pid: u32) -> Result<u64> {
-    memory_of(&pid.to_string(), "VmRSS")
-}
-
-fn memory_of(process: &str, figure: &str) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+/// The same of another process; `RssAnon` is what is no page of a file.
+pub fn memory_of(pid: u32, figure: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with(figure));
-    let line = line.with_context(|| format!("no {figure} in /proc/{process}/status"))?;
+    let line = line.with_context(|| format!("no {figure} in /proc/{pid}/status"))?;
     let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
     Ok(kib / 1_024)
 }
