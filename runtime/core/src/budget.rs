@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value, json};
 
 use crate::call::{CallRequest, CallResponse};
-use crate::chat::Usage;
+use crate::chat::{UNHEARD, Usage};
 use crate::{Duration, value_bytes};
 
 /// How many bytes of a request are taken for a token, before its model says how many it has read.
@@ -199,7 +199,11 @@ pub fn before(request: &CallRequest, prices: &Prices) -> Amounts {
 /// What a call has used.
 pub fn after(request: &CallRequest, response: &CallResponse, reserved: &Amounts, prices: &Prices) -> Amounts {
     let CallRequest::Model { profile, request } = request else { return tool_call() };
-    match response {
+    let unheard = match response {
+        Ok(answer) => answer.get(UNHEARD),
+        Err(failure) => failure.details.as_ref().and_then(|details| details.get(UNHEARD)),
+    };
+    let mut spent = match response {
         Ok(answer) => {
             let usage = answer.get("usage").cloned().and_then(|usage| serde_json::from_value(usage).ok());
             let Usage { input_tokens, output_tokens } = usage.unwrap_or_default();
@@ -213,7 +217,14 @@ pub fn after(request: &CallRequest, response: &CallResponse, reserved: &Amounts,
         // It may have been answered, and nobody heard.
         Err(failure) if failure.kind.leaves_outcome_open() => reserved.clone(),
         Err(_) => asked(None, 0, 0),
+    };
+    // Tries that may have been answered, which nobody heard: each as much as was reserved for one.
+    let tries = unheard.and_then(Value::as_u64).unwrap_or_default();
+    for dimension in [Dimension::Tokens, Dimension::Money] {
+        let each = reserved.used(dimension).saturating_mul(tries);
+        spent.add(&Amounts::default().with(dimension, each));
     }
+    spent
 }
 
 fn asked(price: Option<&Price>, input: u64, output: u64) -> Amounts {
@@ -315,5 +326,18 @@ mod tests {
         assert_eq!(failed(FailureKind::Timeout), reserved);
         assert_eq!(failed(FailureKind::Transient).used(Dimension::Tokens), 0);
         assert_eq!(failed(FailureKind::Transient).used(Dimension::ModelCalls), 1);
+        // Tries that were given up, and may be paid for.
+        let unheard = Failure {
+            details: Some(json!({ UNHEARD: 2 })),
+            ..Failure::new(FailureKind::Transient, "no answer within `timeout`")
+        };
+        let spent = after(&request, &Err(unheard), &reserved, &prices);
+        assert_eq!((spent.used(Dimension::Tokens), spent.used(Dimension::Money)), (216, 416));
+        assert_eq!(spent.used(Dimension::ModelCalls), 1);
+        let at_last = json!({
+            "usage": { "input_tokens": 8, "output_tokens": 4 }, "profile": "big", UNHEARD: 1,
+        });
+        let spent = after(&request, &Ok(at_last), &reserved, &prices);
+        assert_eq!((spent.used(Dimension::Tokens), spent.used(Dimension::Money)), (12 + 108, 16 + 208));
     }
 }

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::stream::Stream;
+use crate::unheard::unheard;
 
 /// The most that a server may answer, in bytes.
 pub const MODEL_RESPONSE_MAX_BYTES: usize = 8 << 20;
@@ -114,7 +115,8 @@ impl Address {
         let (mut sender, connection) =
             builder.handshake(stream).await.map_err(|error| self.broken(&error))?;
         let exchange = async {
-            let response = sender.send_request(request).await.map_err(|error| self.broken(&error))?;
+            let response =
+                sender.send_request(request).await.map_err(|error| unheard(self.broken(&error)))?;
             let (head, body) = response.into_parts();
             let body = self.read(&head, Limited::new(body, MODEL_RESPONSE_MAX_BYTES), pieces).await?;
             Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
@@ -124,7 +126,7 @@ impl Address {
         tokio::select! {
             answer = &mut exchange => return answer,
             ended = &mut connection => if let Err(error) = ended {
-                return Err(self.broken(&error));
+                return Err(unheard(self.broken(&error)));
             }
         }
         exchange.await
@@ -150,7 +152,7 @@ impl Address {
                         self.authority
                     ),
                 ),
-                Err(error) => self.broken(error.as_ref()),
+                Err(error) => unheard(self.broken(error.as_ref())),
             })?;
             match (frame.data_ref(), &mut pieces) {
                 (Some(data), Some(pieces)) => pieces.hear(data)?,

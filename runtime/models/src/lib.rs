@@ -15,6 +15,7 @@ mod pace;
 mod profiles;
 mod provider;
 mod stream;
+mod unheard;
 
 use std::fmt::Debug;
 

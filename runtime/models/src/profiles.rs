@@ -8,12 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pawl_core::budget::{Price, Prices};
 use pawl_core::call::CallResponse;
-use pawl_core::chat::{ChatAnswer, ChatRequest, Sampling};
+use pawl_core::chat::{ChatAnswer, ChatRequest, Sampling, UNHEARD};
 use pawl_core::operator::{self, Operator};
 use pawl_core::{Failure, FailureKind};
+use serde_json::json;
 
 use crate::pace::Pace;
 use crate::provider::{Provider, Scripted, Server};
+use crate::unheard::is_unheard;
 use crate::{Listener, Models, ModelsError};
 
 /// The pause before the first retry, where the server does not say; each further one is twice as long.
@@ -104,11 +106,17 @@ impl Profiles {
             let message = format!("there is no model '{profile}'; name it under `models` in pawl.yaml");
             return Err(Failure::new(FailureKind::InvalidInput, message));
         };
-        let mut failures = Vec::new();
+        let (mut failures, mut unheard) = (Vec::new(), 0);
         for name in std::iter::once(profile).chain(first.fallbacks.iter().map(String::as_str)) {
             let Some(asked) = self.profiles.get(name) else { continue };
-            match asked.ask(name, request, listener).await {
-                Ok(answer) => return Ok(answer.to_json(name)),
+            match asked.ask(name, request, listener, &mut unheard).await {
+                Ok(answer) => {
+                    let mut answer = answer.to_json(name);
+                    if unheard > 0 {
+                        answer[UNHEARD] = unheard.into();
+                    }
+                    return Ok(answer);
+                }
                 Err(failure) => {
                     // Nobody else would take it either.
                     let is_last = failure.kind == FailureKind::InvalidInput;
@@ -121,17 +129,20 @@ impl Profiles {
                 }
             }
         }
-        Err(together(failures))
+        let details = (unheard > 0).then(|| json!({ UNHEARD: unheard }));
+        Err(Failure { details, ..together(failures) })
     }
 }
 
 impl Profile {
-    /// Asks until there is an answer, or none is to be had.
+    /// Asks until there is an answer, or none is to be had. Counts the tries that may have been answered where nobody
+    /// heard it.
     async fn ask(
         &self,
         name: &str,
         request: &ChatRequest,
         listener: Option<&Listener>,
+        unheard: &mut u32,
     ) -> Result<ChatAnswer, Failure> {
         let filled = self.sampling.fill(request);
         let request = filled.as_ref().unwrap_or(request);
@@ -141,8 +152,12 @@ impl Profile {
             let asked = self.provider.chat(request, listener);
             let failure = match tokio::time::timeout(self.timeout, asked).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(failure)) => failure,
+                Ok(Err(failure)) => {
+                    *unheard += u32::from(is_unheard(&failure));
+                    failure
+                }
                 Err(_) => {
+                    *unheard += 1;
                     let message =
                         format!("there was no answer within `timeout` ({} ms)", self.timeout.as_millis());
                     Failure::new(FailureKind::Transient, message)

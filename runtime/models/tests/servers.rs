@@ -293,6 +293,23 @@ async fn a_silent_server_is_given_up_at_its_timeout() {
 }
 
 #[tokio::test]
+async fn tries_that_may_have_been_answered_are_counted_and_refusals_are_not() {
+    let cut = || "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"choices\"".to_owned();
+    let busy = || answer("429 Too Many Requests", "retry-after-ms: 1\r\n", "");
+    let server = Server::start(vec![cut(), busy(), says("at last")]).await;
+    let given = ask(&server, "retries: 2", "").await.unwrap();
+    assert_eq!(given["unheard"], 1, "{given}");
+    let server = Server::start(vec![busy(), says("at last")]).await;
+    assert_eq!(ask(&server, "retries: 2", "").await.unwrap().get("unheard"), None);
+    // It breaks off, refuses, and then says nothing in time.
+    let server = Server::start(vec![cut(), busy()]).await;
+    let silent = failure(ask(&server, "retries: 2, timeout: 50ms", "").await);
+    assert_eq!(silent.details, Some(json!({ "unheard": 2 })), "{silent:?}");
+    let gone = Server { url: "http://127.0.0.1:1".to_owned(), requests: Arc::default() };
+    assert_eq!(failure(ask(&gone, "retries: 1", "").await).details, None);
+}
+
+#[tokio::test]
 async fn what_is_no_answer_is_not_tried_again() {
     for (wrong, kind, part) in [
         (answer("200 OK", "", "<html>"), FailureKind::InvalidOutput, "cannot be read"),

@@ -176,6 +176,10 @@ pub struct ChatAnswer {
     pub model: String,
 }
 
+/// The field of an answer, and of a failure's details, that says how many tries of a question may have been answered
+/// where nobody heard it: each may be paid for.
+pub const UNHEARD: &str = "unheard";
+
 impl ChatAnswer {
     /// As an agent gets it, and as the journal has it: from this profile.
     pub fn to_json(&self, profile: &str) -> Value {

@@ -16,6 +16,7 @@ pub use voice::Listener;
 pub(crate) use voice::Voice;
 
 use crate::key::Key;
+use crate::unheard::unheard;
 
 /// An answer of one protocol as it comes.
 trait Pieces: Send {
@@ -86,7 +87,7 @@ impl Stream {
         self.voice.end();
         self.pieces.whole().ok_or_else(|| {
             let message = "the server's stream ended before its answer did";
-            Failure::new(FailureKind::Transient, message)
+            unheard(Failure::new(FailureKind::Transient, message))
         })
     }
 }
@@ -100,7 +101,10 @@ fn broken_off(error: &Value) -> Failure {
         Some("authentication_error" | "permission_error" | "billing_error") => FailureKind::Denied,
         _ => FailureKind::Transient,
     };
-    Failure::new(kind, format!("the server broke its answer off: {}", crate::provider::words(&message)))
+    unheard(Failure::new(
+        kind,
+        format!("the server broke its answer off: {}", crate::provider::words(&message)),
+    ))
 }
 
 /// The text of a field, empty where there is none.
