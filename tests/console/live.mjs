@@ -49,15 +49,15 @@ export async function a_run_is_suspended_resumed_and_cancelled({ server, browser
   await page.end();
 }
 
-// A model that says a word and then no more until it is told to go on.
+// A model that says a line and then no more until it is told to go on.
 async function slowModel() {
   const line = (content, more) => `${JSON.stringify({ message: { role: "assistant", content }, ...more })}\n`;
   let finish;
   const server = createServer((request, response) => {
     request.resume();
     response.writeHead(200, { "content-type": "application/x-ndjson" });
-    response.write(line("A desk ", { done: false }));
-    finish = () => response.end(line("lamp.", { done: true, done_reason: "stop", prompt_eval_count: 7, eval_count: 3 }));
+    response.write(line("A desk lamp,\n", { done: false }));
+    finish = () => response.end(line("and no table.", { done: true, done_reason: "stop", prompt_eval_count: 7, eval_count: 3 }));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -69,6 +69,15 @@ export async function what_a_model_says_is_seen_while_it_says_it({ browser }) {
   const server = new Server();
   writeFileSync(join(server.data, "pawl.yaml"), `models: { default: { provider: ollama, model: slow, base_url: "${model.url}" } }\n`);
   await server.start();
+  try {
+    await hears(server, browser, model);
+  } finally {
+    await server.stop();
+    model.end();
+  }
+}
+
+async function hears(server, browser, model) {
   const run = await server.begin(`
 pawl: 1
 workflow: slow
@@ -85,14 +94,12 @@ steps:
   await page.locator(".waits", { hasText: "the signal “go”" }).waitFor();
   await server.call("POST", `/v1/runs/${run.id}/signals/go`, {});
   await page.getByText("says so right now").waitFor();
-  equal(await page.locator(".said-model .text").innerText(), "A desk", "what is said so far");
+  equal(await page.locator(".said-model .text").innerText(), "A desk lamp,", "what is said so far");
   await page.shot("says");
   model.finish();
   await page.getByText("says so right now").waitFor({ state: "detached" });
-  await page.locator(".said-model .text", { hasText: "A desk lamp." }).waitFor();
+  await page.locator(".said-model .text", { hasText: "and no table." }).waitFor();
   await page.end();
-  await server.stop();
-  model.end();
 }
 
 export async function what_happened_while_the_server_was_away_is_there_afterwards({ server, browser }) {

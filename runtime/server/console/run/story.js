@@ -48,7 +48,7 @@ export function tell(story, event) {
 // Takes in what a model says right now.
 export function hear(story, { visit, call, text }) {
   const before = story.said.get(visit);
-  story.said.set(visit, { call, text: before?.call === call ? before.text + text : text });
+  story.said.set(visit, { call, text: before?.call === call ? `${before.text}\n${text}` : text });
   return true;
 }
 
