@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pawl_core::call::CallRequest;
 use pawl_core::event::{Entry, Event, Payload, RunStarted, Work};
 use pawl_core::journal::Envelope;
+use pawl_core::plugin::PluginPins;
 use pawl_core::{FrameId, StepId, VisitId};
 use serde_json::{Map, Value, json};
 
@@ -124,13 +125,7 @@ fn trail(envelopes: &[Envelope]) -> Trail {
                 trail.start.retain(|(what, _)| *what != "inputs");
                 trail.start.push(("inputs", changed.inputs.clone().into_value()));
             }
-            Event::RunForked(forked) => {
-                let plugins = trail.start.iter_mut().find(|(what, _)| *what == "plugins");
-                if let Some((_, Value::Object(plugins))) = plugins {
-                    let others = forked.agents.iter();
-                    plugins.extend(others.map(|(name, pin)| (name.clone(), json!(pin.component))));
-                }
-            }
+            Event::RunForked(forked) => put_in(&mut trail.start, &forked.agents),
             Event::DefinitionChanged(changed) => {
                 let to = json!({ "version": changed.version, "definition": changed.to });
                 for (what, value) in &mut trail.start {
@@ -251,6 +246,14 @@ fn append(marks: &mut BTreeMap<VisitId, Mark>, visit: VisitId, what: &'static st
     let Some(mark) = marks.get_mut(&visit) else { return };
     if let Value::Array(values) = mark.entry(what).or_insert_with(|| json!([])) {
         values.push(value);
+    }
+}
+
+/// The components of agents that a rehearsal has put in the place of others.
+fn put_in(start: &mut [(&'static str, Value)], agents: &PluginPins) {
+    let plugins = start.iter_mut().find(|(what, _)| *what == "plugins");
+    if let Some((_, Value::Object(plugins))) = plugins {
+        plugins.extend(agents.iter().map(|(name, pin)| (name.clone(), json!(pin.component))));
     }
 }
 

@@ -8,20 +8,18 @@ use pawl_core::definition::Definition;
 use pawl_core::event::{Actor, RunStarted};
 use pawl_core::expression::VALUE_MAX_DEPTH;
 use pawl_core::journal::Head;
-use pawl_core::plugin::Permissions;
-use pawl_core::trace::TraceContext;
 use pawl_core::view::{RunHeader, Status};
 use pawl_core::{Command, Digest, Namespace, RunId, within_depth};
 use pawl_registry::Locked;
 use pawl_sandbox::Sandbox;
-use pawl_store::{Blob, Page, RecordChange, RunFilter, Store, StoreError};
+use pawl_store::{Blob, Page, RunFilter, Store, StoreError};
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock, Semaphore, broadcast, mpsc, oneshot};
 
 use crate::driver::{Context, Driver, Mailbox, Message, NewRun, Queued, Reply};
 use crate::follow::{Follower, Notices};
 use crate::journal::{JournalPart, RunHistory};
-use crate::making::MadeOf;
+use crate::making::{MadeOf, StartOptions};
 use crate::operator::Standing;
 use crate::plugins::acceptance::{self, Covered};
 use crate::plugins::{Catalog, LockMode, locked_plugins, names};
@@ -45,41 +43,6 @@ pub struct Engine {
     outside: mpsc::Sender<Message>,
     /// One for each command that may be unanswered at once.
     pub(crate) turns: Arc<Semaphore>,
-}
-
-/// How a run is started.
-#[derive(Debug, Clone)]
-pub struct StartOptions {
-    /// Who starts it.
-    pub by: Actor,
-    /// What the operator allows beyond what stays inside the run: hosts.
-    pub allowed: Permissions,
-    /// The id that it has, where its caller needs it before it is there: see [`Engine::new_run_id`].
-    pub run: Option<RunId>,
-    /// Whose run it is.
-    pub namespace: Namespace,
-    /// Records that are written in the same commit; one that says what it does not expect refuses the start.
-    pub records: Vec<RecordChange>,
-    /// The trace that they are in, which the run's own spans become a part of.
-    pub trace: Option<TraceContext>,
-}
-
-impl Default for StartOptions {
-    fn default() -> Self {
-        Self {
-            by: library(),
-            allowed: Permissions::default(),
-            run: None,
-            namespace: Namespace::default(),
-            records: Vec::new(),
-            trace: None,
-        }
-    }
-}
-
-/// The program that embeds the engine, as the operator.
-fn library() -> Actor {
-    Actor { name: "user:library".into(), groups: Vec::new(), operator: true, via: "library".into() }
 }
 
 pub(crate) fn too_deep() -> String {

@@ -58,12 +58,12 @@ pub use by_hand::HandCall;
 pub use chance::{Chance, SystemChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::EngineConfig;
-pub use engine::{Engine, StartOptions};
+pub use engine::Engine;
 pub use error::EngineError;
 pub use files::read_text;
 pub use follow::{Follower, Grown, News, Notices};
 pub use journal::{JournalPart, RunHistory};
-pub use making::Making;
+pub use making::{Making, StartOptions};
 pub use metrics::{METRIC_NAMES_MAX, METRIC_ROWS_COUNTED_MAX, Metrics, Reader, SpanCounts};
 pub use operator::OperatorSays;
 pub use plugins::{

@@ -1,16 +1,52 @@
-//! How a run is made of another.
+//! How a run is started, and how one is made of another.
 
 use std::sync::Arc;
 
-use pawl_core::RunId;
 use pawl_core::budget::Amounts;
 use pawl_core::event::{Actor, Event};
 use pawl_core::guard::Policy;
+use pawl_core::plugin::Permissions;
 use pawl_core::trace::TraceContext;
 use pawl_core::travel::Ancestor;
+use pawl_core::{Namespace, RunId};
 use pawl_store::RecordChange;
 
 use crate::RunHistory;
+
+/// How a run is started.
+#[derive(Debug, Clone)]
+pub struct StartOptions {
+    /// Who starts it.
+    pub by: Actor,
+    /// What the operator allows beyond what stays inside the run: hosts.
+    pub allowed: Permissions,
+    /// The id that it has, where its caller needs it before it is there: see [`Engine::new_run_id`](crate::Engine::new_run_id).
+    pub run: Option<RunId>,
+    /// Whose run it is.
+    pub namespace: Namespace,
+    /// Records that are written in the same commit; one that says what it does not expect refuses the start.
+    pub records: Vec<RecordChange>,
+    /// The trace that they are in, which the run's own spans become a part of.
+    pub trace: Option<TraceContext>,
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self {
+            by: library(),
+            allowed: Permissions::default(),
+            run: None,
+            namespace: Namespace::default(),
+            records: Vec::new(),
+            trace: None,
+        }
+    }
+}
+
+/// The program that embeds the engine, as the operator.
+fn library() -> Actor {
+    Actor { name: "user:library".into(), groups: Vec::new(), operator: true, via: "library".into() }
+}
 
 /// How a run is made of another.
 #[derive(Debug, Clone)]
